@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Our own targets build without a warning, in every configuration.
+let swiftSettings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "BitNetKit",
+    platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .visionOS(.v2)],
+    products: [
+        .library(name: "BitNetKit", targets: ["BitNetKit"]),
+        .library(name: "CTernaryKernels", targets: ["CTernaryKernels"]),
+        .library(name: "BitNetSampleModel", targets: ["BitNetSampleModel"]),
+        .executable(name: "bitnet", targets: ["bitnet"]),
+    ],
+    traits: [
+        .trait(
+            name: "OpenBLAS",
+            description: "The OpenBLAS FP16 baseline that benchmarks compare with (libopenblas-dev)."),
+        .default(enabledTraits: ["OpenBLAS"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        .systemLibrary(
+            name: "COpenBLAS",
+            pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+        .target(
+            name: "CTernaryKernels",
+            dependencies: [.target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"]))],
+            cSettings: [
+                .treatAllWarnings(as: .error),
+                .define("TK_OPENBLAS", .when(traits: ["OpenBLAS"])),
+                // Kernels at -O0 would make `swift test` and debug runs crawl.
+                .unsafeFlags(["-O3"], .when(configuration: .debug)),
+            ]),
+        .target(
+            name: "BitNetKit",
+            dependencies: ["CTernaryKernels"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "BitNetSampleModel",
+            dependencies: ["BitNetKit"],
+            resources: [.copy("Resources/stories.gguf")],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "bitnet",
+            dependencies: [
+                "BitNetKit", "BitNetSampleModel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "TestSupport",
+            dependencies: ["BitNetKit"],
+            path: "Tests/TestSupport",
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CTernaryKernelsTests",
+            dependencies: ["CTernaryKernels", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "BitNetKitTests",
+            dependencies: ["BitNetKit", "BitNetSampleModel", "TestSupport"],
+            resources: [.copy("Fixtures")],
+            swiftSettings: swiftSettings),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c17
+)

@@ -1,0 +1,95 @@
+/// Everything that can go wrong in BitNetKit, with what was found, where, and what to do about it.
+///
+/// Every throwing call of the library throws this type (`throws(BitNetError)`). `description` is one
+/// line, ready for a terminal or a log.
+public enum BitNetError: Error, Sendable, Hashable {
+    /// No file or folder at `path`.
+    case fileNotFound(path: String)
+    /// The operating system refused to open, map or read `path`.
+    case unreadable(path: String, reason: String)
+    /// The operating system refused to write `path`; nothing was left behind.
+    case unwritable(path: String, reason: String)
+    /// The file is not what it claims to be: truncated, overlapping, or inconsistent with itself.
+    case malformedFile(path: String, detail: String)
+    /// The file is well formed, but of a kind this library does not read; `remedy` says what does.
+    case unsupportedFormat(path: String, detail: String, remedy: String)
+    /// The model graph is not one this library implements.
+    case unsupportedArchitecture(name: String, known: [String])
+    /// The file asks for a graph feature that would silently change results if it were ignored.
+    case unsupportedFeature(path: String, feature: String, value: String)
+    /// A key the graph depends on is absent or has the wrong type.
+    case invalidMetadata(path: String, key: String, detail: String)
+    /// A tensor the graph needs is absent.
+    case missingTensor(path: String, tensor: String)
+    /// A tensor the graph has no place for; ignoring it would give wrong results.
+    case unexpectedTensor(path: String, tensor: String)
+    /// A tensor has another shape than the configuration says (`[rows, columns]`).
+    case shapeMismatch(tensor: String, expected: [Int], found: [Int])
+    /// A tensor's bytes cannot be what its type says, for example code 3 in a 2-bit ternary tensor.
+    case corruptTensor(tensor: String, detail: String)
+    /// The weights are not ternary; `relativeError` is the squared error of rounding them.
+    case notTernary(tensor: String, relativeError: Double)
+    /// The tokenizer is missing, malformed, or does not fit the model.
+    case tokenizer(detail: String)
+    /// The prompt does not fit the context (both in tokens).
+    case contextWindowExceeded(limit: Int, requested: Int)
+    /// An argument is out of range.
+    case invalidArgument(name: String, detail: String)
+    /// The kernel set is not compiled in, not supported by this CPU, or failed its self-test.
+    case kernelUnavailable(name: String, reason: String)
+    /// The OpenBLAS baseline is not part of this build.
+    case blasUnavailable(reason: String)
+    /// Memory for `bytes` bytes could not be had.
+    case outOfMemory(bytes: Int, purpose: String)
+    /// The work was cancelled by the caller.
+    case cancelled
+}
+
+extension BitNetError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .fileNotFound(let path):
+            "\(path): no such file or folder"
+        case .unreadable(let path, let reason):
+            "\(path): cannot be read: \(reason)"
+        case .unwritable(let path, let reason):
+            "\(path): cannot be written: \(reason)"
+        case .malformedFile(let path, let detail):
+            "\(path): \(detail)"
+        case .unsupportedFormat(let path, let detail, let remedy):
+            "\(path): \(detail); \(remedy)"
+        case .unsupportedArchitecture(let name, let known):
+            "architecture '\(name)' is not supported; known: \(known.joined(separator: ", "))"
+        case .unsupportedFeature(let path, let feature, let value):
+            "\(path): \(feature) = \(value) would change the results and is not supported"
+        case .invalidMetadata(let path, let key, let detail):
+            "\(path): metadata '\(key)': \(detail)"
+        case .missingTensor(let path, let tensor):
+            "\(path): tensor '\(tensor)' is missing; is the file complete?"
+        case .unexpectedTensor(let path, let tensor):
+            "\(path): tensor '\(tensor)' has no place in this architecture; "
+                + "the file needs another graph than it declares"
+        case .shapeMismatch(let tensor, let expected, let found):
+            "tensor '\(tensor)': shape \(found), expected \(expected)"
+        case .corruptTensor(let tensor, let detail):
+            "tensor '\(tensor)': \(detail)"
+        case .notTernary(let tensor, let relativeError):
+            "tensor '\(tensor)': not ternary, rounding it would change it by "
+                + "\(relativeError * 100)% (relative squared error)"
+        case .tokenizer(let detail):
+            "tokenizer: \(detail)"
+        case .contextWindowExceeded(let limit, let requested):
+            "the prompt has \(requested) tokens, the context holds \(limit); shorten the prompt"
+        case .invalidArgument(let name, let detail):
+            "\(name): \(detail)"
+        case .kernelUnavailable(let name, let reason):
+            "kernel set '\(name)' is unavailable: \(reason)"
+        case .blasUnavailable(let reason):
+            "OpenBLAS is unavailable: \(reason)"
+        case .outOfMemory(let bytes, let purpose):
+            "out of memory: \(bytes) bytes for \(purpose)"
+        case .cancelled:
+            "cancelled"
+        }
+    }
+}

@@ -1,0 +1,284 @@
+// CTernaryKernels: ternary (1.58-bit) matrix products and the float steps around them.
+//
+// Weights are trits {-1, 0, +1}, activations are int8 with one absmax scale per token, sums are
+// int32. Integer results are exact: every instruction set equals `scalar` bit for bit. Float steps
+// use one fixed order (see "Float order") and are bit-identical on every instruction set too.
+//
+// The library allocates nothing, starts no threads and does no I/O. The caller owns all memory and
+// splits work by row ranges. Unless said otherwise pointers must not alias, need no alignment
+// beyond their type, and must stay valid for the call only.
+
+#ifndef C_TERNARY_KERNELS_H
+#define C_TERNARY_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__clang__)
+#pragma clang assume_nonnull begin
+#endif
+
+// ---------------------------------------------------------------------------------------------
+// Kernel sets
+// ---------------------------------------------------------------------------------------------
+
+/// One implementation of every kernel for one instruction set ("avx2", "neon", "scalar", ...).
+typedef struct tk_kernels tk_kernels;
+
+/// Number of kernel sets compiled in; set 0 is the fastest, the last one is "scalar".
+size_t tk_kernel_set_count(void);
+/// Kernel set `index`, in [0, tk_kernel_set_count()).
+const tk_kernels *tk_kernel_set(size_t index);
+/// Name of a set, static.
+const char *tk_kernel_set_name(const tk_kernels *k);
+/// Whether this CPU and operating system claim to support the set.
+bool tk_kernel_set_supported(const tk_kernels *k);
+/// Runs every kernel of `k` on small inputs and compares with scalar, bit for bit. Returns NULL on
+/// agreement, else a static string that names the kernel that disagrees. Call only when supported.
+const char *_Nullable tk_self_test(const tk_kernels *k);
+
+/// Tells the core that this is a spin-wait loop.
+static inline void tk_spin_hint(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------
+// Packed ternary matrices
+// ---------------------------------------------------------------------------------------------
+
+/// How trits sit in memory for the kernels. Rows are padded to TK_TILE_ROWS, columns to a whole
+/// block; padding trits are 0. A tile of TK_TILE_ROWS rows is contiguous, so that GEMV reads one
+/// sequential stream: for each column block, 32 bytes of row 0, of row 1, of row 2, of row 3.
+typedef enum tk_layout {
+  /// 2 bits per weight. Block = 128 columns in 32 bytes; byte j holds trit + 1 of columns
+  /// j, 32 + j, 64 + j, 96 + j in bits 0-1, 2-3, 4-5, 6-7.
+  TK_LAYOUT_T2 = 0,
+  /// 1.6 bits per weight. Block = 160 columns in 32 bytes; byte j holds the trits of columns
+  /// j, 32 + j, 64 + j, 96 + j, 128 + j in a sign-and-nibbles code made for 16-entry look-ups.
+  TK_LAYOUT_T5 = 1,
+} tk_layout;
+
+enum {
+  TK_LAYOUT_COUNT = 2,
+  TK_TILE_ROWS = 4,
+  /// Zero bytes that must follow every quantised activation row (tk_quantize writes them).
+  TK_ACTIVATION_PADDING = 320,
+  /// Columns a kernel accepts: the int32 sum of 127 * columns, with room to spare.
+  TK_MAX_COLUMNS = 1 << 23,
+  /// Floats must be readable (and are treated as data) up to a multiple of this many elements.
+  TK_FLOAT_LANES = 16,
+};
+
+/// A packed matrix W[rows, columns]. `data` is 64-byte aligned, tk_packed_size() bytes.
+typedef struct tk_matrix {
+  const uint8_t *data;
+  size_t rows;
+  size_t columns;
+  tk_layout layout;
+} tk_matrix;
+
+/// "T2" or "T5", static.
+const char *tk_layout_name(tk_layout layout);
+/// Columns in one block: 128 or 160.
+size_t tk_block_columns(tk_layout layout);
+/// Bytes of a packed matrix (always a multiple of 128).
+size_t tk_packed_size(tk_layout layout, size_t rows, size_t columns);
+/// Packs rows [row_begin, row_end) of a matrix of `rows` x `columns` into `packed`, which is the
+/// start of the whole packed matrix. `trits` is row-major and starts at row_begin. row_begin is a
+/// multiple of TK_TILE_ROWS; row_end is too, or equals `rows` (then padding rows are written).
+void tk_pack(tk_layout layout, const int8_t *trits, size_t rows, size_t columns, size_t row_begin,
+             size_t row_end, uint8_t *packed);
+/// Inverse of tk_pack for any row range: writes (row_end - row_begin) * w->columns trits.
+void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *trits);
+
+// ---------------------------------------------------------------------------------------------
+// Activations
+// ---------------------------------------------------------------------------------------------
+
+/// Quantises one row of activations to int8 (formats.md 1.1):
+///   a = max(max|x|, 1e-5), scale = 127 / a, q = clamp(round_half_even(x * scale), -127, 127).
+/// Writes n values and TK_ACTIVATION_PADDING zeros to `q`, the sum of q to `*sum`; returns scale.
+/// n <= TK_MAX_COLUMNS. x must be finite; a row with NaN gives some int8 values, never a trap.
+float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum);
+
+/// y[i] = ((float)acc[i] / scale) * beta[i * beta_stride], i in [0, n). beta_stride is 0 (one scale
+/// per tensor) or 1 (one per row). y may alias acc.
+void tk_dequantize(const tk_kernels *k, const int32_t *acc, size_t n, float scale,
+                   const float *beta, size_t beta_stride, float *y);
+
+// ---------------------------------------------------------------------------------------------
+// Ternary products
+// ---------------------------------------------------------------------------------------------
+
+/// GEMV over a range of rows and of column blocks:
+///   y[r - row_begin] = sum over columns of blocks [block_begin, block_end) of W[r, c] * q[c].
+/// `q` points to the first column of the WHOLE row, as tk_quantize wrote it (padding included).
+/// `sum` is the sum of q over exactly those blocks' columns (for all blocks: tk_quantize's sum).
+/// row_begin is a multiple of TK_TILE_ROWS; row_end is too, or equals w->rows.
+void tk_gemv(const tk_kernels *k, const tk_matrix *w, const int8_t *q, int32_t sum,
+             size_t block_begin, size_t block_end, size_t row_begin, size_t row_end, int32_t *y);
+
+/// GEMM: y[t * y_stride + r - row_begin] = sum_c W[r, c] * q[t * q_stride + c] for t in [0, batch).
+/// Every row of q is as tk_quantize wrote it; q_stride >= columns + TK_ACTIVATION_PADDING.
+/// `scratch` has tk_gemm_scratch_size(w) bytes, 64-byte aligned, one per thread.
+void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+             const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+             size_t y_stride, void *scratch);
+size_t tk_gemm_scratch_size(const tk_matrix *w);
+
+// ---------------------------------------------------------------------------------------------
+// Float order
+//
+// Sums use 16 virtual lanes: lane l adds elements l, 16 + l, 32 + l, ... in that order with one
+// fused multiply-add each; then lanes are added as a fixed tree: s[l] + s[l + 8], then + 4, + 2,
+// + 1. Element-wise steps use exactly the operations written here, fused only where `fma` is said.
+// Arrays need not be a multiple of 16 long, except where said.
+// ---------------------------------------------------------------------------------------------
+
+/// y[i] = (x[i] * r) * weight[i], r = 1 / sqrt(sum(x^2) / n + eps). y may alias x.
+void tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
+                 float *y);
+
+/// Half-split rotary embedding in place for `heads` vectors of `head_dim` floats, `cos` and `sin`
+/// of head_dim / 2 values: a = x[i], b = x[i + head_dim / 2];
+///   x[i] = a * cos[i] - b * sin[i],  x[i + head_dim / 2] = b * cos[i] + a * sin[i].
+void tk_rope(const tk_kernels *k, float *x, const float *cos, const float *sin, size_t heads,
+             size_t head_dim);
+
+/// y[i] = x[i] + y[i].
+void tk_add(const tk_kernels *k, const float *x, size_t n, float *y);
+
+/// out[i] = (max(gate[i], 0) * max(gate[i], 0)) * up[i]. out may alias either input.
+void tk_relu2_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out);
+
+/// out[i] = (gate[i] / (1 + exp(-gate[i]))) * up[i] with the library's own exp. out may alias.
+void tk_silu_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out);
+
+/// y[i] = exp(x[i]); the library's own exp, accurate to 2 ulp on [-87, 88], 0 below, inf above.
+void tk_exp(const tk_kernels *k, const float *x, size_t n, float *y);
+
+/// In place softmax of n floats: subtracts the maximum, exp, divides by the sum (fixed order).
+void tk_softmax(const tk_kernels *k, float *x, size_t n);
+
+/// IEEE binary16, round half to even both ways.
+void tk_f32_to_f16(const tk_kernels *k, const float *x, size_t n, uint16_t *y);
+void tk_f16_to_f32(const tk_kernels *k, const uint16_t *x, size_t n, float *y);
+
+/// How a KV cache stores its values.
+typedef enum tk_cache_type { TK_CACHE_F32 = 0, TK_CACHE_F16 = 1 } tk_cache_type;
+
+/// One query head against `positions` cached positions of its KV head:
+///   scores[p] = dot(query, keys[p]) * scale, softmax over p, out = sum_p scores[p] * values[p].
+/// keys and values point to position 0 of the head; position p is p * stride elements further.
+/// head_dim is a multiple of 8. The dot uses the 16-lane order, the softmax that of tk_softmax, and
+/// every out[i] is a chain of fma over p from position 0 upwards, starting from 0.
+/// `scores` is scratch for `positions` floats rounded up to a multiple of TK_FLOAT_LANES.
+void tk_attention(const tk_kernels *k, const float *query, const void *keys, const void *values,
+                  tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
+                  float *scores, float *out);
+
+// ---------------------------------------------------------------------------------------------
+// Dense matrices: embeddings and LM heads as stored in files
+// ---------------------------------------------------------------------------------------------
+
+/// Element types of GGUF tensors, with their GGUF type ids.
+typedef enum tk_type {
+  TK_F32 = 0,
+  TK_F16 = 1,
+  TK_Q4_0 = 2,
+  TK_Q4_1 = 3,
+  TK_Q5_0 = 6,
+  TK_Q5_1 = 7,
+  TK_Q8_0 = 8,
+  TK_Q4_K = 12,
+  TK_Q5_K = 13,
+  TK_Q6_K = 14,
+  TK_BF16 = 30,
+  TK_TQ1_0 = 34,
+  TK_TQ2_0 = 35,
+} tk_type;
+
+/// Weights per block (1 for F32, F16, BF16; 32; 256) and bytes per block; 0 for an unknown type.
+size_t tk_type_block_size(tk_type type);
+size_t tk_type_block_bytes(tk_type type);
+/// Decodes n weights (a multiple of the block size) to float32, exactly as ggml does.
+void tk_decode(tk_type type, const void *data, size_t n, float *y);
+/// Whether tk_encode can write `type`: F32, F16, BF16, Q8_0, Q4_0, Q6_K.
+bool tk_can_encode(tk_type type);
+/// Encodes n floats (a multiple of the block size), like ggml's reference quantisers.
+void tk_encode(tk_type type, const float *x, size_t n, void *data);
+
+/// Whether tk_dense_gemv has a kernel for `type`: F32, F16, BF16, Q8_0, Q6_K, Q4_0.
+bool tk_can_dense_gemv(tk_type type);
+/// y[r - row_begin] = sum_c W[r, c] * x[c] with W decoded to float32 and the 16-lane order.
+/// `data` is row-major as in the file (rows of whole blocks); columns is a multiple of 16.
+void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t columns,
+                   const float *x, size_t row_begin, size_t row_end, float *y);
+
+// ---------------------------------------------------------------------------------------------
+// Ternary interchange formats <-> trits (int8 -1, 0, +1)
+// Decoders return -1, or the index of the first invalid code (e.g. the unused fourth 2-bit code).
+// ---------------------------------------------------------------------------------------------
+
+/// I2_S byte orders (formats.md 8.3); nothing in a file says which, A is the published one.
+typedef enum tk_i2s_order { TK_I2S_A = 0, TK_I2S_B = 1, TK_I2S_C = 2 } tk_i2s_order;
+
+/// Decodes weights [first, first + n) (flat row-major indices) of an I2_S tensor of `columns`
+/// columns whose codes start at `data`. Order C needs first and n to be multiples of 4 * columns.
+ptrdiff_t tk_decode_i2s(tk_i2s_order order, const uint8_t *data, size_t columns, size_t first,
+                        size_t n, int8_t *trits);
+/// Encodes a whole I2_S tensor of n weights in order A; n is a multiple of 128.
+void tk_encode_i2s(const int8_t *trits, size_t n, uint8_t *data);
+/// TQ1_0 / TQ2_0: n is a multiple of 256. `scales` gets n / 256 floats.
+ptrdiff_t tk_decode_tq(tk_type type, const uint8_t *data, size_t n, int8_t *trits, float *scales);
+/// `scale` is stored in every block (0 in blocks without a non-zero trit), rounded to float16.
+void tk_encode_tq(tk_type type, const int8_t *trits, size_t n, float scale, uint8_t *data);
+/// Hugging Face packing, uint8 [rows / 4, columns]: decodes logical rows [row_begin, row_end).
+ptrdiff_t tk_decode_hf(const uint8_t *data, size_t rows, size_t columns, size_t row_begin,
+                       size_t row_end, int8_t *trits);
+
+/// Absmean quantisation of master weights (formats.md 1.3), in two steps so that threads can share.
+/// Sum of |x| of one row in double, fixed order; the caller adds rows in order and divides.
+double tk_absolute_sum(const float *x, size_t n);
+/// trits[i] = clamp(round_half_even(x[i] * g), -1, 1).
+void tk_ternarize(const float *x, size_t n, float g, int8_t *trits);
+
+// ---------------------------------------------------------------------------------------------
+// Float baselines: what the ternary kernels are compared with
+// ---------------------------------------------------------------------------------------------
+
+/// "OpenBLAS 0.3.21 ...", or NULL when built without the OpenBLAS trait.
+const char *_Nullable tk_blas_version(void);
+/// Sets OpenBLAS's own thread count; no effect without OpenBLAS.
+void tk_blas_set_threads(int threads);
+/// y = W x with W in float16 (row-major): tiles are widened to float32 in `tile`, then cblas_sgemv.
+/// tile_rows >= 1; `tile` has tile_rows * columns floats. Returns false without OpenBLAS.
+bool tk_blas_gemv_f16(const tk_kernels *k, const uint16_t *w, size_t rows, size_t columns,
+                      const float *x, float *tile, size_t tile_rows, float *y);
+/// y = W x with W already in float32. Returns false without OpenBLAS.
+bool tk_blas_gemv_f32(const float *w, size_t rows, size_t columns, const float *x, float *y);
+/// y[batch, rows] = x[batch, columns] * W^T, tiles widened as above, then cblas_sgemm.
+bool tk_blas_gemm_f16(const tk_kernels *k, const uint16_t *w, size_t rows, size_t columns,
+                      const float *x, size_t batch, float *tile, size_t tile_rows, float *y);
+/// y[batch, rows] = x[batch, columns] * W^T, W in float32. Returns false without OpenBLAS.
+bool tk_blas_gemm_f32(const float *w, size_t rows, size_t columns, const float *x, size_t batch,
+                      float *y);
+
+#if defined(__clang__)
+#pragma clang assume_nonnull end
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
