@@ -21,7 +21,8 @@ let package = Package(
     traits: [
         .trait(
             name: "OpenBLAS",
-            description: "The OpenBLAS FP16 baseline that benchmarks compare with (libopenblas-dev)."),
+            description:
+                "The OpenBLAS FP16 baseline that benchmarks compare with (libopenblas-dev)."),
         .default(enabledTraits: ["OpenBLAS"]),
     ],
     dependencies: [
