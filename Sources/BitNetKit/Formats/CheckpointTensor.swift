@@ -1,0 +1,92 @@
+/// One tensor of a checkpoint file: what it is called, how it is stored, and where its bytes are.
+public struct CheckpointTensor: Sendable {
+    /// The name in the file.
+    public let name: String
+    /// How the elements are stored.
+    public let type: ElementType
+    /// Sizes, outermost first: `[rows, columns]` for a matrix.
+    ///
+    /// For `packedTernary` this is the shape of the bytes, `[rows / 4, columns]`.
+    public let shape: [Int]
+    /// The bytes, exactly as many as type and shape need.
+    public let region: ByteRegion
+
+    /// Describes a tensor; `malformedFile` where the size of `region` is not that of type and
+    /// shape.
+    public init(
+        name: String, type: ElementType, shape: [Int], region: ByteRegion
+    ) throws(BitNetError) {
+        guard let size = type.storedByteCount(shape: shape) else {
+            throw .malformedFile(
+                path: region.path,
+                detail: "tensor '\(name)': \(type.rawValue) cannot have the shape \(shape)")
+        }
+        guard size == region.count else {
+            throw .malformedFile(
+                path: region.path,
+                detail: "tensor '\(name)': \(type.rawValue) \(shape) takes \(size) bytes, "
+                    + "the file has \(region.count)")
+        }
+        self.name = name
+        self.type = type
+        self.shape = shape
+        self.region = region
+    }
+
+    /// Number of elements (1 for a scalar), which is a number of bytes for `packedTernary`.
+    public var elementCount: Int {
+        // Cannot overflow: storedByteCount has multiplied the same numbers with checks.
+        shape.reduce(1, *)
+    }
+}
+
+extension ElementType {
+    /// Elements and bytes of one storage block; `i2_s` has one scale per tensor and no blocks.
+    var storageBlock: (elements: Int, bytes: Int) {
+        switch self {
+        case .f32, .i32: (1, 4)
+        case .f16, .bf16: (1, 2)
+        case .i8, .packedTernary: (1, 1)
+        case .i64: (1, 8)
+        case .q4_0: (32, 18)
+        case .q4_1: (32, 20)
+        case .q5_0: (32, 22)
+        case .q5_1: (32, 24)
+        case .q8_0: (32, 34)
+        case .q4_K: (256, 144)
+        case .q5_K: (256, 176)
+        case .q6_K: (256, 210)
+        case .tq1_0: (256, 54)
+        case .tq2_0: (256, 66)
+        case .i2_s: (4, 1)
+        }
+    }
+
+    /// Bytes after the last block: the scale of `i2_s` (float32) and its 28 unused bytes.
+    var storageTrailer: Int { self == .i2_s ? 32 : 0 }
+
+    /// Bytes that a tensor of this type and shape takes in a file.
+    ///
+    /// Nil where a size is negative, a row is not a whole number of blocks (`i2_s`: the tensor), or
+    /// the number does not fit in `Int`.
+    func storedByteCount(shape: [Int]) -> Int? {
+        var count = 1
+        var hasZero = false
+        for size in shape {
+            guard size >= 0 else { return nil }
+            // Multiplied without the zeros, so that elementCount cannot overflow on the way to 0.
+            if size == 0 { hasZero = true }
+            let (product, overflow) = count.multipliedReportingOverflow(by: max(1, size))
+            guard !overflow else { return nil }
+            count = product
+        }
+        if hasZero { count = 0 }
+        let block = storageBlock
+        let blocked = self == .i2_s ? count : shape.last ?? 1
+        guard blocked % block.elements == 0 else { return nil }
+        let blocks = count / block.elements
+        let (bytes, overflow) = blocks.multipliedReportingOverflow(by: block.bytes)
+        let (total, overflowed) = bytes.addingReportingOverflow(storageTrailer)
+        return overflow || overflowed ? nil : total
+    }
+}
