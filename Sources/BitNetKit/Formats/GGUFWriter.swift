@@ -1,0 +1,228 @@
+/// Writes a GGUF file (version 3), one tensor after the other, without holding it in memory.
+///
+/// The file is written under a temporary name beside its target and takes the target's place in
+/// `finish()`. Where that is never called, or something fails, nothing is left behind and an
+/// existing target stays as it was.
+///
+/// ```swift
+/// var writer = try GGUFWriter(
+///     path: "model.gguf",
+///     metadata: [.init("general.architecture", .string("bitnet-b1.58"))],
+///     tensors: [.init(name: "output_norm.weight", type: .f32, shape: [2560])])
+/// try writer.append(bytes, to: "output_norm.weight")
+/// try writer.finish()
+/// ```
+public struct GGUFWriter: ~Copyable {
+    /// What the header says about a tensor.
+    public struct TensorInfo: Sendable, Hashable {
+        public let name: String
+        public let type: ElementType
+        /// Sizes, outermost first: `[rows, columns]`.
+        public let shape: [Int]
+
+        public init(name: String, type: ElementType, shape: [Int]) {
+            self.name = name
+            self.type = type
+            self.shape = shape
+        }
+    }
+
+    private let path: String
+    private let file: AtomicFile
+    private let alignment: Int
+    private let tensors: [TensorInfo]
+    private let sizes: [Int]
+    /// The tensor being written, and how many of its bytes are.
+    private var current = 0
+    private var written = 0
+    private var failed = false
+
+    /// Creates the temporary file and writes metadata and tensor infos.
+    ///
+    /// Tensor data is aligned to `general.alignment` if `metadata` has it, else to 32 bytes. Throws
+    /// `invalidArgument` for a duplicate or impossible entry, `unwritable` where the file cannot be
+    /// created.
+    public init(
+        path: String, metadata: [GGUFFile.Entry], tensors: [TensorInfo]
+    ) throws(BitNetError) {
+        let header = try GGUFHeaderWriter(metadata: metadata, tensors: tensors)
+        let file = try AtomicFile(replacing: path)
+        try file.write(ByteRegion(header.bytes, path: path))
+        self.file = file
+        self.path = path
+        self.tensors = tensors
+        alignment = header.alignment
+        sizes = header.sizes
+    }
+
+    /// Appends bytes of the tensor `name`: all of them, or the next part.
+    ///
+    /// Tensors come in the order they were announced. `invalidArgument` where another tensor is due
+    /// or the bytes are more than the tensor has left.
+    public mutating func append(_ bytes: ByteRegion, to name: String) throws(BitNetError) {
+        guard current < tensors.count, tensors[current].name == name else {
+            let due = current < tensors.count ? "'\(tensors[current].name)'" : "none"
+            throw .invalidArgument(name: "name", detail: "tensor '\(name)' given, due is \(due)")
+        }
+        guard bytes.count <= sizes[current] - written else {
+            throw .invalidArgument(
+                name: "bytes",
+                detail: "\(bytes.count) bytes for tensor '\(name)', which has "
+                    + "\(sizes[current] - written) of \(sizes[current]) left")
+        }
+        try write(bytes)
+        written += bytes.count
+        guard written == sizes[current] else { return }
+        let rest = written % alignment
+        if rest != 0 { try write(ByteRegion([UInt8](repeating: 0, count: alignment - rest))) }
+        current += 1
+        written = 0
+    }
+
+    /// Appends bytes of the tensor `name`: all of them, or the next part.
+    public mutating func append(_ bytes: [UInt8], to name: String) throws(BitNetError) {
+        try append(ByteRegion(bytes, path: path), to: name)
+    }
+
+    /// Appends a whole I2_S tensor: its codes (a quarter byte per weight), then the weight scale.
+    ///
+    /// The scale is the float32 that follows the codes, and 28 zero bytes follow it.
+    public mutating func appendI2S(
+        codes: [UInt8], scale: Float, to name: String
+    ) throws(BitNetError) {
+        var writer = ByteWriter()
+        writer.write(scale)
+        writer.pad(to: ElementType.i2_s.storageTrailer)
+        guard current < tensors.count, tensors[current].type == .i2_s, written == 0,
+            codes.count == sizes[current] - writer.bytes.count
+        else {
+            throw .invalidArgument(
+                name: "codes", detail: "\(codes.count) bytes are not the codes of tensor '\(name)'")
+        }
+        try append(codes, to: name)
+        try append(writer.bytes, to: name)
+    }
+
+    /// Puts the complete file in place of the target.
+    ///
+    /// `invalidArgument` where data is missing, `unwritable` where the operating system refuses; in
+    /// both cases nothing is left behind.
+    public consuming func finish() throws(BitNetError) {
+        guard !failed else {
+            throw .unwritable(path: path, reason: "an earlier write to it failed")
+        }
+        guard current == tensors.count else {
+            throw .invalidArgument(
+                name: "tensors", detail: "the data of '\(tensors[current].name)' is not complete")
+        }
+        try file.commit()
+    }
+
+    private mutating func write(_ bytes: ByteRegion) throws(BitNetError) {
+        do { try file.write(bytes) } catch {
+            failed = true
+            throw error
+        }
+    }
+}
+
+/// The bytes of a GGUF header, up to the start of the tensor data.
+struct GGUFHeaderWriter {
+    /// The header, padded to the alignment.
+    var bytes: [UInt8] { writer.bytes }
+    private(set) var alignment = 32
+    /// Bytes of each tensor.
+    private(set) var sizes: [Int] = []
+
+    private var writer = ByteWriter()
+
+    init(
+        metadata: [GGUFFile.Entry], tensors: [GGUFWriter.TensorInfo]
+    ) throws(BitNetError) {
+        if let entry = metadata.first(where: { $0.key == "general.alignment" }) {
+            guard case .uint32(let value) = entry.value, value > 0, value <= 1 << 30,
+                value & (value - 1) == 0
+            else {
+                throw .invalidArgument(
+                    name: "general.alignment", detail: "expected a uint32 power of two up to 2^30")
+            }
+            alignment = Int(value)
+        }
+        for byte in "GGUF".utf8 { writer.write(byte) }
+        writer.write(3 as UInt32)
+        writer.write(UInt64(tensors.count))
+        writer.write(UInt64(metadata.count))
+        try writeMetadata(metadata)
+        try writeInfos(tensors)
+        writer.pad(to: alignment)
+    }
+
+    private mutating func writeMetadata(_ metadata: [GGUFFile.Entry]) throws(BitNetError) {
+        var keys: Set<String> = []
+        for entry in metadata {
+            guard keys.insert(entry.key).inserted else {
+                throw .invalidArgument(name: "metadata", detail: "'\(entry.key)' occurs twice")
+            }
+            writer.write(entry.key)
+            writer.write(entry.value.type.rawValue)
+            write(entry.value)
+        }
+    }
+
+    private mutating func writeInfos(_ tensors: [GGUFWriter.TensorInfo]) throws(BitNetError) {
+        var names: Set<String> = []
+        var offset = 0
+        for tensor in tensors {
+            guard names.insert(tensor.name).inserted else {
+                throw .invalidArgument(name: "tensors", detail: "'\(tensor.name)' occurs twice")
+            }
+            guard let id = GGUFTensorType.id(of: tensor.type), (1...4).contains(tensor.shape.count),
+                tensor.shape.allSatisfy({ $0 > 0 }),
+                let size = tensor.type.storedByteCount(shape: tensor.shape)
+            else {
+                throw .invalidArgument(
+                    name: "tensors",
+                    detail: "'\(tensor.name)' cannot be \(tensor.type.rawValue) \(tensor.shape)")
+            }
+            writer.write(tensor.name)
+            writer.write(UInt32(tensor.shape.count))
+            for size in tensor.shape.reversed() { writer.write(UInt64(size)) }
+            writer.write(id)
+            writer.write(UInt64(offset))
+            sizes.append(size)
+            let (end, overflow) = offset.addingReportingOverflow(size)
+            guard !overflow, end <= Int.max - alignment else {
+                throw .invalidArgument(name: "tensors", detail: "their sizes add up to too much")
+            }
+            offset = (end + alignment - 1) & ~(alignment - 1)
+        }
+    }
+
+    private mutating func write(_ value: GGUFValue) {
+        switch value {
+        case .uint8(let value): writer.write(value)
+        case .int8(let value): writer.write(value)
+        case .uint16(let value): writer.write(value)
+        case .int16(let value): writer.write(value)
+        case .uint32(let value): writer.write(value)
+        case .int32(let value): writer.write(value)
+        case .float32(let value): writer.write(value)
+        case .bool(let value): writer.write(value)
+        case .string(let value): writer.write(value)
+        case .array(let value): write(value)
+        case .uint64(let value): writer.write(value)
+        case .int64(let value): writer.write(value)
+        case .float64(let value): writer.write(value)
+        }
+    }
+
+    private mutating func write(_ array: GGUFArray) {
+        writer.write(array.elementType.rawValue)
+        writer.write(UInt64(array.count))
+        switch array.contents {
+        case .fixed(let region): writer.write(region)
+        case .strings(let strings): writer.write(strings.region)
+        case .arrays(let arrays): for inner in arrays { write(inner) }
+        }
+    }
+}
