@@ -1,0 +1,158 @@
+import Foundation
+
+/// A Hugging Face model folder: `config.json` and one or more safetensors files.
+public struct HuggingFaceFolder: Sendable {
+    /// The folder.
+    public let path: String
+    /// `config.json`.
+    public let config: JSONValue
+    /// `generation_config.json`, if there is one.
+    public let generationConfig: JSONValue?
+    /// `tokenizer_config.json`, if there is one.
+    public let tokenizerConfig: JSONValue?
+    /// The names of the safetensors files, in the order they were read.
+    public let weightFiles: [String]
+    /// All tensors by name.
+    public let tensors: [String: CheckpointTensor]
+    /// All tensors, in the order of the files.
+    let orderedTensors: [CheckpointTensor]
+
+    /// Opens a folder; weights come from `model.safetensors`, else from the files that
+    /// `model.safetensors.index.json` names, unless `weights` names a file in the folder.
+    ///
+    /// Throws `fileNotFound`, `unsupportedFormat` where there is no configuration or no safetensors
+    /// file (with what to do about it), `malformedFile` for missing shards and duplicate tensors.
+    public init(opening path: String, weights: String? = nil) throws(BitNetError) {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw .fileNotFound(path: path)
+        }
+        guard isFolder.boolValue else {
+            throw .unreadable(path: path, reason: "it is a file, not a folder")
+        }
+        let folder = Folder(path: path)
+        guard let config = try folder.json("config.json") else {
+            throw .unsupportedFormat(
+                path: path, detail: "the folder has no config.json", remedy: folder.remedy)
+        }
+        self.path = path
+        self.config = config
+        generationConfig = try folder.json("generation_config.json")
+        tokenizerConfig = try folder.json("tokenizer_config.json")
+        let files = try folder.weightFiles(named: weights)
+        weightFiles = files.names
+        orderedTensors = try folder.tensors(of: files.names)
+        var tensors: [String: CheckpointTensor] = [:]
+        for tensor in orderedTensors { tensors[tensor.name] = tensor }
+        self.tensors = tensors
+        try folder.check(files.index, against: tensors)
+    }
+
+    /// The path of a file in the folder, if it is there (`tokenizer.json`, `chat_template.jinja`).
+    public func file(named name: String) -> String? {
+        let folder = Folder(path: path)
+        return folder.exists(name) ? folder.join(name) : nil
+    }
+}
+
+/// Finding and reading the files of a model folder.
+private struct Folder {
+    let path: String
+
+    func join(_ name: String) -> String { path.hasSuffix("/") ? path + name : path + "/" + name }
+
+    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: join(name)) }
+
+    /// The object in a JSON file; nil where there is no such file.
+    func json(_ name: String) throws(BitNetError) -> JSONValue? {
+        guard exists(name) else { return nil }
+        let value = try JSONValue(parsing: ByteRegion(try MappedFile(opening: join(name))))
+        guard value.object != nil else {
+            throw .malformedFile(path: join(name), detail: "not a JSON object")
+        }
+        return value
+    }
+
+    /// What to do about a folder that lacks something, going by what else lies in it.
+    var remedy: String {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        if let name = names.sorted().first(where: { $0.hasSuffix(".gguf") }) {
+            return "open the file \(name) in it instead"
+        }
+        let pickled = [".bin", ".pt", ".pth"]
+        if names.contains(where: { name in pickled.contains { name.hasSuffix($0) } }) {
+            return "PyTorch files are not read: convert them to safetensors"
+        }
+        return "download the whole model repository into it"
+    }
+
+    /// The safetensors files, and the index's map from tensor to file if the files come from there.
+    func weightFiles(
+        named weights: String?
+    ) throws(BitNetError) -> (names: [String], index: JSONObject?) {
+        if let weights { return ([weights], nil) }
+        let single = "model.safetensors"
+        if exists(single) { return ([single], nil) }
+        let indexName = "model.safetensors.index.json"
+        guard let index = try json(indexName) else {
+            throw .unsupportedFormat(
+                path: path, detail: "the folder has neither \(single) nor \(indexName)",
+                remedy: remedy)
+        }
+        guard let map = index["weight_map"]?.object else {
+            throw .malformedFile(path: join(indexName), detail: "there is no weight_map")
+        }
+        var names: Set<String> = []
+        for member in map.members {
+            guard let name = member.value.string, !name.isEmpty, !name.contains("/"),
+                !name.contains("\\")
+            else {
+                throw .malformedFile(
+                    path: join(indexName),
+                    detail: "tensor '\(member.key)' is not mapped to a file in the folder")
+            }
+            names.insert(name)
+        }
+        for name in names.sorted() where !exists(name) {
+            throw .malformedFile(
+                path: path, detail: "\(name) is missing (\(indexName) names it): download it too")
+        }
+        return (names.sorted(), map)
+    }
+
+    func tensors(of files: [String]) throws(BitNetError) -> [CheckpointTensor] {
+        var tensors: [CheckpointTensor] = []
+        var origins: [String: String] = [:]
+        for name in files {
+            let file = try SafetensorsFile(opening: join(name))
+            for tensor in file.tensors {
+                if let other = origins.updateValue(name, forKey: tensor.name) {
+                    throw .malformedFile(
+                        path: path,
+                        detail: "tensor '\(tensor.name)' is both in \(other) and in \(name); "
+                            + "remove the files that are not part of the model")
+                }
+            }
+            tensors += file.tensors
+        }
+        return tensors
+    }
+
+    /// Every tensor of the index must be in the file it is mapped to.
+    func check(
+        _ index: JSONObject?, against tensors: [String: CheckpointTensor]
+    ) throws(BitNetError) {
+        for member in index?.members ?? [] {
+            guard let file = member.value.string else { continue }
+            guard let tensor = tensors[member.key] else {
+                throw .missingTensor(path: join(file), tensor: member.key)
+            }
+            guard tensor.region.path == join(file) else {
+                throw .malformedFile(
+                    path: path,
+                    detail: "tensor '\(member.key)' should be in \(file), but is in another file; "
+                        + "the files are of different versions")
+            }
+        }
+    }
+}
