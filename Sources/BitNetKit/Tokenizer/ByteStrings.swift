@@ -1,0 +1,50 @@
+/// Many byte strings in one buffer: the tokens or merges of a vocabulary.
+///
+/// A vocabulary has some 400,000 strings of a few bytes; one buffer with offsets holds them without
+/// an allocation each, and takes raw bytes from a file as they are.
+package struct ByteStrings: Sendable {
+    /// The bytes of all strings, one after the other.
+    private(set) var storage: [UInt8] = []
+    /// Where each string ends in `storage`; it starts where the one before ends.
+    private var ends: [Int] = []
+
+    /// No strings.
+    package init() {}
+
+    /// The UTF-8 bytes of `strings`.
+    package init(_ strings: some Sequence<String>) {
+        for string in strings { append(string.utf8) }
+    }
+
+    /// Number of strings.
+    package var count: Int { ends.count }
+
+    /// The bytes of string `index`, in `0..<count`.
+    package subscript(index: Int) -> ArraySlice<UInt8> { storage[range(index)] }
+
+    /// Where the bytes of string `index`, in `0..<count`, are in `storage`.
+    func range(_ index: Int) -> Range<Int> { (index == 0 ? 0 : ends[index - 1])..<ends[index] }
+
+    /// String `index` for a message, with U+FFFD for what is not UTF-8.
+    func text(_ index: Int) -> String { String(decoding: self[index], as: UTF8.self) }
+
+    /// Makes room for `count` strings of `bytes` bytes in total.
+    package mutating func reserveCapacity(_ count: Int, bytes: Int) {
+        ends.reserveCapacity(count)
+        storage.reserveCapacity(bytes)
+    }
+
+    /// Appends one string.
+    package mutating func append(_ bytes: some Sequence<UInt8>) {
+        storage.append(contentsOf: bytes)
+        ends.append(storage.count)
+    }
+
+    /// Appends one string that `body` writes.
+    mutating func append(writing body: (inout [UInt8]) throws(BitNetError) -> Void)
+        throws(BitNetError)
+    {
+        try body(&storage)
+        ends.append(storage.count)
+    }
+}

@@ -1,0 +1,99 @@
+/// Which pairs of tokens merge, in which order, into what: open addressing on both ids.
+struct MergeTable: Sendable {
+    /// No merge; every real one is smaller.
+    static let none = UInt64.max
+
+    /// Per slot a pair `left << 32 | right` and its merge `rank << 32 | id`, side by side in memory;
+    /// a free slot has `none` as its pair.
+    private var slots: [UInt64]
+    private let hasher = TokenHash()
+
+    /// Number of merges.
+    let count: Int
+
+    /// Reads merges, each two spelled tokens with a space between, best first.
+    ///
+    /// - Throws: `BitNetError.tokenizer` naming the first merge that is not two known tokens which
+    ///   together are a third, or that is listed twice.
+    init(_ merges: ByteStrings, of vocabulary: Vocabulary) throws(BitNetError) {
+        count = merges.count
+        guard count < Int(Int32.max) else {
+            throw .tokenizer(detail: "\(count) merges are more than a vocabulary can have")
+        }
+        slots = [UInt64](repeating: Self.none, count: 2 * tableSize(holding: count))
+        var scratch: [UInt8] = []
+        for rank in 0..<count {
+            let (left, right, merged) = try Self.parse(rank, of: merges, vocabulary, &scratch)
+            let pair = Self.pair(left, right)
+            let slot = slot(of: pair)
+            guard slots[slot] == Self.none else {
+                throw .tokenizer(detail: "merge \(rank) '\(merges.text(rank))' is listed twice")
+            }
+            slots[slot] = pair
+            slots[slot + 1] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: merged))
+        }
+    }
+
+    /// The merge of two tokens, `rank << 32 | id`, or `none`.
+    @inline(__always)
+    func merge(_ left: Int32, _ right: Int32) -> UInt64 {
+        let pair = Self.pair(left, right)
+        let slot = slot(of: pair)
+        return slots[slot] == pair ? slots[slot + 1] : Self.none
+    }
+
+    /// All merges, best first.
+    var pairs: [(left: Int, right: Int)] {
+        var entries: [(rank: UInt64, pair: UInt64)] = []
+        for slot in stride(from: 0, to: slots.count, by: 2) where slots[slot] != Self.none {
+            entries.append((slots[slot + 1] >> 32, slots[slot]))
+        }
+        entries.sort { $0.rank < $1.rank }
+        return entries.map { (Int($0.pair >> 32), Int($0.pair & 0xFFFF_FFFF)) }
+    }
+
+    @inline(__always)
+    private static func pair(_ left: Int32, _ right: Int32) -> UInt64 {
+        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+    }
+
+    /// Where `pair` is, or where it would go.
+    @inline(__always)
+    private func slot(of pair: UInt64) -> Int {
+        let mask = slots.count - 2
+        var slot = Int(truncatingIfNeeded: hasher(pair) << 1) & mask
+        while slots[slot] != pair && slots[slot] != Self.none { slot = (slot + 2) & mask }
+        return slot
+    }
+
+    private static func parse(
+        _ rank: Int, of merges: ByteStrings, _ vocabulary: Vocabulary, _ scratch: inout [UInt8]
+    ) throws(BitNetError) -> (left: Int32, right: Int32, merged: Int32) {
+        let merge = merges[rank]
+        guard let space = merge.firstIndex(of: 0x20) else {
+            throw .tokenizer(
+                detail:
+                    "merge \(rank) '\(merges.text(rank))' is not two tokens with a space between")
+        }
+        scratch.removeAll(keepingCapacity: true)
+        let leftIsSpelled = ByteAlphabet.decode(merge[..<space], into: &scratch)
+        let middle = scratch.count
+        let rightIsSpelled = ByteAlphabet.decode(merge[(space + 1)...], into: &scratch)
+        let left = leftIsSpelled ? vocabulary.id(of: scratch, 0..<middle) : -1
+        let right = rightIsSpelled ? vocabulary.id(of: scratch, middle..<scratch.count) : -1
+        guard left >= 0, right >= 0 else {
+            let unknown = left < 0 ? merge[..<space] : merge[(space + 1)...]
+            throw .tokenizer(
+                detail: "merge \(rank) '\(merges.text(rank))' names "
+                    + "'\(String(decoding: unknown, as: UTF8.self))', which is not in the vocabulary"
+            )
+        }
+        let merged = vocabulary.id(of: scratch, 0..<scratch.count)
+        guard merged >= 0 else {
+            throw .tokenizer(
+                detail: "merge \(rank) '\(merges.text(rank))' makes a token that is not in the "
+                    + "vocabulary")
+        }
+        return (left, right, merged)
+    }
+}

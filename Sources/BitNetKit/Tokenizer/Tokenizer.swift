@@ -1,0 +1,171 @@
+/// Text to tokens and back: byte-level byte pair encoding, as Llama 3, Falcon 3 and GPT-2 use it.
+///
+/// ```swift
+/// let ids = tokenizer.encode("Once upon a time")
+/// tokenizer.decode(ids)  // "Once upon a time"
+/// ```
+///
+/// Results are those of Hugging Face's tokenizers and of tiktoken, apart from characters that are
+/// newer than the Unicode version of either side. A tokenizer is checked when it is made and never
+/// fails after that. It is immutable, and copying it is cheap.
+public struct Tokenizer: Sendable {
+    /// What all copies share.
+    final class Storage: Sendable {
+        let encoder: BytePairEncoder
+        let preTokenizer: PreTokenizer
+        let addedTokens: AddedTokens
+        let template: Template
+
+        init(
+            encoder: BytePairEncoder, preTokenizer: PreTokenizer, addedTokens: AddedTokens,
+            template: Template
+        ) {
+            self.encoder = encoder
+            self.preTokenizer = preTokenizer
+            self.addedTokens = addedTokens
+            self.template = template
+        }
+    }
+
+    /// The tokens that frame a text.
+    struct Template: Sendable {
+        var beginOfText: Int?
+        var addsBeginOfText = false
+        var appended: [Int] = []
+        var ends: Set<Int> = []
+        /// Whether the file left the pre-tokenizer open.
+        var preTokenizerWasInferred = false
+    }
+
+    let storage: Storage
+
+    var vocabulary: Vocabulary { storage.encoder.vocabulary }
+
+    /// Number of tokens; ids are in `0..<vocabularySize`.
+    public var vocabularySize: Int { vocabulary.count }
+
+    /// The token a text begins with, if the vocabulary has one.
+    public var beginOfText: Int? { storage.template.beginOfText }
+
+    /// Whether the model was trained with `beginOfText` before every text.
+    ///
+    /// `encode(_:special:)` never adds it.
+    public var addsBeginOfText: Bool { storage.template.addsBeginOfText }
+
+    /// Tokens the model expects after every text, as embedding models do; mostly none.
+    ///
+    /// `encode(_:special:)` never adds them.
+    public var appendedTokens: [Int] { storage.template.appended }
+
+    /// Tokens after which generation is over: end of text, end of turn.
+    public var endTokens: Set<Int> { storage.template.ends }
+
+    /// Whether the file did not say how text is cut into words, and it was inferred from the
+    /// vocabulary.
+    public var preTokenizerWasInferred: Bool { storage.template.preTokenizerWasInferred }
+
+    /// Whether `id` is a special token such as begin of text; false out of range.
+    public func isSpecial(_ id: Int) -> Bool {
+        vocabulary.kinds.indices.contains(id) && vocabulary.kinds[id] == .control
+    }
+
+    /// The special or user-defined token with this text, for example `<|eot_id|>`.
+    public func id(ofSpecial name: String) -> Int? { vocabulary.id(ofAdded: name) }
+}
+
+// MARK: - Encoding
+
+extension Tokenizer {
+    /// The tokens of `text`; no begin-of-text token is added.
+    ///
+    /// With `special`, special tokens written out in the text, such as `<|eot_id|>`, become those
+    /// tokens: use it for prompts that a chat template made, never for a user's words. Tokens the
+    /// vocabulary marks as user-defined are recognised either way. Bytes for which an incomplete
+    /// vocabulary has no token are left out.
+    ///
+    /// Time is n log n in the length of the text, whatever the text is.
+    public func encode(_ text: String, special: Bool = false) -> [Int] {
+        let bytes = Array(text.utf8)
+        var output: [Int] = []
+        output.reserveCapacity(bytes.count / 3 + 1)
+        var scratch = BytePairEncoder.Scratch()
+        let encoder = storage.encoder
+        let preTokenizer = storage.preTokenizer
+        storage.addedTokens.forEachPiece(in: bytes, special: special) { piece in
+            switch piece {
+            case .token(let id): output.append(id)
+            case .text(let range):
+                preTokenizer.forEachWord(in: bytes, range) { word in
+                    encoder.encode(bytes, word, into: &output, &scratch)
+                }
+            }
+        }
+        return output
+    }
+}
+
+// MARK: - Decoding
+
+extension Tokenizer {
+    /// The text of `ids`; with `skippingSpecial` special tokens are left out.
+    ///
+    /// Tokens are bytes, so an arbitrary sequence need not be UTF-8: what is not becomes U+FFFD, one
+    /// for every maximal part of an invalid sequence, as in Python's `errors="replace"`. Ids out of
+    /// range decode to nothing.
+    public func decode(_ ids: [Int], skippingSpecial: Bool = false) -> String {
+        var repair = UTF8Repair()
+        var text: [UInt8] = []
+        text.reserveCapacity(ids.count * 4)
+        for id in ids {
+            guard let bytes = slice(of: id, skippingSpecial: skippingSpecial) else { continue }
+            repair.append(bytes, to: &text)
+        }
+        repair.finish(to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The bytes of `ids`, special tokens included; ids out of range decode to nothing.
+    public func decodeBytes(_ ids: [Int]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(ids.count * 4)
+        for id in ids {
+            if let token = slice(of: id, skippingSpecial: false) { bytes += token }
+        }
+        return bytes
+    }
+
+    /// The bytes of one token, nil out of range; need not be UTF-8.
+    public func bytes(of id: Int) -> [UInt8]? {
+        slice(of: id, skippingSpecial: false).map { Array($0) }
+    }
+
+    /// One token for display, nil out of range: its text, with `<0xE2>` for every byte that is part
+    /// of no whole character.
+    public func text(of id: Int) -> String? {
+        guard let bytes = slice(of: id, skippingSpecial: false) else { return nil }
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        var text = ""
+        var rest = bytes
+        while let first = rest.first {
+            let length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
+            if let character = String(validating: rest.prefix(length), as: UTF8.self) {
+                text += character
+                rest = rest.dropFirst(length)
+            } else {
+                let digits = String(first, radix: 16, uppercase: true)
+                text += first < 16 ? "<0x0\(digits)>" : "<0x\(digits)>"
+                rest = rest.dropFirst()
+            }
+        }
+        return text
+    }
+
+    /// The bytes of one token without a copy; nil out of range, or if it is to be skipped.
+    func slice(of id: Int, skippingSpecial: Bool) -> ArraySlice<UInt8>? {
+        let vocabulary = vocabulary
+        guard vocabulary.kinds.indices.contains(id),
+            !(skippingSpecial && vocabulary.kinds[id] == .control)
+        else { return nil }
+        return vocabulary.tokens[id]
+    }
+}
