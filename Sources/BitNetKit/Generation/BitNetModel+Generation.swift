@@ -1,0 +1,45 @@
+extension BitNetModel {
+    /// Continues `prompt` and returns the whole response.
+    ///
+    /// A begin-of-text token is added where the model wants one; special tokens in the prompt are
+    /// plain text. An empty prompt starts a text from nothing. If the task is cancelled, the
+    /// response so far is returned with `StopReason.cancelled`.
+    ///
+    /// ```swift
+    /// let model = try await BitNetModel.load(URL(fileURLWithPath: "model.gguf"))
+    /// print(try await model.generate("The capital of France is").text)
+    /// ```
+    ///
+    /// Throws `.invalidArgument` for an option out of range or an empty prompt that the model
+    /// cannot start from, `.contextWindowExceeded` if the prompt has more tokens than the context,
+    /// `.corruptTensor` if the model computes logits that are not finite.
+    public func generate(
+        _ prompt: String, options: GenerationOptions = .init()
+    ) async throws(BitNetError) -> GenerationResult {
+        try await stream(prompt, options: options).collect()
+    }
+
+    /// Continues `tokens`, taken as they are, and returns the whole response.
+    ///
+    /// As `generate(_:options:)`; an id outside the vocabulary is an `.invalidArgument`.
+    public func generate(
+        tokens: [Int], options: GenerationOptions = .init()
+    ) async throws(BitNetError) -> GenerationResult {
+        try await stream(tokens: tokens, options: options).collect()
+    }
+
+    /// Continues `prompt` token by token; the errors of `generate(_:options:)` come from the
+    /// stream's first `next()`.
+    public func stream(
+        _ prompt: String, options: GenerationOptions = .init()
+    ) -> GenerationStream {
+        GenerationStream(backend: self, prompt: .text(prompt), options: options)
+    }
+
+    /// Continues `tokens`, taken as they are, token by token.
+    public func stream(
+        tokens: [Int], options: GenerationOptions = .init()
+    ) -> GenerationStream {
+        GenerationStream(backend: self, prompt: .tokens(tokens), options: options)
+    }
+}

@@ -1,0 +1,58 @@
+/// What generation needs of a model. `BitNetModel` is one; tests bring another.
+protocol GenerationBackend: Sendable {
+    /// The most tokens a sequence may have.
+    var contextLimit: Int { get }
+    /// Token ids are in `0..<vocabularySize`.
+    var vocabularySize: Int { get }
+    /// Whether a text prompt starts with `beginOfText`.
+    var addsBeginOfText: Bool { get }
+    var beginOfText: Int? { get }
+    var endTokens: Set<Int> { get }
+
+    /// The tokens of a text, without a begin-of-text token.
+    func encode(_ text: String) -> [Int]
+    func makeTextDecoder() -> any TextDecoder
+    func makeTokenSource(
+        contextLength: Int, cache: KVCachePrecision
+    ) throws(BitNetError) -> any TokenSource
+    /// Runs blocking work off the cooperative pool, one job at a time.
+    func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R
+}
+
+/// One sequence being decoded: takes tokens, gives logits. Blocking, one user at a time.
+protocol TokenSource: AnyObject {
+    /// Appends `tokens` (at least one); afterwards the logits are those of the last one. Throws
+    /// `.cancelled` soon after `isCancelled` has become true.
+    func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError)
+    /// The logits of the latest token, one per token of the vocabulary.
+    func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R
+}
+
+/// Turns a sequence of tokens into text, whole characters at a time.
+protocol TextDecoder {
+    /// The text that `id` completes.
+    mutating func append(_ id: Int) -> String
+    /// What is left at the end of the sequence.
+    mutating func finish() -> String
+}
+
+extension InferenceContext: TokenSource {}
+extension StreamingDecoder: TextDecoder {}
+
+extension BitNetModel: GenerationBackend {
+    var contextLimit: Int { configuration.contextLength }
+    var vocabularySize: Int { configuration.vocabularySize }
+    var addsBeginOfText: Bool { tokenizer.addsBeginOfText }
+    var beginOfText: Int? { tokenizer.beginOfText }
+    var endTokens: Set<Int> { tokenizer.endTokens }
+
+    func encode(_ text: String) -> [Int] { tokenizer.encode(text) }
+
+    func makeTextDecoder() -> any TextDecoder { StreamingDecoder(tokenizer) }
+
+    func makeTokenSource(
+        contextLength: Int, cache: KVCachePrecision
+    ) throws(BitNetError) -> any TokenSource {
+        try InferenceContext(model: self, contextLength: contextLength, cache: cache)
+    }
+}

@@ -1,0 +1,77 @@
+/// How a response is chosen from the model's logits, and when it ends.
+///
+/// ```swift
+/// var options = GenerationOptions()
+/// options.sampling = .random(temperature: 0.8, topP: 0.95, seed: 1)
+/// options.maximumResponseTokens = 200
+/// options.stop = ["\n\n"]
+/// ```
+public struct GenerationOptions: Sendable, Hashable {
+    /// How the next token is chosen.
+    public enum Sampling: Sendable, Hashable {
+        /// The token with the largest logit; the lowest id if several are equal.
+        case greedy
+        /// A token drawn at random from the softmax of the logits divided by `temperature`.
+        ///
+        /// The steps run in the order of Hugging Face's logits processors: repetition penalty,
+        /// temperature, top-k, top-p, min-p. The same seed gives the same tokens on every platform.
+        /// - `temperature`: above 0; 0 is the same as `greedy`.
+        /// - `topK`: only the `topK` likeliest tokens, at least 1. On ties the lower id stays.
+        /// - `topP`: only the likeliest tokens that together reach this probability, in (0, 1].
+        /// - `minP`: only tokens at least this probable relative to the likeliest one, in [0, 1].
+        /// - `seed`: nil draws a new seed for each response.
+        case random(
+            temperature: Float, topK: Int? = nil, topP: Float? = nil, minP: Float? = nil,
+            seed: UInt64? = nil)
+    }
+
+    /// How the next token is chosen.
+    public var sampling: Sampling = .greedy
+    /// The most tokens a response may have; nil for as many as fit in the context.
+    public var maximumResponseTokens: Int?
+    /// Texts that end the response where the first of them is complete; they are not part of it.
+    public var stop: [String] = []
+    /// Makes tokens seen before less likely: positive logits are divided by it, negative ones
+    /// multiplied (CTRL, arXiv:1909.05858). Above 0; nil and 1 change nothing.
+    public var repetitionPenalty: Float?
+    /// How many of the latest tokens, prompt included, the penalty looks at; nil for all of them.
+    public var repetitionWindow: Int?
+    /// Prompt and response together have at most this many tokens; nil for the model's own limit.
+    public var contextLength: Int?
+    /// How keys and values of earlier tokens are kept.
+    public var kvCache: KVCachePrecision = .f16
+    /// Whether each token event carries the model's log probability of that token.
+    public var includesLogProbabilities = false
+
+    /// Greedy, as many tokens as fit, no stop strings, no penalty.
+    public init() {}
+
+    /// Throws `BitNetError.invalidArgument`, named after the option, if a value is out of range.
+    public func validate() throws(BitNetError) {
+        if case .random(let temperature, let topK, let topP, let minP, _) = sampling {
+            try Self.check(
+                "temperature", temperature.isFinite && temperature >= 0,
+                "\(temperature) is not a number from 0 upwards")
+            try Self.check("topK", topK.map { $0 >= 1 }, "must be at least 1")
+            try Self.check(
+                "topP", topP.map { $0 > 0 && $0 <= 1 }, "must be above 0 and at most 1")
+            try Self.check("minP", minP.map { $0 >= 0 && $0 <= 1 }, "must be between 0 and 1")
+        }
+        try Self.check(
+            "maximumResponseTokens", maximumResponseTokens.map { $0 >= 0 },
+            "must not be negative")
+        try Self.check("stop", !stop.contains(""), "a stop string must not be empty")
+        try Self.check(
+            "repetitionPenalty", repetitionPenalty.map { $0.isFinite && $0 > 0 },
+            "must be a number above 0")
+        try Self.check(
+            "repetitionWindow", repetitionWindow.map { $0 >= 1 }, "must be at least 1")
+        try Self.check("contextLength", contextLength.map { $0 >= 1 }, "must be at least 1")
+    }
+
+    private static func check(
+        _ name: String, _ isValid: Bool?, _ detail: @autoclosure () -> String
+    ) throws(BitNetError) {
+        guard isValid ?? true else { throw .invalidArgument(name: name, detail: detail()) }
+    }
+}

@@ -1,0 +1,94 @@
+import Synchronization
+
+/// A response, event by event.
+///
+/// The stream is driven by its consumer: each token is computed when it is asked for, none ahead,
+/// and nothing is left running when the consumer stops asking. Cancelling the consuming task ends
+/// the response within one token (also while the prompt is being computed) with
+/// `StopReason.cancelled`. Each iterator is a response of its own.
+///
+/// ```swift
+/// for try await event in model.stream("Once upon a time") {
+///     if case .text(let text) = event { print(text, terminator: "") }
+/// }
+/// ```
+public struct GenerationStream: AsyncSequence, Sendable {
+    public typealias Element = GenerationEvent
+    public typealias Failure = BitNetError
+
+    private let backend: any GenerationBackend
+    private let prompt: Prompt
+    private let options: GenerationOptions
+
+    init(backend: any GenerationBackend, prompt: Prompt, options: GenerationOptions) {
+        self.backend = backend
+        self.prompt = prompt
+        self.options = options
+    }
+
+    /// Starts a response; nothing is computed before its first `next()`.
+    public func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(run: GenerationRun(backend: backend, prompt: prompt, options: options))
+    }
+
+    /// One response in progress.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate let run: GenerationRun
+
+        /// The next event; computes one token if need be. Returns nil after the end.
+        public mutating func next() async throws(BitNetError) -> GenerationEvent? {
+            try await run.next().get()
+        }
+
+        /// The next event; computes one token if need be. Returns nil after the end.
+        public mutating func next(
+            isolation actor: isolated (any Actor)?
+        ) async throws(BitNetError) -> GenerationEvent? {
+            try await run.next().get()
+        }
+    }
+
+    /// Runs the response to its end.
+    func collect() async throws(BitNetError) -> GenerationResult {
+        var text = ""
+        var tokens: [Int] = []
+        var iterator = makeAsyncIterator()
+        while let event = try await iterator.next() {
+            switch event {
+            case .text(let piece): text += piece
+            case .token(let id, _): tokens.append(id)
+            case .finished(let reason, let statistics):
+                return GenerationResult(
+                    text: text, tokens: tokens, stopReason: reason, statistics: statistics)
+            }
+        }
+        // A stream ends with `finished` or throws.
+        throw .cancelled
+    }
+}
+
+/// Runs a `Generation` step by step on its model's queue.
+private final class GenerationRun: Sendable {
+    private let backend: any GenerationBackend
+    private let generation: Mutex<Generation>
+    private let cancellation: Cancellation
+
+    init(backend: any GenerationBackend, prompt: Prompt, options: GenerationOptions) {
+        let cancellation = Cancellation()
+        self.backend = backend
+        self.cancellation = cancellation
+        generation = Mutex(
+            Generation(
+                backend: backend, prompt: prompt, options: options,
+                isCancelled: { cancellation.isRequested }))
+    }
+
+    func next() async -> Result<GenerationEvent?, BitNetError> {
+        if let event = generation.withLock({ $0.takeEvent() }) { return .success(event) }
+        return await withTaskCancellationHandler {
+            await backend.onQueue { self.generation.withLock { $0.advance() } }
+        } onCancel: {
+            cancellation.request()
+        }
+    }
+}
