@@ -1,0 +1,109 @@
+// AVX2 attention of one query head against the KV cache.
+//
+// Scores: four positions at once, two vectors of lanes each, so that eight chains of fma hide its
+// latency; the order within a position stays that of the scalar file.
+// Values: 64 floats of `out` stay in eight registers while the positions pass by in order.
+
+#if defined(__x86_64__)
+
+#include "float_avx2.h"
+
+#pragma clang fp contract(off)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+/// Eight elements of the cache as float32; `type` is a constant where this is inlined.
+static inline __attribute__((always_inline)) __m256 load_cache(const void *p, size_t i,
+                                                               tk_cache_type type) {
+  if (type == TK_CACHE_F16) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((const uint16_t *)p + i)));
+  }
+  return _mm256_loadu_ps((const float *)p + i);
+}
+
+/// scores[p] = dot(query, keys[p]) * scale. Positions past the last repeat it: their scores fall in
+/// the padding of `scores`.
+static inline __attribute__((always_inline)) void score(const float *query, const void *keys,
+                                                        tk_cache_type type, size_t stride,
+                                                        size_t positions, size_t head_dim,
+                                                        float scale, float *scores) {
+  for (size_t p = 0; p < positions; p += 4) {
+    size_t key[4];
+    __m256 low[4];
+    __m256 high[4];
+    for (size_t r = 0; r < 4; r++) {
+      key[r] = (p + r < positions ? p + r : positions - 1) * stride;
+      low[r] = high[r] = _mm256_setzero_ps();
+    }
+    size_t i = 0;
+    for (; i + 16 <= head_dim; i += 16) {
+      const __m256 q0 = _mm256_loadu_ps(query + i);
+      const __m256 q1 = _mm256_loadu_ps(query + i + 8);
+      for (size_t r = 0; r < 4; r++) {
+        low[r] = _mm256_fmadd_ps(q0, load_cache(keys, key[r] + i, type), low[r]);
+        high[r] = _mm256_fmadd_ps(q1, load_cache(keys, key[r] + i + 8, type), high[r]);
+      }
+    }
+    if (i < head_dim) {
+      const __m256 q0 = _mm256_loadu_ps(query + i);
+      for (size_t r = 0; r < 4; r++) {
+        low[r] = _mm256_fmadd_ps(q0, load_cache(keys, key[r] + i, type), low[r]);
+      }
+    }
+    _mm_storeu_ps(scores + p, _mm_mul_ps(tk_lane_sums4(low, high), _mm_set1_ps(scale)));
+  }
+}
+
+/// out[0 ..< 8 * vectors] = sum over p of scores[p] * values[p * stride ...]; `vectors` is a
+/// constant of at most 8.
+static inline __attribute__((always_inline)) void
+add_values(const float *scores, const void *values, tk_cache_type type, size_t stride, size_t first,
+           size_t positions, size_t vectors, float *out) {
+  __m256 sum[8];
+  for (size_t v = 0; v < vectors; v++) {
+    sum[v] = _mm256_setzero_ps();
+  }
+  for (size_t p = 0; p < positions; p++) {
+    const __m256 s = _mm256_broadcast_ss(scores + p);
+    for (size_t v = 0; v < vectors; v++) {
+      sum[v] = _mm256_fmadd_ps(s, load_cache(values, p * stride + first + 8 * v, type), sum[v]);
+    }
+  }
+  for (size_t v = 0; v < vectors; v++) {
+    _mm256_storeu_ps(out + first + 8 * v, sum[v]);
+  }
+}
+
+static inline __attribute__((always_inline)) void attention(const float *query, const void *keys,
+                                                            const void *values, tk_cache_type type,
+                                                            size_t stride, size_t positions,
+                                                            size_t head_dim, float scale,
+                                                            float *scores, float *out) {
+  score(query, keys, type, stride, positions, head_dim, scale, scores);
+  tk_softmax_avx2(scores, positions);
+  size_t i = 0;
+  for (; i + 64 <= head_dim; i += 64) {
+    add_values(scores, values, type, stride, i, positions, 8, out);
+  }
+  for (; i + 32 <= head_dim; i += 32) {
+    add_values(scores, values, type, stride, i, positions, 4, out);
+  }
+  for (; i < head_dim; i += 8) {
+    add_values(scores, values, type, stride, i, positions, 1, out);
+  }
+}
+
+void tk_attention_f32_avx2(const float *query, const void *keys, const void *values, size_t stride,
+                           size_t positions, size_t head_dim, float scale, float *scores,
+                           float *out) {
+  attention(query, keys, values, TK_CACHE_F32, stride, positions, head_dim, scale, scores, out);
+}
+
+void tk_attention_f16_avx2(const float *query, const void *keys, const void *values, size_t stride,
+                           size_t positions, size_t head_dim, float scale, float *scores,
+                           float *out) {
+  attention(query, keys, values, TK_CACHE_F16, stride, positions, head_dim, scale, scores, out);
+}
+
+#pragma clang attribute pop
+
+#endif
