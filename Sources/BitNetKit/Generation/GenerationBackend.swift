@@ -48,7 +48,7 @@ extension BitNetModel: GenerationBackend {
 
     func encode(_ text: String) -> [Int] { tokenizer.encode(text) }
 
-    func makeTextDecoder() -> any TextDecoder { StreamingDecoder(tokenizer) }
+    func makeTextDecoder() -> any TextDecoder { StreamingDecoder(tokenizer: tokenizer) }
 
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision

@@ -249,6 +249,9 @@ ptrdiff_t tk_decode_hf(const uint8_t *data, size_t rows, size_t columns, size_t 
 /// Absmean quantisation of master weights (formats.md 1.3), in two steps so that threads can share.
 /// Sum of |x| of one row in double, fixed order; the caller adds rows in order and divides.
 double tk_absolute_sum(const float *x, size_t n);
+/// The smallest non-zero magnitude in x (infinity if there is none) and the largest (NaN if x has
+/// one): equal when x holds nothing but one magnitude and zeros.
+void tk_magnitudes(const float *x, size_t n, float *smallest, float *largest);
 /// trits[i] = clamp(round_half_even(x[i] * g), -1, 1).
 void tk_ternarize(const float *x, size_t n, float g, int8_t *trits);
 

@@ -1,0 +1,68 @@
+/// Float activations of several tokens: `[rows, columns]`, a window on scratch memory.
+struct Activations: Sendable {
+    let storage: BufferView<Float>
+    let rows: Int
+    let columns: Int
+
+    init(_ storage: BufferView<Float>, rows: Int, columns: Int) {
+        self.storage = storage[0..<rows * columns]
+        self.rows = rows
+        self.columns = columns
+    }
+
+    subscript(row: Int) -> BufferView<Float> { storage[row * columns..<(row + 1) * columns] }
+}
+
+/// Int8 activations of several tokens with one absmax scale each, the input of ternary products.
+///
+/// Has one owner at a time; threads write disjoint rows.
+final class QuantizedActivations: @unchecked Sendable {
+    /// Tokens this can hold, and the widest row.
+    let capacity: (rows: Int, columns: Int)
+    /// Tokens and columns it holds now.
+    private(set) var rows = 0
+    private(set) var columns = 0
+    /// Elements from one row to the next.
+    let stride: Int
+    private let values: AlignedBuffer<Int8>
+    private let scaleStorage: AlignedBuffer<Float>
+    private let sumStorage: AlignedBuffer<Int32>
+    private let normedStorage: AlignedBuffer<Float>
+    private let gemmStorage: AlignedBuffer<UInt8>
+    private let gemmBytes: Int
+
+    /// - Parameter gemmScratch: bytes of scratch for each of `threads`.
+    init(
+        rows: Int, columns: Int, threads: Int, gemmScratch: Int
+    ) throws(BitNetError) {
+        capacity = (rows, columns)
+        stride = (columns + KernelSet.activationPadding + 63) / 64 * 64
+        gemmBytes = (gemmScratch + 63) / 64 * 64
+        let purpose = "quantised activations"
+        values = try AlignedBuffer(count: rows * stride, purpose: purpose)
+        scaleStorage = try AlignedBuffer(count: rows, purpose: purpose)
+        sumStorage = try AlignedBuffer(count: rows, purpose: purpose)
+        normedStorage = try AlignedBuffer(count: rows * columns, purpose: purpose)
+        gemmStorage = try AlignedBuffer(count: threads * gemmBytes, purpose: purpose)
+    }
+
+    func reshape(rows: Int, columns: Int) {
+        precondition(rows <= capacity.rows && columns <= capacity.columns)
+        self.rows = rows
+        self.columns = columns
+    }
+
+    /// Int8 values of one token and the zeros behind them.
+    subscript(row: Int) -> BufferView<Int8> { values.view[row * stride..<(row + 1) * stride] }
+
+    var all: BufferView<Int8> { values.view }
+    var scales: BufferView<Float> { scaleStorage.view }
+    /// Sum of each token's int8 values.
+    var sums: BufferView<Int32> { sumStorage.view }
+    /// The float rows after the norm, before rounding; meaningful when there was a norm.
+    var normed: Activations { Activations(normedStorage.view, rows: rows, columns: columns) }
+
+    func gemmScratch(thread: Int) -> BufferView<UInt8> {
+        gemmStorage.view[thread * gemmBytes..<(thread + 1) * gemmBytes]
+    }
+}

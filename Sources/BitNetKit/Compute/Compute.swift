@@ -1,0 +1,96 @@
+internal import Foundation
+
+/// What layers compute with: a kernel set and the threads to run it on.
+struct Compute: Sendable {
+    let kernels: KernelSet
+    let pool: WorkerPool
+
+    /// This machine's fastest kernels on all of its cores.
+    static let standard = Compute(
+        kernels: .best,
+        pool: WorkerPool(threads: max(1, ProcessInfo.processInfo.activeProcessorCount)))
+}
+
+/// One ternary product of a fused job: `output[t] = matrix * input[t]`.
+struct TernaryProduct {
+    let matrix: TernaryMatrix
+    let output: Activations
+}
+
+extension Compute {
+    /// Normalises every row of `x`.
+    func normalize(_ x: Activations, _ norm: RMSNorm, into y: Activations) {
+        pool.parallel(x.rows, work: x.rows * x.columns) { _, rows in
+            for row in rows { norm.apply(x[row], into: y[row], kernels: kernels) }
+        }
+    }
+
+    /// Adds `x` to `y`.
+    func add(_ x: Activations, to y: Activations) {
+        let count = x.storage.count
+        pool.parallel(count, granule: 64, work: count) { _, range in
+            kernels.add(x.storage[range], to: y.storage[range])
+        }
+    }
+
+    /// Normalises (if there is a norm) and quantises every row of `x`, the input of a `BitLinear`.
+    /// The normalised rows stay readable in `q.normed`.
+    func quantize(_ x: Activations, norm: RMSNorm?, into q: QuantizedActivations) {
+        q.reshape(rows: x.rows, columns: x.columns)
+        pool.parallel(x.rows, work: x.rows * x.columns) { _, rows in
+            for row in rows {
+                var input = x[row]
+                if let norm {
+                    norm.apply(input, into: q.normed[row], kernels: kernels)
+                    input = q.normed[row]
+                }
+                (q.scales[row], q.sums[row]) = kernels.quantize(input, into: q[row])
+            }
+        }
+    }
+
+    /// Up to three products of the same input in one job: every thread takes its share of the rows
+    /// of each matrix.
+    func multiply(
+        _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct? = nil,
+        _ third: TernaryProduct? = nil
+    ) {
+        multiply(input, first, second, third) { _ in }
+    }
+
+    /// The same, then `epilogue` on each thread with the rows of the first product that this thread
+    /// has just computed (and of the others, if they have as many rows).
+    func multiply(
+        _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct?,
+        _ third: TernaryProduct?, epilogue: (_ rows: Range<Int>) -> Void
+    ) {
+        let rows = first.matrix.rows + (second?.matrix.rows ?? 0) + (third?.matrix.rows ?? 0)
+        let shares = pool.threads
+        pool.parallel(shares, work: rows * first.matrix.columns * input.rows) { thread, parts in
+            for share in parts {
+                first.compute(share, of: shares, input, thread: thread, kernels: kernels)
+                second?.compute(share, of: shares, input, thread: thread, kernels: kernels)
+                third?.compute(share, of: shares, input, thread: thread, kernels: kernels)
+                epilogue(first.matrix.rows(ofShare: share, of: shares))
+            }
+        }
+    }
+
+    /// `y = W x` for a dense matrix, its rows split over the threads.
+    func multiply(_ matrix: DenseMatrix, _ x: BufferView<Float>, into y: BufferView<Float>) {
+        pool.parallel(matrix.rows, work: matrix.rows * matrix.columns) { _, rows in
+            kernels.denseProduct(matrix, rows: rows, x: x, into: y[rows])
+        }
+    }
+}
+
+extension TernaryProduct {
+    fileprivate func compute(
+        _ share: Int, of shares: Int, _ input: QuantizedActivations, thread: Int,
+        kernels: KernelSet
+    ) {
+        let rows = matrix.rows(ofShare: share, of: shares)
+        guard !rows.isEmpty else { return }
+        matrix.multiply(input, rows: rows, into: output, thread: thread, kernels: kernels)
+    }
+}

@@ -1,0 +1,216 @@
+import CTernaryKernels
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// Persistent threads that run one job at a time, each its own static share of it.
+///
+/// The caller is thread 0; `threads - 1` workers spin for about 50 us after a job, so that the next
+/// job of the same token starts within a microsecond, and then sleep, so that an idle pool costs
+/// nothing. Jobs from several callers queue up. Correct (if slower) with more threads than cores.
+final class WorkerPool: Sendable {
+    /// Number of threads a job is split over, the caller included.
+    let threads: Int
+    private let state: PoolState
+    private let handles: [pthread_t]
+
+    /// Starts `threads - 1` workers; fewer when the system refuses to start that many.
+    init(threads: Int) {
+        let state = PoolState()
+        var handles: [pthread_t] = []
+        for index in 1..<max(threads, 1) {
+            guard let handle = startWorker(WorkerStart(state: state, index: index)) else { break }
+            handles.append(handle)
+        }
+        self.state = state
+        self.handles = handles
+        self.threads = handles.count + 1
+    }
+
+    deinit {
+        state.stop()
+        for handle in handles { pthread_join(handle, nil) }
+    }
+
+    /// Runs `body(0)` ... `body(threads - 1)` at the same time and returns when all are done.
+    func run(_ body: (_ thread: Int) -> Void) {
+        guard threads > 1 else { return body(0) }
+        withoutActuallyEscaping(body) { state.run($0, workers: threads - 1) }
+    }
+
+    /// Splits `count` items, in multiples of `granule`, into one contiguous range per thread and
+    /// runs `body` on each. `work` is the number of weights (or similar units of a few hundred
+    /// picoseconds) in all: a job too small to be worth waking anyone stays on this thread.
+    func parallel(
+        _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
+    ) {
+        guard count > 0 else { return }
+        let granules = (count + granule - 1) / granule
+        let parts = min(threads, granules, max(1, work / workPerThread))
+        guard parts > 1 else { return body(0, 0..<count) }
+        run { thread in
+            guard thread < parts else { return }
+            let begin = granules * thread / parts * granule
+            let end = min(granules * (thread + 1) / parts * granule, count)
+            if begin < end { body(thread, begin..<end) }
+        }
+    }
+}
+
+/// Below this much work for each thread, a second one costs more than it brings: waking a spinning
+/// worker and joining it takes 1-2 us, the time of about 100,000 weights.
+private let workPerThread = 100_000
+
+private let spinNanoseconds: UInt64 = 50_000
+
+private func now() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
+/// Spins until `condition` holds or about 50 us have passed; whether it holds.
+private func spin(until condition: () -> Bool) -> Bool {
+    if condition() { return true }
+    let deadline = now() + spinNanoseconds
+    repeat {
+        for _ in 0..<32 {
+            if condition() { return true }
+            tk_spin_hint()
+        }
+    } while now() < deadline
+    return false
+}
+
+/// What the caller and the workers share. The job and its end are published through `generation` and
+/// `pending`; the condition variables are only for those who went to sleep.
+private final class PoolState: @unchecked Sendable {
+    private let generation = Atomic<Int>(0)
+    private let pending = Atomic<Int>(0)
+    private let sleepingWorkers = Atomic<Int>(0)
+    private let sleepingCallers = Atomic<Int>(0)
+    private let stopping = Atomic<Bool>(false)
+    private var job: ((Int) -> Void)?
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let done = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let oneCaller = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+
+    init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_mutex_init(oneCaller, nil)
+        pthread_cond_init(wake, nil)
+        pthread_cond_init(done, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        pthread_mutex_destroy(oneCaller)
+        pthread_cond_destroy(wake)
+        pthread_cond_destroy(done)
+        mutex.deallocate()
+        oneCaller.deallocate()
+        wake.deallocate()
+        done.deallocate()
+    }
+
+    func run(_ body: @escaping (Int) -> Void, workers: Int) {
+        pthread_mutex_lock(oneCaller)
+        job = body
+        pending.store(workers, ordering: .relaxed)
+        generation.add(1, ordering: .sequentiallyConsistent)
+        if sleepingWorkers.load(ordering: .sequentiallyConsistent) > 0 { broadcast(wake) }
+        body(0)
+        if !spin(until: { pending.load(ordering: .acquiring) == 0 }) { sleepUntilDone() }
+        job = nil
+        pthread_mutex_unlock(oneCaller)
+    }
+
+    private func sleepUntilDone() {
+        pthread_mutex_lock(mutex)
+        sleepingCallers.add(1, ordering: .sequentiallyConsistent)
+        while pending.load(ordering: .sequentiallyConsistent) > 0 { pthread_cond_wait(done, mutex) }
+        sleepingCallers.subtract(1, ordering: .sequentiallyConsistent)
+        pthread_mutex_unlock(mutex)
+    }
+
+    func work(as index: Int) {
+        var seen = 0
+        while true {
+            let started = { self.generation.load(ordering: .acquiring) != seen }
+            if !spin(until: started) { sleep(whileGenerationIs: seen) }
+            if stopping.load(ordering: .acquiring) { return }
+            seen += 1
+            job?(index)
+            if pending.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
+                sleepingCallers.load(ordering: .sequentiallyConsistent) > 0
+            {
+                broadcast(done)
+            }
+        }
+    }
+
+    private func sleep(whileGenerationIs seen: Int) {
+        pthread_mutex_lock(mutex)
+        sleepingWorkers.add(1, ordering: .sequentiallyConsistent)
+        while generation.load(ordering: .sequentiallyConsistent) == seen {
+            pthread_cond_wait(wake, mutex)
+        }
+        sleepingWorkers.subtract(1, ordering: .sequentiallyConsistent)
+        pthread_mutex_unlock(mutex)
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .releasing)
+        generation.add(1, ordering: .sequentiallyConsistent)
+        broadcast(wake)
+    }
+
+    private func broadcast(_ condition: UnsafeMutablePointer<pthread_cond_t>) {
+        pthread_mutex_lock(mutex)
+        pthread_cond_broadcast(condition)
+        pthread_mutex_unlock(mutex)
+    }
+}
+
+/// What a new thread is told.
+private final class WorkerStart: Sendable {
+    let state: PoolState
+    let index: Int
+
+    init(state: PoolState, index: Int) {
+        self.state = state
+        self.index = index
+    }
+}
+
+private func startWorker(_ start: WorkerStart) -> pthread_t? {
+    let argument = Unmanaged.passRetained(start)
+    #if canImport(Darwin)
+        var handle: pthread_t?
+    #else
+        var handle = pthread_t()
+    #endif
+    let status = pthread_create(
+        &handle, nil,
+        { raw in
+            #if canImport(Darwin)
+                let start = Unmanaged<WorkerStart>.fromOpaque(raw).takeRetainedValue()
+            #else
+                let start = Unmanaged<WorkerStart>.fromOpaque(raw!).takeRetainedValue()
+            #endif
+            start.state.work(as: start.index)
+            return nil
+        }, argument.toOpaque())
+    guard status == 0 else {
+        argument.release()
+        return nil
+    }
+    return handle
+}

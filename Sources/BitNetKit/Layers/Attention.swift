@@ -1,0 +1,85 @@
+/// Causal self-attention with grouped key-value heads and, in BitNet models, a norm over all heads
+/// before the output projection (the sub-norm, which is `output.inputNorm`).
+struct Attention: Sendable {
+    let query: BitLinear
+    let key: BitLinear
+    let value: BitLinear
+    let output: BitLinear
+    /// Norms of each query and key head before the rotation (Qwen3).
+    let queryNorm: RMSNorm?
+    let keyNorm: RMSNorm?
+    let headCount: Int
+    let keyValueHeadCount: Int
+    let headDimension: Int
+
+    private var scale: Float { 1 / Float(headDimension).squareRoot() }
+
+    /// Attends from every row of `x` (`[tokens, hidden]`, consecutive positions from
+    /// `cache.position` on) to all positions up to its own; the result is in `workspace.projected`.
+    func callAsFunction(
+        _ x: Activations, layer: Int, cache: borrowing KVCache, workspace: Workspace,
+        compute: Compute
+    ) {
+        let q = workspace.query(x.rows)
+        let k = workspace.key(x.rows)
+        let v = workspace.value(x.rows)
+        compute.apply((query, q), (key, k), (value, v), to: x, scratch: workspace.quantized)
+        workspace.probe?(layer, "q", q)
+        workspace.probe?(layer, "k", k)
+        workspace.probe?(layer, "v", v)
+
+        let layerCache = cache.layer(layer)
+        let first = cache.position
+        compute.pool.parallel(x.rows, work: x.rows * q.columns * 8) { _, rows in
+            for row in rows {
+                rotate(q[row], heads: headCount, norm: queryNorm, row, workspace, compute.kernels)
+                rotate(
+                    k[row], heads: keyValueHeadCount, norm: keyNorm, row, workspace,
+                    compute.kernels)
+                layerCache.store(
+                    key: k[row], value: v[row], position: first + row, kernels: compute.kernels)
+            }
+        }
+        attend(q, layerCache, first: first, workspace, compute)
+        let attended = workspace.attended(x.rows)
+        workspace.probe?(layer, "attn_before_sub_norm", attended)
+        compute.apply(
+            output, to: attended, into: workspace.projected(x.rows), scratch: workspace.quantized)
+        workspace.probe?(
+            layer, "o_input", output.inputNorm == nil ? attended : workspace.quantized.normed)
+        workspace.probe?(layer, "o", workspace.projected(x.rows))
+    }
+
+    private func rotate(
+        _ x: BufferView<Float>, heads: Int, norm: RMSNorm?, _ row: Int, _ workspace: Workspace,
+        _ kernels: KernelSet
+    ) {
+        if let norm {
+            for head in 0..<heads {
+                let vector = x[head * headDimension..<(head + 1) * headDimension]
+                norm.apply(vector, into: vector, kernels: kernels)
+            }
+        }
+        kernels.rotate(x, heads: heads, cos: workspace.cos(row), sin: workspace.sin(row))
+    }
+
+    /// Every head of every token is a job of its own; threads take contiguous ranges of them.
+    private func attend(
+        _ q: Activations, _ cache: KVCache.Layer, first: Int, _ workspace: Workspace,
+        _ compute: Compute
+    ) {
+        let out = workspace.attended(q.rows)
+        let group = headCount / keyValueHeadCount
+        let work = q.rows * q.columns * (first + q.rows) * 8
+        compute.pool.parallel(q.rows * headCount, work: work) { thread, jobs in
+            for job in jobs {
+                let (row, head) = job.quotientAndRemainder(dividingBy: headCount)
+                let range = head * headDimension..<(head + 1) * headDimension
+                compute.kernels.attention(
+                    query: q[row][range], keys: cache.keys(head: head / group),
+                    values: cache.values(head: head / group), positions: first + row + 1,
+                    scale: scale, scores: workspace.scores(thread: thread), into: out[row][range])
+            }
+        }
+    }
+}

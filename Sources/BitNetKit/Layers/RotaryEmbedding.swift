@@ -1,0 +1,30 @@
+internal import Foundation
+
+/// Rotary position embedding on half-split pairs (Su et al. 2021; formats.md section 2).
+///
+/// Angles are float32 products of a float32 position and float32 frequencies, as in transformers;
+/// their sine and cosine are taken in double and rounded, which gives the same float32 everywhere.
+struct RotaryEmbedding: Sendable {
+    private let inverseFrequencies: [Float]
+
+    /// Numbers that one position needs: half of the rotated dimensions.
+    var pairCount: Int { inverseFrequencies.count }
+
+    /// - Parameter divisors: what each frequency is divided by (`rope_freqs` of Llama 3.1), or empty.
+    init(dimension: Int, base: Float, divisors: [Float] = []) {
+        inverseFrequencies = (0..<dimension / 2).map { pair in
+            let exponent = Float(2 * pair) / Float(dimension)
+            let frequency = 1 / Float(pow(Double(base), Double(exponent)))
+            return divisors.isEmpty ? frequency : frequency / divisors[pair]
+        }
+    }
+
+    /// Cosine and sine of every pair's angle at `position`.
+    func fill(position: Int, cos: BufferView<Float>, sin: BufferView<Float>) {
+        for (pair, frequency) in inverseFrequencies.enumerated() {
+            let angle = Double(Float(position) * frequency)
+            cos[pair] = Float(Foundation.cos(angle))
+            sin[pair] = Float(Foundation.sin(angle))
+        }
+    }
+}

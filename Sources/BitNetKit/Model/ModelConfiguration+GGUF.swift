@@ -1,0 +1,121 @@
+extension ModelConfiguration {
+    /// Reads the metadata of a GGUF file (formats.md 8.1).
+    ///
+    /// - Throws: `BitNetError.unsupportedArchitecture`, `.unsupportedFeature` for keys that would
+    ///   change the results and are not implemented, `.invalidMetadata`.
+    init(gguf: GGUFFile, name: String) throws(BitNetError) {
+        guard let declared = try gguf.string("general.architecture") else {
+            throw .invalidMetadata(
+                path: gguf.path, key: "general.architecture", detail: "is missing")
+        }
+        guard let graph = ggufGraphs[declared] else {
+            throw .unsupportedArchitecture(name: declared, known: ggufGraphs.keys.sorted())
+        }
+        let reader = GGUFConfigReader(gguf: gguf, prefix: declared)
+        try reader.refuseUnknownKeys()
+        let hidden = try reader.int("embedding_length")
+        let heads = try reader.int("attention.head_count")
+        guard heads > 0 else { throw reader.invalid("attention.head_count", "is \(heads)") }
+        let headDimension = try reader.optionalInt("attention.key_length") ?? hidden / heads
+        try reader.refuseOtherHeadSizes(headDimension)
+
+        let epsilon = try reader.float("attention.layer_norm_rms_epsilon")
+        self.init(
+            name: try gguf.string("general.name") ?? name, architecture: graph.architecture,
+            vocabularySize: try reader.vocabularySize(), hiddenSize: hidden,
+            feedForwardSize: try reader.int("feed_forward_length"),
+            layerCount: try reader.int("block_count"), headCount: heads,
+            keyValueHeadCount: try reader.optionalInt("attention.head_count_kv") ?? heads,
+            headDimension: headDimension,
+            contextLength: try reader.optionalInt("context_length") ?? 2048,
+            normEpsilon: epsilon, linearNormEpsilon: epsilon,
+            ropeBase: try reader.optionalFloat("rope.freq_base") ?? 10_000,
+            activation: graph.activation, hasLinearNorms: graph.architecture == .qwen3,
+            isHeadTied: gguf.tensor(named: "output.weight") == nil, scaleDirection: .multiply,
+            quantizesMasters: graph.architecture != .llama,
+            endTokens: try gguf.int("tokenizer.ggml.eos_token_id").map { [$0] } ?? [],
+            beginToken: try gguf.int("tokenizer.ggml.bos_token_id"))
+        try validate(path: gguf.path)
+    }
+}
+
+/// The graph that each architecture name stands for. `bitnet` means SiLU: every writer of that name
+/// has it, and 2B-4T files call themselves `bitnet-b1.58` or `bitnet-25` (formats.md, trap 7).
+private let ggufGraphs:
+    [String: (architecture: ModelConfiguration.Architecture, activation: Activation)] = [
+        "bitnet-b1.58": (.bitnet, .squaredReLU),
+        "bitnet-25": (.bitnet, .squaredReLU),
+        "bitnet": (.bitnet, .silu),
+        "llama": (.llama, .silu),
+        "qwen3": (.qwen3, .silu),
+    ]
+
+/// Typed access to `<architecture>.*` keys.
+private struct GGUFConfigReader {
+    let gguf: GGUFFile
+    let prefix: String
+
+    func invalid(_ key: String, _ detail: String) -> BitNetError {
+        .invalidMetadata(path: gguf.path, key: "\(prefix).\(key)", detail: detail)
+    }
+
+    func optionalInt(_ key: String) throws(BitNetError) -> Int? {
+        try gguf.int("\(prefix).\(key)")
+    }
+
+    func optionalFloat(_ key: String) throws(BitNetError) -> Float? {
+        try gguf.float("\(prefix).\(key)").map { Float($0) }
+    }
+
+    func int(_ key: String) throws(BitNetError) -> Int {
+        guard let value = try optionalInt(key) else { throw invalid(key, "is missing") }
+        return value
+    }
+
+    func float(_ key: String) throws(BitNetError) -> Float {
+        guard let value = try optionalFloat(key) else { throw invalid(key, "is missing") }
+        return value
+    }
+
+    /// The declared vocabulary, else the rows of the embedding.
+    func vocabularySize() throws(BitNetError) -> Int {
+        if let size = try optionalInt("vocab_size") { return size }
+        guard let rows = gguf.tensor(named: "token_embd.weight")?.shape.first else {
+            throw .missingTensor(path: gguf.path, tensor: "token_embd.weight")
+        }
+        return rows
+    }
+
+    /// Heads whose keys, values and rotated part differ in size have another graph.
+    func refuseOtherHeadSizes(_ headDimension: Int) throws(BitNetError) {
+        for key in ["attention.value_length", "rope.dimension_count"] {
+            if let value = try optionalInt(key), value != headDimension {
+                throw .unsupportedFeature(
+                    path: gguf.path, feature: "\(prefix).\(key)", value: "\(value)")
+            }
+        }
+        if let type = try gguf.string("\(prefix).rope.scaling.type"), type != "none" {
+            let factor = try optionalFloat("rope.scaling.factor") ?? 1
+            guard type == "linear", factor == 1 else {
+                throw .unsupportedFeature(
+                    path: gguf.path, feature: "\(prefix).rope.scaling.type", value: type)
+            }
+        }
+    }
+
+    /// Any other key of the architecture may change the graph, and nobody would notice.
+    func refuseUnknownKeys() throws(BitNetError) {
+        let known: Set<String> = [
+            "vocab_size", "context_length", "embedding_length", "block_count",
+            "feed_forward_length", "attention.head_count", "attention.head_count_kv",
+            "attention.layer_norm_rms_epsilon", "attention.key_length", "attention.value_length",
+            "rope.freq_base", "rope.dimension_count", "rope.scaling.type", "rope.scaling.factor",
+            "rope.scaling.original_context_length", "pooling_type", "tensor_data_layout",
+        ]
+        for key in gguf.metadata.map(\.key) where key.hasPrefix(prefix + ".") {
+            if !known.contains(String(key.dropFirst(prefix.count + 1))) {
+                throw .unsupportedFeature(path: gguf.path, feature: key, value: "set")
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+/// The shape of a model and everything its graph depends on, as read from its file.
+public struct ModelConfiguration: Sendable, Hashable {
+    /// The model graph.
+    public enum Architecture: String, Sendable, Hashable, CaseIterable {
+        /// BitNet b1.58 with sub-norms: microsoft's 2B-4T (squared ReLU) and 1bitLLM's (SiLU).
+        case bitnet
+        /// Llama with ternary linear layers: Llama3-8B-1.58, Falcon3, Falcon-E.
+        case llama
+        /// Qwen3 with a norm before every linear layer: BitNet embeddings.
+        case qwen3
+    }
+
+    /// What `weight_scale` of a packed Hugging Face tensor means (formats.md 1.2).
+    public enum ScaleDirection: String, Sendable, Hashable {
+        /// `W = trits * weight_scale` (`linear_class: autobitlinear`).
+        case multiply
+        /// `W = trits / weight_scale` (`linear_class: bitlinear`, or absent).
+        case divide
+    }
+
+    /// The model's name, or its file's.
+    public var name: String
+    public var architecture: Architecture
+    /// Tokens the embedding and the head know.
+    public var vocabularySize: Int
+    /// Width of the residual stream.
+    public var hiddenSize: Int
+    /// Width inside the feed-forward network.
+    public var feedForwardSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    /// Key-value heads; query heads share them in contiguous groups.
+    public var keyValueHeadCount: Int
+    /// Elements of one head; need not be `hiddenSize / headCount`.
+    public var headDimension: Int
+    /// Tokens the model was trained to take.
+    public var contextLength: Int
+    /// Epsilon of the RMSNorms.
+    public var normEpsilon: Float
+    /// Epsilon of the norms inside linear layers, where the model has them.
+    public var linearNormEpsilon: Float
+    /// Base of the rotary frequencies, theta.
+    public var ropeBase: Float
+    public var activation: Activation
+    /// Whether every linear layer normalises its own input.
+    public var hasLinearNorms: Bool
+    /// Whether the LM head is the embedding.
+    public var isHeadTied: Bool
+    /// What packed scales mean; only Hugging Face folders leave that open.
+    public var scaleDirection: ScaleDirection
+    /// Whether float weights are rounded to trits (absmean); otherwise they must be ternary already.
+    public var quantizesMasters: Bool
+    /// Tokens that end a text, as far as the configuration says.
+    public var endTokens: [Int]
+    /// Token that begins a text.
+    public var beginToken: Int?
+
+    /// Whether attention and feed-forward have a norm before their last linear layer.
+    public var hasSubNorms: Bool { architecture == .bitnet }
+    /// Whether each query and key head is normalised.
+    public var hasHeadNorms: Bool { architecture == .qwen3 }
+
+    /// Checks that the numbers make a graph; `path` is named in errors.
+    func validate(path: String) throws(BitNetError) {
+        func require(_ holds: Bool, _ key: String, _ detail: String) throws(BitNetError) {
+            if !holds { throw .invalidMetadata(path: path, key: key, detail: detail) }
+        }
+        let limit = 1 << 24
+        for (key, value) in [
+            ("vocabulary size", vocabularySize), ("hidden size", hiddenSize),
+            ("feed-forward size", feedForwardSize), ("layers", layerCount), ("heads", headCount),
+            ("key-value heads", keyValueHeadCount), ("head dimension", headDimension),
+            ("context length", contextLength),
+        ] {
+            try require(value > 0 && value <= limit, key, "\(value) is out of range")
+        }
+        try require(
+            headCount % keyValueHeadCount == 0, "key-value heads",
+            "\(headCount) heads cannot share \(keyValueHeadCount) key-value heads")
+        try require(hiddenSize % 16 == 0, "hidden size", "\(hiddenSize) is not a multiple of 16")
+        try require(
+            headDimension % 8 == 0 && headDimension <= 1024, "head dimension",
+            "\(headDimension) is not a multiple of 8 up to 1024")
+        try require(
+            headCount * headDimension <= limit, "heads", "attention of \(headCount) heads is too wide")
+        try require(
+            normEpsilon.isFinite && normEpsilon >= 0, "norm epsilon", "\(normEpsilon) is not usable")
+        try require(ropeBase.isFinite && ropeBase > 0, "rope base", "\(ropeBase) is not usable")
+        try require(layerCount <= 1024, "layers", "\(layerCount) is out of range")
+    }
+}

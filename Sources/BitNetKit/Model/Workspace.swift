@@ -1,0 +1,76 @@
+/// Scratch memory of one running sequence, allocated once: decoding a token allocates nothing.
+///
+/// Has one owner at a time; within a job threads write disjoint parts.
+final class Workspace: @unchecked Sendable {
+    /// Tokens that one forward pass takes at most.
+    let batch: Int
+    let quantized: QuantizedActivations
+    /// Called with the layer, a name and the values of every step, when set: for tests that compare
+    /// hidden states with a reference.
+    var probe: ((_ layer: Int, _ name: String, _ values: Activations) -> Void)?
+
+    private let configuration: ModelConfiguration
+    private let residualStorage, normedStorage, projectedStorage: AlignedBuffer<Float>
+    private let queryStorage, keyStorage, valueStorage, attendedStorage: AlignedBuffer<Float>
+    private let gateStorage, upStorage: AlignedBuffer<Float>
+    private let cosStorage, sinStorage: AlignedBuffer<Float>
+    private let scoreStorage: AlignedBuffer<Float>
+    private let scoreStride: Int
+    private let logitStorage: AlignedBuffer<Float>
+
+    init(
+        _ configuration: ModelConfiguration, batch: Int, contextLength: Int, threads: Int,
+        gemmScratch: Int
+    ) throws(BitNetError) {
+        func floats(_ columns: Int) throws(BitNetError) -> AlignedBuffer<Float> {
+            try AlignedBuffer(count: batch * columns, purpose: "activations")
+        }
+        self.configuration = configuration
+        self.batch = batch
+        let hidden = configuration.hiddenSize
+        let attention = configuration.headCount * configuration.headDimension
+        let keyValue = configuration.keyValueHeadCount * configuration.headDimension
+        let feedForward = configuration.feedForwardSize
+        quantized = try QuantizedActivations(
+            rows: batch, columns: max(hidden, attention, feedForward), threads: threads,
+            gemmScratch: gemmScratch)
+        residualStorage = try floats(hidden)
+        normedStorage = try floats(hidden)
+        projectedStorage = try floats(hidden)
+        queryStorage = try floats(attention)
+        keyStorage = try floats(keyValue)
+        valueStorage = try floats(keyValue)
+        attendedStorage = try floats(attention)
+        gateStorage = try floats(feedForward)
+        upStorage = try floats(feedForward)
+        cosStorage = try floats(configuration.headDimension / 2)
+        sinStorage = try floats(configuration.headDimension / 2)
+        scoreStride = (contextLength + 15) / 16 * 16
+        scoreStorage = try AlignedBuffer(
+            count: threads * scoreStride, purpose: "attention scores")
+        logitStorage = try AlignedBuffer(count: configuration.vocabularySize, purpose: "logits")
+    }
+
+    private func rows(_ rows: Int, _ storage: AlignedBuffer<Float>) -> Activations {
+        Activations(storage.view, rows: rows, columns: storage.count / batch)
+    }
+
+    func residual(_ tokens: Int) -> Activations { rows(tokens, residualStorage) }
+    func normed(_ tokens: Int) -> Activations { rows(tokens, normedStorage) }
+    func projected(_ tokens: Int) -> Activations { rows(tokens, projectedStorage) }
+    func query(_ tokens: Int) -> Activations { rows(tokens, queryStorage) }
+    func key(_ tokens: Int) -> Activations { rows(tokens, keyStorage) }
+    func value(_ tokens: Int) -> Activations { rows(tokens, valueStorage) }
+    func attended(_ tokens: Int) -> Activations { rows(tokens, attendedStorage) }
+    func gate(_ tokens: Int) -> Activations { rows(tokens, gateStorage) }
+    func up(_ tokens: Int) -> Activations { rows(tokens, upStorage) }
+    func cos(_ token: Int) -> BufferView<Float> { rows(batch, cosStorage)[token] }
+    func sin(_ token: Int) -> BufferView<Float> { rows(batch, sinStorage)[token] }
+
+    func scores(thread: Int) -> BufferView<Float> {
+        scoreStorage.view[thread * scoreStride..<(thread + 1) * scoreStride]
+    }
+
+    /// Logits of one position, `[vocabulary]`.
+    var logits: BufferView<Float> { logitStorage.view }
+}

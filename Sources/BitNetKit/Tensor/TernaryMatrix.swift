@@ -1,0 +1,250 @@
+/// One ternary weight: -1, 0 or +1.
+public enum Trit: Int8, Sendable, CaseIterable {
+    case minus = -1
+    case zero = 0
+    case plus = 1
+}
+
+/// What a matrix of trits is multiplied by to give the weights.
+public enum TernaryScale: Sendable, Hashable {
+    /// One scale for the whole matrix.
+    case perTensor(Float)
+    /// One scale for each row.
+    case perRow([Float])
+    /// One scale for every `size` consecutive columns of a row: `[rows, columns / size]`, row by
+    /// row. `size` is a multiple of 128 that divides the number of columns.
+    case perGroup(size: Int, [Float])
+}
+
+/// A matrix of trits, `W[rows, columns]`, packed for this machine's kernels; immutable.
+///
+/// A row is a neuron: one trit for each of its inputs (article, "Weights vs Activations").
+///
+/// ```swift
+/// let w = try TernaryMatrix(rows: 1, columns: 3, scale: .perTensor(1)) { _, column in
+///     [.plus, .minus, .zero][column]
+/// }
+/// try w.multiply([0.5, 0.8, 0.2])  // about -0.3: int8 activations round
+/// ```
+public struct TernaryMatrix: Sendable {
+    let trits: PackedTrits
+    /// The scales: for the tensor, for each row, or for each group of a row.
+    public let scale: TernaryScale
+    /// Scales where kernels read them: 1, `rows`, or `[groups, rows]` values.
+    private let betas: AlignedBuffer<Float>
+    /// Columns that share a scale.
+    private let groupSize: Int
+
+    /// Number of outputs.
+    public var rows: Int { trits.rows }
+    /// Number of inputs.
+    public var columns: Int { trits.columns }
+    /// How the trits are packed.
+    public var layout: TernaryLayout { trits.layout }
+    /// Bytes of the packed trits, padding included.
+    public var byteCount: Int { trits.storage.count }
+
+    init(_ trits: PackedTrits, scale: TernaryScale) throws(BitNetError) {
+        self.trits = trits
+        self.scale = scale
+        var group = trits.columns
+        switch scale {
+        case .perTensor(let beta):
+            betas = try AlignedBuffer([beta], purpose: "weight scales")
+        case .perRow(let values):
+            guard values.count == trits.rows else {
+                throw .shapeMismatch(
+                    tensor: "scale", expected: [trits.rows], found: [values.count])
+            }
+            betas = try AlignedBuffer(values, purpose: "weight scales")
+        case .perGroup(let size, let values):
+            let block = trits.layout.blockColumns
+            guard size > 0, size % block == 0, trits.columns % size == 0 else {
+                throw .invalidArgument(
+                    name: "scale",
+                    detail: "groups of \(size) columns do not fit \(trits.columns) columns "
+                        + "in blocks of \(block)")
+            }
+            let groups = trits.columns / size
+            guard values.count == trits.rows * groups else {
+                throw .shapeMismatch(
+                    tensor: "scale", expected: [trits.rows, groups], found: [values.count])
+            }
+            group = size
+            betas = try AlignedBuffer(count: values.count, purpose: "weight scales")
+            for row in 0..<trits.rows {
+                for g in 0..<groups { betas.view[g * trits.rows + row] = values[row * groups + g] }
+            }
+        }
+        groupSize = group
+    }
+
+    /// A matrix from a function of row and column.
+    ///
+    /// - Throws: `BitNetError.invalidArgument` or `.shapeMismatch` for an empty shape or scales that
+    ///   do not fit it, `.outOfMemory`.
+    public init(
+        rows: Int, columns: Int, scale: TernaryScale, layout: TernaryLayout = .t2,
+        trit: (_ row: Int, _ column: Int) -> Trit
+    ) throws(BitNetError) {
+        let packed = try PackedTrits(rows: rows, columns: columns, layout: layout)
+        let tile = try AlignedBuffer<Int8>(
+            count: KernelSet.tileRows * columns, purpose: "packing a ternary matrix")
+        for begin in stride(from: 0, to: rows, by: KernelSet.tileRows) {
+            let end = min(begin + KernelSet.tileRows, rows)
+            for row in begin..<end {
+                for column in 0..<columns {
+                    tile.view[(row - begin) * columns + column] = trit(row, column).rawValue
+                }
+            }
+            packed.pack(tile.view, rows: begin..<end)
+        }
+        try self.init(packed, scale: scale)
+    }
+
+    /// The trit at a row and column. Indices out of range trap.
+    public subscript(row: Int, column: Int) -> Trit {
+        precondition(column >= 0 && column < columns, "column out of range")
+        return Trit(rawValue: trits(ofRow: row)[column]) ?? .zero
+    }
+
+    /// The trits of one row as -1, 0, +1. An index out of range traps.
+    public func trits(ofRow row: Int) -> [Int8] {
+        precondition(row >= 0 && row < rows, "row out of range")
+        var values = [Int8](repeating: 0, count: columns)
+        values.withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            trits.unpack(rows: row..<row + 1, into: BufferView(base: base, count: columns))
+        }
+        return values
+    }
+}
+
+// MARK: - Products
+
+extension TernaryMatrix {
+    /// `W x` for one or more inputs, as a `BitLinear` computes it: x is rounded to int8 with one
+    /// absmax scale per input, sums are exact integers.
+    ///
+    /// - Parameter x: `[columns]`, or several inputs one after the other.
+    /// - Returns: `[rows]` for each input, one after the other.
+    /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs.
+    public func multiply(
+        _ x: [Float], kernels: KernelSet = .best
+    ) throws(BitNetError) -> [Float] {
+        guard !x.isEmpty, x.count % columns == 0 else {
+            throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
+        }
+        let batch = x.count / columns
+        let compute = Compute(kernels: kernels, pool: Compute.standard.pool)
+        let input = try AlignedBuffer(x, purpose: "the input of a product")
+        let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")
+        let quantized = try QuantizedActivations(
+            rows: batch, columns: columns, threads: compute.pool.threads,
+            gemmScratch: KernelSet.gemmScratchSize(trits))
+        compute.quantize(
+            Activations(input.view, rows: batch, columns: columns), norm: nil, into: quantized)
+        let result = Activations(output.view, rows: batch, columns: rows)
+        compute.multiply(quantized, TernaryProduct(matrix: self, output: result))
+        return output.array
+    }
+
+    /// The rows that are share `index` of `count` equal ones, in whole tiles.
+    func rows(ofShare index: Int, of count: Int) -> Range<Int> {
+        let tiles = (rows + KernelSet.tileRows - 1) / KernelSet.tileRows
+        let begin = min(tiles * index / count * KernelSet.tileRows, rows)
+        let end = min(tiles * (index + 1) / count * KernelSet.tileRows, rows)
+        return begin..<end
+    }
+
+    /// Rows `range` of the product with every token of `input`. Sums are written where the results
+    /// go and scaled in place.
+    func multiply(
+        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
+        thread: Int, kernels: KernelSet
+    ) {
+        precondition(input.columns == columns && output.rows == input.rows)
+        if groupSize < columns {
+            return multiplyGroups(input, rows: range, into: output, kernels: kernels)
+        }
+        let target = output.storage.from(range.lowerBound).reinterpreted(as: Int32.self)
+        if input.rows == 1 {
+            kernels.gemv(
+                trits, rows: range, blocks: 0..<trits.blockCount, q: input[0], sum: input.sums[0],
+                into: target[0..<range.count])
+        } else {
+            kernels.gemm(
+                trits, rows: range, q: input.all, qStride: input.stride, sums: input.sums,
+                batch: input.rows, into: target, yStride: output.columns,
+                scratch: input.gemmScratch(thread: thread))
+        }
+        let beta = betas.count == 1 ? betas.view : betas.view[range]
+        for token in 0..<input.rows {
+            let y = output[token][range]
+            kernels.dequantize(
+                y.reinterpreted(as: Int32.self), scale: input.scales[token], beta: beta, into: y)
+        }
+    }
+
+    /// One product per group of columns, added up in the order of the groups. In place of scratch,
+    /// a small fixed buffer takes a few rows at a time.
+    private func multiplyGroups(
+        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
+        kernels: KernelSet
+    ) {
+        let blocks = groupSize / layout.blockColumns
+        let step = 64
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: step) { scratch in
+            guard let base = scratch.baseAddress else { return }
+            for token in 0..<input.rows {
+                for begin in Swift.stride(from: range.lowerBound, to: range.upperBound, by: step) {
+                    let rows = begin..<min(begin + step, range.upperBound)
+                    let acc = BufferView(base: base, count: rows.count)
+                    let y = output[token][rows]
+                    y.fill(0)
+                    for group in 0..<columns / groupSize {
+                        let q = input[token]
+                        var sum: Int32 = 0
+                        for c in group * groupSize..<(group + 1) * groupSize { sum += Int32(q[c]) }
+                        kernels.gemv(
+                            trits, rows: rows, blocks: group * blocks..<(group + 1) * blocks, q: q,
+                            sum: sum, into: acc)
+                        let part = acc.reinterpreted(as: Float.self)
+                        let offset = group * self.rows
+                        kernels.dequantize(
+                            acc, scale: input.scales[token],
+                            beta: betas.view[offset + rows.lowerBound..<offset + rows.upperBound],
+                            into: part)
+                        kernels.add(part, to: y)
+                    }
+                }
+            }
+        }
+    }
+}
+
+// MARK: - Statistics
+
+/// How often each trit occurs in a matrix.
+public struct TernaryStatistics: Sendable, Hashable {
+    /// Number of -1, 0 and +1.
+    public let negatives, zeros, positives: Int
+
+    /// Share of zeros, in [0, 1].
+    public var zeroShare: Double { Double(zeros) / Double(negatives + zeros + positives) }
+}
+
+extension TernaryMatrix {
+    /// Counts the trits.
+    public func statistics() -> TernaryStatistics {
+        var counts = (negative: 0, zero: 0, positive: 0)
+        for row in 0..<rows {
+            for trit in trits(ofRow: row) {
+                if trit < 0 { counts.negative += 1 } else if trit > 0 { counts.positive += 1 }
+            }
+        }
+        counts.zero = rows * columns - counts.negative - counts.positive
+        return TernaryStatistics(
+            negatives: counts.negative, zeros: counts.zero, positives: counts.positive)
+    }
+}
