@@ -6,6 +6,10 @@
 
 #include "CTernaryKernels.h"
 
+#if defined(__clang__)
+#pragma clang assume_nonnull begin
+#endif
+
 struct tk_kernels {
   const char *name;
 
@@ -35,5 +39,58 @@ struct tk_kernels {
   void (*dense_gemv)(tk_type type, const void *data, size_t columns, const float *x,
                      size_t row_begin, size_t row_end, float *y);
 };
+
+// The functions behind the columns are named tk_<column>_<isa>. A function type per column, then
+// one declaration for every instruction set; files of other targets are empty.
+
+typedef float tk_quantize_function(const float *x, size_t n, int8_t *q, int32_t *sum);
+typedef void tk_dequantize_function(const int32_t *acc, size_t n, float scale, const float *beta,
+                                    size_t beta_stride, float *y);
+typedef void tk_gemv_function(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                              size_t block_end, size_t row_begin, size_t row_end, int32_t *y);
+typedef void tk_gemm_function(const tk_matrix *w, const int8_t *q, size_t q_stride,
+                              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
+                              int32_t *y, size_t y_stride, void *scratch);
+typedef void tk_rms_norm_function(const float *x, const float *weight, size_t n, float eps,
+                                  float *y);
+typedef void tk_rope_function(float *x, const float *cos, const float *sin, size_t heads,
+                              size_t head_dim);
+typedef void tk_map_function(const float *x, size_t n, float *y);
+typedef void tk_gated_function(const float *gate, const float *up, size_t n, float *out);
+typedef void tk_softmax_function(float *x, size_t n);
+typedef void tk_f32_to_f16_function(const float *x, size_t n, uint16_t *y);
+typedef void tk_f16_to_f32_function(const uint16_t *x, size_t n, float *y);
+typedef void tk_attention_function(const float *query, const void *keys, const void *values,
+                                   size_t stride, size_t positions, size_t head_dim, float scale,
+                                   float *scores, float *out);
+typedef void tk_dense_gemv_function(tk_type type, const void *data, size_t columns, const float *x,
+                                    size_t row_begin, size_t row_end, float *y);
+
+tk_quantize_function tk_quantize_scalar, tk_quantize_avx2, tk_quantize_neon;
+tk_dequantize_function tk_dequantize_scalar, tk_dequantize_avx2, tk_dequantize_neon;
+tk_gemv_function tk_gemv_t2_scalar, tk_gemv_t2_avx2, tk_gemv_t2_neon, tk_gemv_t2_neon_dotprod;
+tk_gemv_function tk_gemv_t5_scalar, tk_gemv_t5_avx2, tk_gemv_t5_neon, tk_gemv_t5_neon_dotprod;
+tk_gemm_function tk_gemm_scalar, tk_gemm_avx2, tk_gemm_neon, tk_gemm_neon_dotprod;
+
+tk_rms_norm_function tk_rms_norm_scalar, tk_rms_norm_avx2, tk_rms_norm_neon;
+tk_rope_function tk_rope_scalar, tk_rope_avx2, tk_rope_neon;
+tk_map_function tk_add_scalar, tk_add_avx2, tk_add_neon;
+tk_gated_function tk_relu2_mul_scalar, tk_relu2_mul_avx2, tk_relu2_mul_neon;
+tk_gated_function tk_silu_mul_scalar, tk_silu_mul_avx2, tk_silu_mul_neon;
+tk_map_function tk_exp_scalar, tk_exp_avx2, tk_exp_neon;
+tk_softmax_function tk_softmax_scalar, tk_softmax_avx2, tk_softmax_neon;
+tk_f32_to_f16_function tk_f32_to_f16_scalar, tk_f32_to_f16_avx2, tk_f32_to_f16_neon;
+tk_f16_to_f32_function tk_f16_to_f32_scalar, tk_f16_to_f32_avx2, tk_f16_to_f32_neon;
+tk_attention_function tk_attention_f32_scalar, tk_attention_f32_avx2, tk_attention_f32_neon;
+tk_attention_function tk_attention_f16_scalar, tk_attention_f16_avx2, tk_attention_f16_neon;
+tk_dense_gemv_function tk_dense_gemv_scalar, tk_dense_gemv_avx2, tk_dense_gemv_neon;
+
+// The two halves of tk_self_test: NULL, or the name of the first kernel that disagrees.
+const char *_Nullable tk_self_test_ternary(const tk_kernels *k);
+const char *_Nullable tk_self_test_float(const tk_kernels *k);
+
+#if defined(__clang__)
+#pragma clang assume_nonnull end
+#endif
 
 #endif
