@@ -6,10 +6,6 @@
 
 #include "CTernaryKernels.h"
 
-#if defined(__clang__)
-#pragma clang assume_nonnull begin
-#endif
-
 struct tk_kernels {
   const char *name;
 
@@ -39,6 +35,10 @@ struct tk_kernels {
   void (*dense_gemv)(tk_type type, const void *data, size_t columns, const float *x,
                      size_t row_begin, size_t row_end, float *y);
 };
+
+#if defined(__clang__)
+#pragma clang assume_nonnull begin
+#endif
 
 // The functions behind the columns are named tk_<column>_<isa>. A function type per column, then
 // one declaration for every instruction set; files of other targets are empty.
