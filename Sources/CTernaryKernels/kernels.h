@@ -36,10 +36,6 @@ struct tk_kernels {
                      size_t row_begin, size_t row_end, float *y);
 };
 
-#if defined(__clang__)
-#pragma clang assume_nonnull begin
-#endif
-
 // The functions behind the columns are named tk_<column>_<isa>. A function type per column, then
 // one declaration for every instruction set; files of other targets are empty.
 
@@ -86,11 +82,7 @@ tk_attention_function tk_attention_f16_scalar, tk_attention_f16_avx2, tk_attenti
 tk_dense_gemv_function tk_dense_gemv_scalar, tk_dense_gemv_avx2, tk_dense_gemv_neon;
 
 // The two halves of tk_self_test: NULL, or the name of the first kernel that disagrees.
-const char *_Nullable tk_self_test_ternary(const tk_kernels *k);
-const char *_Nullable tk_self_test_float(const tk_kernels *k);
-
-#if defined(__clang__)
-#pragma clang assume_nonnull end
-#endif
+const char *tk_self_test_ternary(const tk_kernels *k);
+const char *tk_self_test_float(const tk_kernels *k);
 
 #endif
