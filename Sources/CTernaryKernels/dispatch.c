@@ -1,0 +1,207 @@
+// Which kernels this CPU can run: a grid of named kernel sets, fastest first, and the public calls
+// that go through it. A new instruction set is one row, a new kernel one column.
+
+#include "kernels.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+static bool always(void) { return true; }
+
+#if defined(__x86_64__)
+/// The compiler's run time also asks whether the operating system saves the wide registers.
+static bool has_avx2(void) {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+}
+#elif defined(__aarch64__)
+static bool has_dotprod(void) {
+#if defined(__linux__)
+  enum { ASIMDDP = 1 << 20 }; // HWCAP_ASIMDDP of <asm/hwcap.h>
+  return (getauxval(AT_HWCAP) & ASIMDDP) != 0;
+#elif defined(__APPLE__)
+  int has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has == 1;
+#else
+  return false;
+#endif
+}
+#endif
+
+typedef struct kernel_set {
+  tk_kernels kernels; // first, so that a pointer to it is a pointer to the set
+  bool (*supported)(void);
+} kernel_set;
+
+// clang-format off
+static const kernel_set grid[] = {
+#if defined(__x86_64__)
+    {{
+         .name = "avx2",
+         .quantize = tk_quantize_avx2,
+         .dequantize = tk_dequantize_avx2,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx2,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx2,
+         .gemm = tk_gemm_avx2,
+         .rms_norm = tk_rms_norm_avx2,
+         .rope = tk_rope_avx2,
+         .add = tk_add_avx2,
+         .relu2_mul = tk_relu2_mul_avx2,
+         .silu_mul = tk_silu_mul_avx2,
+         .exp = tk_exp_avx2,
+         .softmax = tk_softmax_avx2,
+         .f32_to_f16 = tk_f32_to_f16_avx2,
+         .f16_to_f32 = tk_f16_to_f32_avx2,
+         .attention[TK_CACHE_F32] = tk_attention_f32_avx2,
+         .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
+         .dense_gemv = tk_dense_gemv_avx2,
+     },
+     has_avx2},
+#elif defined(__aarch64__)
+    {{
+         .name = "neon-dotprod",
+         .quantize = tk_quantize_neon,
+         .dequantize = tk_dequantize_neon,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon_dotprod,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon_dotprod,
+         .gemm = tk_gemm_neon_dotprod,
+         .rms_norm = tk_rms_norm_neon,
+         .rope = tk_rope_neon,
+         .add = tk_add_neon,
+         .relu2_mul = tk_relu2_mul_neon,
+         .silu_mul = tk_silu_mul_neon,
+         .exp = tk_exp_neon,
+         .softmax = tk_softmax_neon,
+         .f32_to_f16 = tk_f32_to_f16_neon,
+         .f16_to_f32 = tk_f16_to_f32_neon,
+         .attention[TK_CACHE_F32] = tk_attention_f32_neon,
+         .attention[TK_CACHE_F16] = tk_attention_f16_neon,
+         .dense_gemv = tk_dense_gemv_neon,
+     },
+     has_dotprod},
+    {{
+         .name = "neon",
+         .quantize = tk_quantize_neon,
+         .dequantize = tk_dequantize_neon,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon,
+         .gemm = tk_gemm_neon,
+         .rms_norm = tk_rms_norm_neon,
+         .rope = tk_rope_neon,
+         .add = tk_add_neon,
+         .relu2_mul = tk_relu2_mul_neon,
+         .silu_mul = tk_silu_mul_neon,
+         .exp = tk_exp_neon,
+         .softmax = tk_softmax_neon,
+         .f32_to_f16 = tk_f32_to_f16_neon,
+         .f16_to_f32 = tk_f16_to_f32_neon,
+         .attention[TK_CACHE_F32] = tk_attention_f32_neon,
+         .attention[TK_CACHE_F16] = tk_attention_f16_neon,
+         .dense_gemv = tk_dense_gemv_neon,
+     },
+     always},
+#endif
+    {{
+         .name = "scalar",
+         .quantize = tk_quantize_scalar,
+         .dequantize = tk_dequantize_scalar,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_scalar,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_scalar,
+         .gemm = tk_gemm_scalar,
+         .rms_norm = tk_rms_norm_scalar,
+         .rope = tk_rope_scalar,
+         .add = tk_add_scalar,
+         .relu2_mul = tk_relu2_mul_scalar,
+         .silu_mul = tk_silu_mul_scalar,
+         .exp = tk_exp_scalar,
+         .softmax = tk_softmax_scalar,
+         .f32_to_f16 = tk_f32_to_f16_scalar,
+         .f16_to_f32 = tk_f16_to_f32_scalar,
+         .attention[TK_CACHE_F32] = tk_attention_f32_scalar,
+         .attention[TK_CACHE_F16] = tk_attention_f16_scalar,
+         .dense_gemv = tk_dense_gemv_scalar,
+     },
+     always},
+};
+// clang-format on
+
+size_t tk_kernel_set_count(void) { return sizeof grid / sizeof *grid; }
+
+const tk_kernels *tk_kernel_set(size_t index) { return &grid[index].kernels; }
+
+const char *tk_kernel_set_name(const tk_kernels *k) { return k->name; }
+
+bool tk_kernel_set_supported(const tk_kernels *k) { return ((const kernel_set *)k)->supported(); }
+
+const char *tk_self_test(const tk_kernels *k) {
+  const char *disagreement = tk_self_test_ternary(k);
+  return disagreement ? disagreement : tk_self_test_float(k);
+}
+
+float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum) {
+  return k->quantize(x, n, q, sum);
+}
+
+void tk_dequantize(const tk_kernels *k, const int32_t *acc, size_t n, float scale,
+                   const float *beta, size_t beta_stride, float *y) {
+  k->dequantize(acc, n, scale, beta, beta_stride, y);
+}
+
+void tk_gemv(const tk_kernels *k, const tk_matrix *w, const int8_t *q, int32_t sum,
+             size_t block_begin, size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+  k->gemv[w->layout](w, q, sum, block_begin, block_end, row_begin, row_end, y);
+}
+
+void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+             const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+             size_t y_stride, void *scratch) {
+  k->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+}
+
+void tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
+                 float *y) {
+  k->rms_norm(x, weight, n, eps, y);
+}
+
+void tk_rope(const tk_kernels *k, float *x, const float *cos, const float *sin, size_t heads,
+             size_t head_dim) {
+  k->rope(x, cos, sin, heads, head_dim);
+}
+
+void tk_add(const tk_kernels *k, const float *x, size_t n, float *y) { k->add(x, n, y); }
+
+void tk_relu2_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out) {
+  k->relu2_mul(gate, up, n, out);
+}
+
+void tk_silu_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out) {
+  k->silu_mul(gate, up, n, out);
+}
+
+void tk_exp(const tk_kernels *k, const float *x, size_t n, float *y) { k->exp(x, n, y); }
+
+void tk_softmax(const tk_kernels *k, float *x, size_t n) { k->softmax(x, n); }
+
+void tk_f32_to_f16(const tk_kernels *k, const float *x, size_t n, uint16_t *y) {
+  k->f32_to_f16(x, n, y);
+}
+
+void tk_f16_to_f32(const tk_kernels *k, const uint16_t *x, size_t n, float *y) {
+  k->f16_to_f32(x, n, y);
+}
+
+void tk_attention(const tk_kernels *k, const float *query, const void *keys, const void *values,
+                  tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
+                  float *scores, float *out) {
+  k->attention[type](query, keys, values, stride, positions, head_dim, scale, scores, out);
+}
+
+void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t columns,
+                   const float *x, size_t row_begin, size_t row_end, float *y) {
+  k->dense_gemv(type, data, columns, x, row_begin, row_end, y);
+}

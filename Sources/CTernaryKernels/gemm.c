@@ -1,0 +1,76 @@
+// GEMM by panels, the part that all instruction sets share.
+//
+// For a range of columns (at most 2048) and of tokens (128), the codes of 8 rows at a time are
+// unpacked into `scratch` and meet all those tokens, a few at a time:
+//
+//   columns range > tokens range > 8 rows (unpack) > a few tokens > 4 rows (multiply)
+//
+// The 16 KiB of codes and the few activation rows stay in level 1, the 128 activation rows in
+// level 2; unpacking costs a few instructions per 32 codes and is shared by up to 128 tokens.
+
+#include "ternary.h"
+
+enum { PANEL_TILES = TK_PANEL_ROWS / TK_TILE_ROWS };
+
+/// A range of columns of one panel: what the inner loops need to know.
+typedef struct panel {
+  const uint8_t *codes;
+  size_t columns; ///< Whole blocks, including padding.
+  size_t rows;    ///< Rows to write, in [1, TK_PANEL_ROWS].
+  bool first;     ///< Whether y is still unwritten.
+} panel;
+
+/// Adds one tile's products to y, or starts y with them minus the sums of the activations.
+static void add_tile(const int32_t *restrict out, const int32_t *restrict sums, size_t tokens,
+                     size_t rows, bool first, int32_t *restrict y, size_t y_stride) {
+  for (size_t t = 0; t < tokens; t++, out += TK_TILE_ROWS, y += y_stride)
+    for (size_t r = 0; r < rows; r++)
+      y[r] = out[r] + (first ? -sums[t] : y[r]);
+}
+
+static void sweep(const tk_gemm_steps *steps, const panel *p, const int8_t *q, size_t q_stride,
+                  const int32_t *sums, size_t tokens, int32_t *y, size_t y_stride) {
+  int32_t out[TK_MAX_TOKENS * TK_TILE_ROWS];
+  for (size_t t = 0; t < tokens; t += steps->tokens) {
+    size_t group = tokens - t < steps->tokens ? tokens - t : steps->tokens;
+    for (size_t r = 0; r < p->rows; r += TK_TILE_ROWS) {
+      size_t rows = p->rows - r < TK_TILE_ROWS ? p->rows - r : TK_TILE_ROWS;
+      steps->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride,
+                      group, out);
+      add_tile(out, sums + t, group, rows, p->first, y + t * y_stride + r, y_stride);
+    }
+  }
+}
+
+size_t tk_gemm_scratch_size(const tk_matrix *w) {
+  // Scalar keeps one whole row of trits there, the others a panel of codes.
+  size_t row = (w->columns + 63) / 64 * 64;
+  size_t codes = (size_t)TK_PANEL_ROWS * TK_PANEL_COLUMNS;
+  return row > codes ? row : codes;
+}
+
+void tk_gemm_panels(const tk_gemm_steps *steps, const tk_matrix *w, const int8_t *q,
+                    size_t q_stride, const int32_t *sums, size_t batch, size_t row_begin,
+                    size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
+  size_t width = tk_block_columns(w->layout);
+  size_t blocks = tk_block_count(w->layout, w->columns);
+  size_t most = TK_PANEL_COLUMNS / width;
+  size_t ranges = (blocks + most - 1) / most;
+  size_t step = ranges > 0 ? (blocks + ranges - 1) / ranges : 0; // ranges of about equal size
+  for (size_t b = 0; b < blocks; b += step) {
+    size_t count = blocks - b < step ? blocks - b : step;
+    for (size_t t = 0; t < batch; t += TK_PANEL_TOKENS) {
+      size_t tokens = batch - t < TK_PANEL_TOKENS ? batch - t : TK_PANEL_TOKENS;
+      for (size_t r = row_begin; r < row_end; r += TK_PANEL_ROWS) {
+        size_t rows = row_end - r < TK_PANEL_ROWS ? row_end - r : TK_PANEL_ROWS;
+        uint8_t *codes = scratch;
+        for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
+          steps->unpack(w->layout, tk_packed_row(w, r + i) + b * TK_TILE_BYTES, count,
+                        codes + i * TK_PANEL_COLUMNS);
+        panel p = {codes, count * width, rows, b == 0};
+        sweep(steps, &p, q + t * q_stride + b * width, q_stride, sums + t, tokens,
+              y + t * y_stride + r - row_begin, y_stride);
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+// Ternary GEMM with baseline NEON: tiles of 4 rows x 2 tokens over unpacked codes (gemm.c has the
+// loops), smlal into 16-bit sums that are flushed every 1024 columns.
+//
+// Overflow: with |q| <= 127 and codes <= 2 a 16-bit lane takes two products of at most 254 every 16
+// columns: 64 steps * 2 * 254 = 32512 <= 32767.
+//
+// 2 tokens: 8 sums of 16 and 8 of 32 bits, 4 vectors of codes and 2 of activations fit the 32
+// registers with room for renaming; a wider tile saves loads that smlal (two a load) hides anyway.
+
+#if defined(__aarch64__)
+
+#include "ternary_neon.h"
+
+enum { TOKENS = 2, COLUMNS_PER_FLUSH = 1024 };
+
+static inline void store_code(uint8_t *codes, size_t field, uint8x16_t u) {
+  vst1q_u8(codes + field * TK_BLOCK_BYTES, vandq_u8(u, vdupq_n_u8(3)));
+}
+
+void tk_gemm_unpack_neon(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes) {
+  const tk_t5_tables tables = tk_t5_load_tables();
+  size_t width = tk_block_columns(layout);
+  for (size_t b = 0; b < blocks; b++)
+    for (size_t i = 0; i < TK_TILE_BYTES; i += 16, tile += 16) {
+      uint8x16_t e = vld1q_u8(tile);
+      uint8_t *out = codes + i / TK_BLOCK_BYTES * TK_PANEL_COLUMNS + b * width + i % TK_BLOCK_BYTES;
+      if (layout == TK_LAYOUT_T5) {
+        tk_t5_fields u = tk_t5_decode(e, &tables);
+        store_code(out, 3, u.high);
+        store_code(out, 4, vshrq_n_u8(u.high, 2));
+        e = u.low;
+      } else {
+        store_code(out, 3, vshrq_n_u8(e, 6));
+      }
+      store_code(out, 0, e);
+      store_code(out, 1, vshrq_n_u8(e, 2));
+      store_code(out, 2, vshrq_n_u8(e, 4));
+    }
+}
+
+/// Columns [0, columns) of 4 rows x `tokens` tokens, at most COLUMNS_PER_FLUSH.
+static inline __attribute__((always_inline)) void
+multiply_range(const uint8_t *codes, size_t columns, const int8_t *q, size_t q_stride,
+               size_t tokens, int32x4_t total[TOKENS][TK_TILE_ROWS]) {
+  int16x8_t acc[TOKENS][TK_TILE_ROWS] = {0};
+  for (size_t c = 0; c < columns; c += 16) {
+    int8x16_t u[TK_TILE_ROWS];
+    for (size_t r = 0; r < TK_TILE_ROWS; r++)
+      u[r] = vreinterpretq_s8_u8(vld1q_u8(codes + r * TK_PANEL_COLUMNS + c));
+    for (size_t t = 0; t < tokens; t++) {
+      int8x16_t x = vld1q_s8(q + t * q_stride + c);
+      for (size_t r = 0; r < TK_TILE_ROWS; r++) {
+        acc[t][r] = vmlal_s8(acc[t][r], vget_low_s8(u[r]), vget_low_s8(x));
+        acc[t][r] = vmlal_high_s8(acc[t][r], u[r], x);
+      }
+    }
+  }
+  for (size_t t = 0; t < tokens; t++)
+    for (size_t r = 0; r < TK_TILE_ROWS; r++)
+      total[t][r] = vpadalq_s16(total[t][r], acc[t][r]);
+}
+
+/// `tokens` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void multiply_tile(const uint8_t *codes,
+                                                                size_t columns, const int8_t *q,
+                                                                size_t q_stride, size_t tokens,
+                                                                int32_t *out) {
+  int32x4_t total[TOKENS][TK_TILE_ROWS] = {0};
+  for (size_t c = 0; c < columns; c += COLUMNS_PER_FLUSH) {
+    size_t range = columns - c < COLUMNS_PER_FLUSH ? columns - c : COLUMNS_PER_FLUSH;
+    multiply_range(codes + c, range, q + c, q_stride, tokens, total);
+  }
+  for (size_t t = 0; t < tokens; t++)
+    vst1q_s32(out + t * TK_TILE_ROWS,
+              tk_reduce4(total[t][0], total[t][1], total[t][2], total[t][3]));
+}
+
+static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size_t q_stride,
+                     size_t tokens, int32_t *out) {
+  if (tokens == 2)
+    multiply_tile(codes, columns, q, q_stride, 2, out);
+  else
+    multiply_tile(codes, columns, q, q_stride, 1, out);
+}
+
+void tk_gemm_neon(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                  size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
+                  void *scratch) {
+  static const tk_gemm_steps steps = {tk_gemm_unpack_neon, multiply, TOKENS};
+  tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+}
+
+#endif

@@ -1,0 +1,68 @@
+// Private helpers of the AVX2 ternary kernels; include only inside `#if defined(__x86_64__)`.
+
+#ifndef TK_TERNARY_AVX2_H
+#define TK_TERNARY_AVX2_H
+
+#include "ternary.h"
+
+#include <immintrin.h>
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+static inline __m256i tk_load(const void *p) { return _mm256_loadu_si256(p); }
+
+/// The same 16 bytes in both halves, as vpshufb needs its tables.
+static inline __m256i tk_table(const int8_t table[16]) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
+}
+
+/// Adds pairs of 16-bit lanes into 32-bit lanes.
+static inline __m256i tk_widen(__m256i sums) {
+  return _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+}
+
+/// Four totals, one for each vector of eight 32-bit lanes.
+static inline __m128i tk_reduce4(__m256i a, __m256i b, __m256i c, __m256i d) {
+  __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+}
+
+/// T5 look-ups (ternary.h). Fields of 2 bits: a byte holds t0 + 4 t1 + 16 t2, or t3 + 4 t4.
+typedef struct tk_t5_tables {
+  __m256i low;     ///< From bits 6-3: three trits of l, or -128 where h == 8.
+  __m256i escaped; ///< From bits 3-0: three trits of l where h == 8.
+  __m256i high;    ///< From bits 2-0 (bit 3 does not matter): two trits of h <= 7.
+} tk_t5_tables;
+
+static inline tk_t5_tables tk_t5_load_tables(void) {
+  static const int8_t low[16] = {0, 1, 3, 4, 5, 11, 12, 13, 15, 16, 17, 19, 20, 21, -128, -128};
+  static const int8_t escaped[16] = {0, 1, 3, 4, 5, 11, 12, 13, 15, 16, 17, 19, 20, 21, 0, 0};
+  static const int8_t high[16] = {-5, -4, -3, -1, 0, 1, 3, 4, -5, -4, -3, -1, 0, 1, 3, 4};
+  return (tk_t5_tables){tk_table(low), tk_table(escaped), tk_table(high)};
+}
+
+/// Two bytes of 2-bit fields trit + 1: three trits in `low`, two in `high`.
+typedef struct tk_t5_fields {
+  __m256i low, high;
+} tk_t5_fields;
+
+static inline tk_t5_fields tk_t5_decode(__m256i code, const tk_t5_tables *tables) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  __m256i bottom = _mm256_and_si256(code, nibble);
+  __m256i middle = _mm256_and_si256(_mm256_srli_epi16(code, 3), nibble);
+  __m256i low = _mm256_shuffle_epi8(tables->low, middle);
+  __m256i high = _mm256_shuffle_epi8(tables->high, bottom);
+  // The sign bit of -128 marks h == 8, whose two trits are 1 and 1.
+  high = _mm256_blendv_epi8(high, _mm256_set1_epi8(5), low);
+  low = _mm256_blendv_epi8(low, _mm256_shuffle_epi8(tables->escaped, bottom), low);
+  // vpsignb would clear a byte whose control is 0.
+  __m256i sign = _mm256_or_si256(code, _mm256_set1_epi8(1));
+  return (tk_t5_fields){
+      _mm256_add_epi8(_mm256_sign_epi8(low, sign), _mm256_set1_epi8(0x15)),
+      _mm256_add_epi8(_mm256_sign_epi8(high, sign), _mm256_set1_epi8(0x05)),
+  };
+}
+
+#pragma clang attribute pop
+
+#endif
