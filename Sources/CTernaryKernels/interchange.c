@@ -6,6 +6,7 @@
 
 #include "ternary.h"
 
+#include <math.h>
 #include <string.h>
 
 #pragma clang fp contract(off)
@@ -145,4 +146,21 @@ void tk_ternarize(const float *restrict x, size_t n, float g, int8_t *restrict t
     v = v > -1.0f ? v : -1.0f;
     trits[i] = (int8_t)((v + magic) - magic);
   }
+}
+
+void tk_magnitudes(const float *x, size_t n, float *smallest, float *largest) {
+  float low = INFINITY;
+  float high = 0;
+  for (size_t i = 0; i < n; i++) {
+    const float a = fabsf(x[i]);
+    if (a != 0 && a < low) {
+      low = a;
+    }
+    // Written so that a NaN is taken, and stays.
+    if (!(a <= high) && high == high) {
+      high = a;
+    }
+  }
+  *smallest = low;
+  *largest = high;
 }

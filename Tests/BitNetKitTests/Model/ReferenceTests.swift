@@ -1,0 +1,103 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import BitNetKit
+
+/// Logits, greedy text and hidden states against transformers in float32 (reference/README.md).
+@Suite("Reference checkpoints")
+struct ReferenceTests {
+    private func context(_ checkpoint: ReferenceCheckpoint, length: Int) throws -> InferenceContext {
+        let model = try BitNetModel(loading: checkpoint.path)
+        return try InferenceContext(model: model, contextLength: length, cache: .f32)
+    }
+
+    @Test("logits are within 1e-3 of transformers where no rounding tie flips, and close elsewhere",
+        arguments: ReferenceCheckpoint.languageModels)
+    func logits(_ checkpoint: ReferenceCheckpoint) throws {
+        let model = try BitNetModel(loading: checkpoint.path)
+        for sequence in try checkpoint.expected().sequences {
+            let context = try InferenceContext(
+                model: model, contextLength: sequence.tokens.count, cache: .f32)
+            let rows = try context.allLogits(sequence.tokens)
+            let last = try #require(sequence.last_logits)
+            let top = sequence.top
+            #expect(top.count == rows.count)
+            #expect(last.count == rows.last?.count)
+            var worst: Float = 0
+            var agreeing = 0
+            for (row, best) in zip(rows, top) {
+                for pair in best { worst = max(worst, abs(row[Int(pair[0])] - pair[1])) }
+                if argmax(row) == Int(best[0][0]) { agreeing += 1 }
+            }
+            let differences = zip(rows[rows.count - 1], last).map { $0 - $1 }
+            worst = max(worst, differences.map(abs).max() ?? .infinity)
+            if sequence.isStable {
+                #expect(worst < 1e-3, "\(rows.count) tokens")
+            } else {
+                let squares = differences.reduce(0) { $0 + $1 * $1 }
+                let rms = (squares / Float(differences.count)).squareRoot()
+                let std = try #require(sequence.logits_std)
+                #expect(rms / std < 0.05, "\(rows.count) tokens")
+            }
+            #expect(Double(agreeing) >= 0.9 * Double(rows.count), "\(rows.count) tokens")
+        }
+    }
+
+    @Test("teacher-forced greedy tokens are those of transformers",
+        arguments: ReferenceCheckpoint.languageModels)
+    func greedy(_ checkpoint: ReferenceCheckpoint) throws {
+        let model = try BitNetModel(loading: checkpoint.path)
+        for text in try checkpoint.expected().greedy ?? [] {
+            let tokens = text.prompt + text.greedy.dropLast()
+            let context = try InferenceContext(
+                model: model, contextLength: tokens.count, cache: .f32)
+            let chosen = try context.allLogits(tokens).dropFirst(text.prompt.count - 1).map(argmax)
+            let matches = zip(chosen, text.greedy).filter { $0 == $1 }.count
+            #expect(matches >= 26)
+            let unsure = text.margins.firstIndex { $0 < 1 } ?? text.greedy.count
+            #expect(chosen.prefix(unsure) == text.greedy.prefix(unsure))
+        }
+    }
+
+    @Test("hidden states are those of transformers, layer by layer",
+        arguments: ReferenceCheckpoint.all.filter { $0.hiddenPath != nil })
+    func hiddenStates(_ checkpoint: ReferenceCheckpoint) throws {
+        let expected = try SafetensorsFixture(try #require(checkpoint.hiddenPath))
+        let tokens = expected.int32s("tokens").map(Int.init)
+        let context = try context(checkpoint, length: tokens.count)
+        var states: [String: [Float]] = [:]
+        context.probe { layer, name, values in
+            states[layer < 0 ? name : "layer_\(layer)_\(name)", default: []] += values.storage.array
+        }
+        states["logits"] = try context.allLogits(tokens).flatMap { $0 }
+        let names = expected.names.filter { $0 != "tokens" }
+        #expect(names.count >= 10)
+        for name in names {
+            let values = expected.floats(name)
+            let found = try #require(states[name], "\(name)")
+            try #require(found.count == values.count, "\(name)")
+            let scale = max(1, values.map(abs).max() ?? 1)
+            let worst = zip(found, values).map { abs($0 - $1) }.max() ?? .infinity
+            #expect(worst < 1e-3 * scale, "\(name)")
+        }
+    }
+
+    @Test("the last token's normalised state is the reference embedding",
+        arguments: ReferenceCheckpoint.embeddingModels)
+    func embeddings(_ checkpoint: ReferenceCheckpoint) throws {
+        for sequence in try checkpoint.expected().sequences {
+            let context = try context(checkpoint, length: sequence.tokens.count)
+            var hidden: [Float] = []
+            context.probe { _, name, values in
+                if name == "final_norm" { hidden = values.storage.array }
+            }
+            try context.prefill(sequence.tokens)
+            let expected = try #require(sequence.embedding)
+            let dot = zip(hidden, expected).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+            let norm = hidden.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+            let isExact = (sequence.numpy_f64_max_abs_diff ?? 1) < 1e-4
+            #expect(dot / norm > (isExact ? 0.9999 : 0.99), "\(sequence.tokens.count) tokens")
+        }
+    }
+}
