@@ -1,0 +1,415 @@
+// Compares every float kernel of every kernel set that this CPU supports with scalar, bit for bit
+// (any NaN equals any NaN), over lengths with tails and values that are zero, subnormal, huge,
+// infinite or NaN. Buffers have their exact size, so that an address sanitiser sees any read past
+// the end. With `--dump FILE` the outputs of scalar and of the fastest set are also written to
+// FILE, so that runs on two machines can be compared byte by byte.
+//
+// Usage: float_check [--dump FILE]
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "CTernaryKernels.h"
+
+typedef enum pattern { UNIFORM, SMALL, ZEROS, SPECIAL, NOT_FINITE, PATTERN_COUNT } pattern;
+
+static const size_t lengths[] = {0, 1, 7, 8, 15, 16, 17, 31, 53, 2560, 6912};
+enum { LENGTH_COUNT = sizeof lengths / sizeof lengths[0] };
+
+static FILE *dump;
+static size_t passed;
+static const tk_kernels *scalar;
+static uint64_t state;
+
+// -- Inputs ---------------------------------------------------------------------------------------
+
+static uint32_t next_random(void) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(state >> 32);
+}
+
+static void *allocate(size_t bytes) {
+  void *p = malloc(bytes > 0 ? bytes : 1);
+  if (p == NULL) {
+    fprintf(stderr, "out of memory\n");
+    exit(2);
+  }
+  return p;
+}
+
+static float value(pattern p) {
+  static const float special[16] = {0.0f,     -0.0f,     1e-41f,  -1e-41f, 1e-30f, -1e-30f,
+                                    3.4e38f,  -3.4e38f,  65504.f, 65520.f, 6e-8f,  2.9e-8f,
+                                    88.7228f, -87.3365f, 1.0f,    -1.0f};
+  static const float not_finite[4] = {INFINITY, -INFINITY, NAN, -NAN};
+  const uint32_t bits = next_random();
+  const float uniform = (float)(int32_t)bits * 0x1p-31f;
+  switch (p) {
+  case UNIFORM:
+    return uniform * 4.0f;
+  case SMALL:
+    return uniform * 0x1p-60f;
+  case ZEROS:
+    return bits & 1 ? -0.0f : 0.0f;
+  case SPECIAL:
+    return special[bits >> 28];
+  default:
+    return bits >> 29 == 0 ? not_finite[bits & 3] : uniform * 100.0f;
+  }
+}
+
+static float *floats(size_t n, pattern p) {
+  float *x = allocate(n * sizeof *x);
+  for (size_t i = 0; i < n; i++) {
+    x[i] = value(p);
+  }
+  return x;
+}
+
+static float *copy(const float *x, size_t n) {
+  float *y = allocate(n * sizeof *y);
+  memcpy(y, x, n * sizeof *y);
+  return y;
+}
+
+// -- Comparison -----------------------------------------------------------------------------------
+
+static void record(const float *x, size_t n) {
+  for (size_t i = 0; dump != NULL && i < n; i++) {
+    const float out = isnan(x[i]) ? NAN : x[i];
+    if (fwrite(&out, sizeof out, 1, dump) != 1) {
+      fprintf(stderr, "the dump cannot be written\n");
+      exit(2);
+    }
+  }
+}
+
+static void expect_same(const tk_kernels *k, const char *kernel, const char *shape, const float *a,
+                        const float *b, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (memcmp(&a[i], &b[i], sizeof a[i]) != 0 && !(isnan(a[i]) && isnan(b[i]))) {
+      printf("%s %s (%s): element %zu is %a, scalar gives %a\n", tk_kernel_set_name(k), kernel,
+             shape, i, (double)a[i], (double)b[i]);
+      exit(1);
+    }
+  }
+  record(b, n);
+  record(a, n);
+  passed++;
+}
+
+// -- Element-wise kernels, norms, softmax ---------------------------------------------------------
+
+typedef void operation(const tk_kernels *k, const float *x, const float *w, size_t n, float *y);
+
+static void norm(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  tk_rms_norm(k, x, w, n, 1e-5f, y);
+}
+
+static void norm_in_place(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  memcpy(y, x, n * sizeof *y);
+  tk_rms_norm(k, y, w, n, 1e-6f, y);
+}
+
+static void add(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  memcpy(y, w, n * sizeof *y);
+  tk_add(k, x, n, y);
+}
+
+static void relu2(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  tk_relu2_mul(k, x, w, n, y);
+}
+
+static void relu2_in_place(const tk_kernels *k, const float *x, const float *w, size_t n,
+                           float *y) {
+  memcpy(y, x, n * sizeof *y);
+  tk_relu2_mul(k, y, w, n, y);
+}
+
+static void silu(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  tk_silu_mul(k, x, w, n, y);
+}
+
+static void silu_in_place(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  memcpy(y, w, n * sizeof *y);
+  tk_silu_mul(k, x, y, n, y);
+}
+
+static void exponential(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  (void)w;
+  tk_exp(k, x, n, y);
+}
+
+static void softmax(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  (void)w;
+  memcpy(y, x, n * sizeof *y);
+  tk_softmax(k, y, n);
+}
+
+/// There and back, so that both conversions show.
+static void half(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  (void)w;
+  uint16_t *bits = allocate(n * sizeof *bits);
+  tk_f32_to_f16(k, x, n, bits);
+  tk_f16_to_f32(k, bits, n, y);
+  free(bits);
+}
+
+static void rope(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  const size_t heads = n >= 128 ? n / 128 : 1;
+  const size_t head_dim = n / heads / 2 * 2;
+  memcpy(y, x, n * sizeof *y);
+  tk_rope(k, y, w, w + head_dim / 2, heads, head_dim);
+}
+
+static void check_operations(const tk_kernels *k) {
+  static const struct {
+    const char *name;
+    operation *run;
+  } operations[] = {
+      {"rms_norm", norm},   {"rms_norm in place", norm_in_place},
+      {"add", add},         {"relu2_mul", relu2},
+      {"silu_mul", silu},   {"relu2_mul in place", relu2_in_place},
+      {"exp", exponential}, {"silu_mul in place", silu_in_place},
+      {"softmax", softmax}, {"f32_to_f16, f16_to_f32", half},
+      {"rope", rope},
+  };
+  for (size_t o = 0; o < sizeof operations / sizeof operations[0]; o++) {
+    for (size_t l = 0; l < LENGTH_COUNT; l++) {
+      for (pattern p = 0; p < PATTERN_COUNT; p++) {
+        const size_t n = lengths[l];
+        float *x = floats(n, p);
+        float *w = floats(n, p);
+        float *a = floats(n, ZEROS);
+        float *b = copy(a, n);
+        operations[o].run(k, x, w, n, a);
+        operations[o].run(scalar, x, w, n, b);
+        char shape[64];
+        snprintf(shape, sizeof shape, "n = %zu, pattern %d", n, (int)p);
+        expect_same(k, operations[o].name, shape, a, b, n);
+        free(x), free(w), free(a), free(b);
+      }
+    }
+  }
+}
+
+/// exp over its whole range and both of its ends.
+static void check_exp(const tk_kernels *k) {
+  enum { N = 40000 };
+  float *x = floats(N, UNIFORM);
+  for (int i = 0; i < N; i++) {
+    x[i] = i < 200   ? 88.72283f + (float)(i - 100) * 0x1p-17f
+           : i < 400 ? -87.33654f + (float)(i - 300) * 0x1p-17f
+                     : x[i] * 25.0f;
+  }
+  float *a = floats(N, ZEROS);
+  float *b = copy(a, N);
+  tk_exp(k, x, N, a);
+  tk_exp(scalar, x, N, b);
+  expect_same(k, "exp", "the whole range", a, b, N);
+  free(x), free(a), free(b);
+}
+
+/// Every float16 to float32, and every boundary between float16 values back.
+static void check_half(const tk_kernels *k) {
+  enum { N = 1 << 16 };
+  uint16_t *bits = allocate(N * sizeof *bits);
+  uint16_t *back_a = allocate(N * sizeof *bits);
+  uint16_t *back_b = allocate(N * sizeof *bits);
+  float *a = floats(N, ZEROS);
+  float *b = copy(a, N);
+  for (int i = 0; i < N; i++) {
+    bits[i] = (uint16_t)i;
+  }
+  tk_f16_to_f32(k, bits, N, a);
+  tk_f16_to_f32(scalar, bits, N, b);
+  expect_same(k, "f16_to_f32", "every value", a, b, N);
+  for (int i = 0; i + 1 < N; i++) { // ties, and the floats beside them
+    a[i] = (a[i] + a[i + 1]) / 2;
+    a[i] = i % 3 == 0 ? a[i] : nextafterf(a[i], i % 3 == 1 ? INFINITY : -INFINITY);
+  }
+  tk_f32_to_f16(k, a, N, back_a);
+  tk_f32_to_f16(scalar, a, N, back_b);
+  for (int i = 0; i < N; i++) {
+    a[i] = (back_a[i] & 0x7fff) > 0x7c00 ? NAN : (float)back_a[i];
+    b[i] = (back_b[i] & 0x7fff) > 0x7c00 ? NAN : (float)back_b[i];
+  }
+  expect_same(k, "f32_to_f16", "every tie", a, b, N);
+  free(bits), free(back_a), free(back_b), free(a), free(b);
+}
+
+// -- Attention ------------------------------------------------------------------------------------
+
+static void check_attention_shape(const tk_kernels *k, tk_cache_type type, size_t head_dim,
+                                  size_t positions, size_t stride, pattern p) {
+  const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
+  const size_t padded = (positions + TK_FLOAT_LANES - 1) / TK_FLOAT_LANES * TK_FLOAT_LANES;
+  float *query = floats(head_dim, p);
+  float *keys = floats(n, p);
+  float *values = floats(n, p);
+  void *cached_keys = keys;
+  void *cached_values = values;
+  if (type == TK_CACHE_F16) {
+    cached_keys = allocate(n * sizeof(uint16_t));
+    cached_values = allocate(n * sizeof(uint16_t));
+    tk_f32_to_f16(scalar, keys, n, cached_keys);
+    tk_f32_to_f16(scalar, values, n, cached_values);
+    free(keys), free(values);
+  }
+  float *scores = floats(padded, UNIFORM);
+  float *a = floats(head_dim, UNIFORM);
+  float *b = floats(head_dim, UNIFORM);
+  tk_attention(k, query, cached_keys, cached_values, type, stride, positions, head_dim, 0.125f,
+               scores, a);
+  tk_attention(scalar, query, cached_keys, cached_values, type, stride, positions, head_dim, 0.125f,
+               scores, b);
+  char shape[96];
+  snprintf(shape, sizeof shape, "type %d, head %zu, %zu positions, stride %zu, pattern %d",
+           (int)type, head_dim, positions, stride, (int)p);
+  expect_same(k, "attention", shape, a, b, head_dim);
+  free(query), free(cached_keys), free(cached_values), free(scores), free(a), free(b);
+}
+
+static void check_attention(const tk_kernels *k) {
+  static const size_t heads[] = {8, 16, 24, 64, 80, 96, 128, 256};
+  static const size_t positions[] = {0, 1, 2, 3, 4, 5, 16, 33, 100};
+  for (size_t h = 0; h < sizeof heads / sizeof heads[0]; h++) {
+    for (size_t n = 0; n < sizeof positions / sizeof positions[0]; n++) {
+      for (pattern p = 0; p < PATTERN_COUNT; p++) {
+        for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_F16; type++) {
+          const size_t stride = n % 2 == 0 ? heads[h] : heads[h] + 24;
+          check_attention_shape(k, type, heads[h], positions[n], stride, p);
+        }
+      }
+    }
+  }
+}
+
+// -- Dense GEMV -----------------------------------------------------------------------------------
+
+/// Random rows of a type: arbitrary codes, finite scales for the quantised types.
+static uint8_t *dense_rows(tk_type type, size_t rows, size_t columns, pattern p) {
+  const size_t block = tk_type_block_size(type);
+  const size_t bytes = tk_type_block_bytes(type);
+  const size_t blocks = rows * columns / block;
+  uint8_t *data = allocate(blocks * bytes);
+  if (block == 1) {
+    float *w = floats(rows * columns, p);
+    tk_encode(type, w, rows * columns, data);
+    free(w);
+    return data;
+  }
+  for (size_t i = 0; i < blocks * bytes; i++) {
+    data[i] = (uint8_t)next_random();
+  }
+  for (size_t b = 0; b < blocks; b++) {
+    uint8_t *d = data + b * bytes + (type == TK_Q6_K ? 208 : 0);
+    d[1] &= p == ZEROS ? 0x80 : 0xbb;
+    d[0] = p == ZEROS ? 0 : d[0];
+  }
+  return data;
+}
+
+static void check_dense_shape(const tk_kernels *k, tk_type type, size_t columns, size_t row_begin,
+                              size_t row_end, pattern p) {
+  uint8_t *data = dense_rows(type, row_end, columns, p);
+  float *x = floats(columns, p);
+  const size_t n = row_end - row_begin;
+  float *a = floats(n, UNIFORM);
+  float *b = floats(n, UNIFORM);
+  tk_dense_gemv(k, type, data, columns, x, row_begin, row_end, a);
+  tk_dense_gemv(scalar, type, data, columns, x, row_begin, row_end, b);
+  char shape[96];
+  snprintf(shape, sizeof shape, "type %d, rows %zu ..< %zu, %zu columns, pattern %d", (int)type,
+           row_begin, row_end, columns, (int)p);
+  expect_same(k, "dense_gemv", shape, a, b, n);
+  free(data), free(x), free(a), free(b);
+}
+
+static void check_dense(const tk_kernels *k) {
+  static const tk_type types[] = {TK_F32, TK_F16, TK_BF16, TK_Q8_0, TK_Q6_K, TK_Q4_0};
+  static const size_t columns[] = {16, 32, 48, 96, 256, 768, 2560, 6912};
+  for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+    for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++) {
+      if (columns[c] % tk_type_block_size(types[t]) != 0) {
+        continue;
+      }
+      for (pattern p = 0; p < PATTERN_COUNT; p++) {
+        check_dense_shape(k, types[t], columns[c], 0, 0, p);
+        check_dense_shape(k, types[t], columns[c], 0, 1, p);
+        check_dense_shape(k, types[t], columns[c], 0, 4, p);
+        check_dense_shape(k, types[t], columns[c], 1, 8, p);
+      }
+    }
+  }
+}
+
+// -- Codecs: one implementation, recorded so that two machines can be compared --------------------
+
+static void check_codecs(void) {
+  static const tk_type encodable[] = {TK_F32, TK_F16, TK_BF16, TK_Q8_0, TK_Q6_K, TK_Q4_0};
+  enum { N = 2048 };
+  for (size_t t = 0; t < sizeof encodable / sizeof encodable[0]; t++) {
+    for (pattern p = 0; p < PATTERN_COUNT; p++) {
+      const tk_type type = encodable[t];
+      float *x = floats(N, p);
+      float *y = floats(N, UNIFORM);
+      uint8_t *data = allocate(N / tk_type_block_size(type) * tk_type_block_bytes(type));
+      tk_encode(type, x, N, data);
+      tk_decode(type, data, N, y);
+      record(y, N);
+      free(x), free(y), free(data);
+      passed++;
+    }
+  }
+  for (int type = 0; type < 64; type++) {
+    const size_t blocks = tk_type_block_size((tk_type)type) > 0 ? 32 : 0;
+    const size_t bytes = blocks * tk_type_block_bytes((tk_type)type);
+    const size_t n = blocks * tk_type_block_size((tk_type)type);
+    uint8_t *data = allocate(bytes);
+    for (size_t i = 0; i < bytes; i++) {
+      data[i] = (uint8_t)next_random();
+    }
+    float *y = floats(n, UNIFORM);
+    tk_decode((tk_type)type, data, n, y);
+    record(y, n);
+    free(data), free(y);
+    passed++;
+  }
+}
+
+int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "--dump") == 0) {
+    dump = fopen(argv[2], "wb");
+  }
+  if (argc != 1 && dump == NULL) {
+    fprintf(stderr, "usage: %s [--dump FILE]\n", argv[0]);
+    return 2;
+  }
+  const size_t sets = tk_kernel_set_count();
+  scalar = tk_kernel_set(sets - 1);
+  bool fastest = true;
+  for (size_t i = 0; i < sets; i++) {
+    const tk_kernels *k = tk_kernel_set(i);
+    if (!tk_kernel_set_supported(k) || (dump != NULL && !fastest)) {
+      continue;
+    }
+    fastest = false;
+    state = 1;
+    check_operations(k);
+    check_exp(k);
+    check_half(k);
+    check_attention(k);
+    check_dense(k);
+    printf("%s agrees with scalar\n", tk_kernel_set_name(k));
+  }
+  check_codecs();
+  if (dump != NULL && fclose(dump) != 0) {
+    fprintf(stderr, "the dump cannot be written\n");
+    return 2;
+  }
+  printf("%zu passed, 0 failed\n", passed);
+  return 0;
+}
