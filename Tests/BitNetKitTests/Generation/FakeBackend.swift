@@ -1,0 +1,107 @@
+import Foundation
+import Synchronization
+
+@testable import BitNetKit
+
+/// A model with a script instead of weights: tokens are Unicode scalars, and the most likely
+/// response to any prompt is `script`, one token after the other.
+final class FakeBackend: GenerationBackend {
+    static let endOfText = 0
+    static let begin = 1
+
+    let contextLimit: Int
+    let vocabularySize = 128
+    let addsBeginOfText: Bool
+    let beginOfText: Int?
+    let endTokens: Set<Int>
+    let script: [Int]
+    /// Called before each token that goes through the model, with the number so far.
+    let beforeToken: @Sendable (Int) throws(BitNetError) -> Void
+    let log = Mutex(Log())
+    private let queue = DispatchQueue(label: "FakeBackend")
+
+    /// What the backend was asked to do.
+    struct Log {
+        var processed: [Int] = []
+        var passes: [Int] = []
+        var contextLength: Int?
+        var cache: KVCachePrecision?
+        var liveSources = 0
+    }
+
+    init(
+        _ script: String, endsText: Bool = true, contextLimit: Int = 100, hasBegin: Bool = true,
+        endTokens: Set<Int> = [endOfText],
+        beforeToken: @escaping @Sendable (Int) throws(BitNetError) -> Void = { _ in }
+    ) {
+        self.script = script.unicodeScalars.map { Int($0.value) } + (endsText ? [0] : [])
+        self.contextLimit = contextLimit
+        addsBeginOfText = hasBegin
+        beginOfText = hasBegin ? Self.begin : nil
+        self.endTokens = endTokens
+        self.beforeToken = beforeToken
+    }
+
+    func encode(_ text: String) -> [Int] { text.unicodeScalars.map { Int($0.value) } }
+    func makeTextDecoder() -> any TextDecoder { Decoder() }
+
+    func makeTokenSource(
+        contextLength: Int, cache: KVCachePrecision
+    ) throws(BitNetError) -> any TokenSource {
+        log.withLock {
+            $0.contextLength = contextLength
+            $0.cache = cache
+            $0.liveSources += 1
+        }
+        return Source(self)
+    }
+
+    func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: body()) }
+        }
+    }
+
+    private final class Source: TokenSource {
+        private let backend: FakeBackend
+        private var prefilled = false
+        private var step = 0
+
+        init(_ backend: FakeBackend) { self.backend = backend }
+        deinit { backend.log.withLock { $0.liveSources -= 1 } }
+
+        func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
+            backend.log.withLock { $0.passes.append(tokens.count) }
+            if prefilled { step += 1 }
+            prefilled = true
+            for token in tokens {
+                try backend.beforeToken(backend.log.withLock { $0.processed.count })
+                if isCancelled() { throw .cancelled }
+                backend.log.withLock { $0.processed.append(token) }
+            }
+        }
+
+        func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
+            var logits = [Float](repeating: 0, count: backend.vocabularySize)
+            logits[backend.script[step % backend.script.count]] = 5
+            return try body(logits.span)
+        }
+    }
+
+    /// Holds every "~" back, as a decoder does with half a character.
+    private struct Decoder: TextDecoder {
+        private var pending = ""
+
+        mutating func append(_ id: Int) -> String {
+            pending += UnicodeScalar(id).map { String($0) } ?? ""
+            if pending.hasSuffix("~") { return "" }
+            defer { pending = "" }
+            return pending
+        }
+
+        mutating func finish() -> String {
+            defer { pending = "" }
+            return pending
+        }
+    }
+}
