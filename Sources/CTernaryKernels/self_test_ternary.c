@@ -35,8 +35,8 @@ static bool same_quantize(const tk_kernels *k) {
   int32_t expected_sum, sum, acc[COLUMNS];
   uint32_t state = 1;
   for (size_t i = 0; i < COLUMNS; i++) {
-    x[i] = ((float)next(&state) - 32768.0f) / 1024.0f; // with ties and zeros after scaling
-    acc[i] = (int32_t)(next(&state) << 8) - (1 << 23);
+    x[i] = ((float)(next(&state) % 509) - 254.0f) * 0.5f; // scale 1: every other value is a tie
+    acc[i] = (int32_t)(next(&state) << 14) - (1 << 29);   // more than float's 24 bits
   }
   x[5] = 127.0f;
   float expected_scale = tk_quantize_scalar(x, COLUMNS, expected_q, &expected_sum);

@@ -1,0 +1,313 @@
+// Checks every ternary kernel of every kernel set that this CPU supports against plain loops over
+// the unpacked trits. Plain C, so that it also runs under an emulator:
+//
+//   cc -std=c17 -O2 -ISources/CTernaryKernels/include Tests/KernelCheck/ternary_check.c \
+//     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check
+
+#include "CTernaryKernels.h"
+#include "check.h"
+
+#include <math.h>
+
+static const size_t columns_to_try[] = {1, 31, 127, 128, 129, 160, 161, 1281, 2560, 6912};
+
+/// How a matrix or an activation row is filled.
+typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, FILLS } fill;
+
+static int fill_value(fill f, int limit, uint64_t *state) {
+  switch (f) {
+  case LARGEST:
+    return limit;
+  case SMALLEST:
+    return -limit;
+  case ZERO:
+    return 0;
+  default:
+    return random_int(state, -limit, limit);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// A matrix with its trits, activations as tk_quantize leaves them, and the plain product
+// ---------------------------------------------------------------------------------------------
+
+typedef struct problem {
+  tk_matrix w;
+  int8_t *trits;
+  uint8_t *packed;
+  int8_t *q; ///< Starts at an odd address.
+  int8_t *q_base;
+  size_t q_stride, batch;
+  int32_t *sums;
+} problem;
+
+static problem make_problem(tk_layout layout, size_t rows, size_t columns, size_t batch,
+                            fill weights, fill activations) {
+  uint64_t state = rows * 1000003 + columns * 101 + batch;
+  problem p = {.q_stride = columns + TK_ACTIVATION_PADDING + 13, .batch = batch};
+  p.trits = allocate(rows * columns);
+  for (size_t i = 0; i < rows * columns; i++)
+    p.trits[i] = (int8_t)fill_value(weights, 1, &state);
+  p.packed = allocate(tk_packed_size(layout, rows, columns));
+  tk_pack(layout, p.trits, rows, columns, 0, rows, p.packed);
+  p.q_base = allocate(batch * p.q_stride + 1);
+  p.q = p.q_base + 1;
+  p.sums = allocate(batch * sizeof *p.sums);
+  for (size_t t = 0; t < batch; t++)
+    for (size_t c = 0; c < columns; c++) {
+      int value = fill_value(activations, 127, &state);
+      p.q[t * p.q_stride + c] = (int8_t)value;
+      p.sums[t] += value;
+    }
+  p.w = (tk_matrix){p.packed, rows, columns, layout};
+  return p;
+}
+
+static void free_problem(problem p) {
+  free(p.trits);
+  free(p.packed);
+  free(p.q_base);
+  free(p.sums);
+}
+
+static int32_t product(const problem *p, size_t row, size_t token, size_t begin, size_t end) {
+  int32_t total = 0;
+  for (size_t c = begin; c < end && c < p->w.columns; c++)
+    total += p->trits[row * p->w.columns + c] * p->q[token * p->q_stride + c];
+  return total;
+}
+
+// ---------------------------------------------------------------------------------------------
+// GEMV and GEMM
+// ---------------------------------------------------------------------------------------------
+
+static void check_gemv_range(const tk_kernels *k, const problem *p, size_t block_begin,
+                             size_t block_end, size_t row_begin) {
+  size_t block = tk_block_columns(p->w.layout);
+  size_t begin = block_begin * block, end = block_end * block, count = p->w.rows - row_begin;
+  char detail[160];
+  snprintf(detail, sizeof detail, "%s %s, rows %zu from %zu, columns %zu, blocks %zu to %zu",
+           tk_kernel_set_name(k), tk_layout_name(p->w.layout), p->w.rows, row_begin, p->w.columns,
+           block_begin, block_end);
+  int32_t sum = 0;
+  for (size_t c = begin; c < end && c < p->w.columns; c++)
+    sum += p->q[c];
+  int32_t *expected = allocate(count * sizeof *expected);
+  for (size_t r = 0; r < count; r++)
+    expected[r] = product(p, row_begin + r, 0, begin, end);
+  guarded y = guarded_allocate(count * sizeof *expected, 0);
+  tk_gemv(k, &p->w, p->q, sum, block_begin, block_end, row_begin, p->w.rows, (int32_t *)y.data);
+  check_same(expected, y.data, count, sizeof *expected, "gemv", detail);
+  guarded_free(y, "gemv writes outside its range", detail);
+  free(expected);
+}
+
+static void check_gemv(const tk_kernels *k) {
+  static const size_t rows_to_try[] = {1, 3, 4, 9};
+  for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
+    for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
+      for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++)
+        for (int f = 0; f < FILLS * FILLS; f++) {
+          problem p = make_problem((tk_layout)layout, rows_to_try[j], columns_to_try[i], 1,
+                                   (fill)(f / FILLS), (fill)(f % FILLS));
+          size_t block = tk_block_columns(p.w.layout);
+          size_t blocks = (p.w.columns + block - 1) / block;
+          check_gemv_range(k, &p, 0, blocks, 0);
+          if (p.w.rows > TK_TILE_ROWS)
+            check_gemv_range(k, &p, 0, blocks, TK_TILE_ROWS);
+          check_gemv_range(k, &p, blocks / 3, blocks - blocks / 4, 0);
+          check_gemv_range(k, &p, blocks / 2, blocks / 2, 0); // an empty range gives zeros
+          free_problem(p);
+        }
+}
+
+static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row_begin) {
+  size_t count = p->w.rows - row_begin, y_stride = count + 3;
+  char detail[160];
+  snprintf(detail, sizeof detail, "%s %s, rows %zu from %zu, columns %zu, batch %zu",
+           tk_kernel_set_name(k), tk_layout_name(p->w.layout), p->w.rows, row_begin, p->w.columns,
+           p->batch);
+  guarded y = guarded_allocate(p->batch * y_stride * sizeof(int32_t), 0);
+  int32_t *expected = allocate(p->batch * y_stride * sizeof *expected);
+  memset(expected, GUARD, p->batch * y_stride * sizeof *expected);
+  for (size_t t = 0; t < p->batch; t++)
+    for (size_t r = 0; r < count; r++)
+      expected[t * y_stride + r] = product(p, row_begin + r, t, 0, p->w.columns);
+  size_t scratch_size = tk_gemm_scratch_size(&p->w);
+  uint8_t *scratch = allocate(scratch_size + GUARD_BYTES);
+  memset(scratch + scratch_size, GUARD, GUARD_BYTES);
+  tk_gemm(k, &p->w, p->q, p->q_stride, p->sums, p->batch, row_begin, p->w.rows, (int32_t *)y.data,
+          y_stride, scratch);
+  check_same(expected, y.data, p->batch * y_stride, sizeof *expected, "gemm", detail);
+  guarded_free(y, "gemm writes outside its range", detail);
+  check_guard(scratch + scratch_size, GUARD_BYTES, "gemm writes past its scratch", detail);
+  free(scratch);
+  free(expected);
+}
+
+static void check_gemm(const tk_kernels *k) {
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 130};
+  static const size_t rows_to_try[] = {1, 5, 8, 13};
+  for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
+    for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
+      for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+        for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++) {
+          fill f = batches[b] > 9 || j != 1 ? RANDOM : (fill)(b % FILLS);
+          fill g = batches[b] > 9 || j != 1 ? RANDOM : (fill)(b / 2 % FILLS);
+          if (batches[b] > 9 && rows_to_try[j] != 13)
+            continue;
+          problem p =
+              make_problem((tk_layout)layout, rows_to_try[j], columns_to_try[i], batches[b], f, g);
+          check_gemm_problem(k, &p, 0);
+          if (p.w.rows > TK_TILE_ROWS)
+            check_gemm_problem(k, &p, TK_TILE_ROWS);
+          free_problem(p);
+        }
+}
+
+/// All 3^5 bytes of T5 in one row: each trit comes back alone through a one-hot activation row.
+static void check_every_code(const tk_kernels *k) {
+  enum { CODES = 243, COLUMNS = 8 * 160 };
+  int8_t *trits = allocate(COLUMNS), *q = allocate(COLUMNS + TK_ACTIVATION_PADDING);
+  for (int code = 0; code < CODES; code++)
+    for (int i = 0, v = code; i < 5; i++, v /= 3)
+      trits[code / 32 * 160 + i * 32 + code % 32] = (int8_t)(v % 3 - 1);
+  uint8_t *packed = allocate(tk_packed_size(TK_LAYOUT_T5, 1, COLUMNS));
+  tk_pack(TK_LAYOUT_T5, trits, 1, COLUMNS, 0, 1, packed);
+  tk_matrix w = {packed, 1, COLUMNS, TK_LAYOUT_T5};
+  for (size_t c = 0; c < COLUMNS; c++) {
+    q[c] = 127;
+    int32_t y = 0;
+    tk_gemv(k, &w, q, 127, 0, 8, 0, 1, &y);
+    check(y == 127 * trits[c], "T5 code", tk_kernel_set_name(k));
+    q[c] = 0;
+  }
+  free(trits);
+  free(q);
+  free(packed);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Activations
+// ---------------------------------------------------------------------------------------------
+
+enum { ROW_KINDS = 11 };
+
+static float activation(int kind, size_t i, uint64_t *state) {
+  float uniform = (float)random_int(state, -(1 << 23), 1 << 23) / (float)(1 << 23);
+  switch (kind) {
+  case 0:
+    return uniform;
+  case 1:
+    return i == 0 ? 127.0f : (float)random_int(state, -254, 254) * 0.5f; // ties, scale 1
+  case 2:
+    return i % 2 ? 0.0f : -0.0f;
+  case 3:
+    return uniform * 1e-6f; // below the clamp of 1e-5
+  case 4:
+    return uniform * 3e38f;
+  case 5:
+    return uniform * 1e-40f; // denormal
+  case 6:
+    return i == 3 ? -1000.0f : uniform; // one outlier
+  case 7:
+    return i % 2 ? 2.5f : -2.5f;
+  case 8:
+    return i % 5 == 2 ? INFINITY : uniform;
+  case 9:
+    return i % 7 == 3 ? NAN : uniform;
+  default:
+    return i % 2 ? NAN : -INFINITY;
+  }
+}
+
+/// formats.md 1.1 with the C library's rounding; for finite rows.
+static float plain_quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
+  float a = 1e-5f;
+  *sum = 0;
+  for (size_t i = 0; i < n; i++)
+    a = fmaxf(a, fabsf(x[i]));
+  float scale = 127.0f / a;
+  for (size_t i = 0; i < n; i++) {
+    volatile float v = x[i] * scale; // volatile: no contraction, whatever the compiler
+    q[i] = (int8_t)fmaxf(-127.0f, fminf(127.0f, nearbyintf(v)));
+    *sum += q[i];
+  }
+  memset(q + n, 0, TK_ACTIVATION_PADDING);
+  return scale;
+}
+
+static void check_quantize(const tk_kernels *k, const tk_kernels *scalar) {
+  static const size_t sizes[] = {0, 1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 65, 100, 2560, 6912};
+  uint64_t state = 3;
+  for (int kind = 0; kind < ROW_KINDS; kind++)
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+      size_t n = sizes[s];
+      char detail[80];
+      snprintf(detail, sizeof detail, "%s, n %zu, kind %d", tk_kernel_set_name(k), n, kind);
+      float *x = allocate(n * sizeof *x);
+      for (size_t i = 0; i < n; i++)
+        x[i] = activation(kind, i, &state);
+      int8_t *expected = allocate(n + TK_ACTIVATION_PADDING);
+      guarded q = guarded_allocate(n + TK_ACTIVATION_PADDING, 1);
+      int32_t expected_sum = 0, sum = 0;
+      float expected_scale = kind < 8 ? plain_quantize(x, n, expected, &expected_sum)
+                                      : tk_quantize(scalar, x, n, expected, &expected_sum);
+      float scale = tk_quantize(k, x, n, (int8_t *)q.data, &sum);
+      check_same(&expected_scale, &scale, 1, sizeof scale, "quantize: scale", detail);
+      check_same(expected, q.data, q.bytes, 1, "quantize: values", detail);
+      check(sum == expected_sum, "quantize: sum", detail);
+      guarded_free(q, "quantize writes outside its range", detail);
+      free(x);
+      free(expected);
+    }
+}
+
+static void check_dequantize(const tk_kernels *k) {
+  uint64_t state = 4;
+  for (size_t n = 0; n < 70; n++)
+    for (size_t stride = 0; stride < 2; stride++)
+      for (int in_place = 0; in_place < 2; in_place++) {
+        int32_t *acc = allocate(n * sizeof *acc);
+        float *beta = allocate((n + 1) * sizeof *beta), *expected = allocate(n * sizeof *expected);
+        float scale = (float)random_int(&state, 1, 1 << 24) / 1000.0f;
+        for (size_t i = 0; i <= n; i++)
+          beta[i] = (float)random_int(&state, -(1 << 23), 1 << 23) / 7.0f;
+        for (size_t i = 0; i < n; i++) {
+          acc[i] = random_int(&state, -1000000000, 1000000000) >> random_int(&state, 0, 30);
+          volatile float quotient = (float)acc[i] / scale;
+          expected[i] = quotient * beta[i * stride];
+        }
+        guarded y = guarded_allocate(n * sizeof(float), 0);
+        memcpy(y.data, acc, n * sizeof *acc);
+        tk_dequantize(k, in_place ? (int32_t *)y.data : acc, n, scale, beta, stride,
+                      (float *)y.data);
+        check_same(expected, y.data, n, sizeof *expected, "dequantize", tk_kernel_set_name(k));
+        guarded_free(y, "dequantize writes outside its range", tk_kernel_set_name(k));
+        free(acc);
+        free(beta);
+        free(expected);
+      }
+}
+
+int main(void) {
+  size_t count = tk_kernel_set_count();
+  const tk_kernels *scalar = tk_kernel_set(count - 1);
+  for (size_t i = 0; i < count; i++) {
+    const tk_kernels *k = tk_kernel_set(i);
+    if (!tk_kernel_set_supported(k)) {
+      printf("%s: not supported here\n", tk_kernel_set_name(k));
+      continue;
+    }
+    const char *disagreement = tk_self_test(k);
+    check(disagreement == NULL, "self-test", disagreement ? disagreement : "");
+    check_quantize(k, scalar);
+    check_dequantize(k);
+    check_every_code(k);
+    check_gemv(k);
+    check_gemm(k);
+    printf("%s: checked\n", tk_kernel_set_name(k));
+  }
+  printf("%zu passed, 0 failed\n", checks_passed);
+  return 0;
+}
