@@ -227,7 +227,7 @@ struct MalformedGGUFTests {
         #expect(tensorError([16], data: 63)?.isMalformedFile == true)
         #expect(tensorError([16], offset: 32)?.isMalformedFile == true)
         #expect(tensorError([16], offset: 64)?.isMalformedFile == true)
-        #expect(tensorError([16], offset: 8, data: 128)?.isMalformedFile == true)
+        #expect(tensorError([16], offset: 8, data: 72)?.isMalformedFile == true)
         #expect(tensorError([16], offset: .max)?.isMalformedFile == true)
         #expect(tensorError([16], offset: UInt64(Int.max) - 31)?.isMalformedFile == true)
         let overlap = error {
