@@ -237,5 +237,5 @@ extension GGUFParser {
 
 extension ByteRegion {
     /// Whether the bytes begin as a GGUF file does.
-    var hasGGUFMagic: Bool { withUnsafeBytes { $0.starts(with: "GGUF".utf8) } }
+    var hasGGUFMagic: Bool { (try? integer(at: 0, as: UInt32.self)) == 0x4655_4747 }
 }

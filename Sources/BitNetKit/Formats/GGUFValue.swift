@@ -235,20 +235,13 @@ public struct GGUFStringArray: Sendable, RandomAccessCollection {
     public var endIndex: Int { starts.count - 1 }
 
     /// The string at `index`, with U+FFFD where its bytes are not UTF-8.
-    public subscript(index: Int) -> String {
-        withUTF8(at: index) { String(decoding: $0, as: UTF8.self) }
-    }
+    public subscript(index: Int) -> String { utf8(at: index).repairedText }
 
     /// A copy of the bytes of the string at `index`, as in the file.
-    public func bytes(at index: Int) -> [UInt8] { withUTF8(at: index) { Array($0) } }
+    public func bytes(at index: Int) -> [UInt8] { utf8(at: index).bytes }
 
-    /// Calls `body` with the bytes of the string at `index`, which are valid during the call only.
-    public func withUTF8<Result, Failure: Error>(
-        at index: Int, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        let range = starts[index]..<starts[index + 1] - Self.lengthSize
-        return try region.withUnsafeBytes { (all) throws(Failure) in
-            try body(UnsafeRawBufferPointer(rebasing: all[range]))
-        }
+    /// The bytes of the string at `index`, in place.
+    public func utf8(at index: Int) -> ByteRegion {
+        region.part(starts[index]..<starts[index + 1] - Self.lengthSize)
     }
 }

@@ -134,7 +134,15 @@ public struct ByteRegion: Sendable {
     ///
     /// Throws `malformedFile` where the region does not hold that part.
     public func slice(_ part: Range<Int>) throws(BitNetError) -> ByteRegion {
-        try require(part)
+        guard part.lowerBound >= 0, part.upperBound <= count else {
+            throw truncated(at: part.lowerBound, needed: part.count)
+        }
+        return self.part(part)
+    }
+
+    /// The part of the region at `part`, which the caller has checked against the bounds.
+    func part(_ part: Range<Int>) -> ByteRegion {
+        precondition(part.lowerBound >= 0 && part.upperBound <= count)
         // Cannot overflow: part.upperBound <= count.
         let start = range.lowerBound + part.lowerBound
         return ByteRegion(storage: storage, range: start..<start + part.count)
@@ -204,12 +212,6 @@ public struct ByteRegion: Sendable {
                 rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
             }
             return nil
-        }
-    }
-
-    private func require(_ part: Range<Int>) throws(BitNetError) {
-        guard part.lowerBound >= 0, part.upperBound <= count else {
-            throw truncated(at: part.lowerBound, needed: part.count)
         }
     }
 
