@@ -1,0 +1,141 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import BitNetKit
+
+@Suite("Tokenizers against references", .enabled(if: ReferenceData.isAvailable))
+struct TokenizerReferenceTests {
+    struct Vector: Decodable {
+        let t: String
+        let i: [Int]
+        let s: [Int]?
+        let c: String
+    }
+    struct Decoding: Decodable {
+        let i: [Int]
+        let b64: String
+        let lossy: String
+    }
+    struct Case: Decodable {
+        let text: String
+        let ids: [Int]
+        let idsWithBOS: [Int]
+        let decoded: String
+
+        enum CodingKeys: String, CodingKey {
+            case text, ids, decoded
+            case idsWithBOS = "ids_with_bos"
+        }
+    }
+    enum Source: CaseIterable {
+        case json, gguf
+
+        var tokenizer: Tokenizer? {
+            switch self {
+            case .json: TokenizerFixtures.llama3
+            case .gguf: TokenizerFixtures.llama3GGUF
+            }
+        }
+    }
+
+    @Test("Llama 3 encodes every vector as tiktoken does", arguments: Source.allCases)
+    func llama3(_ source: Source) throws {
+        let tokenizer = try #require(source.tokenizer)
+        let url = try #require(ReferenceData.url("tokenizer/llama3.jsonl"))
+        let vectors = try TokenizerFixtures.lines(url, as: Vector.self)
+        #expect(vectors.count > 900)
+        for vector in vectors {
+            let ids = tokenizer.encode(vector.t)
+            #expect(ids == vector.i, "\(vector.c): \(vector.t.debugDescription)")
+            #expect(
+                tokenizer.encode(vector.t, special: true) == vector.s ?? vector.i,
+                "\(vector.c): \(vector.t.debugDescription)")
+            #expect(Array(tokenizer.decode(ids).utf8) == Array(vector.t.utf8))
+        }
+        #expect(tokenizer.vocabularySize == 128_256)
+        #expect(tokenizer.beginOfText == 128_000 && tokenizer.addsBeginOfText)
+    }
+
+    @Test("Llama 3 encodes llama.cpp's vectors", arguments: Source.allCases)
+    func llamaCpp(_ source: Source) throws {
+        let tokenizer = try #require(source.tokenizer)
+        let name = "tokenizers/ggml-vocab-llama-bpe.gguf"
+        let input = try String(
+            contentsOf: try #require(ReferenceData.url(name + ".inp")), encoding: .utf8)
+        let output = try String(
+            contentsOf: try #require(ReferenceData.url(name + ".out")), encoding: .utf8)
+        var texts = input.components(separatedBy: "\n__ggml_vocab_test__\n")
+        var lines = output.components(separatedBy: "\n")
+        #expect(texts.removeLast() == "" && lines.removeLast() == "")
+        #expect(texts.count == lines.count && texts.count > 40)
+        for (text, line) in zip(texts, lines) {
+            let ids = line.split(separator: " ").compactMap { Int($0) }
+            #expect(tokenizer.encode(text) == ids, "\(text.debugDescription)")
+        }
+    }
+
+    @Test("Llama 3 decodes to the reference's bytes and text", arguments: Source.allCases)
+    func decoding(_ source: Source) throws {
+        let tokenizer = try #require(source.tokenizer)
+        let url = try #require(ReferenceData.url("tokenizer/llama3-decode.jsonl"))
+        for vector in try TokenizerFixtures.lines(url, as: Decoding.self) {
+            #expect(Data(tokenizer.decodeBytes(vector.i)) == Data(base64Encoded: vector.b64))
+            #expect(Array(tokenizer.decode(vector.i).utf8) == Array(vector.lossy.utf8))
+            var decoder = StreamingDecoder(tokenizer: tokenizer)
+            let parts = vector.i.map { decoder.append($0) }.joined() + decoder.finish()
+            #expect(Array(parts.utf8) == Array(vector.lossy.utf8))
+        }
+    }
+
+    @Test(
+        "every reference model's tokenizer agrees with Hugging Face",
+        arguments: [
+            "bitnet-tied/packed", "bitnet-untied/online", "bitnet-untied/packed",
+            "llama-bitlinear/packed", "llama-rmsnorm/packed", "1bitllm-style/online",
+            "embedding-qwen3/online",
+        ])
+    func models(_ folder: String) throws {
+        let json = try Data(
+            contentsOf: try #require(ReferenceData.url(folder + "/tokenizer.json")))
+        let config = try Data(
+            contentsOf: try #require(ReferenceData.url(folder + "/tokenizer_config.json")))
+        let tokenizer = try Tokenizer(json: json, config: config)
+        let model = folder.split(separator: "/")[0]
+        let url = try #require(ReferenceData.url("\(model)/tokenizer_cases.json"))
+        let cases = try JSONDecoder().decode([Case].self, from: Data(contentsOf: url))
+        #expect(cases.count >= 10)
+        let begin = tokenizer.addsBeginOfText ? [try #require(tokenizer.beginOfText)] : []
+        for expected in cases {
+            let ids = tokenizer.encode(expected.text, special: true)
+            #expect(ids == expected.ids, "\(expected.text.debugDescription)")
+            #expect(begin + ids == expected.idsWithBOS)
+            #expect(tokenizer.decode(ids) == expected.decoded)
+        }
+    }
+
+    @Test("a vocabulary gives the same tokens from GGUF and from JSON")
+    func formsAgree() throws {
+        let folder = try #require(ReferenceData.root).deletingLastPathComponent()
+            .appendingPathComponent("models/stories")
+        guard let json = try? Data(contentsOf: folder.appendingPathComponent("tokenizer.json")),
+            let text = try? String(
+                contentsOf: folder.appendingPathComponent("validation.txt"), encoding: .utf8)
+        else { return print("models/stories not found: its tokenizer is not compared") }
+        let tokenizer = try Tokenizer(json: json)
+        let part = String(text.prefix(100_000))
+        let ids = tokenizer.encode(part)
+        #expect(tokenizer.decode(ids) == part)
+        let url = folder.appendingPathComponent("expected.json")
+        let expected = try JSONSerialization.jsonObject(with: Data(contentsOf: url))
+        let sequences = try #require((expected as? [String: Any])?["sequences"] as? [[String: Any]])
+        for sequence in sequences {
+            guard let prompt = sequence["prompt"] as? String else { continue }
+            #expect([0] + tokenizer.encode(prompt) == sequence["tokens"] as? [Int])
+        }
+        guard let bundled = TokenizerFixtures.sampleVocabulary else {
+            return print("the sample model is empty: its tokenizer is not compared")
+        }
+        #expect(try Tokenizer(gguf: bundled).encode(part) == ids)
+    }
+}
