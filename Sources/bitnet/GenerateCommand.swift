@@ -81,10 +81,8 @@ struct GenerateCommand: AsyncParsableCommand {
 
     private func options(seed: UInt64) -> GenerationOptions {
         var options = GenerationOptions()
-        if temperature != 0 {
-            options.sampling = .random(
-                temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed)
-        }
+        options.sampling = .random(
+            temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed)
         options.maximumResponseTokens = maxTokens
         options.repetitionPenalty = repetitionPenalty
         options.stop = stop
