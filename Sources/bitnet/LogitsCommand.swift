@@ -1,0 +1,71 @@
+import ArgumentParser
+import BitNetKit
+import Foundation
+
+struct LogitsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logits",
+        abstract: "Print a model's logits as JSON.",
+        discussion: """
+            Prints {"tokens": [...], "logits": [[...], ...]}: the logits after the last token, or \
+            after every token with --all-positions. Numbers are float32 and read back exactly; \
+            keys and values are cached as float32, so that results can be compared with a \
+            reference.
+            """)
+
+    @Option(help: "A GGUF file or a Hugging Face folder.")
+    var model: String
+
+    @Option(help: "Token ids, separated by commas; taken as they are.")
+    var tokens: TokenList?
+
+    @Option(help: "A text; a begin-of-text token is added where the model wants one.")
+    var prompt: String?
+
+    @Flag(help: "Print the logits after every token, not only after the last one.")
+    var allPositions = false
+
+    @OptionGroup
+    var compute: ComputeArguments
+
+    func validate() throws {
+        guard (tokens == nil) != (prompt == nil) else {
+            throw ValidationError("Give either --tokens or --prompt.")
+        }
+    }
+
+    func run() async throws {
+        let model = try await compute.load(URL(fileURLWithPath: model))
+        let result =
+            if let tokens {
+                try await model.logits(tokens: tokens.ids, allPositions: allPositions)
+            } else {
+                try await model.logits(prompt ?? "", allPositions: allPositions)
+            }
+        for row in result.logits {
+            if let value = row.first(where: { !$0.isFinite }) {
+                throw BitNetError.corruptTensor(
+                    tensor: "logits", detail: "\(value) cannot be written as JSON")
+            }
+        }
+        let tokens = result.tokens.map(String.init).joined(separator: ",")
+        try Terminal.write("{\"tokens\":[\(tokens)],\"logits\":[")
+        for (position, row) in result.logits.enumerated() {
+            // Swift prints the shortest decimal that reads back as the same float.
+            let numbers = row.map(\.description).joined(separator: ",")
+            try Terminal.write((position == 0 ? "[" : ",[") + numbers + "]")
+        }
+        try Terminal.write("]}\n")
+    }
+}
+
+/// Token ids on the command line: "1,2,3".
+struct TokenList: ExpressibleByArgument {
+    let ids: [Int]
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        ids = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+        if ids.count != parts.count { return nil }
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import BitNetKit
+import Foundation
+
+struct TokenizeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenize",
+        abstract: "Turn text into token ids, or ids into text, as JSON.",
+        discussion: """
+            Prints one array of ids for TEXT or standard input, or one array per line for a file \
+            with one JSON string per line (--lines). No begin-of-text token is added. With \
+            --decode the input is arrays of ids, one per line, and the output JSON strings.
+            """)
+
+    @Option(
+        help: "A model, a vocabulary-only GGUF file, a folder with tokenizer.json, or that file.")
+    var model: String
+
+    @Argument(help: "The text, or with --decode an array of ids (default: standard input).")
+    var text: String?
+
+    @Option(help: "A file with one JSON string per line, or one array with --decode; - is stdin.")
+    var lines: String?
+
+    @Flag(help: "Recognise special tokens in the text.")
+    var special = false
+
+    @Flag(help: "Turn ids into text.")
+    var decode = false
+
+    func validate() throws {
+        if text != nil && lines != nil {
+            throw ValidationError("Give either a text or --lines, not both.")
+        }
+        if decode && special {
+            throw ValidationError("--special is for encoding; --decode prints special tokens.")
+        }
+    }
+
+    func run() throws {
+        let tokenizer = try Tokenizer.load(from: URL(fileURLWithPath: model))
+        if decode {
+            let argument = text.map { Line(text: $0, number: 1, file: "the argument") }
+            for line in try argument.map({ [$0] }) ?? Line.all(of: lines ?? "-") {
+                try Terminal.write(decoded(line, tokenizer) + "\n")
+            }
+        } else if let lines {
+            for line in try Line.all(of: lines) {
+                let text = try line.parse(String.self, "a JSON string")
+                try Terminal.write(encoded(text, tokenizer) + "\n")
+            }
+        } else {
+            try Terminal.write(encoded(text ?? Terminal.readText("-"), tokenizer) + "\n")
+        }
+    }
+
+    private func encoded(_ text: String, _ tokenizer: Tokenizer) throws(BitNetError) -> String {
+        try Terminal.json(tokenizer.encode(text, special: special))
+    }
+
+    private func decoded(_ line: Line, _ tokenizer: Tokenizer) throws(BitNetError) -> String {
+        let ids = try line.parse([Int].self, "a JSON array of ids")
+        let range = 0..<tokenizer.vocabularySize
+        if let unknown = ids.first(where: { !range.contains($0) }) {
+            throw line.error("token \(unknown) is not in the vocabulary of \(range.count) tokens")
+        }
+        return try Terminal.json(tokenizer.decode(ids, skippingSpecial: false))
+    }
+}
+
+/// A line of JSON, and where it stands.
+private struct Line {
+    let text: String
+    let number: Int
+    let file: String
+
+    /// The lines of a file; the last one may lack its newline.
+    static func all(of path: String) throws(BitNetError) -> [Line] {
+        let text = try Terminal.readText(path)
+        var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        return lines.enumerated().map { index, line in
+            Line(
+                text: String(Substring(line)), number: index + 1,
+                file: path == "-" ? "standard input" : path)
+        }
+    }
+
+    func parse<Value: Decodable>(
+        _ type: Value.Type, _ expected: String
+    ) throws(BitNetError) -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(text.utf8))
+        } catch {
+            throw self.error("is not \(expected)")
+        }
+    }
+
+    func error(_ detail: String) -> BitNetError {
+        .malformedFile(path: file, detail: "line \(number): \(detail)")
+    }
+}
