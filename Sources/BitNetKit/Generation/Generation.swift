@@ -60,11 +60,11 @@ struct Generation {
     /// Computes one token. Appends its events or returns why the response ends, or both.
     private mutating func step() throws(BitNetError) -> StopReason? {
         if isCancelled() { throw .cancelled }
-        if source == nil, let reason = try begin() { return reason }
+        if source == nil { source = try begin() }
+        guard let source else { return limitReached }
         let clock = ContinuousClock()
         let start = clock.now
         defer { decode += clock.now - start }
-        guard let source else { return .cancelled }
         if let latest {
             try source.prefill([latest], isCancelled: isCancelled)
             decodedTokens += 1
@@ -72,8 +72,8 @@ struct Generation {
         return try choose(from: source)
     }
 
-    /// Validates, and computes the prompt. Returns why the response ends before it begins, if so.
-    private mutating func begin() throws(BitNetError) -> StopReason? {
+    /// Validates, and computes the prompt. Returns nil if there is no room for a response.
+    private mutating func begin() throws(BitNetError) -> (any TokenSource)? {
         let clock = ContinuousClock()
         let start = clock.now
         defer { prefill = clock.now - start }
@@ -85,14 +85,13 @@ struct Generation {
         }
         promptTokens = tokens.count
         room = min(limit - tokens.count, options.maximumResponseTokens ?? .max)
-        if let reason = limitReached { return reason }
+        if limitReached != nil { return nil }
         // The cache holds what this response can need, not what the model could hold.
         let source = try backend.makeTokenSource(
             contextLength: tokens.count + room, cache: options.kvCache)
         for token in tokens { sampler.accept(token) }
         try source.prefill(tokens, isCancelled: isCancelled)
-        self.source = source
-        return nil
+        return source
     }
 
     private func contextLimit() throws(BitNetError) -> Int {

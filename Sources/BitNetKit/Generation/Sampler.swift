@@ -14,6 +14,8 @@ struct Sampler {
     private var weights: [Double] = []
     /// Token ids: a heap with the likeliest first, then those taken from it, the likeliest last.
     private var ids: [Int32] = []
+    /// How many tokens there are, and how much they weigh, by powers of two.
+    private var octaves = [Octave](repeating: Octave(), count: 64)
 
     /// `options` must have been validated.
     init(_ options: GenerationOptions) {
@@ -41,8 +43,6 @@ struct Sampler {
 
         score(logits)
         let total = exponentiate(temperature: Double(temperature))
-        ids.removeAll(keepingCapacity: true)
-        ids.append(contentsOf: 0..<Int32(weights.count))
         let count = select(
             topK: min(topK ?? .max, weights.count), topP: Double(topP ?? 1), total: total)
         return draw(fromLast: count, floor: Double(minP ?? 0))
@@ -101,26 +101,70 @@ struct Sampler {
         return total
     }
 
-    /// Moves the tokens that survive top-k, then top-p, to the end of `ids`; returns how many.
+    /// Puts the tokens that survive top-k, then top-p, at the end of `ids`; returns how many.
     private mutating func select(topK: Int, topP: Double, total: Double) -> Int {
-        if topK == ids.count && topP == 1 { return ids.count }
+        var goal = topP * total
+        let isAll = topK == weights.count
+        if isAll && topP == 1 {
+            ids.removeAll(keepingCapacity: true)
+            ids.append(contentsOf: 0..<Int32(truncatingIfNeeded: weights.count))
+            return ids.count
+        }
+        gather(topK: isAll ? nil : topK, goal: goal)
         makeHeap()
         // With top-k, top-p looks at the probabilities among those k only.
-        var goal = topP * total
-        if topK < ids.count {
+        if !isAll {
             var mass = 0.0
             for taken in 0..<topK { mass += takeLikeliest(of: ids.count - taken) }
             if topP == 1 { return topK }
             goal = topP * mass
         }
+        let most = isAll ? ids.count : topK
         var count = 0
         var mass = 0.0
         repeat {
-            if topK == ids.count { _ = takeLikeliest(of: ids.count - count) }
+            if isAll { _ = takeLikeliest(of: ids.count - count) }
             count += 1
             mass += weights[Int(ids[ids.count - count])]
-        } while count < topK && mass < goal
+        } while count < most && mass < goal
         return count
+    }
+
+    /// Fills `ids` with a superset of the likeliest `topK` tokens, or else of the likeliest that
+    /// together weigh `goal`, in the order of ids.
+    ///
+    /// Weights are sorted into octaves [2^-i, 2^(1-i)) first: most of a vocabulary lies far below
+    /// the likeliest token and need not enter the heap.
+    private mutating func gather(topK: Int?, goal: Double) {
+        for index in octaves.indices { octaves[index] = Octave() }
+        for weight in weights {
+            let index = Octave.index(of: weight)
+            octaves[index].count += 1
+            octaves[index].mass += weight
+        }
+        var last = 0
+        var sum = Octave()
+        while last < octaves.count - 1 {
+            sum.count += octaves[last].count
+            sum.mass += octaves[last].mass
+            if topK.map({ sum.count >= $0 }) ?? (sum.mass >= goal) { break }
+            last += 1
+        }
+        ids.removeAll(keepingCapacity: true)
+        for (id, weight) in weights.enumerated() where Octave.index(of: weight) <= last {
+            ids.append(Int32(truncatingIfNeeded: id))
+        }
+    }
+
+    /// The tokens whose weights lie within one power of two.
+    private struct Octave {
+        var count = 0
+        var mass = 0.0
+
+        /// The octave of a weight in [0, 1]; the last one takes everything below.
+        static func index(of weight: Double) -> Int {
+            min(1023 - Int(weight.exponentBitPattern), 63)
+        }
     }
 
     /// Draws among the last `count` of `ids` that weigh at least `floor`.

@@ -24,7 +24,8 @@ func portableExp(_ x: Double) -> Double {
     guard x > -708 else { return 0 }
     // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts, the first with trailing zeros, so
     // that n * high is exact.
-    let n = (x * 1.442_695_040_888_963_4).rounded(.toNearestOrEven)
+    // Adding and subtracting 1.5 * 2^52 rounds to the nearest integer, without a library call.
+    let n = (x * 1.442_695_040_888_963_4 + 0x1.8p52) - 0x1.8p52
     let r = (x - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33
     // Taylor series by Horner; the first term left out, r^14 / 14!, is below 5e-18.
     var sum = 1.0 / 6_227_020_800
@@ -41,5 +42,6 @@ func portableExp(_ x: Double) -> Double {
     sum = sum * r + 1.0 / 2
     sum = sum * r + 1
     sum = sum * r + 1
-    return sum * Double(sign: .plus, exponent: Int(n), significand: 1)
+    // 2^n; n is at least -1021, so it is a normal number.
+    return sum * Double(bitPattern: UInt64(1023 + Int(n)) << 52)
 }

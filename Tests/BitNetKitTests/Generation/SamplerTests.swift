@@ -146,6 +146,18 @@ struct SamplerTests {
         #expect(top == Set(sorted.prefix(40)))
     }
 
+    @Test("selection reaches tokens however improbable they are")
+    func improbable() throws {
+        // Probabilities fall by e^20, then by so much that they are 0.
+        let logits: [Float] = [-2000, 0, -20, -40, -60, -1000]
+        let topK = Self.options(temperature: 1, topK: 5)
+        #expect(try Set(Self.draws(300, logits, topK)) == [1])
+        let hot = Self.options(temperature: 1000, topK: 5)
+        #expect(try Set(Self.draws(300, logits, hot)) == [1, 2, 3, 4, 5])
+        let all = Self.options(temperature: 1000, topP: 0.999_999)
+        #expect(try Set(Self.draws(300, logits, all)) == [0, 1, 2, 3, 4, 5])
+    }
+
     @Test("a seed gives the same tokens, on every platform")
     func seeds() throws {
         let logits = (0..<50).map { Float($0 % 7) / 2 }
