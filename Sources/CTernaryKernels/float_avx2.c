@@ -45,8 +45,8 @@ void tk_rope_avx2(float *x, const float *cos, const float *sin, size_t heads, si
       const __m256 b = tk_load8(second + i, count);
       const __m256 c = tk_load8(cos + i, count);
       const __m256 s = tk_load8(sin + i, count);
-      tk_store8(first + i, count, _mm256_sub_ps(_mm256_mul_ps(a, c), _mm256_mul_ps(b, s)));
-      tk_store8(second + i, count, _mm256_add_ps(_mm256_mul_ps(b, c), _mm256_mul_ps(a, s)));
+      tk_store8(first + i, count, _mm256_fmsub_ps(a, c, _mm256_mul_ps(b, s)));
+      tk_store8(second + i, count, _mm256_fmadd_ps(b, c, _mm256_mul_ps(a, s)));
     }
   }
 }

@@ -39,8 +39,8 @@ void tk_rope_neon(float *x, const float *cos, const float *sin, size_t heads, si
       const float32x4_t b = tk_load4(second + i, count);
       const float32x4_t c = tk_load4(cos + i, count);
       const float32x4_t s = tk_load4(sin + i, count);
-      tk_store4(first + i, count, vsubq_f32(vmulq_f32(a, c), vmulq_f32(b, s)));
-      tk_store4(second + i, count, vaddq_f32(vmulq_f32(b, c), vmulq_f32(a, s)));
+      tk_store4(first + i, count, vfmaq_f32(vnegq_f32(vmulq_f32(b, s)), a, c));
+      tk_store4(second + i, count, vfmaq_f32(vmulq_f32(a, s), b, c));
     }
   }
 }

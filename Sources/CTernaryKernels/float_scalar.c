@@ -25,8 +25,8 @@ void tk_rope_scalar(float *x, const float *cos, const float *sin, size_t heads, 
     for (size_t i = 0; i < half; i++) {
       const float a = head[i];
       const float b = head[i + half];
-      head[i] = a * cos[i] - b * sin[i];
-      head[i + half] = b * cos[i] + a * sin[i];
+      head[i] = __builtin_fmaf(a, cos[i], -(b * sin[i]));
+      head[i + half] = __builtin_fmaf(b, cos[i], a * sin[i]);
     }
   }
 }

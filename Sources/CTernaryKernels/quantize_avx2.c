@@ -85,15 +85,16 @@ float tk_quantize_avx2(const float *x, size_t n, int8_t *q, int32_t *sum) {
 
 void tk_dequantize_avx2(const int32_t *acc, size_t n, float scale, const float *beta,
                         size_t beta_stride, float *y) {
-  __m256 s = _mm256_set1_ps(scale), b = _mm256_setzero_ps();
+  const __m256d s = _mm256_set1_pd((double)scale);
+  __m256d factor = _mm256_setzero_pd();
   if (n > 0 && beta_stride == 0)
-    b = _mm256_set1_ps(*beta);
+    factor = _mm256_div_pd(_mm256_set1_pd((double)*beta), s);
   size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
+  for (; i + 4 <= n; i += 4) {
     if (beta_stride != 0)
-      b = _mm256_loadu_ps(beta + i);
-    __m256 v = _mm256_cvtepi32_ps(tk_load(acc + i));
-    _mm256_storeu_ps(y + i, _mm256_mul_ps(_mm256_div_ps(v, s), b));
+      factor = _mm256_div_pd(_mm256_cvtps_pd(_mm_loadu_ps(beta + i)), s);
+    const __m256d v = _mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i *)(acc + i)));
+    _mm_storeu_ps(y + i, _mm256_cvtpd_ps(_mm256_mul_pd(v, factor)));
   }
   tk_dequantize_scalar(acc + i, n - i, scale, beta + i * beta_stride, beta_stride, y + i);
 }

@@ -75,15 +75,16 @@ float tk_quantize_neon(const float *x, size_t n, int8_t *q, int32_t *sum) {
 
 void tk_dequantize_neon(const int32_t *acc, size_t n, float scale, const float *beta,
                         size_t beta_stride, float *y) {
-  float32x4_t s = vdupq_n_f32(scale), b = vdupq_n_f32(0);
+  const float64x2_t s = vdupq_n_f64((double)scale);
+  float64x2_t factor = vdupq_n_f64(0);
   if (n > 0 && beta_stride == 0)
-    b = vdupq_n_f32(*beta);
+    factor = vdivq_f64(vdupq_n_f64((double)*beta), s);
   size_t i = 0;
-  for (; i + 4 <= n; i += 4) {
+  for (; i + 2 <= n; i += 2) {
     if (beta_stride != 0)
-      b = vld1q_f32(beta + i);
-    float32x4_t v = vcvtq_f32_s32(vld1q_s32(acc + i));
-    vst1q_f32(y + i, vmulq_f32(vdivq_f32(v, s), b));
+      factor = vdivq_f64(vcvt_f64_f32(vld1_f32(beta + i)), s);
+    const float64x2_t v = vcvtq_f64_s64(vmovl_s32(vld1_s32(acc + i)));
+    vst1_f32(y + i, vcvt_f32_f64(vmulq_f64(v, factor)));
   }
   tk_dequantize_scalar(acc + i, n - i, scale, beta + i * beta_stride, beta_stride, y + i);
 }

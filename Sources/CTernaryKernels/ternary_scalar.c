@@ -38,7 +38,7 @@ void tk_dequantize_scalar(const int32_t *acc, size_t n, float scale, const float
   for (size_t i = 0; i < n; i++) {
     int32_t value;
     memcpy(&value, acc + i, sizeof value); // y may be the same memory as acc
-    float result = ((float)value / scale) * beta[i * beta_stride];
+    float result = (float)((double)value * ((double)beta[i * beta_stride] / (double)scale));
     memcpy(y + i, &result, sizeof result);
   }
 }

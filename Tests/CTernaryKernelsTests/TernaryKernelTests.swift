@@ -84,7 +84,8 @@ struct TernaryKernelTests {
         for stride in 0...1 {
             var y = [Float](repeating: 0, count: n)
             tk_dequantize(set.pointer, acc, n, 12.7, beta, stride, &y)
-            #expect(y == (0..<n).map { Float(acc[$0]) / 12.7 * beta[$0 * stride] })
+            let scale = Double(Float(12.7))
+            #expect(y == (0..<n).map { Float(Double(acc[$0]) * (Double(beta[$0 * stride]) / scale)) })
         }
     }
 }

@@ -275,8 +275,8 @@ static void check_dequantize(const tk_kernels *k) {
           beta[i] = (float)random_int(&state, -(1 << 23), 1 << 23) / 7.0f;
         for (size_t i = 0; i < n; i++) {
           acc[i] = random_int(&state, -1000000000, 1000000000) >> random_int(&state, 0, 30);
-          volatile float quotient = (float)acc[i] / scale;
-          expected[i] = quotient * beta[i * stride];
+          volatile double factor = (double)beta[i * stride] / (double)scale;
+          expected[i] = (float)((double)acc[i] * factor);
         }
         guarded y = guarded_allocate(n * sizeof(float), 0);
         memcpy(y.data, acc, n * sizeof *acc);

@@ -70,7 +70,7 @@ struct ModelLoader {
         let c = configuration
         let embedding = try dense(names.embedding, isMultiplied: c.isHeadTied)
         let head = c.isHeadTied ? embedding : try dense(names.head, isMultiplied: true)
-        let finalNorm = try norm([names.finalNorm], count: c.hiddenSize, epsilon: c.normEpsilon)
+        let finalNorm = try norm([names.finalNorm], count: c.hiddenSize)
         var blocks: [TransformerBlock] = []
         for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
         let divisors = try take(names.ropeDivisors)?.floats() ?? []
@@ -86,15 +86,6 @@ struct ModelLoader {
             rotary: RotaryEmbedding(
                 dimension: c.headDimension, base: c.ropeBase, divisors: divisors))
     }
-
-    /// Tensors nobody asked for mean another graph. Only copies of what the graph has are ignored.
-    private func refuseUnused() throws(BitNetError) {
-        for name in checkpoint.tensorNames where !taken.contains(name) {
-            if name.hasSuffix("rotary_emb.inv_freq") { continue }
-            if configuration.isHeadTied && name == names.head { continue }
-            throw .unexpectedTensor(path: checkpoint.path, tensor: name)
-        }
-    }
 }
 
 // MARK: - Layers
@@ -103,134 +94,115 @@ extension ModelLoader {
     private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {
         let c = configuration
         return TransformerBlock(
-            attentionNorm: try norm(
-                [names.weight("input_layernorm", layer: layer)], count: c.hiddenSize,
-                epsilon: c.normEpsilon),
-            attention: try attention(layer),
-            feedForwardNorm: try norm(
-                [names.weight("post_attention_layernorm", layer: layer)], count: c.hiddenSize,
-                epsilon: c.normEpsilon),
-            feedForward: try feedForward(layer))
+            attentionNorm: try norm(names.norm(.attentionInput, layer), count: c.hiddenSize),
+            attention: Attention(
+                query: try linear(.query, layer), key: try linear(.key, layer),
+                value: try linear(.value, layer), output: try linear(.output, layer),
+                queryNorm: try headNorm(.queryHead, layer), keyNorm: try headNorm(.keyHead, layer),
+                headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
+                headDimension: c.headDimension),
+            feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
+            feedForward: FeedForward(
+                gate: try linear(.gate, layer), up: try linear(.up, layer),
+                down: try linear(.down, layer), activation: c.activation))
     }
 
-    private mutating func attention(_ layer: Int) throws(BitNetError) -> Attention {
-        let c = configuration
-        let wide = c.headCount * c.headDimension
-        let narrow = c.keyValueHeadCount * c.headDimension
-        return Attention(
-            query: try linear(
-                "self_attn.q_proj", layer, [wide, c.hiddenSize], interleavedHeads: c.headCount),
-            key: try linear(
-                "self_attn.k_proj", layer, [narrow, c.hiddenSize],
-                interleavedHeads: c.keyValueHeadCount),
-            value: try linear("self_attn.v_proj", layer, [narrow, c.hiddenSize]),
-            output: try linear(
-                "self_attn.o_proj", layer, [c.hiddenSize, wide],
-                subNorm: names.attentionSubNorms(layer: layer)),
-            queryNorm: try headNorm("self_attn.q_norm", layer),
-            keyNorm: try headNorm("self_attn.k_norm", layer),
-            headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
-            headDimension: c.headDimension)
-    }
-
-    private mutating func feedForward(_ layer: Int) throws(BitNetError) -> FeedForward {
-        let c = configuration
-        return FeedForward(
-            gate: try linear("mlp.gate_proj", layer, [c.feedForwardSize, c.hiddenSize]),
-            up: try linear("mlp.up_proj", layer, [c.feedForwardSize, c.hiddenSize]),
-            down: try linear(
-                "mlp.down_proj", layer, [c.hiddenSize, c.feedForwardSize],
-                subNorm: names.feedForwardSubNorms(layer: layer)),
-            activation: c.activation)
-    }
-
-    private mutating func headNorm(_ part: String, _ layer: Int) throws(BitNetError) -> RMSNorm? {
+    private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
         guard configuration.hasHeadNorms else { return nil }
-        return try norm(
-            [names.weight(part, layer: layer)], count: configuration.headDimension,
-            epsilon: configuration.normEpsilon)
+        return try norm(names.norm(kind, layer), count: configuration.headDimension)
     }
 
-    /// A ternary layer `[outputs, inputs]`. GGUF files of the Llama graph interleave the rows of
-    /// queries and keys by head.
-    private mutating func linear(
-        _ part: String, _ layer: Int, _ shape: [Int], interleavedHeads: Int = 0,
-        subNorm: [String] = []
-    ) throws(BitNetError) -> BitLinear {
-        let c = configuration
-        let name = names.weight(part, layer: layer)
-        guard let tensor = take(name) else {
-            throw .missingTensor(path: checkpoint.path, tensor: name)
-        }
-        var scaleTensor: CheckpointTensor?
-        for name in names.scales(part, layer: layer) where scaleTensor == nil {
-            scaleTensor = take(name)
-        }
-        let isInterleaved = names.isGGUF && c.architecture == .llama
-        let source = TernarySource(
-            tensor: tensor, rows: shape[0], columns: shape[1], scaleTensor: scaleTensor,
-            direction: c.scaleDirection,
-            masters: c.quantizesMasters ? (names.isGGUF ? .keepTernary : .round) : .requireTernary,
-            interleavedHeads: isInterleaved ? interleavedHeads : 0)
+    private mutating func linear(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> BitLinear {
+        let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
-        reportPacked(shape[0] * shape[1])
-        return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer, shape[1], subNorm))
+        reportPacked(source.rows * source.columns)
+        return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
     }
 
-    private mutating func inputNorm(
-        _ part: String, _ layer: Int, _ inputs: Int, _ subNorm: [String]
-    ) throws(BitNetError) -> RMSNorm? {
+    /// The norm inside a linear layer: its own, or the sub-norm before an output projection.
+    private mutating func inputNorm(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
         let c = configuration
+        let inputs = c.shape(of: part)[1]
         if c.hasLinearNorms {
             return try norm(
-                names.linearNorms(part, layer: layer), count: inputs, epsilon: c.linearNormEpsilon)
+                names.linearNorms(part, layer), count: inputs, epsilon: c.linearNormEpsilon)
         }
-        guard c.hasSubNorms, !subNorm.isEmpty else { return nil }
-        return try norm(subNorm, count: inputs, epsilon: c.normEpsilon)
+        guard c.hasSubNorms, let kind = part.subNorm else { return nil }
+        return try norm(names.norm(kind, layer), count: inputs)
+    }
+
+    private mutating func norm(
+        _ names: [String], count: Int, epsilon: Float? = nil
+    ) throws(BitNetError) -> RMSNorm {
+        try RMSNorm(
+            weight: try normWeight(names, count: count),
+            epsilon: epsilon ?? configuration.normEpsilon)
     }
 
     private mutating func reportPacked(_ weights: Int) {
         packedWeights += weights
         let c = configuration
-        let attention = 2 * c.headDimension * (c.headCount + c.keyValueHeadCount)
-        let total = c.layerCount * c.hiddenSize * (attention + 3 * c.feedForwardSize)
-        progress?(
-            LoadProgress(phase: .pack, fraction: min(1, Double(packedWeights) / Double(total))))
+        let perLayer = LinearPart.allCases.reduce(0) { $0 + c.shape(of: $1).reduce(1, *) }
+        let fraction = Double(packedWeights) / Double(perLayer * c.layerCount)
+        progress?(LoadProgress(phase: .pack, fraction: min(1, fraction)))
     }
 }
 
 // MARK: - Tensors
 
 extension ModelLoader {
-    private mutating func take(_ name: String) -> CheckpointTensor? {
+    mutating func take(_ name: String) -> CheckpointTensor? {
         guard let tensor = checkpoint.tensor(named: name) else { return nil }
         taken.insert(name)
         return tensor
     }
 
+    /// The first of `candidates` that exists.
+    mutating func take(required candidates: [String]) throws(BitNetError) -> CheckpointTensor {
+        for name in candidates {
+            if let tensor = take(name) { return tensor }
+        }
+        throw .missingTensor(path: checkpoint.path, tensor: candidates[0])
+    }
+
+    /// A ternary matrix of a layer, not read yet. GGUF files of the Llama graph interleave the rows
+    /// of queries and keys by head.
+    mutating func source(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> TernarySource {
+        let c = configuration
+        let tensor = try take(required: [names.weight(part, layer)])
+        var scaleTensor: CheckpointTensor?
+        for name in names.scales(part, layer) where scaleTensor == nil { scaleTensor = take(name) }
+        let isInterleaved = names.isGGUF && c.architecture == .llama
+        return TernarySource(
+            tensor: tensor, rows: c.shape(of: part)[0], columns: c.shape(of: part)[1],
+            scaleTensor: scaleTensor, direction: c.scaleDirection,
+            masters: c.quantizesMasters ? (names.isGGUF ? .keepTernary : .round) : .requireTernary,
+            interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0)
+    }
+
+    mutating func normWeight(_ names: [String], count: Int) throws(BitNetError) -> [Float] {
+        let tensor = try take(required: names)
+        guard tensor.shape == [count] else {
+            throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
+        }
+        return try tensor.floats()
+    }
+
     private mutating func dense(
         _ name: String, isMultiplied: Bool
     ) throws(BitNetError) -> DenseMatrix {
-        guard let tensor = take(name) else {
-            throw .missingTensor(path: checkpoint.path, tensor: name)
-        }
-        return try DenseMatrix(
-            tensor, rows: configuration.vocabularySize, columns: configuration.hiddenSize,
-            isMultiplied: isMultiplied)
+        try DenseMatrix(
+            try take(required: [name]), rows: configuration.vocabularySize,
+            columns: configuration.hiddenSize, isMultiplied: isMultiplied)
     }
 
-    /// The first of `names` that exists, as a norm of `count` factors.
-    private mutating func norm(
-        _ names: [String], count: Int, epsilon: Float
-    ) throws(BitNetError) -> RMSNorm {
-        for name in names {
-            guard let tensor = take(name) else { continue }
-            guard tensor.shape == [count] else {
-                throw .shapeMismatch(tensor: name, expected: [count], found: tensor.shape)
-            }
-            return try RMSNorm(weight: try tensor.floats(), epsilon: epsilon)
+    /// Tensors nobody asked for mean another graph. Only copies of what the graph has are ignored.
+    func refuseUnused() throws(BitNetError) {
+        for name in checkpoint.unused(after: taken) {
+            if name.hasSuffix("rotary_emb.inv_freq") { continue }
+            if configuration.isHeadTied && name == names.head { continue }
+            throw .unexpectedTensor(path: checkpoint.path, tensor: name)
         }
-        throw .missingTensor(path: checkpoint.path, tensor: names[0])
     }
 }
 

@@ -1,14 +1,113 @@
-/// What the tensors of a layer are called in a GGUF file and in a Hugging Face folder.
+/// The ternary matrices of a layer, by their Hugging Face module.
+enum LinearPart: String, CaseIterable, Sendable {
+    case query = "self_attn.q_proj"
+    case key = "self_attn.k_proj"
+    case value = "self_attn.v_proj"
+    case output = "self_attn.o_proj"
+    case gate = "mlp.gate_proj"
+    case up = "mlp.up_proj"
+    case down = "mlp.down_proj"
+
+    /// The name in a GGUF file.
+    var gguf: String {
+        switch self {
+        case .query: "attn_q"
+        case .key: "attn_k"
+        case .value: "attn_v"
+        case .output: "attn_output"
+        case .gate: "ffn_gate"
+        case .up: "ffn_up"
+        case .down: "ffn_down"
+        }
+    }
+
+    /// The norm that BitNet models have before this matrix.
+    var subNorm: NormPart? {
+        switch self {
+        case .output: .attentionSub
+        case .down: .feedForwardSub
+        default: nil
+        }
+    }
+}
+
+/// The norms of a layer, apart from those inside each linear layer.
+enum NormPart: CaseIterable, Sendable {
+    case attentionInput, attentionSub, feedForwardInput, feedForwardSub, queryHead, keyHead
+
+    /// The name in a GGUF file.
+    var gguf: String {
+        switch self {
+        case .attentionInput: "attn_norm"
+        case .attentionSub: "attn_sub_norm"
+        case .feedForwardInput: "ffn_norm"
+        case .feedForwardSub: "ffn_sub_norm"
+        case .queryHead: "attn_q_norm"
+        case .keyHead: "attn_k_norm"
+        }
+    }
+
+    /// The names in Hugging Face folders; 1bitLLM's models have their own for the sub-norms.
+    var huggingFace: [String] {
+        switch self {
+        case .attentionInput: ["input_layernorm"]
+        case .attentionSub: ["self_attn.attn_sub_norm", "self_attn.inner_attn_ln"]
+        case .feedForwardInput: ["post_attention_layernorm"]
+        case .feedForwardSub: ["mlp.ffn_sub_norm", "mlp.ffn_layernorm"]
+        case .queryHead: ["self_attn.q_norm"]
+        case .keyHead: ["self_attn.k_norm"]
+        }
+    }
+}
+
+extension ModelConfiguration {
+    /// `[rows, columns]` of a layer's matrix.
+    func shape(of part: LinearPart) -> [Int] {
+        let wide = headCount * headDimension
+        let narrow = keyValueHeadCount * headDimension
+        return switch part {
+        case .query: [wide, hiddenSize]
+        case .key, .value: [narrow, hiddenSize]
+        case .output: [hiddenSize, wide]
+        case .gate, .up: [feedForwardSize, hiddenSize]
+        case .down: [hiddenSize, feedForwardSize]
+        }
+    }
+
+    /// Heads among the rows of a matrix whose output is rotated, else 0.
+    func rotatedHeads(of part: LinearPart) -> Int {
+        switch part {
+        case .query: headCount
+        case .key: keyValueHeadCount
+        default: 0
+        }
+    }
+}
+
+/// What tensors are called in a GGUF file and in a Hugging Face folder (formats.md 3, 4, 8.1, 9).
 ///
-/// `part` names follow the Hugging Face modules: `self_attn.q_proj`, `mlp.down_proj`, ...
+/// Functions that give several names list the ones writers have used for the same thing.
 struct TensorNames: Sendable {
     let isGGUF: Bool
     /// Names of embedding models lack the leading `model.`.
-    let prefix: String
+    private let prefix: String
+
+    /// The names in a GGUF file.
+    static let gguf = TensorNames(isGGUF: true, prefix: "")
+
+    private init(isGGUF: Bool, prefix: String) {
+        self.isGGUF = isGGUF
+        self.prefix = prefix
+    }
 
     init(_ checkpoint: Checkpoint) {
-        if case .gguf = checkpoint.metadata { isGGUF = true } else { isGGUF = false }
-        prefix = checkpoint.tensor(named: "embed_tokens.weight") == nil ? "model." : ""
+        switch checkpoint.metadata {
+        case .gguf:
+            self = .gguf
+        case .huggingFace:
+            let isBare = checkpoint.tensor(named: "embed_tokens.weight") != nil
+            self.init(isGGUF: false, prefix: isBare ? "" : "model.")
+        }
     }
 
     var embedding: String { isGGUF ? "token_embd.weight" : "\(prefix)embed_tokens.weight" }
@@ -17,59 +116,28 @@ struct TensorNames: Sendable {
     /// What rotary frequencies are divided by, where a file says so.
     var ropeDivisors: String { "rope_freqs.weight" }
 
-    /// The name of a layer's part, without `.weight`.
-    func part(_ part: String, layer: Int) -> String {
-        if isGGUF { return "blk.\(layer).\(ggufParts[part] ?? part)" }
-        return "\(prefix)layers.\(layer).\(part)"
+    private func module(_ part: LinearPart, _ layer: Int) -> String {
+        isGGUF ? "blk.\(layer).\(part.gguf)" : "\(prefix)layers.\(layer).\(part.rawValue)"
     }
 
-    func weight(_ part: String, layer: Int) -> String {
-        self.part(part, layer: layer) + ".weight"
-    }
+    func weight(_ part: LinearPart, _ layer: Int) -> String { module(part, layer) + ".weight" }
 
-    /// The scale that belongs to a packed Hugging Face matrix, or to some old GGUF matrices.
-    func scales(_ part: String, layer: Int) -> [String] {
-        let name = self.part(part, layer: layer)
+    /// The scale of a packed Hugging Face matrix, or of some old GGUF matrices.
+    func scales(_ part: LinearPart, _ layer: Int) -> [String] {
+        let name = module(part, layer)
         return isGGUF ? ["\(name).scale", "\(name).weight_scale"] : ["\(name).weight_scale"]
     }
 
     /// The norm inside a linear layer.
-    func linearNorms(_ part: String, layer: Int) -> [String] {
-        let name = self.part(part, layer: layer)
-        return isGGUF ? ["\(name)_norm_in.weight"] : ["\(name).rms_norm.weight", "\(name).norm.weight"]
+    func linearNorms(_ part: LinearPart, _ layer: Int) -> [String] {
+        let name = module(part, layer)
+        return isGGUF
+            ? ["\(name)_norm_in.weight"] : ["\(name).rms_norm.weight", "\(name).norm.weight"]
     }
 
-    /// The norm over all heads before the output projection.
-    func attentionSubNorms(layer: Int) -> [String] {
+    func norm(_ part: NormPart, _ layer: Int) -> [String] {
         isGGUF
-            ? ["blk.\(layer).attn_sub_norm.weight"]
-            : [
-                weight("self_attn.attn_sub_norm", layer: layer),
-                weight("self_attn.inner_attn_ln", layer: layer),
-            ]
-    }
-
-    /// The norm before the down projection.
-    func feedForwardSubNorms(layer: Int) -> [String] {
-        isGGUF
-            ? ["blk.\(layer).ffn_sub_norm.weight"]
-            : [
-                weight("mlp.ffn_sub_norm", layer: layer),
-                weight("mlp.ffn_layernorm", layer: layer),
-            ]
+            ? ["blk.\(layer).\(part.gguf).weight"]
+            : part.huggingFace.map { "\(prefix)layers.\(layer).\($0).weight" }
     }
 }
-
-private let ggufParts = [
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "self_attn.q_norm": "attn_q_norm",
-    "self_attn.k_norm": "attn_k_norm",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-]

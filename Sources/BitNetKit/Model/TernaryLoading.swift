@@ -122,7 +122,7 @@ extension TernarySource {
         if let bad {
             throw corrupt("weight \(bad) has a code that is no trit; the file is damaged")
         }
-        if interleavedHeads > 0 { undoInterleaving(trits) }
+        if interleavedHeads > 0 { HeadInterleaving.undo(trits, columns: columns) }
     }
 
     /// Bytes of some rows of a tensor of whole-row blocks.
@@ -135,16 +135,31 @@ extension TernarySource {
     private func decodeFloats(_ row: Int, into floats: BufferView<Float>) throws(BitNetError) {
         try rowBytes(row..<row + 1).withUnsafeBytes { Codec.decode(tensor.type, $0, into: floats) }
     }
+}
 
-    /// Rows of one head: the file has rows 0, d/2, 1, d/2 + 1, ... of the model.
-    private func undoInterleaving(_ trits: BufferView<Int8>) {
-        let file = trits.array
+/// The order of a rotated head's rows in GGUF files of the Llama graph: 0, d/2, 1, d/2 + 1, ...
+/// (formats.md 2).
+enum HeadInterleaving {
+    /// Takes the rows of one head from the model's order to the file's.
+    static func apply(to trits: BufferView<Int8>, columns: Int) {
+        reorder(trits, columns) { row, head in row % 2 == 0 ? row / 2 : row / 2 + head / 2 }
+    }
+
+    /// Takes the rows of one head from the file's order to the model's.
+    static func undo(_ trits: BufferView<Int8>, columns: Int) {
+        reorder(trits, columns) { row, head in
+            row < head / 2 ? 2 * row : 2 * (row - head / 2) + 1
+        }
+    }
+
+    private static func reorder(
+        _ trits: BufferView<Int8>, _ columns: Int, source: (_ row: Int, _ head: Int) -> Int
+    ) {
+        let old = trits.array
         let head = trits.count / columns
         for row in 0..<head {
-            let source = row < head / 2 ? 2 * row : 2 * (row - head / 2) + 1
-            for column in 0..<columns {
-                trits[row * columns + column] = file[source * columns + column]
-            }
+            let start = source(row, head) * columns
+            for column in 0..<columns { trits[row * columns + column] = old[start + column] }
         }
     }
 }

@@ -83,7 +83,7 @@ extension ByteStrings {
     init(_ array: GGUFStringArray) {
         self.init()
         reserveCapacity(array.count, bytes: array.count * 8)
-        for index in array.indices { array.withUTF8(at: index) { append($0) } }
+        for index in array.indices { array.utf8(at: index).withUnsafeBytes { append($0) } }
     }
 }
 

@@ -110,8 +110,8 @@ void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *tri
 /// n <= TK_MAX_COLUMNS. x must be finite; a row with NaN gives some int8 values, never a trap.
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum);
 
-/// y[i] = ((float)acc[i] / scale) * beta[i * beta_stride], i in [0, n). beta_stride is 0 (one scale
-/// per tensor) or 1 (one per row). y may alias acc.
+/// y[i] = (float)(acc[i] * (beta[i * beta_stride] / scale)), i in [0, n), in double and rounded once.
+/// beta_stride is 0 (one scale per tensor) or 1 (one per row). y may alias acc.
 void tk_dequantize(const tk_kernels *k, const int32_t *acc, size_t n, float scale,
                    const float *beta, size_t beta_stride, float *y);
 
@@ -150,7 +150,7 @@ void tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_
 
 /// Half-split rotary embedding in place for `heads` vectors of `head_dim` floats, `cos` and `sin`
 /// of head_dim / 2 values: a = x[i], b = x[i + head_dim / 2];
-///   x[i] = a * cos[i] - b * sin[i],  x[i + head_dim / 2] = b * cos[i] + a * sin[i].
+///   x[i] = fma(a, cos[i], -(b * sin[i])),  x[i + head_dim / 2] = fma(b, cos[i], a * sin[i]).
 void tk_rope(const tk_kernels *k, float *x, const float *cos, const float *sin, size_t heads,
              size_t head_dim);
 

@@ -1,0 +1,89 @@
+/// One tensor of a GGUF file to be written, and where its values come from.
+struct PlannedTensor {
+    enum Content {
+        case ternary(TernarySource)
+        case dense(CheckpointTensor)
+        case vector([Float])
+    }
+
+    /// The name in a GGUF file.
+    let name: String
+    /// `[rows, columns]`, or `[count]` of a vector.
+    let shape: [Int]
+    let content: Content
+    /// Heads whose rows the file interleaves, or 0.
+    var interleavedHeads = 0
+}
+
+extension ModelLoader {
+    /// Every tensor of the model under its GGUF name, without reading matrices.
+    mutating func plan() throws(BitNetError) -> [PlannedTensor] {
+        let c = configuration
+        let matrix = [c.vocabularySize, c.hiddenSize]
+        var plan = [try dense(names.embedding, as: TensorNames.gguf.embedding, matrix)]
+        if !c.isHeadTied { plan.append(try dense(names.head, as: TensorNames.gguf.head, matrix)) }
+        plan.append(try vector([names.finalNorm], as: TensorNames.gguf.finalNorm, c.hiddenSize))
+        if let divisors = take(names.ropeDivisors) {
+            plan.append(
+                PlannedTensor(
+                    name: names.ropeDivisors, shape: divisors.shape,
+                    content: .vector(try divisors.floats())))
+        }
+        for layer in 0..<c.layerCount { plan += try planLayer(layer) }
+        try refuseUnused()
+        return plan
+    }
+
+    private mutating func planLayer(_ layer: Int) throws(BitNetError) -> [PlannedTensor] {
+        let c = configuration
+        let gguf = TensorNames.gguf
+        var plan: [PlannedTensor] = []
+        for (part, count) in c.norms {
+            plan.append(try vector(names.norm(part, layer), as: gguf.norm(part, layer)[0], count))
+        }
+        for part in LinearPart.allCases {
+            let heads = c.architecture == .llama ? c.rotatedHeads(of: part) : 0
+            plan.append(
+                PlannedTensor(
+                    name: gguf.weight(part, layer), shape: c.shape(of: part),
+                    content: .ternary(try source(part, layer)), interleavedHeads: heads))
+            guard c.hasLinearNorms else { continue }
+            plan.append(
+                try vector(
+                    names.linearNorms(part, layer), as: gguf.linearNorms(part, layer)[0],
+                    c.shape(of: part)[1]))
+        }
+        return plan
+    }
+
+    private mutating func dense(
+        _ name: String, as gguf: String, _ shape: [Int]
+    ) throws(BitNetError) -> PlannedTensor {
+        let tensor = try take(required: [name])
+        guard tensor.shape == shape, tensor.type.isFloatLike else {
+            throw .shapeMismatch(tensor: name, expected: shape, found: tensor.shape)
+        }
+        return PlannedTensor(name: gguf, shape: shape, content: .dense(tensor))
+    }
+
+    private mutating func vector(
+        _ names: [String], as gguf: String, _ count: Int
+    ) throws(BitNetError) -> PlannedTensor {
+        PlannedTensor(
+            name: gguf, shape: [count], content: .vector(try normWeight(names, count: count)))
+    }
+}
+
+extension ModelConfiguration {
+    /// The norms each layer has, and their sizes.
+    fileprivate var norms: [(NormPart, Int)] {
+        var norms = [(NormPart.attentionInput, hiddenSize), (.feedForwardInput, hiddenSize)]
+        if hasSubNorms {
+            norms += [
+                (.attentionSub, headCount * headDimension), (.feedForwardSub, feedForwardSize),
+            ]
+        }
+        if hasHeadNorms { norms += [(.queryHead, headDimension), (.keyHead, headDimension)] }
+        return norms
+    }
+}
