@@ -32,26 +32,27 @@ enum ByteAlphabet {
         return bytes
     }()
 
-    /// Appends the bytes that `spelling` (UTF-8) stands for.
+    /// Appends the bytes that `text[range]` (UTF-8) stands for.
     ///
     /// - Returns: false if a character is not of the alphabet; `output` is then partly written.
-    static func decode(_ spelling: ArraySlice<UInt8>, into output: inout [UInt8]) -> Bool {
-        let table = bytes
-        var index = spelling.startIndex
-        while index < spelling.endIndex {
-            let first = spelling[index]
+    static func decode(_ text: [UInt8], _ range: Range<Int>, into output: inout [UInt8]) -> Bool {
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let first = text[index]
             index += 1
-            var scalar = Int(first)
-            if first >= 0x80 {
-                // The alphabet ends at U+0143: two bytes, led by 0xC2 to 0xC5.
-                guard (0xC2...0xC5).contains(first), index < spelling.endIndex,
-                    spelling[index] & 0xC0 == 0x80
-                else { return false }
-                scalar = Int(first & 0x1F) << 6 | Int(spelling[index] & 0x3F)
-                index += 1
+            if first < 0x80 {
+                guard first > 0x20, first < 0x7F else { return false }
+                output.append(first)
+                continue
             }
-            guard scalar < table.count, table[scalar] >= 0 else { return false }
-            output.append(UInt8(truncatingIfNeeded: table[scalar]))
+            // The rest of the alphabet ends at U+0143: two bytes, led by 0xC2 to 0xC5.
+            guard (0xC2...0xC5).contains(first), index < range.upperBound,
+                text[index] & 0xC0 == 0x80
+            else { return false }
+            let scalar = Int(first & 0x1F) << 6 | Int(text[index] & 0x3F)
+            index += 1
+            guard scalar < bytes.count, bytes[scalar] >= 0 else { return false }
+            output.append(UInt8(truncatingIfNeeded: bytes[scalar]))
         }
         return true
     }

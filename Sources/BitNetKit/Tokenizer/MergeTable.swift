@@ -20,7 +20,7 @@ struct MergeTable: Sendable {
         guard count < Int(Int32.max) else {
             throw .tokenizer(detail: "\(count) merges are more than a vocabulary can have")
         }
-        slots = [UInt64](repeating: Self.none, count: 2 * tableSize(holding: count))
+        slots = [UInt64](repeating: Self.none, count: 2 * TokenTable.size(holding: count))
         var scratch: [UInt8] = []
         for rank in 0..<count {
             let (left, right, merged) = try Self.parse(rank, of: merges, vocabulary, &scratch)
@@ -69,24 +69,27 @@ struct MergeTable: Sendable {
     private static func parse(
         _ rank: Int, of merges: ByteStrings, _ vocabulary: Vocabulary, _ scratch: inout [UInt8]
     ) throws(BitNetError) -> (left: Int32, right: Int32, merged: Int32) {
-        let merge = merges[rank]
-        guard let space = merge.firstIndex(of: 0x20) else {
+        let range = merges.range(rank)
+        let text = merges.storage
+        var space = range.lowerBound
+        while space < range.upperBound, text[space] != 0x20 { space += 1 }
+        guard space < range.upperBound else {
             throw .tokenizer(
-                detail:
-                    "merge \(rank) '\(merges.text(rank))' is not two tokens with a space between")
+                detail: "merge \(rank) '\(merges.text(rank))' is not two tokens with a space "
+                    + "between")
         }
+        let spellings = (range.lowerBound..<space, space + 1..<range.upperBound)
         scratch.removeAll(keepingCapacity: true)
-        let leftIsSpelled = ByteAlphabet.decode(merge[..<space], into: &scratch)
+        let leftIsSpelled = ByteAlphabet.decode(text, spellings.0, into: &scratch)
         let middle = scratch.count
-        let rightIsSpelled = ByteAlphabet.decode(merge[(space + 1)...], into: &scratch)
+        let rightIsSpelled = ByteAlphabet.decode(text, spellings.1, into: &scratch)
         let left = leftIsSpelled ? vocabulary.id(of: scratch, 0..<middle) : -1
         let right = rightIsSpelled ? vocabulary.id(of: scratch, middle..<scratch.count) : -1
         guard left >= 0, right >= 0 else {
-            let unknown = left < 0 ? merge[..<space] : merge[(space + 1)...]
+            let unknown = text[left < 0 ? spellings.0 : spellings.1]
             throw .tokenizer(
                 detail: "merge \(rank) '\(merges.text(rank))' names "
-                    + "'\(String(decoding: unknown, as: UTF8.self))', which is not in the vocabulary"
-            )
+                    + "'\(String(decoding: unknown, as: UTF8.self))', which is not a token")
         }
         let merged = vocabulary.id(of: scratch, 0..<scratch.count)
         guard merged >= 0 else {

@@ -43,7 +43,7 @@ enum PreTokenizer: String, Sendable, CaseIterable {
     /// - Throws: `BitNetError.tokenizer` showing a name there is no scanner for.
     init(ggufName: String) throws(BitNetError) {
         switch ggufName {
-        case "llama-bpe", "llama3", "llama-v3", "falcon3": self = .llama3
+        case "llama-bpe", "llama3", "llama-v3", "falcon3", "smaug-bpe": self = .llama3
         case "qwen2", "deepseek-r1-qwen": self = .qwen2
         case "gpt-2", "gpt2", "phi-2": self = .gpt2
         default:

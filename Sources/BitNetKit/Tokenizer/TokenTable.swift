@@ -4,86 +4,93 @@ struct TokenHash: Sendable {
 
     init() { key = UInt64.random(in: .min ... .max) }
 
-    /// Mixes one word into a hash.
+    /// Hash of one word, after a hash before it.
     @inline(__always)
-    private static func mix(_ hash: UInt64, _ word: UInt64) -> UInt64 {
-        let product = (hash ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    func callAsFunction(_ word: UInt64, after hash: UInt64 = 0) -> UInt64 {
+        let product = (hash ^ key ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
         return product.high ^ product.low
-    }
-
-    /// Hash of one word.
-    @inline(__always)
-    func callAsFunction(_ word: UInt64) -> UInt64 { Self.mix(key, word) }
-
-    /// Hash of `bytes[range]`.
-    @inline(__always)
-    func callAsFunction(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
-        var hash = key ^ UInt64(truncatingIfNeeded: range.count)
-        var index = range.lowerBound
-        while index < range.upperBound {
-            var word: UInt64 = 0
-            let end = min(index + 8, range.upperBound)
-            while index < end {
-                word = word << 8 | UInt64(bytes[index])
-                index += 1
-            }
-            hash = Self.mix(hash, word)
-        }
-        return hash
     }
 }
 
-/// Token ids by their bytes: open addressing, at most half full.
+/// Token ids by their bytes: open addressing, at most 5/8 full.
+///
+/// Looking a token up is mostly waiting for memory, so a slot has all that is needed for the usual
+/// token of up to eight bytes.
 struct TokenTable: Sendable {
-    /// The upper half of the hash and the id + 1 in the lower half; 0 is free.
+    /// Per slot what a token is compared by (see `Key`), and its length in the upper and its id + 1
+    /// in the lower half of a word; 0 is free.
     private var slots: [UInt64]
     private let hasher = TokenHash()
 
     /// An empty table for `capacity` tokens.
     init(capacity: Int) {
-        slots = [UInt64](repeating: 0, count: tableSize(holding: capacity))
+        slots = [UInt64](repeating: 0, count: 2 * Self.size(holding: capacity))
+    }
+
+    /// The power of two that keeps a table of `count` entries at most 5/8 full.
+    static func size(holding count: Int) -> Int {
+        var size = 16
+        while size / 8 * 5 < count { size *= 2 }
+        return size
+    }
+
+    /// What a token is compared by: up to eight bytes are the word itself, more are hashed to it.
+    private struct Key {
+        var word: UInt64 = 0
+        /// Low 31 bits of the length, for longer tokens not enough.
+        let length: UInt64
+        let isExact: Bool
+
+        @inline(__always)
+        init(_ bytes: [UInt8], _ range: Range<Int>, _ hasher: TokenHash) {
+            length = UInt64(truncatingIfNeeded: range.count) & 0x7FFF_FFFF
+            isExact = range.count <= 8
+            if isExact {
+                for index in range { word = word << 8 | UInt64(bytes[index]) }
+                return
+            }
+            var index = range.lowerBound
+            while index < range.upperBound {
+                var part: UInt64 = 0
+                let end = min(index + 8, range.upperBound)
+                while index < end {
+                    part = part << 8 | UInt64(bytes[index])
+                    index += 1
+                }
+                word = hasher(part, after: word)
+            }
+        }
     }
 
     /// The id of the token that is `bytes[range]`, -1 if there is none.
     func id(of bytes: [UInt8], _ range: Range<Int>, in tokens: ByteStrings) -> Int32 {
-        let hash = hasher(bytes, range)
-        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
-        while slots[slot] != 0 {
-            let entry = slots[slot]
-            if entry >> 32 == hash >> 32 {
+        let key = Key(bytes, range, hasher)
+        var slot = start(key)
+        while slots[slot + 1] != 0 {
+            let entry = slots[slot + 1]
+            if slots[slot] == key.word, entry >> 32 == key.length {
                 let id = Int(entry & 0xFFFF_FFFF) - 1
-                if Self.equal(bytes, range, tokens, id) { return Int32(truncatingIfNeeded: id) }
+                if key.isExact || bytes[range] == tokens[id] {
+                    return Int32(truncatingIfNeeded: id)
+                }
             }
-            slot = (slot + 1) & (slots.count - 1)
+            slot = (slot + 2) & (slots.count - 1)
         }
         return -1
     }
 
     /// Adds token `id`, whose bytes `tokens` has and which is not in the table yet.
     mutating func insert(_ id: Int, from tokens: ByteStrings) {
-        let hash = hasher(tokens.storage, tokens.range(id))
-        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
-        while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-        slots[slot] = (hash & ~0xFFFF_FFFF) | UInt64(id + 1)
+        let key = Key(tokens.storage, tokens.range(id), hasher)
+        var slot = start(key)
+        while slots[slot + 1] != 0 { slot = (slot + 2) & (slots.count - 1) }
+        slots[slot] = key.word
+        slots[slot + 1] = key.length << 32 | UInt64(id + 1)
     }
 
+    /// The first slot to look for `key` in.
     @inline(__always)
-    private static func equal(
-        _ bytes: [UInt8], _ range: Range<Int>, _ tokens: ByteStrings, _ id: Int
-    ) -> Bool {
-        let token = tokens.range(id)
-        guard token.count == range.count else { return false }
-        for offset in 0..<range.count
-        where bytes[range.lowerBound + offset] != tokens.storage[token.lowerBound + offset] {
-            return false
-        }
-        return true
+    private func start(_ key: Key) -> Int {
+        Int(truncatingIfNeeded: hasher(key.word, after: key.length) << 1) & (slots.count - 2)
     }
-}
-
-/// The power of two that keeps a table of `count` entries at most half full.
-func tableSize(holding count: Int) -> Int {
-    var size = 16
-    while size / 2 < count { size *= 2 }
-    return size
 }

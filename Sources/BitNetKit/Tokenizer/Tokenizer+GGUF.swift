@@ -20,10 +20,48 @@ extension Tokenizer {
         let merges = try MergeTable(gguf.merges, of: vocabulary)
         storage = Storage(
             encoder: BytePairEncoder(
-                vocabulary: vocabulary, merges: merges, ignoresMerges: preTokenizer == .llama3),
+                vocabulary: vocabulary, merges: merges,
+                ignoresMerges: preTokenizer == .llama3 && gguf.pre != Self.llamaWithoutWholeWords),
             preTokenizer: preTokenizer,
             addedTokens: AddedTokens(vocabulary.addedEntries()),
             template: try Self.template(of: gguf, preTokenizer, vocabulary))
+    }
+
+    /// llama.cpp's name for Llama 3's word cuts where a word that is a token is merged all the same.
+    private static let llamaWithoutWholeWords = "smaug-bpe"
+
+    /// The values that make this tokenizer when read from a GGUF file.
+    package func ggufVocabulary(architecture: String) -> GGUFVocabulary {
+        let vocabulary = vocabulary
+        var tokens = ByteStrings()
+        for id in 0..<vocabulary.count {
+            switch vocabulary.kinds[id] {
+            case .normal: tokens.append(ByteAlphabet.encode(vocabulary.tokens[id]).utf8)
+            case .control, .userDefined: tokens.append(vocabulary.tokens[id])
+            case .unused: tokens.append("[PAD\(id)]".utf8)
+            }
+        }
+        var merges = ByteStrings()
+        for (left, right) in storage.encoder.merges.pairs {
+            merges.append(Array(tokens[left]) + [0x20] + Array(tokens[right]))
+        }
+        let types: [Int32] = vocabulary.kinds.map { kind in
+            switch kind {
+            case .normal: 1
+            case .control: 3
+            case .userDefined: 4
+            case .unused: 5
+            }
+        }
+        let mergesWords = storage.preTokenizer == .llama3 && !storage.encoder.ignoresMerges
+        return GGUFVocabulary(
+            model: "gpt2",
+            pre: mergesWords ? Self.llamaWithoutWholeWords : storage.preTokenizer.rawValue,
+            architecture: architecture, tokens: tokens, merges: merges, tokenTypes: types,
+            beginOfText: beginOfText, endOfText: endOfText,
+            additionalEnds: endTokens.subtracting([endOfText].compactMap { $0 }).sorted(),
+            addsBeginOfText: addsBeginOfText,
+            addsEndOfText: endOfText != nil && appendedTokens == [endOfText])
     }
 
     /// Special tokens that end a turn by the name they have in published vocabularies.
@@ -47,6 +85,7 @@ extension Tokenizer {
                 detail: "tokenizer.ggml.add_bos_token is true without tokenizer.ggml.bos_token_id")
         }
         template.ends = Set(gguf.additionalEnds)
+        template.endOfText = gguf.endOfText
         if let end = gguf.endOfText { template.ends.insert(end) }
         for name in endNames {
             if let id = vocabulary.id(ofAdded: name), vocabulary.kinds[id] == .control {

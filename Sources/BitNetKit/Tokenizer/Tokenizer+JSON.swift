@@ -163,11 +163,13 @@ extension TokenizerJSON {
             throw .tokenizer(detail: "end token \(id) is not below the \(vocabulary.count) tokens")
         }
         template.ends = Set(endTokens)
+        template.endOfText = endTokens.first
         if let name = config?.eosToken?.content {
             guard let end = vocabulary.id(ofAdded: name) else {
                 throw .tokenizer(detail: "eos_token '\(name)' is not a special token")
             }
             template.ends.insert(end)
+            template.endOfText = end
             if config?.addEosToken == true { template.appended = [end] }
         }
         if config?.addEosToken == nil { template.appended = after }

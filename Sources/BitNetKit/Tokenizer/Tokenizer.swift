@@ -32,6 +32,7 @@ public struct Tokenizer: Sendable {
         var beginOfText: Int?
         var addsBeginOfText = false
         var appended: [Int] = []
+        var endOfText: Int?
         var ends: Set<Int> = []
         /// Whether the file left the pre-tokenizer open.
         var preTokenizerWasInferred = false
@@ -56,6 +57,9 @@ public struct Tokenizer: Sendable {
     ///
     /// `encode(_:special:)` never adds them.
     public var appendedTokens: [Int] { storage.template.appended }
+
+    /// The token a text ends with, if the file names one.
+    public var endOfText: Int? { storage.template.endOfText }
 
     /// Tokens after which generation is over: end of text, end of turn.
     public var endTokens: Set<Int> { storage.template.ends }

@@ -42,7 +42,8 @@ struct Vocabulary: Sendable {
                 continue
             }
             try tokens.append { bytes throws(BitNetError) in
-                guard ByteAlphabet.decode(spellings[id], into: &bytes) else {
+                guard ByteAlphabet.decode(spellings.storage, spellings.range(id), into: &bytes)
+                else {
                     throw .tokenizer(
                         detail: "token \(id) '\(spellings.text(id))' is not spelled in the byte "
                             + "alphabet; this is no byte-level vocabulary")

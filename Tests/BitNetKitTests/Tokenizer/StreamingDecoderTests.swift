@@ -68,6 +68,18 @@ struct StreamingDecoderTests {
                 == ["", "\u{FFFD}(", "", "", "\u{FFFD}"])
     }
 
+    @Test("bytes that can not become a character are not waited for")
+    func impossibleSequences() throws {
+        let tokenizer = try byteTokenizer()
+        // Overlong, surrogate, above U+10FFFF: the second byte already rules a character out.
+        for ids in [[0xE0, 0x80], [0xED, 0xA0], [0xF0, 0x80], [0xF4, 0x90]] {
+            #expect(stream(tokenizer, ids, skippingSpecial: false) == ["", "\u{FFFD}\u{FFFD}", ""])
+        }
+        for ids in [[0xC0], [0xC1], [0xF5], [0xFF], [0x80]] {
+            #expect(stream(tokenizer, ids, skippingSpecial: false) == ["\u{FFFD}", ""])
+        }
+    }
+
     @Test("a finished decoder starts afresh")
     func reuse() throws {
         var decoder = StreamingDecoder(tokenizer: try byteTokenizer())

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import BitNetKit
@@ -85,6 +86,46 @@ struct TokenizerGGUFTests {
         #expect(try !Tokenizer(gguf: vocabulary()).preTokenizerWasInferred)
         #expect { try Tokenizer(gguf: size(65_024)) } throws: {
             "\($0)".contains("65024") && "\($0)".contains("bitnet-b1.58")
+        }
+    }
+
+    @Test("what is written to a GGUF file makes the same tokenizer", arguments: [true, false])
+    func written(ignoresMerges: Bool) throws {
+        let file = try #require(
+            String(data: TokenizerFixtures.data("tokenizer-tiny.json"), encoding: .utf8))
+        let flag = "\"ignore_merges\":"
+        let json = file.replacingOccurrences(of: flag + " true", with: flag + " \(ignoresMerges)")
+            .replacingOccurrences(of: flag + "true", with: flag + "\(ignoresMerges)")
+        let config = #"{"eos_token": "<|eot_id|>", "bos_token": "<|begin_of_text|>"}"#
+        let original = try Tokenizer(
+            json: Data(json.utf8), config: Data(config.utf8), endTokens: [313])
+        let copy = try Tokenizer(gguf: original.ggufVocabulary(architecture: "bitnet-b1.58"))
+        #expect(original.storage.encoder.ignoresMerges == ignoresMerges)
+        #expect(copy.storage.encoder.ignoresMerges == ignoresMerges)
+        #expect(copy.endOfText == 316 && copy.endTokens == original.endTokens)
+        #expect(copy.beginOfText == 312 && copy.addsBeginOfText && !copy.preTokenizerWasInferred)
+        for id in 0..<original.vocabularySize {
+            #expect(copy.bytes(of: id) == original.bytes(of: id))
+            #expect(copy.isSpecial(id) == original.isSpecial(id))
+        }
+        for vector in try TokenizerVectors.load().words {
+            let text = vector.text + "<|eot_id|> the string in it"
+            #expect(copy.encode(text, special: true) == original.encode(text, special: true))
+        }
+    }
+
+    @Test("a special token that is half a character cuts it and crashes nothing")
+    func halfCharacter() throws {
+        var gguf = vocabulary()
+        for bytes: [UInt8] in [[0xE6], [0x97], [0xF0, 0x9F]] {
+            gguf.tokens.append(bytes)
+            gguf.tokenTypes?.append(3)
+        }
+        let tokenizer = try Tokenizer(gguf: gguf)
+        for text in ["日", "日日x", "👍", "a日 👍\u{1F3FD}"] {
+            let ids = tokenizer.encode(text, special: true)
+            #expect(ids.contains { $0 >= 256 })
+            #expect(tokenizer.decode(ids) == text)
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import BitNetKit
@@ -60,6 +61,27 @@ struct TokenizerJSONTests {
         for length in stride(from: 0, to: end, by: 97) {
             expectError(data.prefix(length), "tokenizer.json")
         }
+    }
+
+    @Test("a damaged file is an error or a tokenizer, never a crash")
+    func damaged() throws {
+        let data = try TokenizerFixtures.data("tokenizer-tiny.json")
+        var random = SplitMix64(seed: 3)
+        var errors = 0
+        for _ in 0..<150 {
+            var copy = [UInt8](data)
+            for _ in 0..<(1 + random.next() % 3) {
+                copy[Int(random.next() % UInt64(copy.count))] = UInt8(random.next() % 256)
+            }
+            do throws(BitNetError) {
+                let tokenizer = try Tokenizer(json: Data(copy))
+                let ids = tokenizer.encode("the string <|eot_id|> in 日本\n", special: true)
+                #expect(ids.allSatisfy { tokenizer.bytes(of: $0) != nil })
+            } catch {
+                errors += 1
+            }
+        }
+        #expect(errors > 0)
     }
 
     @Test("other kinds of files are refused by name")
