@@ -3,8 +3,8 @@
 //   acc[t][r] += vpmaddubsw(codes[r][c .. c + 31], q[t][c .. c + 31])      16-bit lanes
 //
 // 12 sums, two activation vectors, one vector of codes and one product fill the 16 registers; the
-// third token's activations are memory operands. Each vector of codes serves 3 products, so that
-// arithmetic (12 multiplies and 12 adds on four pipes) and not loading (10) is the limit.
+// third token's activations are memory operands. Each vector of codes serves 3 products, so
+// that by count arithmetic (12 multiplies and 12 adds on four pipes) outweighs loading (10).
 //
 // Overflow: with |q| <= 127 and codes <= 2 a lane grows by at most 2 * 2 * 127 = 508 a step, and a
 // panel of TK_PANEL_COLUMNS = 2048 columns has 64 steps: 64 * 508 = 32512 <= 32767.

@@ -5,7 +5,7 @@
 // columns: 64 steps * 2 * 254 = 32512 <= 32767.
 //
 // 2 tokens: 8 sums of 16 and 8 of 32 bits, 4 vectors of codes and 2 of activations fit the 32
-// registers with room for renaming; a wider tile saves loads that smlal (two a load) hides anyway.
+// registers; 16 smlal for 6 loads. With more tokens the 32-bit sums would not stay in registers.
 
 #if defined(__aarch64__)
 

@@ -1,7 +1,7 @@
 // Checks every ternary kernel of every kernel set that this CPU supports against plain loops over
 // the unpacked trits. Plain C, so that it also runs under an emulator:
 //
-//   cc -std=c17 -O2 -ISources/CTernaryKernels/include Tests/KernelCheck/ternary_check.c \
+//   clang -std=c17 -O2 -ISources/CTernaryKernels/include Tests/KernelCheck/ternary_check.c \
 //     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check
 
 #include "CTernaryKernels.h"
@@ -9,7 +9,9 @@
 
 #include <math.h>
 
-static const size_t columns_to_try[] = {1, 31, 127, 128, 129, 160, 161, 1281, 2560, 6912};
+// 2048, 2080 and 2176 are a whole GEMM panel of T2 and one block more than a panel of T5 and of T2.
+static const size_t columns_to_try[] = {1,    31,   127,  128,  129,  160, 161,
+                                        1281, 2048, 2080, 2176, 2560, 6912};
 
 /// How a matrix or an activation row is filled.
 typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, FILLS } fill;
@@ -152,8 +154,11 @@ static void check_gemm(const tk_kernels *k) {
     for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
       for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
         for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++) {
-          fill f = batches[b] > 9 || j != 1 ? RANDOM : (fill)(b % FILLS);
-          fill g = batches[b] > 9 || j != 1 ? RANDOM : (fill)(b / 2 % FILLS);
+          fill f = RANDOM, g = RANDOM;
+          if (batches[b] <= 9 && j == 1) { // all +1 times all 127 and all -127, among others
+            g = (fill)(b / 2 % FILLS);
+            f = b % 2 ? LARGEST : g;
+          }
           if (batches[b] > 9 && rows_to_try[j] != 13)
             continue;
           problem p =
