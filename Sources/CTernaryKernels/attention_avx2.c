@@ -57,7 +57,7 @@ static inline __attribute__((always_inline)) void score(const float *query, cons
 /// constant of at most 8.
 static inline __attribute__((always_inline)) void
 add_values(const float *scores, const void *values, tk_cache_type type, size_t stride, size_t first,
-           size_t positions, size_t vectors, float *out) {
+           size_t positions, size_t vectors, float total, float *out) {
   __m256 sum[8];
   for (size_t v = 0; v < vectors; v++) {
     sum[v] = _mm256_setzero_ps();
@@ -69,7 +69,7 @@ add_values(const float *scores, const void *values, tk_cache_type type, size_t s
     }
   }
   for (size_t v = 0; v < vectors; v++) {
-    _mm256_storeu_ps(out + first + 8 * v, sum[v]);
+    _mm256_storeu_ps(out + first + 8 * v, _mm256_div_ps(sum[v], _mm256_set1_ps(total)));
   }
 }
 
@@ -79,16 +79,16 @@ static inline __attribute__((always_inline)) void attention(const float *query, 
                                                             size_t head_dim, float scale,
                                                             float *scores, float *out) {
   score(query, keys, type, stride, positions, head_dim, scale, scores);
-  tk_softmax_avx2(scores, positions);
+  const float total = tk_exponentials_avx2(scores, positions);
   size_t i = 0;
   for (; i + 64 <= head_dim; i += 64) {
-    add_values(scores, values, type, stride, i, positions, 8, out);
+    add_values(scores, values, type, stride, i, positions, 8, total, out);
   }
   for (; i + 32 <= head_dim; i += 32) {
-    add_values(scores, values, type, stride, i, positions, 4, out);
+    add_values(scores, values, type, stride, i, positions, 4, total, out);
   }
   for (; i < head_dim; i += 8) {
-    add_values(scores, values, type, stride, i, positions, 1, out);
+    add_values(scores, values, type, stride, i, positions, 1, total, out);
   }
 }
 

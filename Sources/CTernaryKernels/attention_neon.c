@@ -61,7 +61,7 @@ static inline __attribute__((always_inline)) void score(const float *query, cons
 /// constant of at most 16.
 static inline __attribute__((always_inline)) void
 add_values(const float *scores, const void *values, tk_cache_type type, size_t stride, size_t first,
-           size_t positions, size_t vectors, float *out) {
+           size_t positions, size_t vectors, float total, float *out) {
   float32x4_t sum[16];
   for (size_t v = 0; v < vectors; v++) {
     sum[v] = vdupq_n_f32(0);
@@ -73,7 +73,7 @@ add_values(const float *scores, const void *values, tk_cache_type type, size_t s
     }
   }
   for (size_t v = 0; v < vectors; v++) {
-    vst1q_f32(out + first + 4 * v, sum[v]);
+    vst1q_f32(out + first + 4 * v, vdivq_f32(sum[v], vdupq_n_f32(total)));
   }
 }
 
@@ -83,16 +83,16 @@ static inline __attribute__((always_inline)) void attention(const float *query, 
                                                             size_t head_dim, float scale,
                                                             float *scores, float *out) {
   score(query, keys, type, stride, positions, head_dim, scale, scores);
-  tk_softmax_neon(scores, positions);
+  const float total = tk_exponentials_neon(scores, positions);
   size_t i = 0;
   for (; i + 64 <= head_dim; i += 64) {
-    add_values(scores, values, type, stride, i, positions, 16, out);
+    add_values(scores, values, type, stride, i, positions, 16, total, out);
   }
   for (; i + 32 <= head_dim; i += 32) {
-    add_values(scores, values, type, stride, i, positions, 8, out);
+    add_values(scores, values, type, stride, i, positions, 8, total, out);
   }
   for (; i < head_dim; i += 8) {
-    add_values(scores, values, type, stride, i, positions, 2, out);
+    add_values(scores, values, type, stride, i, positions, 2, total, out);
   }
 }
 

@@ -20,13 +20,13 @@ static void attention(const float *query, const void *keys, const void *values, 
     }
     scores[p] = tk_lane_sum(lanes) * scale;
   }
-  tk_softmax_scalar(scores, positions);
+  const float total = tk_exponentials_scalar(scores, positions);
   for (size_t i = 0; i < head_dim; i++) {
     float sum = 0.0f;
     for (size_t p = 0; p < positions; p++) {
       sum = __builtin_fmaf(scores[p], element(values, p * stride + i, type), sum);
     }
-    out[i] = sum;
+    out[i] = sum / total;
   }
 }
 

@@ -110,14 +110,13 @@ static inline uint16_t tk_float_to_half(float x) {
   return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
 }
 
-// Kernels that call each other across files; the rest is declared in kernels.h.
-void tk_softmax_scalar(float *x, size_t n);
-void tk_dense_gemv_scalar(tk_type type, const void *data, size_t columns, const float *x,
-                          size_t row_begin, size_t row_end, float *y);
+// In place exp(x - maximum), the softmax before its division; returns the sum in the fixed order, 1
+// for no elements.
+float tk_exponentials_scalar(float *x, size_t n);
 #if defined(__x86_64__)
-void tk_softmax_avx2(float *x, size_t n);
+float tk_exponentials_avx2(float *x, size_t n);
 #elif defined(__aarch64__)
-void tk_softmax_neon(float *x, size_t n);
+float tk_exponentials_neon(float *x, size_t n);
 #endif
 
 #endif

@@ -125,9 +125,9 @@ static inline __m256 shifted_exp8(float *x, size_t count, __m256 m) {
   return _mm256_and_ps(e, _mm256_castsi256_ps(tk_first_lanes(count)));
 }
 
-void tk_softmax_avx2(float *x, size_t n) {
+float tk_exponentials_avx2(float *x, size_t n) {
   if (n == 0) {
-    return;
+    return 1.0f;
   }
   const __m256 m = _mm256_set1_ps(maximum(x, n));
   __m256 low = _mm256_setzero_ps();
@@ -138,7 +138,11 @@ void tk_softmax_avx2(float *x, size_t n) {
       high = _mm256_add_ps(high, shifted_exp8(x + i + 8, n - i - 8, m));
     }
   }
-  const __m256 sum = _mm256_set1_ps(tk_lane_sum16(low, high));
+  return tk_lane_sum16(low, high);
+}
+
+void tk_softmax_avx2(float *x, size_t n) {
+  const __m256 sum = _mm256_set1_ps(tk_exponentials_avx2(x, n));
   for (size_t i = 0; i < n; i += 8) {
     tk_store8(x + i, n - i, _mm256_div_ps(tk_load8(x + i, n - i), sum));
   }

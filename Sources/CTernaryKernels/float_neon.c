@@ -109,9 +109,9 @@ static inline float maximum(const float *x, size_t n) {
   return vmaxvq_f32(m);
 }
 
-void tk_softmax_neon(float *x, size_t n) {
+float tk_exponentials_neon(float *x, size_t n) {
   if (n == 0) {
-    return;
+    return 1.0f;
   }
   const float32x4_t m = vdupq_n_f32(maximum(x, n));
   float32x4_t lanes[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
@@ -124,7 +124,11 @@ void tk_softmax_neon(float *x, size_t n) {
       lanes[v] = vaddq_f32(lanes[v], tk_load4(part, count));
     }
   }
-  const float32x4_t sum = vdupq_n_f32(tk_lane_sum16(lanes));
+  return tk_lane_sum16(lanes);
+}
+
+void tk_softmax_neon(float *x, size_t n) {
+  const float32x4_t sum = vdupq_n_f32(tk_exponentials_neon(x, n));
   for (size_t i = 0; i < n; i += 4) {
     tk_store4(x + i, n - i, vdivq_f32(tk_load4(x + i, n - i), sum));
   }

@@ -57,9 +57,9 @@ void tk_exp_scalar(const float *x, size_t n, float *y) {
   }
 }
 
-void tk_softmax_scalar(float *x, size_t n) {
+float tk_exponentials_scalar(float *x, size_t n) {
   if (n == 0) {
-    return;
+    return 1.0f;
   }
   float maximum = x[0];
   for (size_t i = 1; i < n; i++) {
@@ -70,7 +70,11 @@ void tk_softmax_scalar(float *x, size_t n) {
     x[i] = tk_exp_one(x[i] - maximum);
     lanes[i % TK_FLOAT_LANES] += x[i];
   }
-  const float sum = tk_lane_sum(lanes);
+  return tk_lane_sum(lanes);
+}
+
+void tk_softmax_scalar(float *x, size_t n) {
+  const float sum = tk_exponentials_scalar(x, n);
   for (size_t i = 0; i < n; i++) {
     x[i] = x[i] / sum;
   }

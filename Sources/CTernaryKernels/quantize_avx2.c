@@ -64,7 +64,7 @@ static inline int32_t quantize_tail(const float *x, size_t n, float scale, int8_
 
 float tk_quantize_avx2(const float *x, size_t n, int8_t *q, int32_t *sum) {
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); // undoes the packs' halves
-  float scale = 127.0f / largest_magnitude(x, n);
+  float scale = tk_activation_scale(largest_magnitude(x, n));
   __m256 s = _mm256_set1_ps(scale);
   __m256i total = _mm256_setzero_si256();
   size_t i = 0;

@@ -55,7 +55,7 @@ static inline int32_t quantize_tail(const float *x, size_t n, float scale, int8_
 }
 
 float tk_quantize_neon(const float *x, size_t n, int8_t *q, int32_t *sum) {
-  float scale = 127.0f / largest_magnitude(x, n);
+  float scale = tk_activation_scale(largest_magnitude(x, n));
   int32x4_t total = vdupq_n_s32(0);
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {

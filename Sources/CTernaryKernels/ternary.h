@@ -60,6 +60,10 @@ static inline const uint8_t *tk_packed_row(const tk_matrix *w, size_t row) {
   return w->data + row / TK_TILE_ROWS * tile + row % TK_TILE_ROWS * TK_BLOCK_BYTES;
 }
 
+/// What activations with this largest magnitude are multiplied by: torch's `127 / a`, which is a
+/// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
+static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
+
 /// Decodes the 32 bytes of one row in one block into 128 or 160 trits, in column order.
 void tk_unpack_block(tk_layout layout, const uint8_t *bytes, int8_t *trits);
 

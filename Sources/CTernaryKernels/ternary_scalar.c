@@ -17,7 +17,7 @@ float tk_quantize_scalar(const float *x, size_t n, int8_t *q, int32_t *sum) {
     float a = __builtin_fabsf(x[i]);
     largest = a > largest ? a : largest; // NaN compares false and is passed over
   }
-  float scale = 127.0f / largest;
+  float scale = tk_activation_scale(largest);
   int32_t total = 0;
   for (size_t i = 0; i < n; i++) {
     // Clamping before rounding gives the same integers as after it, and makes the conversion below

@@ -95,11 +95,16 @@ struct FloatAttentionTests {
         var scores = (0..<head.positions).map { p in
             laneSum(head.query, Array(head.keys[(p * 80)..<(p * 80 + 72)])) * head.scale
         }
-        tk_softmax(FloatKernelSet.scalar.kernels, &scores, scores.count)
+        let largest = scores.max() ?? 0
+        scores = scores.map { $0 - largest }
+        var weights = scores
+        tk_exp(FloatKernelSet.scalar.kernels, scores, scores.count, &weights)
+        let total = laneSum(weights, [Float](repeating: 1, count: weights.count))
         let expected = (0..<72).map { i in
-            scores.indices.reduce(Float(0)) {
-                $0.addingProduct(scores[$1], head.values[$1 * 80 + i])
+            let sum = weights.indices.reduce(Float(0)) {
+                $0.addingProduct(weights[$1], head.values[$1 * 80 + i])
             }
+            return sum / total
         }
         #expect(head.attention(set, head.keys, head.values, TK_CACHE_F32) == expected)
     }

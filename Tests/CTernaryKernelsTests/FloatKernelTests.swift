@@ -120,8 +120,8 @@ struct FloatKernelTests {
             for i in 0..<(heads * half) {
                 let a = i / half * dimension + i % half
                 let (c, s) = (cosines[i % half], sines[i % half])
-                #expect(y[a] == x[a] * c - x[a + half] * s)
-                #expect(y[a + half] == x[a + half] * c + x[a] * s)
+                #expect(y[a] == (-(x[a + half] * s)).addingProduct(x[a], c))
+                #expect(y[a + half] == (x[a] * s).addingProduct(x[a + half], c))
             }
         }
     }

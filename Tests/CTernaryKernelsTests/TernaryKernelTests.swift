@@ -85,7 +85,8 @@ struct TernaryKernelTests {
             var y = [Float](repeating: 0, count: n)
             tk_dequantize(set.pointer, acc, n, 12.7, beta, stride, &y)
             let scale = Double(Float(12.7))
-            #expect(y == (0..<n).map { Float(Double(acc[$0]) * (Double(beta[$0 * stride]) / scale)) })
+            #expect(
+                y == (0..<n).map { Float(Double(acc[$0]) * (Double(beta[$0 * stride]) / scale)) })
         }
     }
 }

@@ -232,7 +232,7 @@ static float plain_quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
   *sum = 0;
   for (size_t i = 0; i < n; i++)
     a = fmaxf(a, fabsf(x[i]));
-  float scale = 127.0f / a;
+  float scale = (1.0f / a) * 127.0f;
   for (size_t i = 0; i < n; i++) {
     volatile float v = x[i] * scale; // volatile: no contraction, whatever the compiler
     q[i] = (int8_t)fmaxf(-127.0f, fminf(127.0f, nearbyintf(v)));

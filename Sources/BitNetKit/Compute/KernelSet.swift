@@ -109,7 +109,8 @@ extension KernelSet {
             out.count == size && scores.count >= (positions + 15) / 16 * 16
                 && keys.count >= positions * size && values.count >= positions * size)
         tk_attention(
-            kernels, query.base, keys.start, values.start, keys.isHalf ? TK_CACHE_F16 : TK_CACHE_F32,
+            kernels, query.base, keys.start, values.start,
+            keys.isHalf ? TK_CACHE_F16 : TK_CACHE_F32,
             size, positions, size, scale, scores.base, out.base)
     }
 }

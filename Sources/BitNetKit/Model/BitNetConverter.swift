@@ -259,7 +259,8 @@ extension Conversion {
         case .gguf(let file):
             return file.metadata.filter { $0.key.hasPrefix("tokenizer.") }
         case .huggingFace(let folder):
-            var entries = try Tokenizer(checkpoint).ggufMetadata()
+            var entries = try Tokenizer(checkpoint)
+                .ggufVocabulary(architecture: architectureName).metadata
             if let template = folder.tokenizerConfig?.object?["chat_template"]?.string {
                 entries.append(.init("tokenizer.chat_template", .string(template)))
             }

@@ -149,7 +149,8 @@ extension ModelConfiguration {
         switch checkpoint.metadata {
         case .gguf(let gguf): try self.init(gguf: gguf, name: name)
         case .huggingFace(let folder):
-            try self.init(huggingFace: folder.config, name: name, path: folder.path + "/config.json")
+            try self.init(
+                huggingFace: folder.config, name: name, path: folder.path + "/config.json")
         }
     }
 }

@@ -82,9 +82,11 @@ public struct ModelConfiguration: Sendable, Hashable {
             headDimension % 8 == 0 && headDimension <= 1024, "head dimension",
             "\(headDimension) is not a multiple of 8 up to 1024")
         try require(
-            headCount * headDimension <= limit, "heads", "attention of \(headCount) heads is too wide")
+            headCount * headDimension <= limit, "heads",
+            "attention of \(headCount) heads is too wide")
         try require(
-            normEpsilon.isFinite && normEpsilon >= 0, "norm epsilon", "\(normEpsilon) is not usable")
+            normEpsilon.isFinite && normEpsilon >= 0, "norm epsilon", "\(normEpsilon) is not usable"
+        )
         try require(ropeBase.isFinite && ropeBase > 0, "rope base", "\(ropeBase) is not usable")
         try require(layerCount <= 1024, "layers", "\(layerCount) is out of range")
     }

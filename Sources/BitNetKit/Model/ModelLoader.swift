@@ -112,7 +112,8 @@ extension ModelLoader {
         return try norm(names.norm(kind, layer), count: configuration.headDimension)
     }
 
-    private mutating func linear(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> BitLinear {
+    private mutating func linear(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> BitLinear
+    {
         let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
         reportPacked(source.rows * source.columns)
@@ -120,7 +121,9 @@ extension ModelLoader {
     }
 
     /// The norm inside a linear layer: its own, or the sub-norm before an output projection.
-    private mutating func inputNorm(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
+    private mutating func inputNorm(_ part: LinearPart, _ layer: Int) throws(BitNetError)
+        -> RMSNorm?
+    {
         let c = configuration
         let inputs = c.shape(of: part)[1]
         if c.hasLinearNorms {

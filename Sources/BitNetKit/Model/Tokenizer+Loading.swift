@@ -59,7 +59,8 @@ extension Tokenizer {
                     + "with its tokenizer")
         }
         let ends = [
-            try file.int("tokenizer.ggml.eot_token_id"), try file.int("tokenizer.ggml.eom_token_id"),
+            try file.int("tokenizer.ggml.eot_token_id"),
+            try file.int("tokenizer.ggml.eom_token_id"),
         ]
         let vocabulary = GGUFVocabulary(
             model: model, pre: try file.string("tokenizer.ggml.pre"),

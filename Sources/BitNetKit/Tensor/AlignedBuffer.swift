@@ -55,7 +55,8 @@ extension AlignedBuffer {
     /// A buffer with a copy of `values`.
     convenience init(_ values: some Collection<Element>, purpose: String) throws(BitNetError) {
         try self.init(count: values.count, purpose: purpose)
-        _ = UnsafeMutableBufferPointer(start: view.base, count: count).update(fromContentsOf: values)
+        _ = UnsafeMutableBufferPointer(start: view.base, count: count).update(
+            fromContentsOf: values)
     }
 
     /// Copies the elements into an array.

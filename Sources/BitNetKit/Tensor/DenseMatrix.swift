@@ -53,7 +53,8 @@ public struct DenseMatrix: Sendable {
     /// - Throws: `BitNetError.shapeMismatch` unless there are `rows * columns` values and columns is
     ///   a multiple of 16.
     public init(rows: Int, columns: Int, values: [Float]) throws(BitNetError) {
-        guard rows > 0, columns > 0, columns % 16 == 0, elementCount(of: [rows, columns]) == values.count
+        guard rows > 0, columns > 0, columns % 16 == 0,
+            elementCount(of: [rows, columns]) == values.count
         else {
             throw .shapeMismatch(
                 tensor: "values", expected: [rows, columns], found: [values.count])

@@ -105,7 +105,8 @@ void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *tri
 // ---------------------------------------------------------------------------------------------
 
 /// Quantises one row of activations to int8 (formats.md 1.1):
-///   a = max(max|x|, 1e-5), scale = 127 / a, q = clamp(round_half_even(x * scale), -127, 127).
+///   a = max(max|x|, 1e-5), scale = (1 / a) * 127, q = clamp(round_half_even(x * scale), -127, 127)
+/// in float32, the scale rounded twice as torch rounds `127 / a`.
 /// Writes n values and TK_ACTIVATION_PADDING zeros to `q`, the sum of q to `*sum`; returns scale.
 /// n <= TK_MAX_COLUMNS. x must be finite; a row with NaN gives some int8 values, never a trap.
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum);
@@ -177,10 +178,10 @@ void tk_f16_to_f32(const tk_kernels *k, const uint16_t *x, size_t n, float *y);
 typedef enum tk_cache_type { TK_CACHE_F32 = 0, TK_CACHE_F16 = 1 } tk_cache_type;
 
 /// One query head against `positions` cached positions of its KV head:
-///   scores[p] = dot(query, keys[p]) * scale, softmax over p, out = sum_p scores[p] * values[p].
+///   e[p] = exp(dot(query, keys[p]) * scale - maximum), out = (sum_p e[p] * values[p]) / sum_p e[p].
 /// keys and values point to position 0 of the head; position p is p * stride elements further.
-/// head_dim is a multiple of 8. The dot uses the 16-lane order, the softmax that of tk_softmax, and
-/// every out[i] is a chain of fma over p from position 0 upwards, starting from 0.
+/// head_dim is a multiple of 8. The dot uses the 16-lane order over head_dim, the sum of e that order
+/// over p, and the sum in out[i] is a chain of fma over p from position 0 upwards, starting from 0.
 /// `scores` is scratch for `positions` floats rounded up to a multiple of TK_FLOAT_LANES.
 void tk_attention(const tk_kernels *k, const float *query, const void *keys, const void *values,
                   tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
