@@ -48,6 +48,7 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx2,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx2,
          .gemm = tk_gemm_avx2,
+         .int8_peak = tk_int8_peak_avx2,
          .rms_norm = tk_rms_norm_avx2,
          .rope = tk_rope_avx2,
          .add = tk_add_avx2,
@@ -70,6 +71,7 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon_dotprod,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon_dotprod,
          .gemm = tk_gemm_neon_dotprod,
+         .int8_peak = tk_int8_peak_neon_dotprod,
          .rms_norm = tk_rms_norm_neon,
          .rope = tk_rope_neon,
          .add = tk_add_neon,
@@ -91,6 +93,7 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon,
          .gemm = tk_gemm_neon,
+         .int8_peak = tk_int8_peak_neon,
          .rms_norm = tk_rms_norm_neon,
          .rope = tk_rope_neon,
          .add = tk_add_neon,
@@ -113,6 +116,7 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_scalar,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_scalar,
          .gemm = tk_gemm_scalar,
+         .int8_peak = tk_int8_peak_scalar,
          .rms_norm = tk_rms_norm_scalar,
          .rope = tk_rope_scalar,
          .add = tk_add_scalar,
@@ -162,6 +166,8 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
              size_t y_stride, void *scratch) {
   k->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
+
+uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds) { return k->int8_peak(rounds); }
 
 void tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
                  float *y) {

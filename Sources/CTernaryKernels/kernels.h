@@ -20,6 +20,9 @@ struct tk_kernels {
                size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
                void *scratch);
 
+  /// Multiplies and adds on registers only; returns how many products it made.
+  uint64_t (*int8_peak)(size_t rounds);
+
   // Float: one fixed order.
   void (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *y);
   void (*rope)(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim);
@@ -47,6 +50,7 @@ typedef void tk_gemv_function(const tk_matrix *w, const int8_t *q, int32_t sum, 
 typedef void tk_gemm_function(const tk_matrix *w, const int8_t *q, size_t q_stride,
                               const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
                               int32_t *y, size_t y_stride, void *scratch);
+typedef uint64_t tk_int8_peak_function(size_t rounds);
 typedef void tk_rms_norm_function(const float *x, const float *weight, size_t n, float eps,
                                   float *y);
 typedef void tk_rope_function(float *x, const float *cos, const float *sin, size_t heads,
@@ -67,6 +71,8 @@ tk_dequantize_function tk_dequantize_scalar, tk_dequantize_avx2, tk_dequantize_n
 tk_gemv_function tk_gemv_t2_scalar, tk_gemv_t2_avx2, tk_gemv_t2_neon, tk_gemv_t2_neon_dotprod;
 tk_gemv_function tk_gemv_t5_scalar, tk_gemv_t5_avx2, tk_gemv_t5_neon, tk_gemv_t5_neon_dotprod;
 tk_gemm_function tk_gemm_scalar, tk_gemm_avx2, tk_gemm_neon, tk_gemm_neon_dotprod;
+tk_int8_peak_function tk_int8_peak_scalar, tk_int8_peak_avx2, tk_int8_peak_neon;
+tk_int8_peak_function tk_int8_peak_neon_dotprod;
 
 tk_rms_norm_function tk_rms_norm_scalar, tk_rms_norm_avx2, tk_rms_norm_neon;
 tk_rope_function tk_rope_scalar, tk_rope_avx2, tk_rope_neon;

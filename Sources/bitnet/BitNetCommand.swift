@@ -8,6 +8,7 @@ struct BitNetCommand: AsyncParsableCommand {
         abstract: "Run 1.58-bit language models on this machine's CPU.",
         subcommands: [
             GenerateCommand.self, LogitsCommand.self, TokenizeCommand.self, ConvertCommand.self,
+            BenchCommand.self, DoctorCommand.self,
         ])
 
     /// The library's errors become one line and exit code 1; the parser deals with its own.

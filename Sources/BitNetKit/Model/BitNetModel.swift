@@ -17,6 +17,9 @@ public final class BitNetModel: Sendable {
     /// Threads the model computes with.
     public var threads: Int { compute.pool.threads }
 
+    /// How the ternary matrices are packed.
+    public var layout: TernaryLayout { blocks.first?.attention.query.weight.layout ?? .t2 }
+
     let compute: Compute
     let embedding: DenseMatrix
     let blocks: [TransformerBlock]

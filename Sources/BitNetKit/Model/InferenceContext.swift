@@ -65,6 +65,10 @@ final class InferenceContext {
         }
     }
 
+    /// Goes on as if `position` tokens had been read, without reading them: for benchmarks, which do
+    /// not care what the cache holds.
+    func pretend(position: Int) { cache.set(position: position) }
+
     /// Logits of the last token, `[vocabulary]`.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
         try workspace.logits.withSpan(body)

@@ -37,6 +37,13 @@ struct KVCache: ~Copyable {
         position += count
     }
 
+    /// Forgets the positions from `position` on, or counts ones that were never stored as if they
+    /// held zeros: a benchmark at some depth reads them all the same.
+    mutating func set(position: Int) {
+        precondition(position >= 0 && position <= capacity)
+        self.position = position
+    }
+
     /// Bytes of all keys and values at full capacity.
     var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
 }

@@ -67,6 +67,14 @@ public struct DenseMatrix: Sendable {
         storage = .memory(buffer)
     }
 
+    /// A matrix whose rows are encoded in `bytes`.
+    init(rows: Int, columns: Int, type: ElementType, bytes: AlignedBuffer<UInt8>) {
+        self.rows = rows
+        self.columns = columns
+        self.type = type
+        storage = .memory(bytes)
+    }
+
     /// Bytes of the matrix as stored.
     public var byteCount: Int { rows * rowBytes }
 

@@ -258,6 +258,17 @@ void tk_magnitudes(const float *x, size_t n, float *smallest, float *largest);
 void tk_ternarize(const float *x, size_t n, float g, int8_t *trits);
 
 // ---------------------------------------------------------------------------------------------
+// Limits of the machine
+// ---------------------------------------------------------------------------------------------
+
+/// Reads `bytes` bytes (whole 64-byte lines) once, front to back, prefetching 4 KiB ahead, as the
+/// kernels read weights. Returns a sum of the words, so that nothing is optimised away.
+uint64_t tk_read(const void *data, size_t bytes);
+/// Multiplies and adds int8 on registers alone, `rounds` times a few hundred products; returns how
+/// many. The time it takes gives the peak that GEMM is compared with.
+uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds);
+
+// ---------------------------------------------------------------------------------------------
 // Float baselines: what the ternary kernels are compared with
 // ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,65 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The most this machine can do with a number of threads, measured in the same run as whatever is
+/// compared with it.
+package struct MachineLimits: Sendable, Hashable {
+    package let threads: Int
+    /// Bytes a second read from memory, front to back, in huge pages where the system has them.
+    package let bytesPerSecond: Double
+    /// Int8 products a second on registers alone.
+    package let int8PerSecond: Double
+
+    /// Takes about a second.
+    package static func measure(
+        kernels: KernelSet, threads: Int
+    ) throws(BitNetError) -> MachineLimits {
+        let pool = WorkerPool(threads: threads)
+        // Far larger than any cache of the machines this is meant for.
+        let memory = try AlignedBuffer<UInt8>(count: 512 << 20, purpose: "measuring bandwidth")
+        pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
+            memory.view[range].fill(1)
+        }
+        var speeds: [Double] = []
+        for _ in 0..<7 {
+            let time = try seconds {
+                pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
+                    _ = KernelSet.read(memory.view[range])
+                }
+            }
+            speeds.append(Double(memory.count) / time)
+        }
+        return MachineLimits(
+            threads: threads, bytesPerSecond: Spread(speeds).median,
+            int8PerSecond: try int8(kernels, pool))
+    }
+
+    private static func int8(_ kernels: KernelSet, _ pool: WorkerPool) throws(BitNetError) -> Double {
+        let products = kernels.int8Peak(rounds: 1)
+        let rounds = 40_000_000 / products * 10
+        var speeds: [Double] = []
+        for _ in 0..<5 {
+            let time = try seconds { pool.run { _ in _ = kernels.int8Peak(rounds: rounds) } }
+            speeds.append(Double(products * rounds * pool.threads) / time)
+        }
+        return Spread(speeds).median
+    }
+
+    /// The most memory this process has used so far, in bytes.
+    package static var peakMemory: Int {
+        var usage = rusage()
+        #if canImport(Darwin)
+            let bytesPerUnit = 1
+            guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
+        #else
+            let bytesPerUnit = 1024
+            guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+        #endif
+        return usage.ru_maxrss * bytesPerUnit
+    }
+}

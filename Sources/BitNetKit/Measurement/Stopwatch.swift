@@ -1,0 +1,41 @@
+/// Middle and ends of repeated measurements.
+package struct Spread: Sendable, Codable, Hashable {
+    package let median: Double
+    package let min: Double
+    package let max: Double
+
+    package init(_ values: [Double]) {
+        let sorted = values.sorted()
+        median = sorted.isEmpty ? .nan : sorted[sorted.count / 2]
+        min = sorted.first ?? .nan
+        max = sorted.last ?? .nan
+    }
+}
+
+/// Wall-clock seconds of a closure.
+func seconds(_ body: () throws(BitNetError) -> Void) throws(BitNetError) -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    try body()
+    let elapsed = (clock.now - start).components
+    return Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
+}
+
+/// Median seconds of one call of `body`: calls are grouped until a group takes `group` seconds, and
+/// groups are repeated.
+func medianSeconds(
+    repetitions: Int, group: Double = 0.01, _ body: () throws(BitNetError) -> Void
+) throws(BitNetError) -> Double {
+    var calls = 1
+    var last = try seconds(body)
+    while last < group && calls < 1 << 20 {
+        calls = max(calls * 2, Int(Double(calls) * group / max(last, 1e-9)))
+        last = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
+    }
+    var times = [last / Double(calls)]
+    for _ in 1..<max(repetitions, 1) {
+        let time = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
+        times.append(time / Double(calls))
+    }
+    return Spread(times).median
+}

@@ -1,0 +1,237 @@
+/// The shape of a model to measure without its weights.
+public struct ModelShape: Sendable, Hashable {
+    public var hiddenSize, feedForwardSize, layerCount, headCount, keyValueHeadCount: Int
+    public var vocabularySize: Int
+
+    public init(
+        hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int,
+        keyValueHeadCount: Int, vocabularySize: Int
+    ) {
+        self.hiddenSize = hiddenSize
+        self.feedForwardSize = feedForwardSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.vocabularySize = vocabularySize
+    }
+
+    /// Shapes of published models by name (formats.md 3 to 6), and of a 70B Llama, of which no
+    /// ternary one is public.
+    public static let named: [String: ModelShape] = [
+        "bitnet-2b-4t": shape(2560, 6912, 30, 20, 5, 128_256),
+        "bitnet-3b": shape(3200, 8640, 26, 32, 32, 32_002),
+        "falcon3-7b": shape(3072, 23_040, 28, 12, 4, 131_072),
+        "falcon3-10b": shape(3072, 23_040, 40, 12, 4, 131_072),
+        "llama3-8b": shape(4096, 14_336, 32, 32, 8, 128_256),
+        "llama-70b": shape(8192, 28_672, 80, 64, 8, 128_256),
+    ]
+
+    private static func shape(
+        _ hidden: Int, _ feedForward: Int, _ layers: Int, _ heads: Int, _ keyValueHeads: Int,
+        _ vocabulary: Int
+    ) -> ModelShape {
+        ModelShape(
+            hiddenSize: hidden, feedForwardSize: feedForward, layerCount: layers,
+            headCount: heads, keyValueHeadCount: keyValueHeads, vocabularySize: vocabulary)
+    }
+
+    /// Number of ternary weights.
+    public var ternaryWeightCount: Int {
+        let head = hiddenSize / headCount
+        let attention = 2 * hiddenSize * head * (headCount + keyValueHeadCount)
+        return layerCount * (attention + 3 * hiddenSize * feedForwardSize)
+    }
+}
+
+/// The layers of a model with random weights: right in shape, bytes and speed, meaningless in text.
+///
+/// The graph is that of BitNet b1.58 with squared ReLU and a tied head.
+struct SyntheticModel {
+    let configuration: ModelConfiguration
+    let parts: ModelLoader.Parts
+
+    /// Fills the packed layout with random trits, all threads at once.
+    init(
+        _ shape: ModelShape, head: ElementType, layout: TernaryLayout, compute: Compute, seed: UInt64
+    ) throws(BitNetError) {
+        configuration = ModelConfiguration(
+            name: "synthetic", architecture: .bitnet, vocabularySize: shape.vocabularySize,
+            hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
+            layerCount: shape.layerCount, headCount: shape.headCount,
+            keyValueHeadCount: shape.keyValueHeadCount,
+            headDimension: shape.hiddenSize / max(shape.headCount, 1), contextLength: 1 << 20,
+            normEpsilon: 1e-5, linearNormEpsilon: 1e-5, ropeBase: 500_000,
+            activation: .squaredReLU, hasLinearNorms: false, isHeadTied: true,
+            scaleDirection: .multiply, quantizesMasters: false, endTokens: [], beginToken: nil)
+        try configuration.validate(path: "synthetic")
+        var builder = Builder(
+            configuration: configuration, layout: layout, pool: compute.pool,
+            random: RandomBits(seed: seed))
+        parts = try builder.parts(head: head)
+    }
+}
+
+extension BitNetModel {
+    /// A model of `shape` with random trits: right in bytes and speed, its text is noise. Its
+    /// tokenizer has one token for each byte.
+    ///
+    /// - Parameter head: type of the embedding and LM head, one that has a kernel: F32, F16, BF16,
+    ///   Q8_0, Q6_K or Q4_0.
+    /// - Throws: `BitNetError.invalidArgument`, `.invalidMetadata` for an impossible shape,
+    ///   `.kernelUnavailable`, `.outOfMemory`.
+    public static func synthetic(
+        _ shape: ModelShape, head: ElementType = .q6_K, options: LoadOptions = LoadOptions(),
+        seed: UInt64 = 0
+    ) throws(BitNetError) -> BitNetModel {
+        let compute = try Compute(options)
+        let model = try SyntheticModel(
+            shape, head: head, layout: options.layout ?? .t2, compute: compute, seed: seed)
+        return BitNetModel(
+            model.configuration, model.parts, compute: compute, tokenizer: try .bytes())
+    }
+}
+
+extension Tokenizer {
+    /// One token for each byte, no merges, no special tokens.
+    fileprivate static func bytes() throws(BitNetError) -> Tokenizer {
+        let tokens = ByteStrings((0...UInt8.max).map { ByteAlphabet.encode([$0]) })
+        return try Tokenizer(
+            gguf: GGUFVocabulary(
+                model: "gpt2", pre: "gpt-2", architecture: "synthetic", tokens: tokens,
+                merges: ByteStrings()))
+    }
+}
+
+/// Makes layers of random weights.
+private struct Builder {
+    let configuration: ModelConfiguration
+    let layout: TernaryLayout
+    let pool: WorkerPool
+    var random: RandomBits
+
+    mutating func parts(head: ElementType) throws(BitNetError) -> ModelLoader.Parts {
+        let c = configuration
+        let embedding = try DenseMatrix(
+            randomRows: c.vocabularySize, columns: c.hiddenSize, type: head, seed: random.next())
+        var blocks: [TransformerBlock] = []
+        for _ in 0..<c.layerCount { blocks.append(try block()) }
+        return ModelLoader.Parts(
+            embedding: embedding, head: embedding, finalNorm: try norm(c.hiddenSize),
+            blocks: blocks,
+            rotary: RotaryEmbedding(dimension: c.headDimension, base: c.ropeBase))
+    }
+
+    private mutating func block() throws(BitNetError) -> TransformerBlock {
+        let c = configuration
+        return TransformerBlock(
+            attentionNorm: try norm(c.hiddenSize),
+            attention: Attention(
+                query: try linear(.query), key: try linear(.key), value: try linear(.value),
+                output: try linear(.output), queryNorm: nil, keyNorm: nil, headCount: c.headCount,
+                keyValueHeadCount: c.keyValueHeadCount, headDimension: c.headDimension),
+            feedForwardNorm: try norm(c.hiddenSize),
+            feedForward: FeedForward(
+                gate: try linear(.gate), up: try linear(.up), down: try linear(.down),
+                activation: c.activation))
+    }
+
+    private func norm(_ count: Int) throws(BitNetError) -> RMSNorm {
+        try RMSNorm(
+            weight: [Float](repeating: 1, count: count), epsilon: configuration.normEpsilon)
+    }
+
+    private mutating func linear(_ part: LinearPart) throws(BitNetError) -> BitLinear {
+        let shape = configuration.shape(of: part)
+        let matrix = try TernaryMatrix(
+            randomRows: shape[0], columns: shape[1], layout: layout, pool: pool,
+            seed: random.next())
+        let hasNorm = part.subNorm != nil
+        return BitLinear(weight: matrix, inputNorm: hasNorm ? try norm(shape[1]) : nil)
+    }
+}
+
+extension TernaryMatrix {
+    /// Random trits, each value as often as the others; the scale keeps outputs about as large as
+    /// inputs.
+    init(
+        randomRows rows: Int, columns: Int, layout: TernaryLayout, pool: WorkerPool, seed: UInt64
+    ) throws(BitNetError) {
+        let packed = try PackedTrits(rows: rows, columns: columns, layout: layout)
+        let chunk = 64
+        let scratch = try AlignedBuffer<Int8>(
+            count: pool.threads * chunk * columns, purpose: "random weights")
+        pool.parallel(rows, granule: chunk, work: rows * columns * 8) { thread, range in
+            let trits = scratch.view[thread * chunk * columns..<(thread + 1) * chunk * columns]
+            for begin in stride(from: range.lowerBound, to: range.upperBound, by: chunk) {
+                let part = begin..<min(begin + chunk, range.upperBound)
+                var random = RandomBits(seed: seed &+ UInt64(begin))
+                random.fill(trits[0..<part.count * columns])
+                packed.pack(trits, rows: part)
+            }
+        }
+        let scale = 1.2 / Float(columns).squareRoot()
+        try self.init(packed, scale: .perTensor(scale))
+    }
+}
+
+extension DenseMatrix {
+    /// Random weights of about one, in a type that has a kernel.
+    init(
+        randomRows rows: Int, columns: Int, type: ElementType, seed: UInt64
+    ) throws(BitNetError) {
+        guard type.hasDenseKernel, columns % type.block.elements == 0 else {
+            throw .invalidArgument(
+                name: "head", detail: "\(type.rawValue) cannot hold rows of \(columns) weights")
+        }
+        // A few rows are drawn and encoded; the others repeat them, which costs no less to read.
+        let distinct = 61
+        let rowBytes = columns / type.block.elements * type.block.bytes
+        let values = try AlignedBuffer<Float>(count: columns, purpose: "random weights")
+        let patterns = try AlignedBuffer<UInt8>(
+            count: distinct * rowBytes, purpose: "random weights")
+        var random = RandomBits(seed: seed)
+        for row in 0..<distinct {
+            for column in 0..<columns {
+                values.view[column] = Float(Int32(truncatingIfNeeded: random.next())) * 0x1p-31
+            }
+            Codec.encode(
+                type, values.view, into: patterns.view[row * rowBytes..<(row + 1) * rowBytes])
+        }
+        let storage = try AlignedBuffer<UInt8>(count: rows * rowBytes, purpose: "random weights")
+        for row in 0..<rows {
+            let pattern = row % distinct * rowBytes
+            storage.view[row * rowBytes..<(row + 1) * rowBytes].copy(
+                from: patterns.view[pattern..<pattern + rowBytes])
+        }
+        self.init(rows: rows, columns: columns, type: type, bytes: storage)
+    }
+}
+
+/// A small seeded generator (SplitMix64).
+private struct RandomBits {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// Fills `trits`, eight to a draw.
+    mutating func fill(_ trits: BufferView<Int8>) {
+        var index = 0
+        while index < trits.count {
+            var bits = next()
+            for _ in 0..<min(8, trits.count - index) {
+                // A byte times 3 / 256 is 0, 1 or 2.
+                trits[index] = Int8(truncatingIfNeeded: ((bits & 0xFF) * 3) >> 8) - 1
+                bits >>= 8
+                index += 1
+            }
+        }
+    }
+}

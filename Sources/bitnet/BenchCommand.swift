@@ -1,0 +1,112 @@
+import ArgumentParser
+import BitNetKit
+import Foundation
+
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure speed next to what this machine could do at best.",
+        subcommands: [BenchMatmulCommand.self, BenchModelCommand.self])
+}
+
+/// Numbers separated by commas: "1,2".
+struct NumberList: ExpressibleByArgument {
+    let numbers: [Int]
+
+    init(_ numbers: [Int]) { self.numbers = numbers }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        numbers = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+        if numbers.count != parts.count || numbers.contains(where: { $0 < 0 }) { return nil }
+    }
+}
+
+/// A number with one digit behind the point.
+func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
+
+/// Times of an unoptimised build mislead; say so where nobody overlooks it.
+func warnAboutDebugBuild() {
+    guard !MachineReport.isOptimized else { return }
+    Terminal.report("*** DEBUG BUILD: THESE TIMES MEAN NOTHING. Use swift build -c release. ***")
+}
+
+struct BenchMatmulCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "matmul",
+        abstract: "Compare every ternary kernel with float products of the same shape.",
+        discussion: """
+            Each kernel's sums are compared with the scalar ones before it is timed. 'cache' uses \
+            one matrix again and again, 'stream' one of many copies that no cache holds. 'x float' \
+            is how much faster than the fastest float row of the same shape.
+            """)
+
+    @Option(name: .long, help: "Rows of a matrix; as often as --columns.")
+    var rows: [Int] = []
+
+    @Option(name: .long, help: "Columns of a matrix.")
+    var columns: [Int] = []
+
+    @Option(help: "Inputs of one product: 1 is a GEMV.")
+    var batch = 1
+
+    @Option(help: "Numbers of threads, separated by commas.")
+    var threads = NumberList([1])
+
+    @Flag(help: "Print one JSON object instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard rows.count == columns.count else {
+            throw ValidationError("--rows and --columns come in pairs")
+        }
+        guard (rows + columns + [batch] + threads.numbers).allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("sizes and threads are positive")
+        }
+        guard columns.allSatisfy({ $0 % 16 == 0 }) else {
+            throw ValidationError("--columns are multiples of 16")
+        }
+    }
+
+    func run() throws {
+        warnAboutDebugBuild()
+        let sizes = rows.isEmpty ? [(2560, 2560), (6912, 2560), (2560, 6912)] : zipped
+        var all: [MatmulBenchmark.Row] = []
+        for count in threads.numbers {
+            let benchmark = try MatmulBenchmark(threads: count)
+            if !json {
+                try Terminal.write(
+                    "\(count) threads, memory gives \(tenths(benchmark.bandwidth / 1e9)) GB/s\n")
+                try Terminal.write(Self.header)
+            }
+            for (rows, columns) in sizes {
+                let shape = MatmulBenchmark.Case(rows: rows, columns: columns, batch: batch)
+                var lines: [MatmulBenchmark.Row] = []
+                try benchmark.run(shape) { row in
+                    lines.append(row)
+                    if !json { try? Terminal.write(Self.line(row)) }
+                }
+                all += lines
+            }
+        }
+        if json { try Terminal.write(try Terminal.json(["rows": all]) + "\n") }
+    }
+
+    private var zipped: [(Int, Int)] { Array(zip(rows, columns)) }
+
+    private static let header =
+        "kernel                 shape        batch  where        us   Gw/s   GB/s  of memory  x float\n"
+
+    private static func line(_ row: MatmulBenchmark.Row) -> String {
+        let shape = "\(row.rows)x\(row.columns)"
+        let speedup = row.speedup.map { String(format: "%8.1f", $0) } ?? "       -"
+        return row.kernel.padding(toLength: 22, withPad: " ", startingAt: 0) + " "
+            + shape.padding(toLength: 12, withPad: " ", startingAt: 0)
+            + String(format: " %5d  ", row.batch)
+            + row.placement.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0)
+            + String(
+                format: "%9.1f %6.1f %6.1f %9.0f%% ", row.seconds * 1e6, row.weightsPerSecond / 1e9,
+                row.bytesPerSecond / 1e9, row.bandwidthShare * 100)
+            + speedup + "\n"
+    }
+}

@@ -1,0 +1,183 @@
+import ArgumentParser
+import BitNetKit
+import BitNetSampleModel
+import Foundation
+
+struct BenchModelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "model",
+        abstract: "Measure how fast a model reads and writes.",
+        discussion: """
+            Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
+            (behind 2048 others). Shares are of the limits measured in the same run.
+            """)
+
+    @Option(help: "A GGUF file or a Hugging Face folder (default: the sample model).")
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Random weights in a shape: bitnet-2b-4t, falcon3-7b, llama3-8b, llama-70b ... or "
+                + "hidden,ffn,layers,heads,kvheads,vocab. Speed is right, text is noise.",
+            valueName: "shape"))
+    var synthetic: ShapeArgument?
+
+    @Option(name: [.customShort("p")], help: "Lengths of prompts, separated by commas.")
+    var prompts = NumberList([512])
+
+    @Option(name: [.customShort("n")], help: "Numbers of tokens to write.")
+    var tokens = NumberList([64])
+
+    @Option(help: "Tokens before those to write.")
+    var depth = 0
+
+    @Option(help: "Numbers of threads, separated by commas (default: all cores).")
+    var threads: NumberList?
+
+    @Option(help: "Times each test is repeated.")
+    var repetitions = 5
+
+    @Option(help: "Type of a synthetic model's head: f32, f16, bf16, q8_0, q6_k or q4_0.")
+    var head: String?
+
+    @Option(help: "Packed layout of the ternary matrices: t2 or t5.")
+    var layout: String?
+
+    @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
+    var isa: String?
+
+    @Flag(help: "Print one JSON object instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard model == nil || synthetic == nil else {
+            throw ValidationError("Give either --model or --synthetic.")
+        }
+        guard head == nil || synthetic != nil else {
+            throw ValidationError("--head goes with --synthetic.")
+        }
+        _ = try parsedHead()
+        _ = try parsedLayout()
+    }
+
+    func run() async throws {
+        warnAboutDebugBuild()
+        let counts = threads?.numbers ?? [MachineReport.cores]
+        var rows: [ModelBenchmark.Row] = []
+        var bandwidths: [String: Double] = [:]
+        for count in counts {
+            let kernels = try isa.map { (name) throws(BitNetError) in try KernelSet.named(name) }
+            let limits = try MachineLimits.measure(kernels: kernels ?? .best, threads: count)
+            bandwidths["\(count)"] = limits.bytesPerSecond
+            let start = ContinuousClock.now
+            let model = try await load(threads: count)
+            let load = ContinuousClock.now - start
+            let benchmark = ModelBenchmark(
+                model, limits: limits, loadSeconds: load / .seconds(1))
+            if !json { try Terminal.write(heading(limits)) }
+            for test in tests {
+                let row = try benchmark.run(test, repetitions: repetitions)
+                rows.append(row)
+                if !json { try Terminal.write(line(row)) }
+            }
+        }
+        if json {
+            let machine = MachineJSON(
+                cpu: MachineReport.processor, cores: MachineReport.cores,
+                optimized: MachineReport.isOptimized, bytesPerSecond: bandwidths)
+            try Terminal.write(try Terminal.json(ReportJSON(machine: machine, rows: rows)) + "\n")
+        }
+    }
+
+    private var tests: [ModelBenchmark.Test] {
+        prompts.numbers.filter { $0 > 0 }.map { .prefill($0) }
+            + tokens.numbers.filter { $0 > 0 }.map { .decode($0, depth: depth) }
+    }
+
+    private func load(threads: Int) async throws -> BitNetModel {
+        let options = LoadOptions(
+            threads: threads, instructionSet: isa, layout: try parsedLayout())
+        guard let synthetic else {
+            let url = model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
+            return try await BitNetModel.load(url, options: options)
+        }
+        Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
+        return try BitNetModel.synthetic(
+            synthetic.shape, head: try parsedHead() ?? .q6_K, options: options)
+    }
+
+    private func parsedHead() throws -> ElementType? {
+        guard let head else { return nil }
+        guard let type = ElementType.allCases.first(where: { $0.rawValue.lowercased() == head.lowercased() })
+        else { throw ValidationError("'\(head)' is not a type of heads") }
+        return type
+    }
+
+    private func parsedLayout() throws -> TernaryLayout? {
+        guard let layout else { return nil }
+        guard let value = TernaryLayout(rawValue: layout.uppercased()) else {
+            throw ValidationError("'\(layout)' is not a layout: t2 or t5")
+        }
+        return value
+    }
+}
+
+// MARK: - Output
+
+extension BenchModelCommand {
+    private func heading(_ limits: MachineLimits) -> String {
+        "\(limits.threads) threads: memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
+            + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n"
+            + "test          isa     layout head   tokens/s [min - max]            MB/token"
+            + "  of memory  of int8 peak  peak MB  load s\n"
+    }
+
+    private func line(_ row: ModelBenchmark.Row) -> String {
+        func pad(_ text: String, _ width: Int) -> String {
+            text.padding(toLength: width, withPad: " ", startingAt: 0)
+        }
+        let speed = row.tokensPerSecond
+        return pad(row.test, 13) + " " + pad(row.isa, 7) + " " + pad(row.layout, 6) + " "
+            + pad(row.head, 6) + " "
+            + pad(String(format: "%.1f [%.1f - %.1f]", speed.median, speed.min, speed.max), 30)
+            + String(
+                format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f\n", Double(row.bytesPerToken) / 1e6,
+                row.bandwidthShare * 100, row.int8PeakShare * 100, Double(row.peakBytes) / 1e6,
+                row.loadSeconds)
+    }
+}
+
+private struct MachineJSON: Encodable {
+    let cpu: String
+    let cores: Int
+    let optimized: Bool
+    /// By number of threads.
+    let bytesPerSecond: [String: Double]
+}
+
+private struct ReportJSON: Encodable {
+    let machine: MachineJSON
+    let rows: [ModelBenchmark.Row]
+}
+
+/// The shape of a synthetic model on the command line.
+struct ShapeArgument: ExpressibleByArgument {
+    let name: String
+    let shape: ModelShape
+
+    init?(argument: String) {
+        name = argument
+        if let known = ModelShape.named[argument] {
+            shape = known
+            return
+        }
+        guard let list = NumberList(argument: argument)?.numbers, list.count == 6,
+            list.allSatisfy({ $0 > 0 })
+        else { return nil }
+        shape = ModelShape(
+            hiddenSize: list[0], feedForwardSize: list[1], layerCount: list[2], headCount: list[3],
+            keyValueHeadCount: list[4], vocabularySize: list[5])
+    }
+
+    static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
+}

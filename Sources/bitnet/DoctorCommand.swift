@@ -1,0 +1,42 @@
+import ArgumentParser
+import BitNetKit
+
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Say what this machine and this build can do.",
+        discussion: "Measures memory bandwidth and int8 products, which takes a few seconds.")
+
+    func run() throws {
+        var lines = ["build: \(MachineReport.isOptimized ? "optimised" : "DEBUG: TIMES MEAN NOTHING")"]
+        lines.append("cpu: \(MachineReport.processor), \(MachineReport.cores) cores usable")
+        lines.append("huge pages: \(MachineReport.hugePages)")
+        let sets = KernelSet.available.map(\.name)
+        lines.append("kernel sets: \(sets.joined(separator: ", ")) (\(KernelSet.best.name) is used)")
+        for set in KernelSet.rejected { lines.append("  not \(set.name): \(set.reason)") }
+        lines.append("OpenBLAS: \(MachineReport.blas ?? "not in this build")")
+        for line in lines { try Terminal.write(line + "\n") }
+
+        var bandwidth: [(threads: Int, speed: Double)] = []
+        for threads in Set([1, MachineReport.cores]).sorted() {
+            let limits = try MachineLimits.measure(kernels: .best, threads: threads)
+            bandwidth.append((threads, limits.bytesPerSecond))
+            try Terminal.write(
+                "\(threads) thread\(threads == 1 ? "" : "s"): "
+                    + "\(tenths(limits.bytesPerSecond / 1e9)) GB/s from memory, "
+                    + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n")
+        }
+        try Terminal.write("advice: \(advice(bandwidth))\n")
+    }
+
+    /// Decoding reads every weight once: more threads help only while memory keeps up.
+    private func advice(_ bandwidth: [(threads: Int, speed: Double)]) -> String {
+        guard let one = bandwidth.first, let all = bandwidth.last, all.threads > 1 else {
+            return "one core: --threads 1"
+        }
+        let gain = all.speed / one.speed
+        return gain > 1.05
+            ? "use all \(all.threads) threads; memory gives \(tenths(gain)) times what one reads"
+            : "one thread already reads all that memory gives; more help with prompts only"
+    }
+}
