@@ -1,0 +1,68 @@
+import Benchmark
+import CTernaryKernels
+
+// One ternary product for each kernel set and layout, with the weights in cache: regressions show
+// here first. `bitnet bench matmul` compares the same kernels with float products and with memory.
+
+/// A packed random matrix and quantised activations.
+final class Product {
+    let rows: Int
+    let columns: Int
+    let layout: tk_layout
+    private let packed: UnsafeMutableRawPointer
+    private let activations: UnsafeMutablePointer<Int8>
+    private let sums: UnsafeMutablePointer<Int32>
+    private var sum: Int32 = 0
+
+    init(rows: Int, columns: Int, layout: tk_layout) {
+        self.rows = rows
+        self.columns = columns
+        self.layout = layout
+        let size = tk_packed_size(layout, rows, columns)
+        packed = .allocate(byteCount: size, alignment: 64)
+        activations = .allocate(capacity: columns + Int(TK_ACTIVATION_PADDING))
+        sums = .allocate(capacity: rows)
+        let trits = (0..<rows * columns).map { Int8($0 * 7 % 11 % 3) - 1 }
+        tk_pack(
+            layout, trits, rows, columns, 0, rows, packed.assumingMemoryBound(to: UInt8.self))
+        let x = (0..<columns).map { Float($0 * 37 % 255 - 127) }
+        _ = tk_quantize(tk_kernel_set(0), x, columns, activations, &sum)
+    }
+
+    deinit {
+        packed.deallocate()
+        activations.deallocate()
+        sums.deallocate()
+    }
+
+    /// One GEMV.
+    func run(_ kernels: OpaquePointer) {
+        var matrix = tk_matrix(
+            data: packed.assumingMemoryBound(to: UInt8.self), rows: rows, columns: columns,
+            layout: layout)
+        let width = tk_block_columns(layout)
+        let blocks = (columns + width - 1) / width
+        tk_gemv(kernels, &matrix, activations, sum, 0, blocks, 0, rows, sums)
+        blackHole(sums[0])
+    }
+}
+
+let benchmarks: @Sendable () -> Void = {
+    Benchmark.defaultConfiguration = .init(
+        metrics: [.wallClock, .throughput], warmupIterations: 10, scalingFactor: .kilo,
+        maxDuration: .seconds(2))
+    for index in 0..<tk_kernel_set_count() {
+        nonisolated(unsafe) let kernels = tk_kernel_set(index)
+        let name = String(cString: tk_kernel_set_name(kernels))
+        // Scalar is the specification, not something to be fast.
+        guard name != "scalar", tk_kernel_set_supported(kernels) else { continue }
+        for layout in [TK_LAYOUT_T2, TK_LAYOUT_T5] {
+            let title = "GEMV 2560x2560 \(name) \(String(cString: tk_layout_name(layout)))"
+            Benchmark(title) { benchmark in
+                let product = Product(rows: 2560, columns: 2560, layout: layout)
+                benchmark.startMeasurement()
+                for _ in benchmark.scaledIterations { product.run(kernels) }
+            }
+        }
+    }
+}
