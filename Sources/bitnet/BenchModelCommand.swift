@@ -108,7 +108,8 @@ struct BenchModelCommand: AsyncParsableCommand {
 
     private func parsedHead() throws -> ElementType? {
         guard let head else { return nil }
-        guard let type = ElementType.allCases.first(where: { $0.rawValue.lowercased() == head.lowercased() })
+        let types = ElementType.allCases
+        guard let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() })
         else { throw ValidationError("'\(head)' is not a type of heads") }
         return type
     }

@@ -7,12 +7,17 @@ struct DoctorCommand: ParsableCommand {
         abstract: "Say what this machine and this build can do.",
         discussion: "Measures memory bandwidth and int8 products, which takes a few seconds.")
 
+    private var build: String {
+        MachineReport.isOptimized ? "optimised" : "DEBUG: TIMES MEAN NOTHING"
+    }
+
     func run() throws {
-        var lines = ["build: \(MachineReport.isOptimized ? "optimised" : "DEBUG: TIMES MEAN NOTHING")"]
+        var lines = ["build: \(build)"]
         lines.append("cpu: \(MachineReport.processor), \(MachineReport.cores) cores usable")
         lines.append("huge pages: \(MachineReport.hugePages)")
         let sets = KernelSet.available.map(\.name)
-        lines.append("kernel sets: \(sets.joined(separator: ", ")) (\(KernelSet.best.name) is used)")
+        lines.append(
+            "kernel sets: \(sets.joined(separator: ", ")) (\(KernelSet.best.name) is used)")
         for set in KernelSet.rejected { lines.append("  not \(set.name): \(set.reason)") }
         lines.append("OpenBLAS: \(MachineReport.blas ?? "not in this build")")
         for line in lines { try Terminal.write(line + "\n") }

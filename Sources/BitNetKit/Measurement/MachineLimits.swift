@@ -39,7 +39,8 @@ package struct MachineLimits: Sendable, Hashable {
             int8PerSecond: try int8(kernels, pool))
     }
 
-    private static func int8(_ kernels: KernelSet, _ pool: WorkerPool) throws(BitNetError) -> Double {
+    private static func int8(_ kernels: KernelSet, _ pool: WorkerPool) throws(BitNetError) -> Double
+    {
         let products = kernels.int8Peak(rounds: 1)
         let rounds = 40_000_000 / products * 10
         var speeds: [Double] = []

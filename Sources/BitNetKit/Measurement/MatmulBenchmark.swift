@@ -154,5 +154,9 @@ extension MatmulBenchmark {
 // MARK: - Float
 
 extension MatmulBenchmark {
-    private func floatRows(_ shape: Case, _ placement: Placement) throws(BitNetError) -> [Row] { [] }
+    private func floatRows(
+        _ shape: Case, _ placement: Placement
+    ) throws(BitNetError) -> [Row] {
+        []
+    }
 }

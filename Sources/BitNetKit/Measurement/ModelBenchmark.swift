@@ -54,7 +54,8 @@ package struct ModelBenchmark: Sendable {
             }
         let context = try InferenceContext(
             model: model, contextLength: max(depth + count, 1), cache: .f16)
-        let tokens = (0..<count).map { ($0 * 7919 + 11) % min(model.tokenizer.vocabularySize, 50_000) }
+        let vocabulary = model.configuration.vocabularySize
+        let tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }
         var speeds: [Double] = []
         for repetition in 0...repetitions {
             context.pretend(position: depth)

@@ -52,7 +52,8 @@ struct SyntheticModel {
 
     /// Fills the packed layout with random trits, all threads at once.
     init(
-        _ shape: ModelShape, head: ElementType, layout: TernaryLayout, compute: Compute, seed: UInt64
+        _ shape: ModelShape, head: ElementType, layout: TernaryLayout, compute: Compute,
+        seed: UInt64
     ) throws(BitNetError) {
         configuration = ModelConfiguration(
             name: "synthetic", architecture: .bitnet, vocabularySize: shape.vocabularySize,
