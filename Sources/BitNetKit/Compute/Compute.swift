@@ -11,6 +11,9 @@ struct Compute: Sendable {
         pool: WorkerPool(threads: max(1, ProcessInfo.processInfo.activeProcessorCount)))
 }
 
+/// What any other step than a ternary product costs for each element, in ternary weights.
+let elementWork = 10
+
 /// One ternary product of a fused job: `output[t] = matrix * input[t]`.
 struct TernaryProduct {
     let matrix: TernaryMatrix
@@ -20,7 +23,7 @@ struct TernaryProduct {
 extension Compute {
     /// Normalises every row of `x`.
     func normalize(_ x: Activations, _ norm: RMSNorm, into y: Activations) {
-        pool.parallel(x.rows, work: x.rows * x.columns) { _, rows in
+        pool.parallel(x.rows, work: x.rows * x.columns * elementWork) { _, rows in
             for row in rows { norm.apply(x[row], into: y[row], kernels: kernels) }
         }
     }
@@ -28,7 +31,7 @@ extension Compute {
     /// Adds `x` to `y`.
     func add(_ x: Activations, to y: Activations) {
         let count = x.storage.count
-        pool.parallel(count, granule: 64, work: count) { _, range in
+        pool.parallel(count, granule: 64, work: count * elementWork) { _, range in
             kernels.add(x.storage[range], to: y.storage[range])
         }
     }
@@ -37,7 +40,7 @@ extension Compute {
     /// The normalised rows stay readable in `q.normed`.
     func quantize(_ x: Activations, norm: RMSNorm?, into q: QuantizedActivations) {
         q.reshape(rows: x.rows, columns: x.columns)
-        pool.parallel(x.rows, work: x.rows * x.columns) { _, rows in
+        pool.parallel(x.rows, work: x.rows * x.columns * elementWork) { _, rows in
             for row in rows {
                 var input = x[row]
                 if let norm {
@@ -78,7 +81,7 @@ extension Compute {
 
     /// `y = W x` for a dense matrix, its rows split over the threads.
     func multiply(_ matrix: DenseMatrix, _ x: BufferView<Float>, into y: BufferView<Float>) {
-        pool.parallel(matrix.rows, work: matrix.rows * matrix.columns) { _, rows in
+        pool.parallel(matrix.rows, work: matrix.rows * matrix.columns * elementWork) { _, rows in
             kernels.denseProduct(matrix, rows: rows, x: x, into: y[rows])
         }
     }

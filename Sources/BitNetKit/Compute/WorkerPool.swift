@@ -45,8 +45,8 @@ final class WorkerPool: Sendable {
     }
 
     /// Splits `count` items, in multiples of `granule`, into one contiguous range per thread and
-    /// runs `body` on each. `work` is the number of weights (or similar units of a few hundred
-    /// picoseconds) in all: a job too small to be worth waking anyone stays on this thread.
+    /// runs `body` on each. `work` is what the whole job costs in ternary weights (10 ps each): a
+    /// job too small to be worth waking anyone stays on this thread.
     func parallel(
         _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
     ) {
@@ -64,8 +64,8 @@ final class WorkerPool: Sendable {
 }
 
 /// Below this much work for each thread, a second one costs more than it brings: waking a spinning
-/// worker and joining it takes 1-2 us, the time of about 100,000 weights.
-private let workPerThread = 100_000
+/// worker and joining it takes 1-2 us, a ternary kernel does 400,000 weights in about 5 us.
+private let workPerThread = 400_000
 
 private let spinNanoseconds: UInt64 = 50_000
 

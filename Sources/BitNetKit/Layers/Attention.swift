@@ -30,7 +30,7 @@ struct Attention: Sendable {
 
         let layerCache = cache.layer(layer)
         let first = cache.position
-        compute.pool.parallel(x.rows, work: x.rows * q.columns * 8) { _, rows in
+        compute.pool.parallel(x.rows, work: x.rows * q.columns * elementWork) { _, rows in
             for row in rows {
                 rotate(q[row], heads: headCount, norm: queryNorm, row, workspace, compute.kernels)
                 rotate(
@@ -70,7 +70,7 @@ struct Attention: Sendable {
     ) {
         let out = workspace.attended(q.rows)
         let group = headCount / keyValueHeadCount
-        let work = q.rows * q.columns * (first + q.rows) * 8
+        let work = q.rows * q.columns * (first + q.rows) * elementWork
         compute.pool.parallel(q.rows * headCount, work: work) { thread, jobs in
             for job in jobs {
                 let (row, head) = job.quotientAndRemainder(dividingBy: headCount)

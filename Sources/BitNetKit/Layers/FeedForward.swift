@@ -23,8 +23,9 @@ struct FeedForward: Sendable {
         compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
         workspace.probe?(layer, "gate", gated)
         workspace.probe?(layer, "up", upper)
-        compute.pool.parallel(x.rows * gated.columns, granule: 64, work: x.rows * gated.columns * 8)
-        { _, range in
+        compute.pool.parallel(
+            x.rows * gated.columns, granule: 64, work: x.rows * gated.columns * elementWork
+        ) { _, range in
             compute.kernels.gated(activation, gated.storage[range], upper.storage[range])
         }
         workspace.probe?(layer, "ffn_before_sub_norm", gated)

@@ -65,7 +65,7 @@ extension TernarySource {
     ) throws(BitNetError) {
         let chunk = interleavedHeads > 0 ? rows / interleavedHeads : 64
         let failure = Mutex<BitNetError?>(nil)
-        pool.parallel(rows, granule: chunk, work: rows * columns) { _, range in
+        pool.parallel(rows, granule: chunk, work: rows * columns * elementWork) { _, range in
             do throws(BitNetError) {
                 let trits = try AlignedBuffer<Int8>(count: chunk * columns, purpose: tensor.name)
                 let floats = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)
