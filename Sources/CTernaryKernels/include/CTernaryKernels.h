@@ -111,8 +111,8 @@ void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *tri
 /// n <= TK_MAX_COLUMNS. x must be finite; a row with NaN gives some int8 values, never a trap.
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum);
 
-/// y[i] = (float)(acc[i] * (beta[i * beta_stride] / scale)), i in [0, n), in double and rounded once.
-/// beta_stride is 0 (one scale per tensor) or 1 (one per row). y may alias acc.
+/// y[i] = (float)(acc[i] * (beta[i * beta_stride] / scale)), i in [0, n), in double and rounded
+/// once. beta_stride is 0 (one scale per tensor) or 1 (one per row). y may alias acc.
 void tk_dequantize(const tk_kernels *k, const int32_t *acc, size_t n, float scale,
                    const float *beta, size_t beta_stride, float *y);
 
@@ -178,11 +178,12 @@ void tk_f16_to_f32(const tk_kernels *k, const uint16_t *x, size_t n, float *y);
 typedef enum tk_cache_type { TK_CACHE_F32 = 0, TK_CACHE_F16 = 1 } tk_cache_type;
 
 /// One query head against `positions` cached positions of its KV head:
-///   e[p] = exp(dot(query, keys[p]) * scale - maximum), out = (sum_p e[p] * values[p]) / sum_p e[p].
+///   e[p] = exp(dot(query, keys[p]) * scale - maximum), out = (sum_p e[p] * values[p]) / sum_p
+///   e[p].
 /// keys and values point to position 0 of the head; position p is p * stride elements further.
-/// head_dim is a multiple of 8. The dot uses the 16-lane order over head_dim, the sum of e that order
-/// over p, and the sum in out[i] is a chain of fma over p from position 0 upwards, starting from 0.
-/// `scores` is scratch for `positions` floats rounded up to a multiple of TK_FLOAT_LANES.
+/// head_dim is a multiple of 8. The dot uses the 16-lane order over head_dim, the sum of e that
+/// order over p, and the sum in out[i] is a chain of fma over p from position 0 upwards, starting
+/// from 0. `scores` is scratch for `positions` floats rounded up to a multiple of TK_FLOAT_LANES.
 void tk_attention(const tk_kernels *k, const float *query, const void *keys, const void *values,
                   tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
                   float *scores, float *out);
