@@ -49,7 +49,7 @@ extension BitNetError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .fileNotFound(let path):
-            "\(path): no such file or folder"
+            "\(path): no such file or folder; check the path"
         case .unreadable(let path, let reason):
             "\(path): cannot be read: \(reason)"
         case .unwritable(let path, let reason):
@@ -75,7 +75,8 @@ extension BitNetError: CustomStringConvertible {
             "tensor '\(tensor)': \(detail)"
         case .notTernary(let tensor, let relativeError):
             "tensor '\(tensor)': not ternary, rounding it would change it by "
-                + "\(relativeError * 100)% (relative squared error)"
+                + "\(relativeError * 100)% (relative squared error); only models trained with "
+                + "ternary weights can be run"
         case .tokenizer(let detail):
             "tokenizer: \(detail)"
         case .contextWindowExceeded(let limit, let requested):

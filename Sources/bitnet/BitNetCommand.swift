@@ -5,7 +5,20 @@ import BitNetKit
 struct BitNetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bitnet",
-        abstract: "Run 1.58-bit language models on this machine's CPU.",
+        abstract: "Run 1.58-bit (ternary) language models on this machine's CPU.",
+        usage: """
+            bitnet generate [PROMPT] [--model PATH] ...
+            bitnet logits --model PATH (--tokens 1,2,3 | --prompt TEXT) ...
+            bitnet tokenize --model PATH [TEXT] ...
+            bitnet convert INPUT OUTPUT.gguf ...
+            """,
+        discussion: """
+            To begin with: bitnet generate "Once upon a time"
+
+            That runs the small model which is part of the program. Other models are GGUF files \
+            or Hugging Face folders. Results go to standard output, everything else to standard \
+            error. Exit codes: 0, 1 for an error, 64 for wrong usage, 130 after Ctrl-C.
+            """,
         subcommands: [
             GenerateCommand.self, LogitsCommand.self, TokenizeCommand.self, ConvertCommand.self,
             BenchCommand.self, DoctorCommand.self,
@@ -21,11 +34,17 @@ struct BitNetCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch let error as BitNetError {
-            let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
-            Terminal.report("error: \(line)")
-            exit(withError: ExitCode.failure)
+            fail("\(error)")
+        } catch let error as FileError {
+            fail("\(error)")
         } catch {
             exit(withError: error)
         }
+    }
+
+    private static func fail(_ message: String) -> Never {
+        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+        Terminal.report("error: \(line)")
+        exit(withError: ExitCode.failure)
     }
 }

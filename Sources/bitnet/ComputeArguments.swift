@@ -1,50 +1,60 @@
 import ArgumentParser
 import BitNetKit
 import Foundation
-import Synchronization
 
 /// The options of every command that computes.
 struct ComputeArguments: ParsableArguments {
-    @Option(help: "Number of threads (default: one per core).")
+    @Option(help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
-    @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest this CPU runs).")
+    @Option(
+        help: .init(
+            "Instruction set of the kernels: \(kernelSets) (default: the fastest of them).",
+            valueName: "name"))
     var isa: String?
 
+    @Option(
+        help: .init(
+            "Packed layout of the ternary matrices: \(layouts) (default: what suits --isa).",
+            valueName: "name"),
+        transform: Self.layout)
+    var layout: TernaryLayout?
+
+    private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
+    private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
+        .joined(separator: " or ")
+
     func validate() throws {
-        if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
-    }
-
-    /// Loads a model and shows how far that is if it takes more than a second.
-    func load(_ url: URL) async throws(BitNetError) -> BitNetModel {
-        var options = LoadOptions()
-        options.threads = threads
-        options.instructionSet = isa
-        let line = LoadingLine()
-        defer { line.clear() }
-        return try await BitNetModel.load(url, options: options) { line.update($0) }
-    }
-}
-
-/// A line on the terminal that says how far loading is.
-private final class LoadingLine: Sendable {
-    private let start = ContinuousClock.now
-    private let shown = Mutex("")
-
-    func update(_ progress: LoadProgress) {
-        guard Terminal.isErrorTerminal, ContinuousClock.now - start > .seconds(1) else { return }
-        let percent = Int((progress.fraction * 100).rounded(.down))
-        let line = "loading: \(progress.phase.rawValue) \(percent)%"
-        shown.withLock {
-            if $0 != line { Terminal.reportInPlace(line) }
-            $0 = line
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads: \(threads) is not in 1...1024")
+        }
+        guard let isa else { return }
+        do {
+            _ = try KernelSet.named(isa)
+        } catch {
+            throw ValidationError("--isa: \(error)")
         }
     }
 
-    func clear() {
-        shown.withLock {
-            if !$0.isEmpty { Terminal.reportInPlace("") }
-            $0 = ""
+    private static func layout(_ name: String) throws -> TernaryLayout {
+        let known = TernaryLayout.allCases
+        guard let layout = known.first(where: { $0.rawValue.lowercased() == name.lowercased() })
+        else { throw ValidationError("'\(name)' is not \(layouts)") }
+        return layout
+    }
+
+    /// Loads a model and shows how far that is if it takes more than a second.
+    func load(_ path: String) async throws(FileError) -> BitNetModel {
+        var options = LoadOptions()
+        options.threads = threads
+        options.instructionSet = isa
+        options.layout = layout
+        let line = ProgressLine()
+        defer { line.clear() }
+        return try await naming(path) { () async throws(BitNetError) in
+            try await BitNetModel.load(Terminal.url(path), options: options) {
+                line.update("loading: \($0.phase.rawValue)", $0.fraction)
+            }
         }
     }
 }

@@ -2,36 +2,60 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct ConvertCommand: ParsableCommand {
+struct ConvertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert",
         abstract: "Write a model as a GGUF file.",
-        discussion: "If something goes wrong, no output file is left behind.")
+        usage: """
+            bitnet convert INPUT OUTPUT.gguf [--type i2_s|tq1_0|tq2_0] [--embedding TYPE]
+            """,
+        discussion: """
+            Reads a Hugging Face folder or another GGUF file. The output appears under its name \
+            when it is complete; after an error or Ctrl-C there is none.
+            """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
     var input: String
 
-    @Argument(help: "The GGUF file to write.")
+    @Argument(help: "The GGUF file to write; replaced if it exists.")
     var output: String
 
     @Option(
-        help: "Format of the ternary matrices: i2_s, tq1_0 or tq2_0.",
+        help: "Format of the ternary matrices: i2_s, tq1_0 or tq2_0 (default: i2_s).",
         transform: { try elementType($0, of: [.i2_s, .tq1_0, .tq2_0]) })
     var type: ElementType?
 
     @Option(
-        help: "Format of the embedding and the head: f32, f16, bf16, q8_0, q6_k or q4_0.",
+        help: """
+            Format of the embedding and the head: f32, f16, bf16, q8_0, q6_k or q4_0 (default: \
+            that of the input).
+            """,
         transform: { try elementType($0, of: [.f32, .f16, .bf16, .q8_0, .q6_K, .q4_0]) })
     var embedding: ElementType?
 
-    func run() throws {
+    func run() async throws {
         var options = ConversionOptions()
         if let type { options.ternary = type }
-        if let embedding { options.embedding = embedding }
-        let report = try BitNetConverter.convert(
-            from: URL(fileURLWithPath: input), to: URL(fileURLWithPath: output),
-            options: options, progress: nil)
-        Terminal.report("\(report)")
+        options.embedding = embedding
+        let (source, target) = (try Terminal.url(input), try Terminal.url(output))
+
+        let line = ProgressLine()
+        let task = Task.detached { [options] in
+            Result { () throws(BitNetError) in
+                try BitNetConverter.convert(from: source, to: target, options: options) {
+                    line.update("converting:", $0)
+                }
+            }
+        }
+        let interrupt = Interrupt { task.cancel() }
+        defer { interrupt.end() }
+        let result = await task.value
+        line.clear()
+        switch result {
+        case .success(let report): try Terminal.write("\(report)\n")
+        case .failure(.cancelled): throw ExitCode(130)
+        case .failure(let error): throw FileError(path: input, error: error)
+        }
     }
 
     private static func elementType(

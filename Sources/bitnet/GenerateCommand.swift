@@ -15,31 +15,43 @@ struct GenerateCommand: AsyncParsableCommand {
     @Argument(help: "The text to continue (with --model, default: standard input).")
     var prompt: String?
 
-    @Option(help: "A GGUF file or a Hugging Face folder (default: the sample model).")
+    @Option(
+        help: .init(
+            "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
     var model: String?
 
-    @Option(help: "The most tokens to generate.")
+    @Option(help: .init("The most tokens to generate.", valueName: "n"))
     var maxTokens = 200
 
-    @Option(help: "Randomness of the choice; 0 always takes the likeliest token.")
+    @Option(
+        help: .init("Randomness of the choice; 0 always takes the likeliest token.", valueName: "t")
+    )
     var temperature: Float = 0.8
 
-    @Option(help: "Choose among the K likeliest tokens only.")
+    @Option(help: .init("Choose among the K likeliest tokens only.", valueName: "k"))
     var topK: Int?
 
-    @Option(help: "Choose among the likeliest tokens that together reach this probability.")
+    @Option(
+        help: .init(
+            "Choose among the likeliest tokens that together reach this probability.",
+            valueName: "p"))
     var topP: Float = 0.95
 
-    @Option(help: "Choose among tokens at least this probable relative to the likeliest.")
+    @Option(
+        help: .init(
+            "Choose among tokens at least this probable relative to the likeliest.",
+            valueName: "p"))
     var minP: Float?
 
-    @Option(help: "Makes tokens seen before less likely; 1 changes nothing.")
+    @Option(help: .init("Makes tokens seen before less likely; 1 changes nothing.", valueName: "r"))
     var repetitionPenalty: Float?
 
-    @Option(help: "The same seed gives the same text (default: a new one each time).")
+    @Option(
+        help: .init(
+            "The same seed gives the same text (default: a new one each time).", valueName: "s"))
     var seed: UInt64?
 
-    @Option(help: "End the text before this string; may be repeated.")
+    @Option(help: .init("End the text before this string; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
     @OptionGroup
@@ -63,8 +75,9 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let prompt = try readPrompt()
-        let url = model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
-        let model = try await compute.load(url)
+        let start = ContinuousClock.now
+        let model = try await compute.load(model ?? BitNetSampleModel.url.path)
+        let loading = ContinuousClock.now - start
         let seed = seed ?? .random(in: .min ... .max)
         let response = Response(
             prompt: prompt, stream: model.stream(prompt, options: options(seed: seed)),
@@ -74,7 +87,10 @@ struct GenerateCommand: AsyncParsableCommand {
         let interrupt = Interrupt { task.cancel() }
         defer { interrupt.end() }
         let result = try await task.value
-        if json { try Terminal.write(Terminal.json(ResponseReport(result)) + "\n") }
+        if json { try Terminal.write(result.json() + "\n") }
+        let seconds = Self.seconds(loading)
+        Terminal.report(
+            "loaded in \(seconds) (\(model.kernels.name), \(model.threads) threads)")
         report(result, seed: seed)
         if result.stopReason == .cancelled { throw ExitCode(130) }
     }
@@ -107,9 +123,10 @@ struct GenerateCommand: AsyncParsableCommand {
     private func report(_ result: Outcome, seed: UInt64) {
         let statistics = result.statistics
         func part(_ name: String, _ tokens: Int, _ time: Duration, _ rate: Double) -> String {
-            let seconds = String(format: "%.2f s", time / .seconds(1))
-            return "\(name) \(tokens) tokens in \(seconds)"
-                + String(format: " (%.1f tokens/s)", rate)
+            let count = tokens == 1 ? "1 token" : "\(tokens) tokens"
+            // The first token of a response comes out of the prompt: alone it has no rate.
+            return "\(name) \(count) in \(Self.seconds(time))"
+                + (rate > 0 ? String(format: " (%.1f tokens/s)", rate) : "")
         }
         var parts = [
             part(
@@ -123,6 +140,10 @@ struct GenerateCommand: AsyncParsableCommand {
         if temperature != 0 { parts.append("seed \(seed)") }
         Terminal.report(parts.joined(separator: ", "))
     }
+
+    private static func seconds(_ time: Duration) -> String {
+        String(format: "%.3g s", time / .seconds(1))
+    }
 }
 
 /// A finished response.
@@ -131,6 +152,19 @@ private struct Outcome: Sendable {
     let tokens: [Int]
     let stopReason: StopReason
     let statistics: GenerationStatistics
+
+    /// What `--json` prints: keys in the order they are documented in.
+    func json() throws(BitNetError) -> String {
+        let (prefill, decode) = (statistics.prefill / .seconds(1), statistics.decode / .seconds(1))
+        let members = [
+            ("text", try Terminal.json(text)), ("tokens", try Terminal.json(tokens)),
+            ("stopReason", try Terminal.json(stopReason.name)),
+            ("promptTokens", "\(statistics.promptTokens)"),
+            ("generatedTokens", "\(statistics.generatedTokens)"),
+            ("prefillSeconds", "\(prefill)"), ("decodeSeconds", "\(decode)"),
+        ]
+        return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
+    }
 }
 
 /// A response on its way to standard output.
@@ -162,27 +196,6 @@ private struct Response: Sendable {
             }
         }
         throw .cancelled
-    }
-}
-
-/// What `--json` prints.
-private struct ResponseReport: Encodable {
-    let text: String
-    let tokens: [Int]
-    let stopReason: String
-    let promptTokens: Int
-    let generatedTokens: Int
-    let prefillSeconds: Double
-    let decodeSeconds: Double
-
-    init(_ result: Outcome) {
-        text = result.text
-        tokens = result.tokens
-        stopReason = result.stopReason.name
-        promptTokens = result.statistics.promptTokens
-        generatedTokens = result.statistics.generatedTokens
-        prefillSeconds = result.statistics.prefill / .seconds(1)
-        decodeSeconds = result.statistics.decode / .seconds(1)
     }
 }
 

@@ -13,13 +13,15 @@ struct LogitsCommand: AsyncParsableCommand {
             reference.
             """)
 
-    @Option(help: "A GGUF file or a Hugging Face folder.")
+    @Option(help: .init("A GGUF file or a Hugging Face folder.", valueName: "path"))
     var model: String
 
-    @Option(help: "Token ids, separated by commas; taken as they are.")
+    @Option(help: .init("Token ids, separated by commas; taken as they are.", valueName: "1,2,3"))
     var tokens: TokenList?
 
-    @Option(help: "A text; a begin-of-text token is added where the model wants one.")
+    @Option(
+        help: .init(
+            "A text; a begin-of-text token is added where the model wants one.", valueName: "text"))
     var prompt: String?
 
     @Flag(help: "Print the logits after every token, not only after the last one.")
@@ -35,7 +37,7 @@ struct LogitsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let model = try await compute.load(URL(fileURLWithPath: model))
+        let model = try await compute.load(model)
         let result =
             if let tokens {
                 try await model.logits(tokens: tokens.ids, allPositions: allPositions)

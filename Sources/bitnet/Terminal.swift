@@ -27,6 +27,12 @@ enum Terminal {
         try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(line)".utf8))
     }
 
+    /// The file or folder that an argument names; an empty one is no name for the current folder.
+    static func url(_ path: String) throws(BitNetError) -> URL {
+        guard !path.isEmpty else { throw .fileNotFound(path: "''") }
+        return URL(fileURLWithPath: path)
+    }
+
     /// All of a file, or of standard input for "-"; it must be UTF-8.
     static func readText(_ path: String) throws(BitNetError) -> String {
         let name = path == "-" ? "standard input" : path

@@ -2,7 +2,7 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct TokenizeCommand: ParsableCommand {
+struct TokenizeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenize",
         abstract: "Turn text into token ids, or ids into text, as JSON.",
@@ -13,13 +13,18 @@ struct TokenizeCommand: ParsableCommand {
             """)
 
     @Option(
-        help: "A model, a vocabulary-only GGUF file, a folder with tokenizer.json, or that file.")
+        help: .init(
+            "A model, a vocabulary-only GGUF file, a folder with tokenizer.json, or that file.",
+            valueName: "path"))
     var model: String
 
     @Argument(help: "The text, or with --decode an array of ids (default: standard input).")
     var text: String?
 
-    @Option(help: "A file with one JSON string per line, or one array with --decode; - is stdin.")
+    @Option(
+        help: .init(
+            "A file with one JSON string per line, or one array with --decode; - is stdin.",
+            valueName: "file"))
     var lines: String?
 
     @Flag(help: "Recognise special tokens in the text.")
@@ -37,8 +42,10 @@ struct TokenizeCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
-        let tokenizer = try Tokenizer.load(from: URL(fileURLWithPath: model))
+    func run() async throws {
+        let tokenizer = try await naming(model) { () async throws(BitNetError) in
+            try Tokenizer.load(from: Terminal.url(model))
+        }
         if decode {
             let argument = text.map { Line(text: $0, number: 1, file: "the argument") }
             for line in try argument.map({ [$0] }) ?? Line.all(of: lines ?? "-") {

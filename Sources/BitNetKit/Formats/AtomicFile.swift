@@ -19,6 +19,11 @@ final class AtomicFile {
         guard !target.isEmpty, !target.utf8.contains(0) else {
             throw .unwritable(path: target, reason: "it is not a file name")
         }
+        // Found only by the rename, a folder of that name would cost all the work before it.
+        var status = stat()
+        if stat(target, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            throw .unwritable(path: target, reason: "it is a folder; give the name of a file")
+        }
         let name = "\(target).\(UInt64.random(in: 0 ... .max)).partial"
         let descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else {

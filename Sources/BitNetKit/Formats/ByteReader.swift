@@ -53,7 +53,8 @@ struct ByteReader {
         let count = try read(UInt64.self)
         guard let count = Int(exactly: count), count <= remaining / max(1, size) else {
             throw malformed(
-                "byte \(start): \(count) \(what) cannot fit in the \(remaining) bytes that follow")
+                "byte \(start): \(count) \(what) cannot fit in the \(remaining) bytes that follow; "
+                    + "is the download complete?")
         }
         return count
     }

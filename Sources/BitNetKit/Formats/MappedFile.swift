@@ -57,7 +57,7 @@ public final class MappedFile: Sendable {
         default: throw .unreadable(path: path, reason: "it is not a regular file")
         }
         guard status.st_size > 0 else {
-            throw .malformedFile(path: path, detail: "the file is empty")
+            throw .malformedFile(path: path, detail: "the file is empty; is the download complete?")
         }
         guard let size = Int(exactly: status.st_size) else {
             throw .unreadable(path: path, reason: "it is too large for this address space")
@@ -221,7 +221,8 @@ public struct ByteRegion: Sendable {
         let position = range.lowerBound.addingReportingOverflow(offset).partialValue
         return .malformedFile(
             path: path,
-            detail: "truncated at byte \(position): \(needed) bytes needed, \(left) left")
+            detail: "truncated at byte \(position): \(needed) bytes needed, \(left) left; "
+                + "is the download complete?")
     }
 }
 

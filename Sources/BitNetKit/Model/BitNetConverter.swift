@@ -44,10 +44,11 @@ public enum BitNetConverter {
     /// Converts a GGUF file or a Hugging Face folder.
     ///
     /// The file appears under its name when it is complete; after an error nothing is left.
+    /// Blocking; cancelling the current task ends it before the next tensor.
     ///
     /// - Parameter progress: called with the share of tensors written, in [0, 1].
     /// - Throws: `BitNetError`, among others `.notTernary` for a model that is not, and
-    ///   `.unsupportedFormat` for what the chosen types cannot hold.
+    ///   `.unsupportedFormat` for what the chosen types cannot hold, `.cancelled`.
     public static func convert(
         from source: URL, to target: URL, options: ConversionOptions = ConversionOptions(),
         progress: (@Sendable (Double) -> Void)? = nil
@@ -92,6 +93,7 @@ private struct Conversion {
         var writer = try GGUFWriter(path: path, metadata: try metadata(), tensors: infos)
         var report = ConversionReport(path: path)
         for (index, tensor) in plan.enumerated() {
+            if Task.isCancelled { throw .cancelled }
             report.tensors.append(try write(tensor, infos[index], to: &writer))
             progress?(Double(index + 1) / Double(plan.count))
         }

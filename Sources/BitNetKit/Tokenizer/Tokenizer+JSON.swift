@@ -63,7 +63,10 @@ private func readJSON<T: Decodable>(
             @unknown default: nil
             }
         let place = context?.codingPath.map(\.stringValue).joined(separator: ".") ?? ""
-        let reason = context?.debugDescription ?? "\(error)"
+        var reason = context?.debugDescription ?? "\(error)"
+        if case .keyNotFound(let key, _) = error {
+            reason = "'\(key.stringValue)' is missing; is this the right file?"
+        }
         throw .tokenizer(detail: "\(name): \(place.isEmpty ? "" : place + ": ")\(reason)")
     } catch {
         throw .tokenizer(detail: "\(name): \(error)")

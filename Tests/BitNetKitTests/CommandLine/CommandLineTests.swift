@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// The executable under test, built beside the test bundle.
-private let bitnetExecutable: URL? = {
+let bitnetExecutable: URL? = {
     let folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     let url = folder.appendingPathComponent("bitnet")
     if FileManager.default.isExecutableFile(atPath: url.path) { return url }
@@ -13,7 +13,7 @@ private let bitnetExecutable: URL? = {
 
 @Suite("Command line", .enabled(if: bitnetExecutable != nil))
 struct CommandLineTests {
-    private struct Run {
+    struct Run {
         let output: String
         let error: String
         let code: Int32
@@ -22,7 +22,7 @@ struct CommandLineTests {
     }
 
     /// Runs `bitnet` with `arguments`; its standard input is empty.
-    private static func bitnet(_ arguments: [String]) throws -> Run {
+    static func bitnet(_ arguments: [String]) throws -> Run {
         let process = Process()
         let output = Pipe()
         let error = Pipe()

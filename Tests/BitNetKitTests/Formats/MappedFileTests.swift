@@ -73,6 +73,9 @@ struct MappedFileTests {
         let error = failure { () throws(BitNetError) in try reader.read(UInt32.self) }
         #expect(
             error
-                == .malformedFile(path: "f", detail: "truncated at byte 4: 4 bytes needed, 2 left"))
+                == .malformedFile(
+                    path: "f",
+                    detail: "truncated at byte 4: 4 bytes needed, 2 left; is the download complete?"
+                ))
     }
 }
