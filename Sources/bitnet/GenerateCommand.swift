@@ -63,7 +63,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let prompt = try readPrompt()
-        let url = model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
+        let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
         let model = try await compute.load(url)
         let seed = seed ?? .random(in: .min ... .max)
         let response = Response(
