@@ -40,7 +40,12 @@ public struct FloatBaseline: Sendable {
     private let matrix: DenseMatrix
     private let compute: Compute
 
+    /// A matrix for one kind of product.
+    ///
     /// - Parameters:
+    ///   - kind: how weights are stored, and who multiplies them.
+    ///   - rows: number of outputs, at least 1.
+    ///   - columns: number of inputs, at least 1.
     ///   - weights: `[rows, columns]`, row by row; the FP16 kinds round them to nearest, and
     ///     what is beyond 65504 to infinity.
     ///   - kernels: the kernels of `ownF16`, and those that widen tiles for `openBLASF16`.

@@ -11,7 +11,9 @@ extension BitNetModel {
     ///
     /// Computed with an F32 cache, so that they can be compared with a reference.
     ///
-    /// - Parameter allPositions: whether the logits after every token are wanted.
+    /// - Parameters:
+    ///   - tokens: at least one id, taken as they are.
+    ///   - allPositions: whether the logits after every token are wanted.
     /// - Throws: `BitNetError.invalidArgument` if there are no tokens or one is not in the vocabulary,
     ///   `.contextWindowExceeded` if there are too many, `.cancelled` if the task is cancelled,
     ///   `.outOfMemory`.

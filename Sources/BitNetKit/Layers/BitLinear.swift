@@ -16,7 +16,9 @@ public struct BitLinear: Sendable {
 
     /// A layer with these weights.
     ///
-    /// - Parameter inputNorm: a norm of `weight.columns` elements, or nil.
+    /// - Parameters:
+    ///   - weight: `[outputs, inputs]`.
+    ///   - inputNorm: a norm of `weight.columns` elements, or nil.
     public init(weight: TernaryMatrix, inputNorm: RMSNorm? = nil) {
         self.weight = weight
         self.inputNorm = inputNorm

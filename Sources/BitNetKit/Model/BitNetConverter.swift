@@ -62,7 +62,11 @@ public enum BitNetConverter {
     ///
     /// The file appears under its name when it is complete; after an error nothing is left.
     ///
-    /// - Parameter progress: called with the share of tensors written, in [0, 1].
+    /// - Parameters:
+    ///   - source: what `BitNetModel.load(_:options:progress:)` takes.
+    ///   - target: the `.gguf` file to write; one that is there is replaced.
+    ///   - options: what to store how.
+    ///   - progress: called with the share of tensors written, in [0, 1].
     /// - Throws: `BitNetError`, among others `.notTernary` for a model that is not, and
     ///   `.unsupportedFormat` for what the chosen types cannot hold.
     public static func convert(

@@ -51,7 +51,9 @@ public struct DenseMatrix: Sendable {
     /// A matrix that stores `values`, row by row, as `type`: the nearest values the type has.
     ///
     /// - Parameters:
+    ///   - rows: at least 1.
     ///   - columns: a multiple of 16 and of the type's block (32 for Q8_0 and Q4_0, 256 for Q6_K).
+    ///   - values: `[rows, columns]`, row by row.
     ///   - type: F32, F16, BF16, Q8_0, Q6_K or Q4_0.
     /// - Throws: `BitNetError.shapeMismatch` unless there are `rows * columns` values and `columns`
     ///   fits the type, `.invalidArgument` for another type, `.outOfMemory`.
@@ -116,9 +118,11 @@ public struct DenseMatrix: Sendable {
 
     /// `W x`, decoded to float32 and added up in the library's fixed order.
     ///
-    /// - Parameter x: `[columns]`.
+    /// - Parameters:
+    ///   - x: `[columns]`.
+    ///   - kernels: the kernel set to use; every one gives the same bits.
     /// - Returns: `[rows]`.
-    /// - Throws: `BitNetError.shapeMismatch`.
+    /// - Throws: `BitNetError.shapeMismatch` when x does not have `columns` elements, `.outOfMemory`.
     public func multiply(_ x: [Float], kernels: KernelSet = .best) throws(BitNetError) -> [Float] {
         guard x.count == columns else {
             throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
