@@ -49,7 +49,7 @@ let package = Package(
         .target(
             name: "BitNetSampleModel",
             dependencies: ["BitNetKit"],
-            resources: [.copy("Resources/stories.gguf")],
+            resources: [.copy("Resources/stories.gguf"), .copy("Resources/MODEL.md")],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "bitnet",

@@ -1,3 +1,5 @@
+public import Foundation
+
 /// Everything that can go wrong in BitNetKit, with what was found, where, and what to do about it.
 ///
 /// Every throwing call of the library throws this type (`throws(BitNetError)`). `description` is one
@@ -46,6 +48,7 @@ public enum BitNetError: Error, Sendable, Hashable {
 }
 
 extension BitNetError: CustomStringConvertible {
+    /// What was found, where, and what to do, on one line.
     public var description: String {
         switch self {
         case .fileNotFound(let path):
@@ -93,4 +96,9 @@ extension BitNetError: CustomStringConvertible {
             "cancelled"
         }
     }
+}
+
+extension BitNetError: LocalizedError {
+    /// The same as `description`, for `localizedDescription`.
+    public var errorDescription: String? { description }
 }

@@ -1,10 +1,83 @@
+public import BitNetKit
 public import Foundation
 
-/// Where the sample model lives inside the package.
+/// The sample model: a small trained ternary model that is part of the package.
+///
+/// It has 5.2 million weights, speaks simple English and tells short stories; `MODEL.md` beside the
+/// file is its model card. `BitNetModel.sample()` loads it.
 public enum BitNetSampleModel {
     /// The GGUF file of the sample model.
+    ///
+    /// - Throws: `BitNetError.fileNotFound` where the resource bundle did not travel with the
+    ///   program.
     public static var url: URL {
-        Bundle.module.url(forResource: "stories", withExtension: "gguf")
-            ?? Bundle.module.bundleURL.appendingPathComponent("stories.gguf")
+        get throws(BitNetError) { try resource("stories.gguf", in: folders) }
+    }
+
+    /// The model card: how the model was made, what it can do, and the licence of its data.
+    ///
+    /// - Throws: `BitNetError.fileNotFound` where the resource bundle did not travel with the
+    ///   program.
+    public static var modelCardURL: URL {
+        get throws(BitNetError) { try resource("MODEL.md", in: folders) }
+    }
+
+    /// Folders that may hold the resource bundle.
+    ///
+    /// The accessor `Bundle.module`, which SwiftPM generates, ends the process when there is no
+    /// bundle: a library must not.
+    private static var folders: [URL] {
+        var bundles = [Bundle.main]
+        #if canImport(Darwin)
+            bundles.append(Bundle(for: BundleFinder.self))
+        #endif
+        return bundles.flatMap { bundle in
+            let folder = bundle.bundleURL
+            // An app keeps its resources in a folder of their own; a test bundle lies beside them.
+            return [bundle.resourceURL ?? folder, folder, folder.deletingLastPathComponent()]
+        }
+    }
+
+    /// The resource called `name` in the first of `folders` that has the bundle.
+    static func resource(_ name: String, in folders: [URL]) throws(BitNetError) -> URL {
+        for folder in folders {
+            for type in ["resources", "bundle"] {
+                let url = folder.appendingPathComponent("BitNetKit_BitNetSampleModel.\(type)")
+                if let file = Bundle(url: url)?.url(forResource: name, withExtension: nil) {
+                    return file
+                }
+            }
+        }
+        let place = folders.first?.path ?? "."
+        throw .fileNotFound(path: "\(place)/BitNetKit_BitNetSampleModel.resources/\(name)")
+    }
+}
+
+#if canImport(Darwin)
+    /// Stands for the image this module is in.
+    private final class BundleFinder {}
+#endif
+
+extension BitNetModel {
+    /// Loads the sample model, which is part of the package: nothing is downloaded.
+    ///
+    /// ```swift
+    /// import BitNetKit
+    /// import BitNetSampleModel
+    ///
+    /// let model = try await BitNetModel.sample()
+    /// print(try await model.generate("Once upon a time").text)
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - options: threads and kernels to compute with.
+    ///   - progress: called on another thread while matrices are packed.
+    /// - Throws: `BitNetError.fileNotFound` where the resource bundle did not travel with the
+    ///   program, and what `load(_:options:progress:)` throws.
+    public static func sample(
+        options: LoadOptions = LoadOptions(),
+        progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) async throws(BitNetError) -> BitNetModel {
+        try await load(BitNetSampleModel.url, options: options, progress: progress)
     }
 }

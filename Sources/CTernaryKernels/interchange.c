@@ -1,4 +1,4 @@
-// Ternary file formats to trits and back (formats.md 3 and 8.3), and absmean quantisation (1.3).
+// Ternary file formats to trits and back, and absmean quantisation (1.3).
 //
 // Decoders return the position, counted in `trits`, of the first invalid code, and leave what
 // follows unspecified. They decode whole blocks without a branch, note whether any code was 3, and

@@ -1,4 +1,4 @@
-// TQ1_0 and TQ2_0 (formats.md 8.4 and 8.5): blocks of 256 weights with a float16 scale at the end.
+// TQ1_0 and TQ2_0: blocks of 256 weights with a float16 scale at the end.
 //
 // TQ1_0, 54 bytes. A byte holds five trits as a base-3 fraction of 256: v = 81 u0 + 27 u1 + 9 u2 +
 // 3 u3 + u4 with u = trit + 1 is stored as ceil(256 v / 243), so that multiplying by 3 moves the

@@ -76,7 +76,7 @@ struct GenerateCommand: AsyncParsableCommand {
     func run() async throws {
         let prompt = try readPrompt()
         let start = ContinuousClock.now
-        let model = try await compute.load(model ?? BitNetSampleModel.url.path)
+        let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
         let loading = ContinuousClock.now - start
         let seed = seed ?? .random(in: .min ... .max)
         let response = Response(

@@ -226,7 +226,7 @@ static float activation(int kind, size_t i, uint64_t *state) {
   }
 }
 
-/// formats.md 1.1 with the C library's rounding; for finite rows.
+/// What tk_quantize promises, with the C library's rounding; for finite rows.
 static float plain_quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
   float a = 1e-5f;
   *sum = 0;

@@ -27,6 +27,10 @@ struct PackedTrits: Sendable {
         guard rows > 0, columns > 0, columns <= Int(TK_MAX_COLUMNS) else {
             throw .invalidArgument(name: "shape", detail: "[\(rows), \(columns)] cannot be packed")
         }
+        // A weight takes at least a fifth of a byte: past this the sizes below could overflow.
+        guard let count = elementCount(of: [rows, columns]), count <= 1 << 48 else {
+            throw .outOfMemory(bytes: .max, purpose: "packed weights")
+        }
         let size = tk_packed_size(layout.kernelLayout, rows, columns)
         self.rows = rows
         self.columns = columns

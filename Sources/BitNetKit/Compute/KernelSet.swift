@@ -4,6 +4,11 @@ internal import CTernaryKernels
 ///
 /// A set is used only after every kernel of it has agreed with `scalar` bit for bit on this CPU.
 /// All sets give the same results; they differ in speed.
+///
+/// ```swift
+/// for set in KernelSet.available { print(set) }  // avx2, scalar
+/// let scalar = try KernelSet.named("scalar")
+/// ```
 public struct KernelSet: Sendable {
     /// Instruction set, for example `avx2`.
     public let name: String
@@ -54,6 +59,22 @@ public struct KernelSet: Sendable {
         }
         return (available, rejected)
     }()
+}
+
+extension KernelSet: Hashable, CustomStringConvertible {
+    /// The instruction set's name.
+    public var description: String { name }
+
+    /// Whether both are the kernels of the same instruction set.
+    public static func == (a: KernelSet, b: KernelSet) -> Bool { a.name == b.name }
+
+    /// Hashes the name.
+    public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+}
+
+extension KernelSet.Rejection: CustomStringConvertible {
+    /// The set and the reason, on one line.
+    public var description: String { "\(name): \(reason)" }
 }
 
 // MARK: - Float steps

@@ -3,20 +3,20 @@ import Foundation
 /// The tensors and metadata of a model, from a GGUF file or a Hugging Face folder.
 ///
 /// Opening reads directories only, no tensor data.
-public struct Checkpoint: Sendable {
+package struct Checkpoint: Sendable {
     /// Where the configuration and the vocabulary come from.
-    public enum Metadata: Sendable {
+    package enum Metadata: Sendable {
         /// A GGUF file; of a split model, its first part.
         case gguf(GGUFFile)
         case huggingFace(HuggingFaceFolder)
     }
 
     /// The file or folder.
-    public let path: String
+    package let path: String
     /// The file's or folder's own view of itself.
-    public let metadata: Metadata
+    package let metadata: Metadata
     /// All tensors, in the order of the files.
-    public let tensors: [CheckpointTensor]
+    package let tensors: [CheckpointTensor]
 
     private let positions: [String: Int]
 
@@ -24,7 +24,7 @@ public struct Checkpoint: Sendable {
     /// inside such a folder.
     ///
     /// Throws `fileNotFound`, `unreadable`, `malformedFile` or `unsupportedFormat`.
-    public init(opening path: String) throws(BitNetError) {
+    package init(opening path: String) throws(BitNetError) {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw .fileNotFound(path: path)
@@ -45,12 +45,12 @@ public struct Checkpoint: Sendable {
     }
 
     /// A checkpoint that is one GGUF file, mapped or in memory.
-    public init(_ file: GGUFFile) {
+    package init(_ file: GGUFFile) {
         self.init(path: file.path, metadata: .gguf(file), tensors: file.tensors)
     }
 
     /// A checkpoint that is a Hugging Face folder.
-    public init(_ folder: HuggingFaceFolder) {
+    package init(_ folder: HuggingFaceFolder) {
         self.init(
             path: folder.path, metadata: .huggingFace(folder), tensors: folder.orderedTensors)
     }
@@ -65,15 +65,15 @@ public struct Checkpoint: Sendable {
     }
 
     /// The names of all tensors, in the order of the files.
-    public var tensorNames: [String] { tensors.map { $0.name } }
+    package var tensorNames: [String] { tensors.map { $0.name } }
 
     /// The tensor called `name`, if there is one.
-    public func tensor(named name: String) -> CheckpointTensor? {
+    package func tensor(named name: String) -> CheckpointTensor? {
         positions[name].map { tensors[$0] }
     }
 
     /// The tensor called `name`; `missingTensor` where there is none.
-    public func requiredTensor(named name: String) throws(BitNetError) -> CheckpointTensor {
+    package func requiredTensor(named name: String) throws(BitNetError) -> CheckpointTensor {
         guard let tensor = tensor(named: name) else {
             throw .missingTensor(path: path, tensor: name)
         }
@@ -83,7 +83,7 @@ public struct Checkpoint: Sendable {
     /// The names of the tensors that are not in `taken`, in the order of the files.
     ///
     /// A loader that ignored one would compute another function than the file describes.
-    public func unused(after taken: Set<String>) -> [String] {
+    package func unused(after taken: Set<String>) -> [String] {
         tensorNames.filter { !taken.contains($0) }
     }
 

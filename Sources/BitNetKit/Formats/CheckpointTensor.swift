@@ -1,19 +1,19 @@
 /// One tensor of a checkpoint file: what it is called, how it is stored, and where its bytes are.
-public struct CheckpointTensor: Sendable {
+package struct CheckpointTensor: Sendable {
     /// The name in the file.
-    public let name: String
+    package let name: String
     /// How the elements are stored.
-    public let type: ElementType
+    package let type: ElementType
     /// Sizes, outermost first: `[rows, columns]` for a matrix.
     ///
     /// For `packedTernary` this is the shape of the bytes, `[rows / 4, columns]`.
-    public let shape: [Int]
+    package let shape: [Int]
     /// The bytes, exactly as many as type and shape need.
-    public let region: ByteRegion
+    package let region: ByteRegion
 
     /// Describes a tensor; `malformedFile` where the size of `region` is not that of type and
     /// shape.
-    public init(
+    package init(
         name: String, type: ElementType, shape: [Int], region: ByteRegion
     ) throws(BitNetError) {
         guard let size = type.storedByteCount(shape: shape) else {
@@ -34,7 +34,7 @@ public struct CheckpointTensor: Sendable {
     }
 
     /// Number of elements (1 for a scalar), which is a number of bytes for `packedTernary`.
-    public var elementCount: Int {
+    package var elementCount: Int {
         // Cannot overflow: storedByteCount has multiplied the same numbers with checks.
         shape.reduce(1, *)
     }

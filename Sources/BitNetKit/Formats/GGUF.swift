@@ -11,28 +11,28 @@
 ///
 /// Opening reads and checks the header only; tensor data stays in the file. Every size, offset and
 /// count is checked against the file and against each other, so that what is listed can be read.
-public struct GGUFFile: Sendable {
+package struct GGUFFile: Sendable {
     /// One metadata key and its value.
-    public struct Entry: Sendable {
-        public let key: String
-        public let value: GGUFValue
+    package struct Entry: Sendable {
+        package let key: String
+        package let value: GGUFValue
 
-        public init(_ key: String, _ value: GGUFValue) {
+        package init(_ key: String, _ value: GGUFValue) {
             self.key = key
             self.value = value
         }
     }
 
     /// The path the file was opened with.
-    public let path: String
+    package let path: String
     /// The format version, 2 or 3.
-    public let version: Int
+    package let version: Int
     /// Tensor data starts at multiples of this many bytes.
-    public let alignment: Int
+    package let alignment: Int
     /// All metadata, in the order of the file.
-    public let metadata: [Entry]
+    package let metadata: [Entry]
     /// All tensors, in the order of the file, shapes as `[rows, columns]`.
-    public let tensors: [CheckpointTensor]
+    package let tensors: [CheckpointTensor]
 
     private let metadataPositions: [String: Int]
     private let tensorPositions: [String: Int]
@@ -41,12 +41,12 @@ public struct GGUFFile: Sendable {
     ///
     /// Throws `fileNotFound`, `unreadable`, `malformedFile`, or `unsupportedFormat` for another
     /// version, byte order, or tensor type.
-    public init(opening path: String) throws(BitNetError) {
+    package init(opening path: String) throws(BitNetError) {
         try self.init(ByteRegion(try MappedFile(opening: path)))
     }
 
     /// Reads the directory of a GGUF file that is already in memory or mapped.
-    public init(_ region: ByteRegion) throws(BitNetError) {
+    package init(_ region: ByteRegion) throws(BitNetError) {
         var parser = GGUFParser(region)
         let header = try parser.parse()
         path = region.path
@@ -59,12 +59,12 @@ public struct GGUFFile: Sendable {
     }
 
     /// The value of `key`, if there is one.
-    public subscript(key: String) -> GGUFValue? {
+    package subscript(key: String) -> GGUFValue? {
         metadataPositions[key].map { metadata[$0].value }
     }
 
     /// The tensor called `name`, if there is one.
-    public func tensor(named name: String) -> CheckpointTensor? {
+    package func tensor(named name: String) -> CheckpointTensor? {
         tensorPositions[name].map { tensors[$0] }
     }
 }
@@ -72,52 +72,52 @@ public struct GGUFFile: Sendable {
 // Typed access to metadata: absent is nil, another type is `invalidMetadata` naming file and key.
 extension GGUFFile {
     /// The text at `key`; nil where absent, `invalidMetadata` for another type.
-    public func string(_ key: String) throws(BitNetError) -> String? {
+    package func string(_ key: String) throws(BitNetError) -> String? {
         try typed(key, "a string") { $0.string }
     }
 
     /// The whole number at `key`, of any integer type; nil where absent.
-    public func int(_ key: String) throws(BitNetError) -> Int? {
+    package func int(_ key: String) throws(BitNetError) -> Int? {
         try typed(key, "a whole number") { $0.int }
     }
 
     /// The float32 or float64 at `key`; nil where absent.
-    public func float(_ key: String) throws(BitNetError) -> Double? {
+    package func float(_ key: String) throws(BitNetError) -> Double? {
         try typed(key, "a float") { $0.double }
     }
 
     /// The truth value at `key`; nil where absent.
-    public func bool(_ key: String) throws(BitNetError) -> Bool? {
+    package func bool(_ key: String) throws(BitNetError) -> Bool? {
         try typed(key, "a truth value") { $0.bool }
     }
 
     /// The array of strings at `key`; nil where absent.
-    public func strings(_ key: String) throws(BitNetError) -> GGUFStringArray? {
+    package func strings(_ key: String) throws(BitNetError) -> GGUFStringArray? {
         try typed(key, "an array of strings") { $0.array?.strings }
     }
 
     /// The array of whole numbers at `key`, of any integer type; nil where absent.
-    public func ints(_ key: String) throws(BitNetError) -> [Int]? {
+    package func ints(_ key: String) throws(BitNetError) -> [Int]? {
         try typed(key, "an array of whole numbers") { $0.array?.ints }
     }
 
     /// The array of float32 or float64 numbers at `key`; nil where absent.
-    public func floats(_ key: String) throws(BitNetError) -> [Double]? {
+    package func floats(_ key: String) throws(BitNetError) -> [Double]? {
         try typed(key, "an array of floats") { $0.array?.doubles }
     }
 
     /// The text at `key`; `invalidMetadata` where absent or of another type.
-    public func requiredString(_ key: String) throws(BitNetError) -> String {
+    package func requiredString(_ key: String) throws(BitNetError) -> String {
         try required(key, try string(key))
     }
 
     /// The whole number at `key`; `invalidMetadata` where absent or of another type.
-    public func requiredInt(_ key: String) throws(BitNetError) -> Int {
+    package func requiredInt(_ key: String) throws(BitNetError) -> Int {
         try required(key, try int(key))
     }
 
     /// The float at `key`; `invalidMetadata` where absent or of another type.
-    public func requiredFloat(_ key: String) throws(BitNetError) -> Double {
+    package func requiredFloat(_ key: String) throws(BitNetError) -> Double {
         try required(key, try float(key))
     }
 

@@ -1,5 +1,5 @@
 /// The type ids of GGUF metadata values.
-public enum GGUFValueType: UInt32, Sendable, Hashable, CaseIterable {
+package enum GGUFValueType: UInt32, Sendable, Hashable, CaseIterable {
     case uint8 = 0
     case int8, uint16, int16, uint32, int32, float32, bool, string, array, uint64, int64, float64
 
@@ -16,7 +16,7 @@ public enum GGUFValueType: UInt32, Sendable, Hashable, CaseIterable {
 }
 
 /// A metadata value of a GGUF file, with the type it has in the file.
-public enum GGUFValue: Sendable {
+package enum GGUFValue: Sendable {
     case uint8(UInt8)
     case int8(Int8)
     case uint16(UInt16)
@@ -32,7 +32,7 @@ public enum GGUFValue: Sendable {
     case float64(Double)
 
     /// The value's type.
-    public var type: GGUFValueType {
+    package var type: GGUFValueType {
         switch self {
         case .uint8: .uint8
         case .int8: .int8
@@ -51,7 +51,7 @@ public enum GGUFValue: Sendable {
     }
 
     /// The whole number, if it is one that fits in `Int`.
-    public var int: Int? {
+    package var int: Int? {
         switch self {
         case .uint8(let value): Int(value)
         case .int8(let value): Int(value)
@@ -66,7 +66,7 @@ public enum GGUFValue: Sendable {
     }
 
     /// The number, if it is a float32 or float64.
-    public var double: Double? {
+    package var double: Double? {
         switch self {
         case .float32(let value): Double(value)
         case .float64(let value): value
@@ -75,17 +75,17 @@ public enum GGUFValue: Sendable {
     }
 
     /// The truth value, if it is one.
-    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 
     /// The text, if it is one.
-    public var string: String? { if case .string(let value) = self { value } else { nil } }
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
 
     /// The array, if it is one.
-    public var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }
+    package var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }
 }
 
 /// An array of metadata values, left in the file until it is asked for.
-public struct GGUFArray: Sendable {
+package struct GGUFArray: Sendable {
     enum Contents: Sendable {
         /// Numbers or truth values, as in the file.
         case fixed(ByteRegion)
@@ -94,9 +94,9 @@ public struct GGUFArray: Sendable {
     }
 
     /// The type of every element.
-    public let elementType: GGUFValueType
+    package let elementType: GGUFValueType
     /// Number of elements.
-    public let count: Int
+    package let count: Int
     let contents: Contents
 
     init(elementType: GGUFValueType, count: Int, contents: Contents) {
@@ -106,14 +106,14 @@ public struct GGUFArray: Sendable {
     }
 
     /// An array of strings, to be written.
-    public init(_ strings: [String]) {
+    package init(_ strings: [String]) {
         self.init(
             elementType: .string, count: strings.count,
             contents: .strings(GGUFStringArray(strings)))
     }
 
     /// An array of int32 numbers, to be written.
-    public init(_ values: [Int32]) {
+    package init(_ values: [Int32]) {
         var writer = ByteWriter()
         for value in values { writer.write(value) }
         self.init(
@@ -121,7 +121,7 @@ public struct GGUFArray: Sendable {
     }
 
     /// An array of float32 numbers, to be written.
-    public init(_ values: [Float]) {
+    package init(_ values: [Float]) {
         var writer = ByteWriter()
         for value in values { writer.write(value) }
         self.init(
@@ -129,17 +129,17 @@ public struct GGUFArray: Sendable {
     }
 
     /// The strings, if the elements are strings.
-    public var strings: GGUFStringArray? {
+    package var strings: GGUFStringArray? {
         if case .strings(let strings) = contents { strings } else { nil }
     }
 
     /// The inner arrays, if the elements are arrays.
-    public var arrays: [GGUFArray]? {
+    package var arrays: [GGUFArray]? {
         if case .arrays(let arrays) = contents { arrays } else { nil }
     }
 
     /// The elements as whole numbers; nil where they are of another type or do not fit in `Int`.
-    public var ints: [Int]? {
+    package var ints: [Int]? {
         decode { (reader, type) throws(BitNetError) in
             switch type {
             case .uint8: Int(try reader.read(UInt8.self))
@@ -156,7 +156,7 @@ public struct GGUFArray: Sendable {
     }
 
     /// The elements as numbers; nil where they are neither float32 nor float64.
-    public var doubles: [Double]? {
+    package var doubles: [Double]? {
         decode { (reader, type) throws(BitNetError) in
             switch type {
             case .float32: Double(try reader.readFloat())
@@ -167,7 +167,7 @@ public struct GGUFArray: Sendable {
     }
 
     /// The elements as truth values; nil where they are of another type.
-    public var bools: [Bool]? {
+    package var bools: [Bool]? {
         decode { (reader, type) throws(BitNetError) in
             type == .bool ? try reader.readBool() : nil
         }
@@ -193,7 +193,7 @@ public struct GGUFArray: Sendable {
 ///
 /// A vocabulary has 128,000 tokens and 280,000 merges: opening a file notes where each begins and
 /// copies none.
-public struct GGUFStringArray: Sendable, RandomAccessCollection {
+package struct GGUFStringArray: Sendable, RandomAccessCollection {
     /// All elements as in the file: a 64-bit length, then the bytes, for each.
     let region: ByteRegion
     /// Where the text of each element begins in `region`, and one more entry as if another
@@ -231,17 +231,17 @@ public struct GGUFStringArray: Sendable, RandomAccessCollection {
 
     private static let lengthSize = MemoryLayout<UInt64>.size
 
-    public var startIndex: Int { 0 }
-    public var endIndex: Int { starts.count - 1 }
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { starts.count - 1 }
 
     /// The string at `index`, with U+FFFD where its bytes are not UTF-8.
-    public subscript(index: Int) -> String { utf8(at: index).repairedText }
+    package subscript(index: Int) -> String { utf8(at: index).repairedText }
 
     /// A copy of the bytes of the string at `index`, as in the file.
-    public func bytes(at index: Int) -> [UInt8] { utf8(at: index).bytes }
+    package func bytes(at index: Int) -> [UInt8] { utf8(at: index).bytes }
 
     /// The bytes of the string at `index`, in place.
-    public func utf8(at index: Int) -> ByteRegion {
+    package func utf8(at index: Int) -> ByteRegion {
         region.part(starts[index]..<starts[index + 1] - Self.lengthSize)
     }
 }

@@ -12,15 +12,15 @@
 /// try writer.append(bytes, to: "output_norm.weight")
 /// try writer.finish()
 /// ```
-public struct GGUFWriter: ~Copyable {
+package struct GGUFWriter: ~Copyable {
     /// What the header says about a tensor.
-    public struct TensorInfo: Sendable, Hashable {
-        public let name: String
-        public let type: ElementType
+    package struct TensorInfo: Sendable, Hashable {
+        package let name: String
+        package let type: ElementType
         /// Sizes, outermost first: `[rows, columns]`.
-        public let shape: [Int]
+        package let shape: [Int]
 
-        public init(name: String, type: ElementType, shape: [Int]) {
+        package init(name: String, type: ElementType, shape: [Int]) {
             self.name = name
             self.type = type
             self.shape = shape
@@ -42,7 +42,7 @@ public struct GGUFWriter: ~Copyable {
     /// Tensor data is aligned to `general.alignment` if `metadata` has it, else to 32 bytes. Throws
     /// `invalidArgument` for a duplicate or impossible entry, `unwritable` where the file cannot be
     /// created.
-    public init(
+    package init(
         path: String, metadata: [GGUFFile.Entry], tensors: [TensorInfo]
     ) throws(BitNetError) {
         let header = try GGUFHeaderWriter(metadata: metadata, tensors: tensors)
@@ -59,7 +59,7 @@ public struct GGUFWriter: ~Copyable {
     ///
     /// Tensors come in the order they were announced. `invalidArgument` where another tensor is due
     /// or the bytes are more than the tensor has left.
-    public mutating func append(_ bytes: ByteRegion, to name: String) throws(BitNetError) {
+    package mutating func append(_ bytes: ByteRegion, to name: String) throws(BitNetError) {
         guard current < tensors.count, tensors[current].name == name else {
             let due = current < tensors.count ? "'\(tensors[current].name)'" : "none"
             throw .invalidArgument(name: "name", detail: "tensor '\(name)' given, due is \(due)")
@@ -80,14 +80,14 @@ public struct GGUFWriter: ~Copyable {
     }
 
     /// Appends bytes of the tensor `name`: all of them, or the next part.
-    public mutating func append(_ bytes: [UInt8], to name: String) throws(BitNetError) {
+    package mutating func append(_ bytes: [UInt8], to name: String) throws(BitNetError) {
         try append(ByteRegion(bytes, path: path), to: name)
     }
 
     /// Appends a whole I2_S tensor: its codes (a quarter byte per weight), then the weight scale.
     ///
     /// The scale is the float32 that follows the codes, and 28 zero bytes follow it.
-    public mutating func appendI2S(
+    package mutating func appendI2S(
         codes: [UInt8], scale: Float, to name: String
     ) throws(BitNetError) {
         var writer = ByteWriter()
@@ -107,7 +107,7 @@ public struct GGUFWriter: ~Copyable {
     ///
     /// `invalidArgument` where data is missing, `unwritable` where the operating system refuses; in
     /// both cases nothing is left behind.
-    public consuming func finish() throws(BitNetError) {
+    package consuming func finish() throws(BitNetError) {
         guard !failed else {
             throw .unwritable(path: path, reason: "an earlier write to it failed")
         }

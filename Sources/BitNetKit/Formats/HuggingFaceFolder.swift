@@ -1,19 +1,19 @@
 import Foundation
 
 /// A Hugging Face model folder: `config.json` and one or more safetensors files.
-public struct HuggingFaceFolder: Sendable {
+package struct HuggingFaceFolder: Sendable {
     /// The folder.
-    public let path: String
+    package let path: String
     /// `config.json`.
-    public let config: JSONValue
+    package let config: JSONValue
     /// `generation_config.json`, if there is one.
-    public let generationConfig: JSONValue?
+    package let generationConfig: JSONValue?
     /// `tokenizer_config.json`, if there is one.
-    public let tokenizerConfig: JSONValue?
+    package let tokenizerConfig: JSONValue?
     /// The names of the safetensors files, in the order they were read.
-    public let weightFiles: [String]
+    package let weightFiles: [String]
     /// All tensors by name.
-    public let tensors: [String: CheckpointTensor]
+    package let tensors: [String: CheckpointTensor]
     /// All tensors, in the order of the files.
     let orderedTensors: [CheckpointTensor]
 
@@ -22,7 +22,7 @@ public struct HuggingFaceFolder: Sendable {
     ///
     /// Throws `fileNotFound`, `unsupportedFormat` where there is no configuration or no safetensors
     /// file (with what to do about it), `malformedFile` for missing shards and duplicate tensors.
-    public init(opening path: String, weights: String? = nil) throws(BitNetError) {
+    package init(opening path: String, weights: String? = nil) throws(BitNetError) {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw .fileNotFound(path: path)
@@ -49,7 +49,7 @@ public struct HuggingFaceFolder: Sendable {
     }
 
     /// The path of a file in the folder, if it is there (`tokenizer.json`, `chat_template.jinja`).
-    public func file(named name: String) -> String? {
+    package func file(named name: String) -> String? {
         let folder = Folder(path: path)
         return folder.exists(name) ? folder.join(name) : nil
     }

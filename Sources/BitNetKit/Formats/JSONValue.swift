@@ -3,7 +3,7 @@
 /// Parsed here rather than by Foundation for three reasons: a duplicate key is an error instead of
 /// a silent loss, keys that differ only in Unicode normalisation (they occur in vocabularies) stay
 /// apart, and whole numbers are told from truth values and decimals on every platform.
-public enum JSONValue: Sendable, Hashable {
+package enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
     /// A number written without fraction or exponent that fits in 64 bits.
@@ -16,16 +16,16 @@ public enum JSONValue: Sendable, Hashable {
     /// Parses a JSON text in UTF-8; `malformedFile` with the byte position where it is not one.
     ///
     /// At most 128 levels of nesting are accepted.
-    public init(parsing region: ByteRegion) throws(BitNetError) {
+    package init(parsing region: ByteRegion) throws(BitNetError) {
         var parser = JSONParser(region)
         self = try parser.parseDocument()
     }
 
     /// The truth value, if it is one.
-    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 
     /// The whole number, if it is one; 4096.0 is.
-    public var int: Int? {
+    package var int: Int? {
         switch self {
         case .int(let value): value
         case .double(let value): Int(exactly: value)
@@ -34,7 +34,7 @@ public enum JSONValue: Sendable, Hashable {
     }
 
     /// The number, if it is one.
-    public var double: Double? {
+    package var double: Double? {
         switch self {
         case .int(let value): Double(value)
         case .double(let value): value
@@ -43,47 +43,47 @@ public enum JSONValue: Sendable, Hashable {
     }
 
     /// The text, if it is one.
-    public var string: String? { if case .string(let value) = self { value } else { nil } }
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
 
     /// The elements, if it is an array.
-    public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
 
     /// The members, if it is an object.
-    public var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
+    package var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
 
     /// The member called `key`, or nil where there is none or this is no object.
-    public subscript(key: String) -> JSONValue? { object?[key] }
+    package subscript(key: String) -> JSONValue? { object?[key] }
 }
 
 // Typed access to configuration keys: absent or null is nil, another type is an error.
 extension JSONValue {
     /// The whole number at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
-    public func int(_ key: String, in path: String) throws(BitNetError) -> Int? {
+    package func int(_ key: String, in path: String) throws(BitNetError) -> Int? {
         try typed(key, path, "a whole number") { $0.int }
     }
 
     /// The number at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
-    public func double(_ key: String, in path: String) throws(BitNetError) -> Double? {
+    package func double(_ key: String, in path: String) throws(BitNetError) -> Double? {
         try typed(key, path, "a number") { $0.double }
     }
 
     /// The truth value at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
-    public func bool(_ key: String, in path: String) throws(BitNetError) -> Bool? {
+    package func bool(_ key: String, in path: String) throws(BitNetError) -> Bool? {
         try typed(key, path, "true or false") { $0.bool }
     }
 
     /// The text at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
-    public func string(_ key: String, in path: String) throws(BitNetError) -> String? {
+    package func string(_ key: String, in path: String) throws(BitNetError) -> String? {
         try typed(key, path, "a string") { $0.string }
     }
 
     /// The array at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
-    public func array(_ key: String, in path: String) throws(BitNetError) -> [JSONValue]? {
+    package func array(_ key: String, in path: String) throws(BitNetError) -> [JSONValue]? {
         try typed(key, path, "an array") { $0.array }
     }
 
     /// The object at `key`, as a value; nil where absent or null, else `invalidMetadata`.
-    public func object(_ key: String, in path: String) throws(BitNetError) -> JSONValue? {
+    package func object(_ key: String, in path: String) throws(BitNetError) -> JSONValue? {
         try typed(key, path, "an object") { $0.object == nil ? nil : $0 }
     }
 
@@ -113,19 +113,19 @@ extension JSONValue {
 }
 
 /// The members of a JSON object, in the order of the file.
-public struct JSONObject: Sendable, Hashable {
+package struct JSONObject: Sendable, Hashable {
     /// One key and its value.
-    public struct Member: Sendable, Hashable {
-        public let key: String
-        public let value: JSONValue
+    package struct Member: Sendable, Hashable {
+        package let key: String
+        package let value: JSONValue
     }
 
     /// All members, in the order of the file; keys are distinct byte for byte.
-    public private(set) var members: [Member] = []
+    package private(set) var members: [Member] = []
     private var positions: [ExactString: Int] = [:]
 
     /// The value of `key`, compared byte for byte.
-    public subscript(key: String) -> JSONValue? {
+    package subscript(key: String) -> JSONValue? {
         positions[ExactString(key)].map { members[$0].value }
     }
 

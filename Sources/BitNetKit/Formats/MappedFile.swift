@@ -10,11 +10,11 @@
 ///
 /// Pages are read on first use, so opening a file of many gigabytes is instant. The file must not
 /// be shortened by someone else while it is mapped: the operating system then ends the process.
-public final class MappedFile: Sendable {
+package final class MappedFile: Sendable {
     /// The path the file was opened with.
-    public let path: String
+    package let path: String
     /// Size in bytes, at least 1.
-    public let count: Int
+    package let count: Int
     // Immutable after init, and nobody writes through it.
     nonisolated(unsafe) private let base: UnsafeMutableRawPointer
 
@@ -22,7 +22,7 @@ public final class MappedFile: Sendable {
     ///
     /// Throws `fileNotFound`, `unreadable` (a folder, a device, no permission) or `malformedFile`
     /// (an empty file).
-    public init(opening path: String) throws(BitNetError) {
+    package init(opening path: String) throws(BitNetError) {
         // A C string would end at the zero and name another file.
         guard !path.utf8.contains(0) else { throw .fileNotFound(path: path) }
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
@@ -66,7 +66,7 @@ public final class MappedFile: Sendable {
     }
 
     /// Calls `body` with the bytes of the file, which are valid during the call only.
-    public func withUnsafeBytes<Result, Failure: Error>(
+    func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(start: base, count: count))
@@ -76,7 +76,7 @@ public final class MappedFile: Sendable {
     /// needed.
     ///
     /// Only pages that lie wholly inside `range` are released; a range outside the file is ignored.
-    public func release(_ range: Range<Int>) {
+    package func release(_ range: Range<Int>) {
         let page = max(1, Int(sysconf(Int32(_SC_PAGESIZE))))
         let range = range.clamped(to: 0..<count)
         guard !range.isEmpty else { return }
@@ -92,7 +92,7 @@ public final class MappedFile: Sendable {
 ///
 /// The one window through which the file formats look at data: slices are checked against the
 /// bounds, and keep the file mapped.
-public struct ByteRegion: Sendable {
+package struct ByteRegion: Sendable {
     private enum Storage: Sendable {
         case file(MappedFile)
         case memory([UInt8], path: String)
@@ -100,16 +100,16 @@ public struct ByteRegion: Sendable {
 
     private let storage: Storage
     /// Where the region lies in its file (or in the array it was made from).
-    public let range: Range<Int>
+    package let range: Range<Int>
 
     /// The whole of a mapped file.
-    public init(_ file: MappedFile) {
+    package init(_ file: MappedFile) {
         storage = .file(file)
         range = 0..<file.count
     }
 
     /// Bytes in memory; `path` is what errors call them.
-    public init(_ bytes: [UInt8], path: String = "memory") {
+    package init(_ bytes: [UInt8], path: String = "memory") {
         storage = .memory(bytes, path: path)
         range = 0..<bytes.count
     }
@@ -120,7 +120,7 @@ public struct ByteRegion: Sendable {
     }
 
     /// The file the bytes come from, for messages.
-    public var path: String {
+    package var path: String {
         switch storage {
         case .file(let file): file.path
         case .memory(_, let path): path
@@ -128,12 +128,12 @@ public struct ByteRegion: Sendable {
     }
 
     /// Size in bytes.
-    public var count: Int { range.count }
+    package var count: Int { range.count }
 
     /// The part of the region at `part`, counted from the region's own start.
     ///
     /// Throws `malformedFile` where the region does not hold that part.
-    public func slice(_ part: Range<Int>) throws(BitNetError) -> ByteRegion {
+    package func slice(_ part: Range<Int>) throws(BitNetError) -> ByteRegion {
         guard part.lowerBound >= 0, part.upperBound <= count else {
             throw truncated(at: part.lowerBound, needed: part.count)
         }
@@ -149,7 +149,7 @@ public struct ByteRegion: Sendable {
     }
 
     /// Calls `body` with the bytes, which are valid during the call only and need not be aligned.
-    public func withUnsafeBytes<Result, Failure: Error>(
+    func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         switch storage {
@@ -165,11 +165,11 @@ public struct ByteRegion: Sendable {
     }
 
     /// A copy of the bytes.
-    public var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+    package var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
 
     /// Tells the operating system that the bytes will not be needed soon; nothing for bytes in
     /// memory.
-    public func release() {
+    package func release() {
         if case .file(let file) = storage { file.release(range) }
     }
 

@@ -3,13 +3,13 @@
 //          "__metadata__": {"format": "pt"}}; offsets count from the end of the header.
 
 /// The checked directory of a safetensors file.
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
     /// The path the file was opened with.
-    public let path: String
+    package let path: String
     /// The strings of the `__metadata__` entry.
-    public let metadata: [String: String]
+    package let metadata: [String: String]
     /// All tensors, in the order of the header.
-    public let tensors: [CheckpointTensor]
+    package let tensors: [CheckpointTensor]
 
     private let positions: [String: Int]
 
@@ -17,12 +17,12 @@ public struct SafetensorsFile: Sendable {
     ///
     /// Throws `fileNotFound`, `unreadable`, `malformedFile`, or `unsupportedFormat` for a dtype
     /// that `ElementType` does not have.
-    public init(opening path: String) throws(BitNetError) {
+    package init(opening path: String) throws(BitNetError) {
         try self.init(ByteRegion(try MappedFile(opening: path)))
     }
 
     /// Reads the directory of a safetensors file that is already in memory or mapped.
-    public init(_ region: ByteRegion) throws(BitNetError) {
+    package init(_ region: ByteRegion) throws(BitNetError) {
         let header = try SafetensorsHeader(region)
         var tensors: [CheckpointTensor] = []
         var positions: [String: Int] = [:]
@@ -48,7 +48,7 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// The tensor called `name`, if there is one.
-    public func tensor(named name: String) -> CheckpointTensor? {
+    package func tensor(named name: String) -> CheckpointTensor? {
         positions[name].map { tensors[$0] }
     }
 

@@ -10,9 +10,9 @@ extension BitNetModel {
     /// print(try await model.generate("The capital of France is").text)
     /// ```
     ///
-    /// Throws `.invalidArgument` for an option out of range or an empty prompt that the model
-    /// cannot start from, `.contextWindowExceeded` if the prompt has more tokens than the context,
-    /// `.corruptTensor` if the model computes logits that are not finite.
+    /// - Throws: `BitNetError.invalidArgument` for an option out of range or an empty prompt that the
+    ///   model cannot start from, `.contextWindowExceeded` if the prompt has more tokens than the
+    ///   context, `.corruptTensor` if the model computes logits that are not finite, `.outOfMemory`.
     public func generate(
         _ prompt: String, options: GenerationOptions = .init()
     ) async throws(BitNetError) -> GenerationResult {
@@ -21,15 +21,21 @@ extension BitNetModel {
 
     /// Continues `tokens`, taken as they are, and returns the whole response.
     ///
-    /// As `generate(_:options:)`; an id outside the vocabulary is an `.invalidArgument`.
+    /// - Throws: as `generate(_:options:)`; an id outside the vocabulary is an `.invalidArgument`.
     public func generate(
         tokens: [Int], options: GenerationOptions = .init()
     ) async throws(BitNetError) -> GenerationResult {
         try await stream(tokens: tokens, options: options).collect()
     }
 
-    /// Continues `prompt` token by token; the errors of `generate(_:options:)` come from the
-    /// stream's first `next()`.
+    /// Continues `prompt` token by token. Nothing is computed before the stream's first `next()`,
+    /// from which the errors of `generate(_:options:)` come too.
+    ///
+    /// ```swift
+    /// for try await event in model.stream("Once upon a time") {
+    ///     if case .text(let text) = event { print(text, terminator: "") }
+    /// }
+    /// ```
     public func stream(
         _ prompt: String, options: GenerationOptions = .init()
     ) -> GenerationStream {

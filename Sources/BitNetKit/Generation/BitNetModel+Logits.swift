@@ -9,9 +9,14 @@ public struct SequenceLogits: Sendable, Hashable {
 extension BitNetModel {
     /// The logits after the last of `tokens`, or after each of them.
     ///
-    /// Computed with an F32 cache, so that they can be compared with a reference. Throws
-    /// `.invalidArgument` if there are no tokens or one is not in the vocabulary,
-    /// `.contextWindowExceeded` if there are too many, `.cancelled` if the task is cancelled.
+    /// Computed with an F32 cache, so that they can be compared with a reference.
+    ///
+    /// - Parameters:
+    ///   - tokens: at least one id, taken as they are.
+    ///   - allPositions: whether the logits after every token are wanted.
+    /// - Throws: `BitNetError.invalidArgument` if there are no tokens or one is not in the vocabulary,
+    ///   `.contextWindowExceeded` if there are too many, `.cancelled` if the task is cancelled,
+    ///   `.outOfMemory`.
     public func logits(
         tokens: [Int], allPositions: Bool = false
     ) async throws(BitNetError) -> SequenceLogits {
@@ -23,6 +28,9 @@ extension BitNetModel {
 
     /// The logits after `prompt`, or after each of its tokens; the tokens are those that
     /// `generate(_:options:)` would start from.
+    ///
+    /// - Throws: as `logits(tokens:allPositions:)`; an empty prompt becomes a begin-of-text token
+    ///   where the model has one.
     public func logits(
         _ prompt: String, allPositions: Bool = false
     ) async throws(BitNetError) -> SequenceLogits {

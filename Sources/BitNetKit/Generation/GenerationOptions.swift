@@ -1,9 +1,8 @@
 /// How a response is chosen from the model's logits, and when it ends.
 ///
 /// ```swift
-/// var options = GenerationOptions()
-/// options.sampling = .random(temperature: 0.8, topP: 0.95, seed: 1)
-/// options.maximumResponseTokens = 200
+/// var options = GenerationOptions(
+///     sampling: .random(temperature: 0.8, topP: 0.95, seed: 1), maximumResponseTokens: 200)
 /// options.stop = ["\n\n"]
 /// ```
 public struct GenerationOptions: Sendable, Hashable {
@@ -43,10 +42,26 @@ public struct GenerationOptions: Sendable, Hashable {
     /// Whether each token event carries the model's log probability of that token.
     public var includesLogProbabilities = false
 
-    /// Greedy, as many tokens as fit, no stop strings, no penalty.
-    public init() {}
+    /// Options that differ from the defaults in what is given: greedy, as many tokens as fit, no stop
+    /// strings, no penalty.
+    public init(
+        sampling: Sampling = .greedy, maximumResponseTokens: Int? = nil, stop: [String] = [],
+        repetitionPenalty: Float? = nil, repetitionWindow: Int? = nil, contextLength: Int? = nil,
+        kvCache: KVCachePrecision = .f16, includesLogProbabilities: Bool = false
+    ) {
+        self.sampling = sampling
+        self.maximumResponseTokens = maximumResponseTokens
+        self.stop = stop
+        self.repetitionPenalty = repetitionPenalty
+        self.repetitionWindow = repetitionWindow
+        self.contextLength = contextLength
+        self.kvCache = kvCache
+        self.includesLogProbabilities = includesLogProbabilities
+    }
 
-    /// Throws `BitNetError.invalidArgument`, named after the option, if a value is out of range.
+    /// Checks every value. A response does that before it begins.
+    ///
+    /// - Throws: `BitNetError.invalidArgument`, named after the option, if a value is out of range.
     public func validate() throws(BitNetError) {
         if case .random(let temperature, let topK, let topP, let minP, _) = sampling {
             try Self.check(

@@ -42,6 +42,18 @@ public struct GenerationStatistics: Sendable, Hashable {
     }
 }
 
+extension GenerationStatistics: CustomStringConvertible {
+    /// Tokens, seconds and tokens per second of prompt and response, on one line.
+    public var description: String {
+        func part(_ count: Int, _ time: Duration, _ rate: Double) -> String {
+            let milliseconds = Int((time / .milliseconds(1)).rounded())
+            return "\(count) tokens in \(milliseconds) ms (\(Int(rate.rounded())) tokens/s)"
+        }
+        return "prompt \(part(promptTokens, prefill, prefillTokensPerSecond)), "
+            + "response \(part(generatedTokens, decode, decodeTokensPerSecond))"
+    }
+}
+
 /// A whole response.
 public struct GenerationResult: Sendable, Hashable {
     /// The response without the prompt, and without the stop string that may have ended it.

@@ -13,7 +13,9 @@ import Synchronization
 /// }
 /// ```
 public struct GenerationStream: AsyncSequence, Sendable {
+    /// What the stream gives.
     public typealias Element = GenerationEvent
+    /// What it throws, from the `next()` that ran into it.
     public typealias Failure = BitNetError
 
     private let backend: any GenerationBackend

@@ -1,4 +1,5 @@
-/// A linear layer with ternary weights and int8 activations (W1.58A8; BitNet b1.58, formats.md 1).
+/// A linear layer with ternary weights and int8 activations (W1.58A8; BitNet
+/// b1.58, arXiv:2402.17764).
 ///
 /// ```swift
 /// let layer = BitLinear(weight: try TernaryMatrix(rows: 2, columns: 2, scale: .perTensor(0.5)) {
@@ -13,6 +14,11 @@ public struct BitLinear: Sendable {
     /// (`use_rms_norm`, BitNet embeddings, and the sub-norms of `o_proj` and `down_proj`).
     public let inputNorm: RMSNorm?
 
+    /// A layer with these weights.
+    ///
+    /// - Parameters:
+    ///   - weight: `[outputs, inputs]`.
+    ///   - inputNorm: a norm of `weight.columns` elements, or nil.
     public init(weight: TernaryMatrix, inputNorm: RMSNorm? = nil) {
         self.weight = weight
         self.inputNorm = inputNorm
@@ -20,13 +26,14 @@ public struct BitLinear: Sendable {
 
     /// Applies the layer to every row of `x`, `[..., inputs]`; the result is `[..., outputs]`.
     ///
-    /// - Throws: `BitNetError.shapeMismatch` when rows do not have `weight.columns` elements.
+    /// - Throws: `BitNetError.shapeMismatch` when rows do not have `weight.columns` elements, or the
+    ///   norm is for another size; `.outOfMemory`.
     public func callAsFunction(_ x: Tensor<Float>) throws(BitNetError) -> Tensor<Float> {
         guard x.shape.last == weight.columns else {
             throw .shapeMismatch(tensor: "x", expected: [weight.columns], found: x.shape)
         }
         let normed = try inputNorm.map { (norm) throws(BitNetError) in try norm(x) } ?? x
-        let y = try weight.multiply(normed.values)
+        let y = normed.count == 0 ? [] : try weight.multiply(normed.values)
         return try Tensor(y, shape: x.shape.dropLast() + [weight.rows])
     }
 }

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Rotary position embedding on half-split pairs (Su et al. 2021; formats.md section 2).
+/// Rotary position embedding on half-split pairs (Su et al. 2021, arXiv:2104.09864).
 ///
 /// Angles are float32 products of a float32 position and float32 frequencies, as in transformers;
 /// their sine and cosine are taken in double and rounded, which gives the same float32 everywhere.

@@ -8,27 +8,37 @@ public struct ConversionOptions: Sendable, Hashable {
     /// it.
     public var embedding: ElementType?
 
-    public init() {}
+    /// Options that differ from the defaults in what is given.
+    public init(ternary: ElementType = .i2_s, embedding: ElementType? = nil) {
+        self.ternary = ternary
+        self.embedding = embedding
+    }
 }
 
 /// What a conversion has written.
 public struct ConversionReport: Sendable, CustomStringConvertible {
     /// One tensor of the new file.
     public struct Entry: Sendable {
+        /// The tensor's name in the new file.
         public let name: String
+        /// How it is stored there.
         public let type: ElementType
-        /// `[rows, columns]`.
+        /// `[rows, columns]`, or `[count]` of a vector.
         public let shape: [Int]
-        /// Weight scale of a ternary matrix, and its share of zeros.
+        /// Weight scale of a ternary matrix.
         public let scale: Float?
+        /// Share of zeros of a ternary matrix, in [0, 1].
         public let zeroShare: Double?
     }
 
-    public var path: String
-    public var tensors: [Entry] = []
-    /// Size of the file.
-    public var byteCount = 0
+    /// The new file.
+    public internal(set) var path: String
+    /// All tensors, in the order of the file.
+    public internal(set) var tensors: [Entry] = []
+    /// Size of the file in bytes.
+    public internal(set) var byteCount = 0
 
+    /// File, tensors, weights, zeros and size, on one line.
     public var description: String {
         let ternary = tensors.filter { $0.scale != nil }
         let weights = ternary.reduce(0) { $0 + $1.shape.reduce(1, *) }
@@ -41,12 +51,23 @@ public struct ConversionReport: Sendable, CustomStringConvertible {
 
 /// Writes models as GGUF files, tensor by tensor, so that memory stays far below the model's size.
 public enum BitNetConverter {
-    /// Converts a GGUF file or a Hugging Face folder.
+    /// Converts a GGUF file or a Hugging Face folder. Blocks the calling thread.
+    ///
+    /// ```swift
+    /// let report = try BitNetConverter.convert(
+    ///     from: URL(fileURLWithPath: "folder"), to: URL(fileURLWithPath: "model.gguf"),
+    ///     options: ConversionOptions(ternary: .tq2_0))
+    /// print(report)
+    /// ```
     ///
     /// The file appears under its name when it is complete; after an error nothing is left.
     /// Blocking; cancelling the current task ends it before the next tensor.
     ///
-    /// - Parameter progress: called with the share of tensors written, in [0, 1].
+    /// - Parameters:
+    ///   - source: what `BitNetModel.load(_:options:progress:)` takes.
+    ///   - target: the `.gguf` file to write; one that is there is replaced.
+    ///   - options: what to store how.
+    ///   - progress: called with the share of tensors written, in [0, 1].
     /// - Throws: `BitNetError`, among others `.notTernary` for a model that is not, and
     ///   `.unsupportedFormat` for what the chosen types cannot hold, `.cancelled`.
     public static func convert(
@@ -189,7 +210,7 @@ extension Conversion {
         return scale
     }
 
-    /// The scale that follows the codes, and the unused bytes behind it (formats.md 8.3).
+    /// The scale that follows the codes, and the unused bytes behind it.
     private func i2sTrailer(_ scale: Float) -> [UInt8] {
         let bits = scale.bitPattern
         let bytes = (0..<4).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }

@@ -80,6 +80,7 @@ extension BitNetModel {
     ///
     /// - Parameters:
     ///   - url: a `.gguf` file, or a folder with `config.json` and `model.safetensors`.
+    ///   - options: threads and kernels to compute with.
     ///   - progress: called on another thread while matrices are packed.
     /// - Throws: `BitNetError`, which names the file, the tensor or key, and the remedy.
     public static func load(

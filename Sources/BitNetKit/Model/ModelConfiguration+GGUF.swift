@@ -1,5 +1,5 @@
 extension ModelConfiguration {
-    /// Reads the metadata of a GGUF file (formats.md 8.1).
+    /// Reads the metadata of a GGUF file.
     ///
     /// - Throws: `BitNetError.unsupportedArchitecture`, `.unsupportedFeature` for keys that would
     ///   change the results and are not implemented, `.invalidMetadata`.
@@ -40,7 +40,7 @@ extension ModelConfiguration {
 }
 
 /// The graph that each architecture name stands for. `bitnet` means SiLU: every writer of that name
-/// has it, and 2B-4T files call themselves `bitnet-b1.58` or `bitnet-25` (formats.md, trap 7).
+/// has it, and 2B-4T files call themselves `bitnet-b1.58` or `bitnet-25`.
 private let ggufGraphs:
     [String: (architecture: ModelConfiguration.Architecture, activation: Activation)] = [
         "bitnet-b1.58": (.bitnet, .squaredReLU),

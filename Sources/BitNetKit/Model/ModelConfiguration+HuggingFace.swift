@@ -1,5 +1,5 @@
 extension ModelConfiguration {
-    /// Reads `config.json` (transformers 4 and 5 spelling; formats.md 3 to 6 and 9).
+    /// Reads `config.json` (transformers 4 and 5 spelling).
     ///
     /// - Throws: `BitNetError.unsupportedArchitecture`, `.unsupportedFeature` for settings that would
     ///   change the results and are not implemented, `.invalidMetadata`.
@@ -134,7 +134,7 @@ private struct ConfigReader {
         return architecture != .llama
     }
 
-    /// Reads `quantization_config` (formats.md 1.2). Without one, BitNet models hold master weights
+    /// Reads `quantization_config`. Without one, BitNet models hold master weights
     /// and the others must hold weights that are ternary already.
     func quantization(
         _ architecture: ModelConfiguration.Architecture

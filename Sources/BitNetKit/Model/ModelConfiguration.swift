@@ -1,4 +1,5 @@
-/// The shape of a model and everything its graph depends on, as read from its file.
+/// The shape of a model and everything its graph depends on, as read from its file. Sizes are in
+/// elements.
 public struct ModelConfiguration: Sendable, Hashable {
     /// The model graph.
     public enum Architecture: String, Sendable, Hashable, CaseIterable {
@@ -10,7 +11,7 @@ public struct ModelConfiguration: Sendable, Hashable {
         case qwen3
     }
 
-    /// What `weight_scale` of a packed Hugging Face tensor means (formats.md 1.2).
+    /// What `weight_scale` of a packed Hugging Face tensor means.
     public enum ScaleDirection: String, Sendable, Hashable {
         /// `W = trits * weight_scale` (`linear_class: autobitlinear`).
         case multiply
@@ -19,41 +20,45 @@ public struct ModelConfiguration: Sendable, Hashable {
     }
 
     /// The model's name, or its file's.
-    public var name: String
-    public var architecture: Architecture
+    public internal(set) var name: String
+    /// The model graph.
+    public internal(set) var architecture: Architecture
     /// Tokens the embedding and the head know.
-    public var vocabularySize: Int
+    public internal(set) var vocabularySize: Int
     /// Width of the residual stream.
-    public var hiddenSize: Int
+    public internal(set) var hiddenSize: Int
     /// Width inside the feed-forward network.
-    public var feedForwardSize: Int
-    public var layerCount: Int
-    public var headCount: Int
+    public internal(set) var feedForwardSize: Int
+    /// Transformer blocks.
+    public internal(set) var layerCount: Int
+    /// Query heads of each block.
+    public internal(set) var headCount: Int
     /// Key-value heads; query heads share them in contiguous groups.
-    public var keyValueHeadCount: Int
+    public internal(set) var keyValueHeadCount: Int
     /// Elements of one head; need not be `hiddenSize / headCount`.
-    public var headDimension: Int
+    public internal(set) var headDimension: Int
     /// Tokens the model was trained to take.
-    public var contextLength: Int
+    public internal(set) var contextLength: Int
     /// Epsilon of the RMSNorms.
-    public var normEpsilon: Float
+    public internal(set) var normEpsilon: Float
     /// Epsilon of the norms inside linear layers, where the model has them.
-    public var linearNormEpsilon: Float
+    public internal(set) var linearNormEpsilon: Float
     /// Base of the rotary frequencies, theta.
-    public var ropeBase: Float
-    public var activation: Activation
+    public internal(set) var ropeBase: Float
+    /// The non-linearity of the feed-forward network's gate.
+    public internal(set) var activation: Activation
     /// Whether every linear layer normalises its own input.
-    public var hasLinearNorms: Bool
+    public internal(set) var hasLinearNorms: Bool
     /// Whether the LM head is the embedding.
-    public var isHeadTied: Bool
+    public internal(set) var isHeadTied: Bool
     /// What packed scales mean; only Hugging Face folders leave that open.
-    public var scaleDirection: ScaleDirection
+    public internal(set) var scaleDirection: ScaleDirection
     /// Whether float weights are rounded to trits (absmean); otherwise they must be ternary already.
-    public var quantizesMasters: Bool
+    public internal(set) var quantizesMasters: Bool
     /// Tokens that end a text, as far as the configuration says.
-    public var endTokens: [Int]
+    public internal(set) var endTokens: [Int]
     /// Token that begins a text.
-    public var beginToken: Int?
+    public internal(set) var beginToken: Int?
 
     /// Whether attention and feed-forward have a norm before their last linear layer.
     public var hasSubNorms: Bool { architecture == .bitnet }
@@ -89,5 +94,15 @@ public struct ModelConfiguration: Sendable, Hashable {
         )
         try require(ropeBase.isFinite && ropeBase > 0, "rope base", "\(ropeBase) is not usable")
         try require(layerCount <= 1024, "layers", "\(layerCount) is out of range")
+    }
+}
+
+extension ModelConfiguration: CustomStringConvertible {
+    /// Name and sizes, on one line.
+    public var description: String {
+        "\(name): \(architecture.rawValue), \(layerCount) layers, hidden \(hiddenSize), "
+            + "feed-forward \(feedForwardSize), \(headCount) heads of \(headDimension) with "
+            + "\(keyValueHeadCount) key-value heads, vocabulary \(vocabularySize), "
+            + "context \(contextLength)"
     }
 }

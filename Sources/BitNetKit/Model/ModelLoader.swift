@@ -1,12 +1,19 @@
-/// How a model is loaded.
+/// What a model computes with once it is loaded. No choice changes a result, only its speed.
+///
+/// ```swift
+/// let options = LoadOptions(threads: 4, instructionSet: "avx2")
+/// let model = try await BitNetModel.load(url, options: options)
+/// ```
 public struct LoadOptions: Sendable, Hashable {
-    /// Threads to compute with; nil takes all cores this process may use.
+    /// Threads to compute with, 1 to 1024; nil takes one for each core.
     public var threads: Int?
-    /// Kernel set, for example `avx2`; nil takes the fastest.
+    /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
     public var instructionSet: String?
-    /// Packed layout; nil takes the one that suits the kernel set.
+    /// How trits are packed in memory, whatever the file has; nil takes the library's choice, which
+    /// is `t2`. Matrices with several scales in a row can only be packed as `t2`.
     public var layout: TernaryLayout?
 
+    /// Options that differ from the defaults in what is given.
     public init(
         threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil
     ) {
@@ -28,6 +35,7 @@ public struct LoadProgress: Sendable, Hashable {
         case ready
     }
 
+    /// What is being done.
     public let phase: Phase
     /// Share of all weights packed so far, in [0, 1].
     public let fraction: Double

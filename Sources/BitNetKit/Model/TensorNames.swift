@@ -84,7 +84,7 @@ extension ModelConfiguration {
     }
 }
 
-/// What tensors are called in a GGUF file and in a Hugging Face folder (formats.md 3, 4, 8.1, 9).
+/// What tensors are called in a GGUF file and in a Hugging Face folder.
 ///
 /// Functions that give several names list the ones writers have used for the same thing.
 struct TensorNames: Sendable {

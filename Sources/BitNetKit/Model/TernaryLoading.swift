@@ -10,7 +10,7 @@ struct TernarySource {
     let scaleTensor: CheckpointTensor?
     let direction: ModelConfiguration.ScaleDirection
     let masters: MasterWeights
-    /// Heads whose rows a GGUF converter has interleaved (formats.md 2), or 0.
+    /// Heads whose rows a GGUF converter has interleaved, or 0.
     let interleavedHeads: Int
 }
 
@@ -138,7 +138,7 @@ extension TernarySource {
 }
 
 /// The order of a rotated head's rows in GGUF files of the Llama graph: 0, d/2, 1, d/2 + 1, ...
-/// (formats.md 2).
+///.
 enum HeadInterleaving {
     /// Takes the rows of one head from the model's order to the file's.
     static func apply(to trits: BufferView<Int8>, columns: Int) {
@@ -198,12 +198,9 @@ extension TernarySource {
     }
 
     private func checked(_ scale: TernaryScale) throws(BitNetError) -> TernaryScale {
-        let values =
-            switch scale {
-            case .perTensor(let beta): [beta]
-            case .perRow(let betas), .perGroup(_, let betas): betas
-            }
-        if let odd = values.first(where: { !$0.isFinite }) { throw corrupt("a scale is \(odd)") }
+        if let odd = scale.values.first(where: { !$0.isFinite }) {
+            throw corrupt("a scale is \(odd)")
+        }
         return scale
     }
 
@@ -231,7 +228,7 @@ extension TernarySource {
         return .perGroup(size: 256, values)
     }
 
-    /// `g` that rounds master weights and `beta` that scales the trits back (formats.md 1.3).
+    /// `g` that rounds master weights and `beta` that scales the trits back.
     /// Weights that are exactly ternary keep their own magnitude, unless the checkpoint is to be
     /// rounded by its absolute mean whatever it holds, as transformers does.
     private func masterRounding(

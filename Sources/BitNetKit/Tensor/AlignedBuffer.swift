@@ -45,7 +45,8 @@ final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
         if mappedBytes > 0 { munmap(base, mappedBytes) } else { free(base) }
     }
 
-    /// The whole buffer. The view does not keep the buffer alive.
+    /// The whole buffer. The view does not keep the buffer alive: give the buffer a name that
+    /// outlives the view, never take the view of a temporary.
     var view: BufferView<Element> {
         BufferView(base: base.assumingMemoryBound(to: Element.self), count: count)
     }

@@ -48,12 +48,23 @@ public struct DenseMatrix: Sendable {
         }
     }
 
-    /// A matrix of float32 values, row by row.
+    /// A matrix that stores `values`, row by row, as `type`: the nearest values the type has.
     ///
-    /// - Throws: `BitNetError.shapeMismatch` unless there are `rows * columns` values and columns is
-    ///   a multiple of 16.
-    public init(rows: Int, columns: Int, values: [Float]) throws(BitNetError) {
-        guard rows > 0, columns > 0, columns % 16 == 0,
+    /// - Parameters:
+    ///   - rows: at least 1.
+    ///   - columns: a multiple of 16 and of the type's block (32 for Q8_0 and Q4_0, 256 for Q6_K).
+    ///   - values: `[rows, columns]`, row by row.
+    ///   - type: F32, F16, BF16, Q8_0, Q6_K or Q4_0.
+    /// - Throws: `BitNetError.shapeMismatch` unless there are `rows * columns` values and `columns`
+    ///   fits the type, `.invalidArgument` for another type, `.outOfMemory`.
+    public init(
+        rows: Int, columns: Int, values: [Float], type: ElementType = .f32
+    ) throws(BitNetError) {
+        guard type.hasDenseKernel, type.canEncode else {
+            throw .invalidArgument(
+                name: "type", detail: "a dense matrix cannot be stored as \(type.rawValue)")
+        }
+        guard rows > 0, columns > 0, columns % 16 == 0, columns % type.block.elements == 0,
             elementCount(of: [rows, columns]) == values.count
         else {
             throw .shapeMismatch(
@@ -61,9 +72,13 @@ public struct DenseMatrix: Sendable {
         }
         self.rows = rows
         self.columns = columns
-        type = .f32
-        let buffer = try AlignedBuffer<UInt8>(count: values.count * 4, purpose: "a dense matrix")
-        buffer.view.rebound(to: Float.self).copy(from: try AlignedBuffer(values, purpose: "").view)
+        self.type = type
+        let input = try AlignedBuffer(values, purpose: "a dense matrix")
+        defer { withExtendedLifetime(input) {} }
+        let buffer = try AlignedBuffer<UInt8>(
+            count: values.count / type.block.elements * type.block.bytes,
+            purpose: "a dense matrix")
+        Codec.encode(type, input.view, into: buffer.view)
         storage = .memory(buffer)
     }
 
@@ -78,6 +93,7 @@ public struct DenseMatrix: Sendable {
     /// Bytes of the matrix as stored.
     public var byteCount: Int { rows * rowBytes }
 
+    /// Bytes of one row.
     var rowBytes: Int { columns / type.block.elements * type.block.bytes }
 
     func withBytes<R>(_ body: (UnsafeRawPointer) -> R) -> R {
@@ -110,14 +126,17 @@ public struct DenseMatrix: Sendable {
 
     /// `W x`, decoded to float32 and added up in the library's fixed order.
     ///
-    /// - Parameter x: `[columns]`.
+    /// - Parameters:
+    ///   - x: `[columns]`.
+    ///   - kernels: the kernel set to use; every one gives the same bits.
     /// - Returns: `[rows]`.
-    /// - Throws: `BitNetError.shapeMismatch`.
+    /// - Throws: `BitNetError.shapeMismatch` when x does not have `columns` elements, `.outOfMemory`.
     public func multiply(_ x: [Float], kernels: KernelSet = .best) throws(BitNetError) -> [Float] {
         guard x.count == columns else {
             throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
         }
         let input = try AlignedBuffer(x, purpose: "the input of a product")
+        defer { withExtendedLifetime(input) {} }
         let output = try AlignedBuffer<Float>(count: rows, purpose: "a product")
         kernels.denseProduct(self, rows: 0..<rows, x: input.view, into: output.view)
         return output.array
@@ -144,4 +163,9 @@ public struct DenseMatrix: Sendable {
         tensor.region.withUnsafeBytes { buffer.view.copy(from: $0) }
         return .memory(buffer)
     }
+}
+
+extension DenseMatrix: CustomStringConvertible {
+    /// Shape and type, not the values.
+    public var description: String { "DenseMatrix [\(rows), \(columns)], \(type.rawValue)" }
 }

@@ -1,22 +1,39 @@
-/// How a tensor's elements are stored in a file (GGUF spelling).
+/// How a tensor's elements are stored in a file (GGUF spelling; blocks as in ggml).
 public enum ElementType: String, Sendable, Hashable, CaseIterable {
+    /// IEEE binary32.
     case f32 = "F32"
+    /// IEEE binary16.
     case f16 = "F16"
+    /// The upper half of a binary32.
     case bf16 = "BF16"
+    /// 4-bit blocks of 32 with an F16 scale: 4.5 bits per element.
     case q4_0 = "Q4_0"
+    /// 4-bit blocks of 32 with an F16 scale and minimum: 5 bits.
     case q4_1 = "Q4_1"
+    /// 5-bit blocks of 32 with an F16 scale: 5.5 bits.
     case q5_0 = "Q5_0"
+    /// 5-bit blocks of 32 with an F16 scale and minimum: 6 bits.
     case q5_1 = "Q5_1"
+    /// 8-bit blocks of 32 with an F16 scale: 8.5 bits.
     case q8_0 = "Q8_0"
+    /// 4-bit blocks of 256 with scales of their own inside: 4.5 bits.
     case q4_K = "Q4_K"
+    /// 5-bit blocks of 256 with scales of their own inside: 5.5 bits.
     case q5_K = "Q5_K"
+    /// 6-bit blocks of 256 with scales of their own inside: 6.5625 bits.
     case q6_K = "Q6_K"
+    /// Trits, five a byte, in blocks of 256 with an F16 scale: 1.6875 bits.
     case tq1_0 = "TQ1_0"
+    /// Trits, four a byte, in blocks of 256 with an F16 scale: 2.0625 bits.
     case tq2_0 = "TQ2_0"
+    /// Trits, four a byte, with one F32 scale for the tensor: 2 bits.
     case i2_s = "I2_S"
-    /// Hugging Face packing: uint8 `[rows / 4, columns]`, four rows a byte.
+    /// Trits as Hugging Face packs them: uint8 `[rows / 4, columns]`, four rows a byte.
     case packedTernary = "U8"
+    /// 8-bit integers.
     case i8 = "I8"
+    /// 32-bit integers.
     case i32 = "I32"
+    /// 64-bit integers.
     case i64 = "I64"
 }

@@ -1,4 +1,5 @@
-/// A scalar that a `Tensor` can hold: `Float`, `Int8`, `Int32`, or raw 16-bit floats in a `UInt16`.
+/// A number that a `Tensor` can hold: `Float`, `Int8`, `Int32`, or the bits of a 16-bit float in a
+/// `UInt16`.
 public protocol TensorScalar: Sendable, BitwiseCopyable {}
 
 extension Float: TensorScalar {}
@@ -19,7 +20,8 @@ public struct Tensor<Scalar: TensorScalar>: Sendable {
 
     /// A tensor with a copy of `values`.
     ///
-    /// - Throws: `BitNetError.shapeMismatch` when the product of `shape` is not `values.count`.
+    /// - Throws: `BitNetError.shapeMismatch` when the product of `shape` is not `values.count`,
+    ///   `.outOfMemory`.
     public init(_ values: [Scalar], shape: [Int]) throws(BitNetError) {
         guard shape.allSatisfy({ $0 >= 0 }), elementCount(of: shape) == values.count else {
             throw .shapeMismatch(tensor: "values", expected: shape, found: [values.count])
@@ -53,6 +55,22 @@ public struct Tensor<Scalar: TensorScalar>: Sendable {
             offset = offset * size + index
         }
         return storage.view[offset]
+    }
+}
+
+extension Tensor: Equatable where Scalar: Equatable {
+    /// Whether shapes and elements are equal.
+    public static func == (a: Tensor, b: Tensor) -> Bool {
+        a.shape == b.shape && a.values == b.values
+    }
+}
+
+extension Tensor: CustomStringConvertible {
+    /// Shape and first elements.
+    public var description: String {
+        let first = withSpan { span in (0..<min(span.count, 8)).map { "\(span[$0])" } }
+        let rest = count > 8 ? ", ..." : ""
+        return "Tensor \(shape): \(first.joined(separator: ", "))\(rest)"
     }
 }
 

@@ -1,7 +1,10 @@
 /// One ternary weight: -1, 0 or +1.
 public enum Trit: Int8, Sendable, CaseIterable {
+    /// The input is subtracted.
     case minus = -1
+    /// The input is left out.
     case zero = 0
+    /// The input is added.
     case plus = 1
 }
 
@@ -12,13 +15,24 @@ public enum TernaryScale: Sendable, Hashable {
     /// One scale for each row.
     case perRow([Float])
     /// One scale for every `size` consecutive columns of a row: `[rows, columns / size]`, row by
-    /// row. `size` is a multiple of 128 that divides the number of columns.
+    /// row. `size` divides the number of columns and is a multiple of the layout's block: 128 for
+    /// `t2`, 160 for `t5`.
     case perGroup(size: Int, [Float])
+}
+
+extension TernaryScale {
+    /// All factors, in the order of the case.
+    var values: [Float] {
+        switch self {
+        case .perTensor(let beta): [beta]
+        case .perRow(let betas), .perGroup(_, let betas): betas
+        }
+    }
 }
 
 /// A matrix of trits, `W[rows, columns]`, packed for this machine's kernels; immutable.
 ///
-/// A row is a neuron: one trit for each of its inputs (article, "Weights vs Activations").
+/// A row is a neuron: one trit for each of its inputs.
 ///
 /// ```swift
 /// let w = try TernaryMatrix(rows: 1, columns: 3, scale: .perTensor(1)) { _, column in
@@ -45,6 +59,9 @@ public struct TernaryMatrix: Sendable {
     public var byteCount: Int { trits.storage.count }
 
     init(_ trits: PackedTrits, scale: TernaryScale) throws(BitNetError) {
+        if let odd = scale.values.first(where: { !$0.isFinite }) {
+            throw .invalidArgument(name: "scale", detail: "\(odd) is not a finite number")
+        }
         self.trits = trits
         self.scale = scale
         var group = trits.columns
@@ -81,8 +98,15 @@ public struct TernaryMatrix: Sendable {
 
     /// A matrix from a function of row and column.
     ///
-    /// - Throws: `BitNetError.invalidArgument` or `.shapeMismatch` for an empty shape or scales that
-    ///   do not fit it, `.outOfMemory`.
+    /// - Parameters:
+    ///   - rows: number of outputs, at least 1.
+    ///   - columns: number of inputs, 1 to 2^23.
+    ///   - scale: finite factors of the trits.
+    ///   - layout: how the trits are packed; results do not depend on it.
+    ///   - trit: called once for each place, row by row.
+    /// - Throws: `BitNetError.invalidArgument` for a shape out of range, groups that do not fit it,
+    ///   or a scale that is not finite; `.shapeMismatch` for another number of scales than needed;
+    ///   `.outOfMemory`.
     public init(
         rows: Int, columns: Int, scale: TernaryScale, layout: TernaryLayout = .t2,
         trit: (_ row: Int, _ column: Int) -> Trit
@@ -126,9 +150,15 @@ extension TernaryMatrix {
     /// `W x` for one or more inputs, as a `BitLinear` computes it: x is rounded to int8 with one
     /// absmax scale per input, sums are exact integers.
     ///
-    /// - Parameter x: `[columns]`, or several inputs one after the other.
+    /// For each input, with `s = 127 / max(max|x|, 1e-5)` and `q = round(x * s)`, half to even:
+    /// `y = (sum of trit * q) / s * scale`. Against exact arithmetic every |x| is off by at most
+    /// half of `1 / s`; nothing else is lost but the rounding of y to float32.
+    ///
+    /// - Parameters:
+    ///   - x: `[columns]`, or several inputs one after the other; finite.
+    ///   - kernels: the kernel set to use; every one gives the same bits.
     /// - Returns: `[rows]` for each input, one after the other.
-    /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs.
+    /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs, `.outOfMemory`.
     public func multiply(
         _ x: [Float], kernels: KernelSet = .best
     ) throws(BitNetError) -> [Float] {
@@ -138,6 +168,7 @@ extension TernaryMatrix {
         let batch = x.count / columns
         let compute = Compute(kernels: kernels, pool: Compute.standard.pool)
         let input = try AlignedBuffer(x, purpose: "the input of a product")
+        defer { withExtendedLifetime(input) {} }
         let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")
         let quantized = try QuantizedActivations(
             rows: batch, columns: columns, threads: compute.pool.threads,
@@ -230,8 +261,11 @@ public struct TernaryStatistics: Sendable, Hashable {
     /// Number of -1, 0 and +1.
     public let negatives, zeros, positives: Int
 
+    /// Number of weights.
+    public var count: Int { negatives + zeros + positives }
+
     /// Share of zeros, in [0, 1].
-    public var zeroShare: Double { Double(zeros) / Double(negatives + zeros + positives) }
+    public var zeroShare: Double { Double(zeros) / Double(count) }
 }
 
 extension TernaryMatrix {
@@ -246,5 +280,25 @@ extension TernaryMatrix {
         counts.zero = rows * columns - counts.negative - counts.positive
         return TernaryStatistics(
             negatives: counts.negative, zeros: counts.zero, positives: counts.positive)
+    }
+}
+
+extension TernaryStatistics: CustomStringConvertible {
+    /// How often each trit occurs, on one line.
+    public var description: String {
+        "\(negatives) of -1, \(zeros) of 0, \(positives) of +1"
+    }
+}
+
+extension TernaryMatrix: CustomStringConvertible {
+    /// Shape, layout and kind of scale, not the weights.
+    public var description: String {
+        let scale =
+            switch scale {
+            case .perTensor(let beta): "scale \(beta)"
+            case .perRow: "a scale for each row"
+            case .perGroup(let size, _): "a scale for every \(size) columns"
+            }
+        return "TernaryMatrix [\(rows), \(columns)], \(layout.rawValue), \(scale)"
     }
 }

@@ -104,7 +104,7 @@ void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *tri
 // Activations
 // ---------------------------------------------------------------------------------------------
 
-/// Quantises one row of activations to int8 (formats.md 1.1):
+/// Quantises one row of activations to int8:
 ///   a = max(max|x|, 1e-5), scale = (1 / a) * 127, q = clamp(round_half_even(x * scale), -127, 127)
 /// in float32, the scale rounded twice as torch rounds `127 / a`.
 /// Writes n values and TK_ACTIVATION_PADDING zeros to `q`, the sum of q to `*sum`; returns scale.
@@ -231,7 +231,7 @@ void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t c
 // Decoders return -1, or the index of the first invalid code (e.g. the unused fourth 2-bit code).
 // ---------------------------------------------------------------------------------------------
 
-/// I2_S byte orders (formats.md 8.3); nothing in a file says which, A is the published one.
+/// I2_S byte orders; nothing in a file says which, A is the published one.
 typedef enum tk_i2s_order { TK_I2S_A = 0, TK_I2S_B = 1, TK_I2S_C = 2 } tk_i2s_order;
 
 /// Decodes weights [first, first + n) (flat row-major indices) of an I2_S tensor of `columns`
@@ -248,7 +248,7 @@ void tk_encode_tq(tk_type type, const int8_t *trits, size_t n, float scale, uint
 ptrdiff_t tk_decode_hf(const uint8_t *data, size_t rows, size_t columns, size_t row_begin,
                        size_t row_end, int8_t *trits);
 
-/// Absmean quantisation of master weights (formats.md 1.3), in two steps so that threads can share.
+/// Absmean quantisation of master weights, in two steps so that threads can share.
 /// Sum of |x| of one row in double, fixed order; the caller adds rows in order and divides.
 double tk_absolute_sum(const float *x, size_t n);
 /// The smallest non-zero magnitude in x (infinity if there is none) and the largest (NaN if x has

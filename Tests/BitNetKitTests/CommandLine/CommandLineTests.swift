@@ -11,6 +11,8 @@ let bitnetExecutable: URL? = {
     return nil
 }()
 
+private let sampleModelPath = (try? BitNetSampleModel.url.path) ?? "no sample model"
+
 @Suite("Command line", .enabled(if: bitnetExecutable != nil))
 struct CommandLineTests {
     struct Run {
@@ -140,7 +142,7 @@ struct CommandLineTests {
         }
         func run(_ extra: [String]) throws -> Logits {
             let arguments = [
-                "logits", "--model", BitNetSampleModel.url.path, "--tokens", "5, 6,7",
+                "logits", "--model", sampleModelPath, "--tokens", "5, 6,7",
             ]
             let output = try Self.bitnet(arguments + extra).output
             return try JSONDecoder().decode(Logits.self, from: Data(output.utf8))
@@ -156,7 +158,7 @@ struct CommandLineTests {
 
     @Test("tokens and text turn into each other")
     func tokenize() throws {
-        let model = ["--model", BitNetSampleModel.url.path]
+        let model = ["--model", sampleModelPath]
         let text = "One day, \"Tom\" found 3 caf\u{e9}s."
         let encoded = try Self.bitnet(["tokenize", text] + model)
         #expect(encoded.code == 0)
@@ -173,7 +175,7 @@ struct CommandLineTests {
             .appendingPathComponent("bitnet-lines-\(UInt64.random(in: 0 ... .max)).jsonl")
         defer { try? FileManager.default.removeItem(at: file) }
         let arguments = [
-            "tokenize", "--model", BitNetSampleModel.url.path, "--lines", file.path,
+            "tokenize", "--model", sampleModelPath, "--lines", file.path,
         ]
         try Data("\"a\\nb\"\n\"\"\n\"c\"".utf8).write(to: file)
         let good = try Self.bitnet(arguments)

@@ -5,7 +5,7 @@ import Testing
 /// Tells a rounding tie from a wrong result.
 ///
 /// An activation that lies within float noise of the middle between two int8 values may be rounded
-/// either way by correct implementations, and that moves every later logit (formats.md 11). The
+/// either way by correct implementations, and that moves every later logit. The
 /// reference marks positions where two implementations happened to agree, but ties as close as the
 /// last bit of a float32 are among them. Where logits differ, this nudges the activations that lie
 /// within `noise` of a tie, one at a time, to their other neighbour: a difference that such nudges

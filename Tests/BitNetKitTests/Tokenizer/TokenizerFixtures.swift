@@ -28,7 +28,9 @@ enum TokenizerFixtures {
         .flatMap { try? Tokenizer(gguf: $0) }
 
     /// The vocabulary of the sample model.
-    static let sampleVocabulary = GGUFVocabulary(contentsOf: BitNetSampleModel.url)
+    static let sampleVocabulary = (try? BitNetSampleModel.url).flatMap {
+        GGUFVocabulary(contentsOf: $0)
+    }
 
     /// Every line of a JSONL file.
     static func lines<T: Decodable>(_ url: URL, as type: T.Type) throws -> [T] {

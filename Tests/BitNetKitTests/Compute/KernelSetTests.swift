@@ -1,0 +1,43 @@
+import Testing
+
+@testable import BitNetKit
+
+@Suite("KernelSet")
+struct KernelSetTests {
+    @Test("the best set comes first, scalar last, no name twice")
+    func order() {
+        let names = KernelSet.available.map(\.name)
+        #expect(KernelSet.best == KernelSet.available[0])
+        #expect(names.last == "scalar")
+        #expect(Set(names).count == names.count)
+        #expect(Set(names).isDisjoint(with: KernelSet.rejected.map(\.name)))
+    }
+
+    @Test("no set that this CPU has disagrees with scalar")
+    func selfTests() {
+        // A set is available only if its self-test has passed.
+        let failed = KernelSet.rejected.filter { $0.reason.contains("disagrees") }
+        #expect(failed.isEmpty, "\(failed)")
+    }
+
+    @Test("every available set is found by its name", arguments: KernelSet.available)
+    func named(_ set: KernelSet) throws {
+        #expect(try KernelSet.named(set.name) == set)
+        #expect("\(set)" == set.name)
+    }
+
+    @Test("an unknown name is an error that lists the known ones", arguments: ["", "AVX2", "sse9"])
+    func unknown(_ name: String) {
+        let known = KernelSet.available.map(\.name).joined(separator: ", ")
+        #expect(
+            throws: BitNetError.kernelUnavailable(
+                name: name, reason: "no such set is compiled in; available: \(known)")
+        ) { try KernelSet.named(name) }
+    }
+
+    @Test("a rejected set is an error with the reason", arguments: KernelSet.rejected)
+    func rejected(_ rejection: KernelSet.Rejection) throws {
+        let error = #expect(throws: BitNetError.self) { try KernelSet.named(rejection.name) }
+        #expect("\(try #require(error))".contains(rejection.reason))
+    }
+}

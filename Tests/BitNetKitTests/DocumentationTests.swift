@@ -1,0 +1,67 @@
+import BitNetKit
+import BitNetSampleModel
+import Foundation
+import Synchronization
+import Testing
+
+/// The code of the documentation compiles and does what the text says.
+@Suite("Documentation")
+struct DocumentationTests {
+    @Test("the examples of Getting started")
+    func gettingStarted() async throws {
+        let progress = Mutex<[LoadProgress]>([])
+        let model = try await BitNetModel.load(BitNetSampleModel.url) { step in
+            progress.withLock { $0.append(step) }
+        }
+        #expect(progress.withLock { $0.first?.phase } == .map)
+        #expect(progress.withLock { $0.last?.phase } == .ready)
+        #expect("\(model.configuration)".contains("bitnet, 6 layers, hidden 256"))
+
+        let options = GenerationOptions(
+            sampling: .random(temperature: 0.8, topP: 0.95, seed: 1), maximumResponseTokens: 12)
+        let result = try await model.generate("Once upon a time", options: options)
+        #expect(result.stopReason == .length)
+        #expect("\(result.statistics)".contains("response 12 tokens"))
+
+        var text = ""
+        for try await event in model.stream("Once upon a time", options: options) {
+            switch event {
+            case .text(let piece): text += piece
+            case .token: break
+            case .finished(let reason, _): #expect(reason == .length)
+            }
+        }
+        #expect(text == result.text)
+    }
+
+    @Test("an error is caught by its case, and says the same as a localized description")
+    func errors() async {
+        let url = URL(fileURLWithPath: "/no/such/model.gguf")
+        do {
+            _ = try await BitNetModel.load(url)
+            Issue.record("a file that is not there was loaded")
+        } catch .notTernary {
+            Issue.record("a file that is not there is not ternary")
+        } catch {
+            #expect(error == .fileNotFound(path: url.path))
+            #expect("\(error)" == "/no/such/model.gguf: no such file or folder")
+            #expect(error.localizedDescription == "\(error)")
+        }
+    }
+
+    @Test("the examples of the parts")
+    func parts() throws {
+        let matrix = try TernaryMatrix(rows: 1, columns: 3, scale: .perTensor(1)) { _, column in
+            [.plus, .minus, .zero][column]
+        }
+        #expect(try "\(matrix.multiply([0.5, 0.8, 0.2]))" == "[-0.3023622]")
+        #expect("\(matrix.statistics())" == "1 of -1, 1 of 0, 1 of +1")
+
+        let baseline = try FloatBaseline(
+            .ownF16, rows: 1, columns: 3, weights: [0.123, -0.456, 0.789])
+        #expect(try abs(baseline.multiply([0.5, 0.8, 0.2])[0] - -0.1455) < 1e-3)
+
+        let tokenizer = try Tokenizer.load(from: BitNetSampleModel.url)
+        #expect(tokenizer.decode(tokenizer.encode("Once upon a time")) == "Once upon a time")
+    }
+}

@@ -1,0 +1,101 @@
+import Testing
+
+@testable import BitNetKit
+
+@Suite("KVCache")
+struct KVCacheTests {
+    private let capacity = 5
+    private let heads = 3
+    private let size = 8
+
+    private func layer(_ precision: KVCachePrecision) throws -> KVCache.Layer {
+        try KVCache.Layer(
+            capacity: capacity, heads: heads, headDimension: size, precision: precision)
+    }
+
+    /// Keys or values of one position.
+    private func row(_ position: Int, seed: UInt64) throws -> AlignedBuffer<Float> {
+        try AlignedBuffer(
+            randomFloats(heads * size, seed: seed + UInt64(position)), purpose: "test")
+    }
+
+    private func floats(_ view: CacheView) throws -> [Float] {
+        switch view {
+        case .f32(let view): return view.array
+        case .f16(let view):
+            let values = try AlignedBuffer<Float>(count: view.count, purpose: "test")
+            view.array.withUnsafeBytes { Codec.decode(.f16, $0, into: values.view) }
+            return values.array
+        }
+    }
+
+    @Test(
+        "each head has its positions one after the other",
+        arguments: [KVCachePrecision.f32, .f16], KernelSet.available)
+    func storage(_ precision: KVCachePrecision, _ kernels: KernelSet) throws {
+        let layer = try layer(precision)
+        // Any order: threads store positions as they come.
+        for position in [3, 0, 4, 1] {
+            let (key, value) = (try row(position, seed: 10), try row(position, seed: 20))
+            layer.store(key: key.view, value: value.view, position: position, kernels: kernels)
+            withExtendedLifetime((key, value)) {}
+        }
+        for head in 0..<heads {
+            let keys = try floats(layer.keys(head: head))
+            let values = try floats(layer.values(head: head))
+            try #require(keys.count == capacity * size && values.count == capacity * size)
+            for (found, seed) in [(keys, UInt64(10)), (values, 20)] {
+                for position in [0, 1, 3, 4] {
+                    let expected = try row(position, seed: seed).array[
+                        head * size..<(head + 1) * size]
+                    let stored = found[position * size..<(position + 1) * size]
+                    if precision == .f32 {
+                        #expect(Array(stored) == Array(expected))
+                    } else {
+                        let worst = zip(stored, expected).map { abs($0 - $1) }.max() ?? 1
+                        #expect(worst <= 0x1p-12)
+                        #expect(stored.contains { $0 != 0 })
+                    }
+                }
+                #expect(found[2 * size..<3 * size].allSatisfy { $0 == 0 })
+            }
+        }
+    }
+
+    @Test("f16 takes half the bytes of f32")
+    func byteCounts() throws {
+        #expect(try layer(.f32).byteCount == 2 * 4 * capacity * heads * size)
+        #expect(try layer(.f16).byteCount == 2 * 2 * capacity * heads * size)
+    }
+
+    @Test("a cache has a layer for each of the model's, and counts positions")
+    func positions() throws {
+        let configuration = try BitNetModel(
+            loading: Fixtures.url("reference/bitnet-untied/packed")
+        ).configuration
+        var cache = try KVCache(configuration, capacity: 7, precision: .f16)
+        #expect(cache.position == 0)
+        let perPosition = configuration.keyValueHeadCount * configuration.headDimension * 4
+        let byteCount = cache.byteCount
+        #expect(byteCount == configuration.layerCount * 7 * perPosition)
+        cache.advance(by: 3)
+        cache.advance(by: 4)
+        #expect(cache.position == 7)
+        for index in 0..<configuration.layerCount { _ = cache.layer(index) }
+    }
+
+    @Test("what does not fit the context is an error, and what fits still does")
+    func full() throws {
+        let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
+        let context = try InferenceContext(model: model, contextLength: 4, cache: .f16)
+        try context.prefill([5, 6, 7])
+        #expect(throws: BitNetError.contextWindowExceeded(limit: 4, requested: 5)) {
+            try context.prefill([8, 9])
+        }
+        try context.prefill([8])
+        #expect(context.position == 4)
+        #expect(throws: BitNetError.contextWindowExceeded(limit: 4, requested: 5)) {
+            try context.prefill([9])
+        }
+    }
+}
