@@ -26,12 +26,7 @@ public struct DenseMatrix: Sendable {
             throw .shapeMismatch(
                 tensor: tensor.name, expected: [rows, columns], found: tensor.shape)
         }
-        guard tensor.type.isFloatLike else {
-            throw .unsupportedFormat(
-                path: tensor.region.path,
-                detail: "tensor '\(tensor.name)' is \(tensor.type.rawValue)",
-                remedy: "embeddings and LM heads are dense, for example F16 or Q6_K")
-        }
+        guard tensor.type.isFloatLike else { throw tensor.notDense }
         guard columns % 16 == 0, columns % tensor.type.block.elements == 0 else {
             throw .shapeMismatch(
                 tensor: tensor.name, expected: [rows, (columns + 15) / 16 * 16],
@@ -135,5 +130,14 @@ public struct DenseMatrix: Sendable {
         let buffer = try AlignedBuffer<UInt8>(count: tensor.region.count, purpose: tensor.name)
         tensor.region.withUnsafeBytes { buffer.view.copy(from: $0) }
         return .memory(buffer)
+    }
+}
+
+extension CheckpointTensor {
+    /// The error for an embedding or a head that does not decode to floats.
+    var notDense: BitNetError {
+        .unsupportedFormat(
+            path: region.path, detail: "tensor '\(name)' is \(type.rawValue)",
+            remedy: "embeddings and LM heads are dense, for example F16 or Q6_K")
     }
 }
