@@ -185,6 +185,11 @@ private struct ConfigReader {
                 path: path, feature: "quantization_config.linear_class", value: linearClass)
         }
         result.hasLinearNorms = try settings.bool("use_rms_norm", in: path) ?? false
+        if architecture == .bitnet && result.hasLinearNorms {
+            // No such model is known: it would have two norms in a row.
+            throw .unsupportedFeature(
+                path: path, feature: "quantization_config.use_rms_norm", value: "true")
+        }
         result.normEpsilon = try settings.double("rms_norm_eps", in: path).map { Float($0) } ?? 1e-6
         return result
     }

@@ -170,6 +170,7 @@ extension TernarySource {
             return try checked(scale)
         }
         let stored = try scaleTensor.floats()
+        try check(stored)
         let factors = direction == .divide ? stored.map { 1 / $0 } : stored
         let isPerRow = factors.count == rows && interleavedHeads == 0
         guard case .perTensor(let base) = scale, factors.count == 1 || isPerRow else {
