@@ -98,7 +98,7 @@ struct BenchModelCommand: AsyncParsableCommand {
         let options = LoadOptions(
             threads: threads, instructionSet: isa, layout: try parsedLayout())
         guard let synthetic else {
-            let url = model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
+            let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
             return try await BitNetModel.load(url, options: options)
         }
         Terminal.report("synthetic model \(synthetic.name): random weights, speed only")

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Float activations of several tokens: `[rows, columns]`, a window on scratch memory.
 struct Activations: Sendable {
     let storage: BufferView<Float>
@@ -30,6 +32,7 @@ final class QuantizedActivations: @unchecked Sendable {
     private let normedStorage: AlignedBuffer<Float>
     private let gemmStorage: AlignedBuffer<UInt8>
     private let gemmBytes: Int
+    private let damage = Atomic(false)
 
     /// - Parameter gemmScratch: bytes of scratch for each of `threads`.
     init(
@@ -55,6 +58,14 @@ final class QuantizedActivations: @unchecked Sendable {
     /// Int8 values of one token and the zeros behind them.
     subscript(row: Int) -> BufferView<Int8> { values.view[row * stride..<(row + 1) * stride] }
 
+    /// Whether a row could not be rounded since `clearDamage`, because it was not finite. Rounding
+    /// turns NaN into some int8, so that nothing would show it later.
+    var isDamaged: Bool { damage.load(ordering: .relaxed) }
+
+    func clearDamage() { damage.store(false, ordering: .relaxed) }
+
+    func noteDamage() { damage.store(true, ordering: .relaxed) }
+
     var all: BufferView<Int8> { values.view }
     var scales: BufferView<Float> { scaleStorage.view }
     /// Sum of each token's int8 values.
@@ -64,5 +75,22 @@ final class QuantizedActivations: @unchecked Sendable {
 
     func gemmScratch(thread: Int) -> BufferView<UInt8> {
         gemmStorage.view[thread * gemmBytes..<(thread + 1) * gemmBytes]
+    }
+}
+
+extension BufferView<Float> {
+    /// Whether no element is infinite or NaN.
+    var isFinite: Bool { largestMagnitude < .infinity }
+
+    /// Whether the sum of the squares is finite too, as a norm needs it: else it gives zeros.
+    var canBeNormalized: Bool {
+        let largest = largestMagnitude
+        return largest * largest * Float(count) < .infinity
+    }
+
+    /// The largest magnitude; NaN or infinity where there is one. Compares bits, which vectorises.
+    private var largestMagnitude: Float {
+        let elements = UnsafeBufferPointer(start: base, count: count)
+        return Float(bitPattern: elements.reduce(0) { max($0, $1.bitPattern & 0x7FFF_FFFF) })
     }
 }

@@ -37,12 +37,14 @@ extension Compute {
     }
 
     /// Normalises (if there is a norm) and quantises every row of `x`, the input of a `BitLinear`.
-    /// The normalised rows stay readable in `q.normed`.
+    /// The normalised rows stay readable in `q.normed`. A row that is not finite is noted in `q`.
     func quantize(_ x: Activations, norm: RMSNorm?, into q: QuantizedActivations) {
         q.reshape(rows: x.rows, columns: x.columns)
         pool.parallel(x.rows, work: x.rows * x.columns * elementWork) { _, rows in
             for row in rows {
                 var input = x[row]
+                let isUsable = norm == nil ? input.isFinite : input.canBeNormalized
+                if !isUsable { q.noteDamage() }
                 if let norm {
                     norm.apply(input, into: q.normed[row], kernels: kernels)
                     input = q.normed[row]

@@ -81,7 +81,7 @@ public enum BitNetConverter {
 }
 
 /// One conversion: the plan for every tensor, then the file.
-private struct Conversion {
+struct Conversion {
     let checkpoint: Checkpoint
     let configuration: ModelConfiguration
     let options: ConversionOptions
@@ -91,10 +91,7 @@ private struct Conversion {
         self.checkpoint = checkpoint
         self.options = options
         configuration = try ModelConfiguration(checkpoint)
-        guard configuration.architecture != .llama || !configuration.hasLinearNorms else {
-            throw .unsupportedFeature(
-                path: checkpoint.path, feature: "use_rms_norm in a GGUF file", value: "true")
-        }
+        try configuration.checkGGUFHoldsGraph(path: checkpoint.path)
         guard [.i2_s, .tq1_0, .tq2_0].contains(options.ternary) else {
             throw .invalidArgument(name: "type", detail: "\(options.ternary) is not ternary")
         }
@@ -162,8 +159,10 @@ extension Conversion {
         switch tensor.content {
         case .ternary(let source):
             let matrix = try source.pack(layout: .t2, pool: compute.pool)
+            let share = matrix.statistics().zeroShare
+            if share < 1, info.type != .i2_s { try checkHalf(matrix.scale, of: info) }
             scale = try write(matrix, info, interleavedBy: tensor.interleavedHeads, to: &writer)
-            zeroShare = matrix.statistics().zeroShare
+            zeroShare = share
         case .dense(let source):
             try write(source, info, to: &writer)
         case .vector(let values):
@@ -210,6 +209,24 @@ extension Conversion {
         return scale
     }
 
+    /// Blocks have a float16 scale: it keeps 11 bits of ours, if it is not too large or too small.
+    private func checkHalf(
+        _ scale: TernaryScale, of info: GGUFWriter.TensorInfo
+    ) throws(BitNetError) {
+        guard case .perTensor(let scale) = scale else { return }
+        let value = try AlignedBuffer([scale], purpose: info.name)
+        let half = try AlignedBuffer<UInt8>(count: 2, purpose: info.name)
+        Codec.encode(.f16, value.view, into: half.view)
+        half.view.withBytes { Codec.decode(.f16, $0, into: value.view) }
+        guard abs(value.view[0] - scale) <= scale / 2048 else {
+            throw .unsupportedFormat(
+                path: checkpoint.path,
+                detail: "the scale \(scale) of tensor '\(info.name)' does not fit the float16 of "
+                    + info.type.rawValue,
+                remedy: "use --type i2_s")
+        }
+    }
+
     /// The scale that follows the codes, and the unused bytes behind it.
     private func i2sTrailer(_ scale: Float) -> [UInt8] {
         let bits = scale.bitPattern
@@ -232,62 +249,15 @@ extension Conversion {
                 Codec.decode(source.type, $0, into: values.view)
             }
             Codec.encode(info.type, values.view, into: encoded.view)
-            try writer.append(encoded.array, to: info.name)
-        }
-    }
-}
-
-// MARK: - Metadata
-
-extension Conversion {
-    private var architectureName: String {
-        switch configuration.architecture {
-        case .bitnet: configuration.activation == .squaredReLU ? "bitnet-b1.58" : "bitnet"
-        case .llama: "llama"
-        case .qwen3: "qwen3"
-        }
-    }
-
-    private func metadata() throws(BitNetError) -> [GGUFFile.Entry] {
-        let c = configuration
-        let fileTypes: [ElementType: UInt32] = [.i2_s: 40, .tq1_0: 36, .tq2_0: 37]
-        let prefix = architectureName
-        func number(_ key: String, _ value: Int) -> GGUFFile.Entry {
-            .init("\(prefix).\(key)", .uint32(UInt32(value)))
-        }
-        let entries: [GGUFFile.Entry] = [
-            .init("general.architecture", .string(prefix)),
-            .init("general.name", .string(c.name)),
-            .init("general.file_type", .uint32(fileTypes[options.ternary] ?? 0)),
-            .init("general.quantization_version", .uint32(2)),
-            number("vocab_size", c.vocabularySize),
-            number("context_length", c.contextLength),
-            number("embedding_length", c.hiddenSize),
-            number("block_count", c.layerCount),
-            number("feed_forward_length", c.feedForwardSize),
-            number("rope.dimension_count", c.headDimension),
-            number("attention.head_count", c.headCount),
-            number("attention.head_count_kv", c.keyValueHeadCount),
-            number("attention.key_length", c.headDimension),
-            number("attention.value_length", c.headDimension),
-            .init("\(prefix).attention.layer_norm_rms_epsilon", .float32(c.normEpsilon)),
-            .init("\(prefix).rope.freq_base", .float32(c.ropeBase)),
-        ]
-        return entries + (try tokenizerMetadata())
-    }
-
-    /// A GGUF source keeps its own words; a folder's tokenizer is written out.
-    private func tokenizerMetadata() throws(BitNetError) -> [GGUFFile.Entry] {
-        switch checkpoint.metadata {
-        case .gguf(let file):
-            return file.metadata.filter { $0.key.hasPrefix("tokenizer.") }
-        case .huggingFace(let folder):
-            var entries = try Tokenizer(checkpoint)
-                .ggufVocabulary(architecture: architectureName).metadata
-            if let template = folder.tokenizerConfig?.object?["chat_template"]?.string {
-                entries.append(.init("tokenizer.chat_template", .string(template)))
+            encoded.view.withBytes { Codec.decode(info.type, $0, into: values.view) }
+            guard values.view.isFinite else {
+                throw .unsupportedFormat(
+                    path: checkpoint.path,
+                    detail:
+                        "row \(row) of tensor '\(info.name)' does not fit \(info.type.rawValue)",
+                    remedy: "it is damaged, or needs --embedding bf16 or f32")
             }
-            return entries
+            try writer.append(encoded.array, to: info.name)
         }
     }
 }

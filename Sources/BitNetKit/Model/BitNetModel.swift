@@ -114,11 +114,7 @@ extension BitNetModel {
     ) throws(BitNetError) {
         let configuration = try ModelConfiguration(checkpoint)
         let tokenizer = try Tokenizer(checkpoint)
-        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
-            throw .tokenizer(
-                detail: "\(checkpoint.path): the tokenizer has \(tokenizer.vocabularySize) tokens, "
-                    + "the model \(configuration.vocabularySize); they do not belong together")
-        }
+        try tokenizer.check(fits: configuration, path: checkpoint.path)
         let compute = try Compute(options)
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: options.layout ?? .t2,
@@ -151,7 +147,7 @@ extension ModelConfiguration {
     init(_ checkpoint: Checkpoint) throws(BitNetError) {
         let name = URL(fileURLWithPath: checkpoint.path).deletingPathExtension().lastPathComponent
         switch checkpoint.metadata {
-        case .gguf(let gguf): try self.init(gguf: gguf, name: name)
+        case .gguf(let gguf): try self.init(gguf: gguf, of: checkpoint, name: name)
         case .huggingFace(let folder):
             try self.init(
                 huggingFace: folder.config, name: name, path: folder.path + "/config.json")

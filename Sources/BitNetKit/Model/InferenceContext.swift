@@ -36,7 +36,8 @@ final class InferenceContext {
     /// Appends `tokens`; afterwards `withLogits` has those of the last one.
     ///
     /// - Throws: `BitNetError.contextWindowExceeded`, `.invalidArgument` for an id outside the
-    ///   vocabulary, `.cancelled` (asked before every layer; whole batches done so far stay).
+    ///   vocabulary, `.cancelled` (asked before every layer; whole batches done so far stay),
+    ///   `.corruptTensor` where the model computes numbers that are not finite.
     func prefill(
         _ tokens: [Int], isCancelled: () -> Bool = { false }
     ) throws(BitNetError) {
@@ -55,11 +56,11 @@ final class InferenceContext {
             try forward(tokens[start..<end], isCancelled: isCancelled)
             if let allLogits {
                 for index in start..<end {
-                    computeLogits(row: index - start)
+                    try computeLogits(row: index - start)
                     workspace.logits.withSpan { allLogits(index, $0) }
                 }
             } else if end == tokens.count {
-                computeLogits(row: end - start - 1)
+                try computeLogits(row: end - start - 1)
             }
             start = end
         }
@@ -95,8 +96,13 @@ final class InferenceContext {
         _ tokens: ArraySlice<Int>, isCancelled: () -> Bool
     ) throws(BitNetError) {
         let x = workspace.residual(tokens.count)
+        workspace.quantized.clearDamage()
         for (row, token) in tokens.enumerated() {
             model.embedding.decodeRow(token, into: x[row])
+            guard x[row].canBeNormalized else {
+                throw .corruptTensor(
+                    tensor: "embedding", detail: "the row of token \(token) is not finite")
+            }
             model.rotary.fill(
                 position: position + row, cos: workspace.cos(row), sin: workspace.sin(row))
         }
@@ -104,16 +110,27 @@ final class InferenceContext {
         for (layer, block) in model.blocks.enumerated() {
             if isCancelled() { throw .cancelled }
             block(x, layer: layer, cache: cache, workspace: workspace, compute: model.compute)
+            if workspace.quantized.isDamaged { throw notFinite("layer \(layer)") }
+        }
+        // Layers only add to the residual stream: what overflowed in any of them shows here.
+        for row in 0..<tokens.count where !x[row].canBeNormalized {
+            throw notFinite("last layer")
         }
         cache.advance(by: tokens.count)
     }
 
     /// Final norm and LM head for one row of the residual stream.
-    private func computeLogits(row: Int) {
+    private func computeLogits(row: Int) throws(BitNetError) {
         let normed = workspace.normed(row + 1)[row]
         model.finalNorm.apply(
             workspace.residual(row + 1)[row], into: normed, kernels: model.compute.kernels)
         workspace.probe?(-1, "final_norm", Activations(normed, rows: 1, columns: normed.count))
         model.compute.multiply(model.head, normed, into: workspace.logits)
+        guard workspace.logits.isFinite else { throw notFinite("logits") }
+    }
+
+    private func notFinite(_ place: String) -> BitNetError {
+        .corruptTensor(
+            tensor: place, detail: "computed numbers are not finite; the weights are damaged")
     }
 }

@@ -63,7 +63,9 @@ extension KVCache {
             self.capacity = capacity
             self.heads = heads
             self.headDimension = headDimension
-            let count = capacity * heads * headDimension
+            guard let count = elementCount(of: [capacity, heads, headDimension]) else {
+                throw .outOfMemory(bytes: Int.max, purpose: "the KV cache")
+            }
             keyStorage = try CacheStorage(count: count, precision: precision)
             valueStorage = try CacheStorage(count: count, precision: precision)
         }

@@ -1,9 +1,10 @@
 extension ModelConfiguration {
-    /// Reads the metadata of a GGUF file.
+    /// Reads the metadata of a GGUF file; `checkpoint` has its tensors, those of
+    /// the other parts of a split file included.
     ///
     /// - Throws: `BitNetError.unsupportedArchitecture`, `.unsupportedFeature` for keys that would
     ///   change the results and are not implemented, `.invalidMetadata`.
-    init(gguf: GGUFFile, name: String) throws(BitNetError) {
+    init(gguf: GGUFFile, of checkpoint: Checkpoint, name: String) throws(BitNetError) {
         guard let declared = try gguf.string("general.architecture") else {
             throw .invalidMetadata(
                 path: gguf.path, key: "general.architecture", detail: "is missing")
@@ -11,7 +12,7 @@ extension ModelConfiguration {
         guard let graph = ggufGraphs[declared] else {
             throw .unsupportedArchitecture(name: declared, known: ggufGraphs.keys.sorted())
         }
-        let reader = GGUFConfigReader(gguf: gguf, prefix: declared)
+        let reader = GGUFConfigReader(gguf: gguf, checkpoint: checkpoint, prefix: declared)
         try reader.refuseUnknownKeys()
         let hidden = try reader.int("embedding_length")
         let heads = try reader.int("attention.head_count")
@@ -31,7 +32,7 @@ extension ModelConfiguration {
             normEpsilon: epsilon, linearNormEpsilon: epsilon,
             ropeBase: try reader.optionalFloat("rope.freq_base") ?? 10_000,
             activation: graph.activation, hasLinearNorms: graph.architecture == .qwen3,
-            isHeadTied: gguf.tensor(named: "output.weight") == nil, scaleDirection: .multiply,
+            isHeadTied: checkpoint.tensor(named: "output.weight") == nil, scaleDirection: .multiply,
             quantizesMasters: graph.architecture != .llama,
             endTokens: try gguf.int("tokenizer.ggml.eos_token_id").map { [$0] } ?? [],
             beginToken: try gguf.int("tokenizer.ggml.bos_token_id"))
@@ -53,6 +54,7 @@ private let ggufGraphs:
 /// Typed access to `<architecture>.*` keys.
 private struct GGUFConfigReader {
     let gguf: GGUFFile
+    let checkpoint: Checkpoint
     let prefix: String
 
     func invalid(_ key: String, _ detail: String) -> BitNetError {
@@ -80,7 +82,7 @@ private struct GGUFConfigReader {
     /// The declared vocabulary, else the rows of the embedding.
     func vocabularySize() throws(BitNetError) -> Int {
         if let size = try optionalInt("vocab_size") { return size }
-        guard let rows = gguf.tensor(named: "token_embd.weight")?.shape.first else {
+        guard let rows = checkpoint.tensor(named: "token_embd.weight")?.shape.first else {
             throw .missingTensor(path: gguf.path, tensor: "token_embd.weight")
         }
         return rows
@@ -94,12 +96,12 @@ private struct GGUFConfigReader {
                     path: gguf.path, feature: "\(prefix).\(key)", value: "\(value)")
             }
         }
-        if let type = try gguf.string("\(prefix).rope.scaling.type"), type != "none" {
-            let factor = try optionalFloat("rope.scaling.factor") ?? 1
-            guard type == "linear", factor == 1 else {
-                throw .unsupportedFeature(
-                    path: gguf.path, feature: "\(prefix).rope.scaling.type", value: type)
-            }
+        let type = try gguf.string("\(prefix).rope.scaling.type") ?? "linear"
+        guard type != "none" else { return }
+        let factor = try optionalFloat("rope.scaling.factor") ?? 1
+        guard type == "linear", factor == 1 else {
+            throw .unsupportedFeature(
+                path: gguf.path, feature: "\(prefix).rope.scaling", value: "\(type), \(factor)")
         }
     }
 

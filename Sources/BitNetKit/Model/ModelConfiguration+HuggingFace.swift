@@ -96,22 +96,36 @@ private struct ConfigReader {
                 throw .unsupportedFeature(path: path, feature: key, value: "\(value)")
             }
         }
-        if let factor = try config.double("partial_rotary_factor", in: path), factor != 1 {
-            throw .unsupportedFeature(
-                path: path, feature: "partial_rotary_factor", value: "\(factor)")
+        let layers = try config.array("layer_types", in: path) ?? []
+        if let other = layers.first(where: { $0 != .string("full_attention") }) {
+            throw .unsupportedFeature(path: path, feature: "layer_types", value: "\(other)")
         }
+        try refusePartialRotation(config, "")
         for key in ["rope_scaling", "rope_parameters"] {
             guard let rope = try config.object(key, in: path) else { continue }
-            let type = rope.object?["rope_type"]?.string ?? rope.object?["type"]?.string
-            guard let type, type != "default" else { continue }
-            let factor = rope.object?["factor"]?.double
-            if type == "linear" && factor == 1 { continue }
-            throw .unsupportedFeature(path: path, feature: "\(key).rope_type", value: type)
+            try refusePartialRotation(rope, key + ".")
+            let names = [try rope.string("rope_type", in: path), try rope.string("type", in: path)]
+            let type = names.compactMap(\.self).first ?? "linear"
+            let factor = try rope.double("factor", in: path) ?? 1
+            // "default" is no scaling, whatever the factor says.
+            if type == "default" || type == "linear" && factor == 1 { continue }
+            throw .unsupportedFeature(
+                path: path, feature: "\(key).rope_type", value: "\(type), factor \(factor)")
+        }
+    }
+
+    private func refusePartialRotation(
+        _ settings: JSONValue, _ prefix: String
+    ) throws(BitNetError) {
+        if let factor = try settings.double("partial_rotary_factor", in: path), factor != 1 {
+            throw .unsupportedFeature(
+                path: path, feature: "\(prefix)partial_rotary_factor", value: "\(factor)")
         }
     }
 
     func ropeBase(_ architecture: ModelConfiguration.Architecture) throws(BitNetError) -> Float {
-        let nested = try config.object("rope_parameters", in: path)?.object?["rope_theta"]?.double
+        let parameters = try config.object("rope_parameters", in: path) ?? .null
+        let nested = try parameters.double("rope_theta", in: path)
         if let base = try config.double("rope_theta", in: path) ?? nested { return Float(base) }
         return architecture == .bitnet ? 500_000 : 10_000
     }
@@ -171,6 +185,11 @@ private struct ConfigReader {
                 path: path, feature: "quantization_config.linear_class", value: linearClass)
         }
         result.hasLinearNorms = try settings.bool("use_rms_norm", in: path) ?? false
+        if architecture == .bitnet && result.hasLinearNorms {
+            // No such model is known: it would have two norms in a row.
+            throw .unsupportedFeature(
+                path: path, feature: "quantization_config.use_rms_norm", value: "true")
+        }
         result.normEpsilon = try settings.double("rms_norm_eps", in: path).map { Float($0) } ?? 1e-6
         return result
     }

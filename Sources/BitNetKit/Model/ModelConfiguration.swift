@@ -70,6 +70,8 @@ public struct ModelConfiguration: Sendable, Hashable {
         func require(_ holds: Bool, _ key: String, _ detail: String) throws(BitNetError) {
             if !holds { throw .invalidMetadata(path: path, key: key, detail: detail) }
         }
+        // No size overflows an Int, and float32 counts positions exactly. Whether the tensors have
+        // these sizes is checked before anything of that size is allocated.
         let limit = 1 << 24
         for (key, value) in [
             ("vocabulary size", vocabularySize), ("hidden size", hiddenSize),
@@ -89,9 +91,10 @@ public struct ModelConfiguration: Sendable, Hashable {
         try require(
             headCount * headDimension <= limit, "heads",
             "attention of \(headCount) heads is too wide")
-        try require(
-            normEpsilon.isFinite && normEpsilon >= 0, "norm epsilon", "\(normEpsilon) is not usable"
-        )
+        for epsilon in [normEpsilon, linearNormEpsilon] {
+            try require(
+                epsilon.isFinite && epsilon >= 0, "norm epsilon", "\(epsilon) is not usable")
+        }
         try require(ropeBase.isFinite && ropeBase > 0, "rope base", "\(ropeBase) is not usable")
         try require(layerCount <= 1024, "layers", "\(layerCount) is out of range")
     }

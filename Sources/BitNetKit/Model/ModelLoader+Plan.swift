@@ -23,11 +23,10 @@ extension ModelLoader {
         var plan = [try dense(names.embedding, as: TensorNames.gguf.embedding, matrix)]
         if !c.isHeadTied { plan.append(try dense(names.head, as: TensorNames.gguf.head, matrix)) }
         plan.append(try vector([names.finalNorm], as: TensorNames.gguf.finalNorm, c.hiddenSize))
-        if let divisors = take(names.ropeDivisors) {
+        if let divisors = try ropeDivisors() {
             plan.append(
                 PlannedTensor(
-                    name: names.ropeDivisors, shape: divisors.shape,
-                    content: .vector(try divisors.floats())))
+                    name: names.ropeDivisors, shape: [divisors.count], content: .vector(divisors)))
         }
         for layer in 0..<c.layerCount { plan += try planLayer(layer) }
         try refuseUnused()
@@ -60,9 +59,10 @@ extension ModelLoader {
         _ name: String, as gguf: String, _ shape: [Int]
     ) throws(BitNetError) -> PlannedTensor {
         let tensor = try take(required: [name])
-        guard tensor.shape == shape, tensor.type.isFloatLike else {
+        guard tensor.shape == shape else {
             throw .shapeMismatch(tensor: name, expected: shape, found: tensor.shape)
         }
+        guard tensor.type.isFloatLike else { throw tensor.notDense }
         return PlannedTensor(name: gguf, shape: shape, content: .dense(tensor))
     }
 

@@ -81,12 +81,7 @@ struct ModelLoader {
         let finalNorm = try norm([names.finalNorm], count: c.hiddenSize)
         var blocks: [TransformerBlock] = []
         for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
-        let divisors = try take(names.ropeDivisors)?.floats() ?? []
-        guard divisors.isEmpty || divisors.count == c.headDimension / 2 else {
-            throw .shapeMismatch(
-                tensor: names.ropeDivisors, expected: [c.headDimension / 2],
-                found: [divisors.count])
-        }
+        let divisors = try ropeDivisors() ?? []
         try refuseUnused()
         progress?(LoadProgress(phase: .ready, fraction: 1))
         return Parts(
@@ -183,6 +178,7 @@ extension ModelLoader {
         let tensor = try take(required: [names.weight(part, layer)])
         var scaleTensor: CheckpointTensor?
         for name in names.scales(part, layer) where scaleTensor == nil { scaleTensor = take(name) }
+        try checkScale(scaleTensor, of: tensor)
         let isInterleaved = names.isGGUF && c.architecture == .llama
         return TernarySource(
             tensor: tensor, rows: c.shape(of: part)[0], columns: c.shape(of: part)[1],
@@ -191,12 +187,49 @@ extension ModelLoader {
             interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0)
     }
 
+    /// A folder says in its configuration what a scale means, and only packed matrices have one.
+    private func checkScale(
+        _ scale: CheckpointTensor?, of tensor: CheckpointTensor
+    ) throws(BitNetError) {
+        guard case .huggingFace(let folder) = checkpoint.metadata else { return }
+        if tensor.type != .packedTernary, let scale {
+            throw .unexpectedTensor(path: checkpoint.path, tensor: scale.name)
+        }
+        if tensor.type == .packedTernary, folder.config["quantization_config"]?.object == nil {
+            throw .invalidMetadata(
+                path: checkpoint.path + "/config.json", key: "quantization_config",
+                detail: "is missing, but '\(tensor.name)' is packed; without it nobody can tell "
+                    + "whether its scale multiplies or divides")
+        }
+    }
+
     mutating func normWeight(_ names: [String], count: Int) throws(BitNetError) -> [Float] {
         let tensor = try take(required: names)
         guard tensor.shape == [count] else {
             throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
         }
-        return try tensor.floats()
+        let weight = try tensor.floats()
+        // Rounding to int8 would hide it from everything that comes after the norm.
+        if let index = weight.firstIndex(where: { !$0.isFinite }) {
+            throw .corruptTensor(
+                tensor: tensor.name, detail: "element \(index) is \(weight[index])")
+        }
+        return weight
+    }
+
+    /// What the rotary frequencies are divided by, where the file says so.
+    mutating func ropeDivisors() throws(BitNetError) -> [Float]? {
+        guard let tensor = take(names.ropeDivisors) else { return nil }
+        let count = configuration.headDimension / 2
+        guard tensor.shape == [count] else {
+            throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
+        }
+        let divisors = try tensor.floats()
+        if let odd = divisors.first(where: { !($0.isFinite && $0 > 0) }) {
+            throw .corruptTensor(
+                tensor: tensor.name, detail: "\(odd) cannot divide a frequency")
+        }
+        return divisors
     }
 
     private mutating func dense(

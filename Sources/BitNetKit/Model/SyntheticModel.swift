@@ -15,8 +15,7 @@ public struct ModelShape: Sendable, Hashable {
         self.vocabularySize = vocabularySize
     }
 
-    /// Shapes of published models by name (formats.md 3 to 6), and of a 70B Llama, of which no
-    /// ternary one is public.
+    /// Shapes of published models by name, and of a 70B Llama, of which no ternary one is public.
     public static let named: [String: ModelShape] = [
         "bitnet-2b-4t": shape(2560, 6912, 30, 20, 5, 128_256),
         "bitnet-3b": shape(3200, 8640, 26, 32, 32, 32_002),

@@ -36,6 +36,13 @@ extension TernarySource {
         guard tensor.shape == logicalShape, tensor.type != .packedTernary || rows % 4 == 0 else {
             throw .shapeMismatch(tensor: tensor.name, expected: logicalShape, found: tensor.shape)
         }
+        guard tensor.type != .i2_s || rows * columns % 128 == 0 else {
+            // The last weights of such a tensor lie where its scale is: no writer is known.
+            throw .unsupportedFormat(
+                path: tensor.region.path,
+                detail: "tensor '\(tensor.name)' \(tensor.shape) is no whole number of I2_S blocks",
+                remedy: "I2_S holds 128 weights a block; convert it to another type")
+        }
         let rounding = try isMaster ? masterRounding(pool) : nil
         let blockScales = try isBlockwise ? blockScaleBuffer() : nil
         let packed = try PackedTrits(rows: rows, columns: columns, layout: layout)
@@ -107,6 +114,10 @@ extension TernarySource {
             bad = try rowBytes(range).withUnsafeBytes {
                 Codec.decodeTQ(tensor.type, $0, into: trits, scales: blockScales[blocks])
             }.map { $0 + range.lowerBound * columns }
+            // Weights too small for a float16 scale are zeros, whatever their codes.
+            for (index, block) in blocks.enumerated() where blockScales[block] == 0 {
+                trits[index * 256..<(index + 1) * 256].fill(0)
+            }
         case .f32, .f16, .bf16:
             for row in range {
                 try decodeFloats(row, into: floats)
@@ -137,33 +148,6 @@ extension TernarySource {
     }
 }
 
-/// The order of a rotated head's rows in GGUF files of the Llama graph: 0, d/2, 1, d/2 + 1, ...
-///.
-enum HeadInterleaving {
-    /// Takes the rows of one head from the model's order to the file's.
-    static func apply(to trits: BufferView<Int8>, columns: Int) {
-        reorder(trits, columns) { row, head in row % 2 == 0 ? row / 2 : row / 2 + head / 2 }
-    }
-
-    /// Takes the rows of one head from the file's order to the model's.
-    static func undo(_ trits: BufferView<Int8>, columns: Int) {
-        reorder(trits, columns) { row, head in
-            row < head / 2 ? 2 * row : 2 * (row - head / 2) + 1
-        }
-    }
-
-    private static func reorder(
-        _ trits: BufferView<Int8>, _ columns: Int, source: (_ row: Int, _ head: Int) -> Int
-    ) {
-        let old = trits.array
-        let head = trits.count / columns
-        for row in 0..<head {
-            let start = source(row, head) * columns
-            for column in 0..<columns { trits[row * columns + column] = old[start + column] }
-        }
-    }
-}
-
 // MARK: - Scales
 
 extension TernarySource {
@@ -186,8 +170,10 @@ extension TernarySource {
             return try checked(scale)
         }
         let stored = try scaleTensor.floats()
+        try check(stored)
         let factors = direction == .divide ? stored.map { 1 / $0 } : stored
-        guard case .perTensor(let base) = scale, factors.count == 1 || factors.count == rows else {
+        let isPerRow = factors.count == rows && interleavedHeads == 0
+        guard case .perTensor(let base) = scale, factors.count == 1 || isPerRow else {
             throw .shapeMismatch(
                 tensor: scaleTensor.name, expected: [1], found: scaleTensor.shape)
         }
@@ -198,10 +184,16 @@ extension TernarySource {
     }
 
     private func checked(_ scale: TernaryScale) throws(BitNetError) -> TernaryScale {
-        if let odd = scale.values.first(where: { !$0.isFinite }) {
-            throw corrupt("a scale is \(odd)")
-        }
+        try check(scale.values)
         return scale
+    }
+
+    /// A scale is the magnitude of the weights: every writer stores a mean or a maximum of
+    /// magnitudes, so that a negative one is damage. Zero is the scale of a matrix of zeros.
+    private func check(_ scales: [Float]) throws(BitNetError) {
+        if let odd = scales.first(where: { !($0.isFinite && $0 >= 0) }) {
+            throw corrupt("a scale is \(odd); the file is damaged")
+        }
     }
 
     private func blockScaleBuffer() throws(BitNetError) -> AlignedBuffer<Float> {
@@ -217,6 +209,7 @@ extension TernarySource {
     /// for each block.
     private func groupedScale(_ blocks: BufferView<Float>) throws(BitNetError) -> TernaryScale {
         let values = blocks.array
+        try check(values)
         guard let first = values.first(where: { $0 != 0 }) else { return .perTensor(0) }
         if values.allSatisfy({ $0 == first || $0 == 0 }) { return .perTensor(first) }
         guard interleavedHeads == 0 else {

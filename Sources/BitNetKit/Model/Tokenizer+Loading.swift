@@ -34,6 +34,15 @@ extension Tokenizer {
         }
     }
 
+    /// Refuses a tokenizer with tokens that the model does not know; `path` is named in the error.
+    func check(fits configuration: ModelConfiguration, path: String) throws(BitNetError) {
+        guard vocabularySize <= configuration.vocabularySize else {
+            throw .tokenizer(
+                detail: "\(path): the tokenizer has \(vocabularySize) tokens, "
+                    + "the model \(configuration.vocabularySize); they do not belong together")
+        }
+    }
+
     private init(
         folder: String, file: String? = nil, endTokens: [Int] = []
     ) throws(BitNetError) {

@@ -118,6 +118,10 @@ struct BufferView<Element: BitwiseCopyable>: @unchecked Sendable {
         base.update(from: source.base, count: count)
     }
 
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        body(UnsafeRawBufferPointer(UnsafeBufferPointer(start: base, count: count)))
+    }
+
     func fill(_ value: Element) { base.update(repeating: value, count: count) }
 
     var array: [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }

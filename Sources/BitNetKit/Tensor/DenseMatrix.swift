@@ -26,12 +26,7 @@ public struct DenseMatrix: Sendable {
             throw .shapeMismatch(
                 tensor: tensor.name, expected: [rows, columns], found: tensor.shape)
         }
-        guard tensor.type.isFloatLike else {
-            throw .unsupportedFormat(
-                path: tensor.region.path,
-                detail: "tensor '\(tensor.name)' is \(tensor.type.rawValue)",
-                remedy: "embeddings and LM heads are dense, for example F16 or Q6_K")
-        }
+        guard tensor.type.isFloatLike else { throw tensor.notDense }
         guard columns % 16 == 0, columns % tensor.type.block.elements == 0 else {
             throw .shapeMismatch(
                 tensor: tensor.name, expected: [rows, (columns + 15) / 16 * 16],
@@ -168,4 +163,13 @@ public struct DenseMatrix: Sendable {
 extension DenseMatrix: CustomStringConvertible {
     /// Shape and type, not the values.
     public var description: String { "DenseMatrix [\(rows), \(columns)], \(type.rawValue)" }
+}
+
+extension CheckpointTensor {
+    /// The error for an embedding or a head that does not decode to floats.
+    var notDense: BitNetError {
+        .unsupportedFormat(
+            path: region.path, detail: "tensor '\(name)' is \(type.rawValue)",
+            remedy: "embeddings and LM heads are dense, for example F16 or Q6_K")
+    }
 }

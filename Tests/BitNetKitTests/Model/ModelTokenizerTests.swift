@@ -1,0 +1,99 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import BitNetKit
+
+@Suite("A tokenizer that does not fit its model is refused")
+struct ModelTokenizerTests {
+    @Test("a tokenizer with more tokens than the model has rows")
+    func tooMany() throws {
+        let folder = try failure(ofFolder: TinyModel.bitnetFolder) { model in
+            model.config["vocab_size"] = 312
+            for name in ["model.embed_tokens.weight", "lm_head.weight"] {
+                model[tensor: name].shape = [312, 128]
+                model[tensor: name].bytes = Array(model[tensor: name].bytes.prefix(312 * 256))
+            }
+        }
+        #expect(folder?.isTokenizer == true)
+        #expect(folder?.description.contains("312") == true)
+        let file = try failure(of: TinyModel.bitnetGGUF) { model in
+            model["bitnet.vocab_size"] = .uint32(299)
+            model[tensor: "token_embd.weight"].shape = [299, 128]
+            model[tensor: "token_embd.weight"].bytes.removeLast(256)
+        }
+        #expect(file?.isTokenizer == true && file?.description.contains("300") == true)
+    }
+
+    @Test("more rows than tokens are padding")
+    func padding() throws {
+        let error = try failure(of: TinyModel.bitnetGGUF) { model in
+            model["bitnet.vocab_size"] = .uint32(320)
+            model[tensor: "token_embd.weight"].shape = [320, 128]
+            model[tensor: "token_embd.weight"].bytes += [UInt8](repeating: 0, count: 20 * 256)
+        }
+        #expect(error == nil)
+    }
+
+    @Test("a folder without tokenizer.json says so")
+    func noFile() throws {
+        let error = try failure(ofFolder: TinyModel.bitnetFolder) {
+            $0.files["tokenizer.json"] = nil
+        }
+        #expect(error?.isTokenizer == true)
+        #expect(error?.description.contains("tokenizer.json") == true)
+        let alone = try failure(ofFolder: TinyModel.bitnetFolder) {
+            $0.files["tokenizer_config.json"] = nil
+        }
+        #expect(alone == nil)
+    }
+
+    @Test("end tokens outside the vocabulary are refused", arguments: [-1, 320, Int.max])
+    func endTokens(_ id: Int) throws {
+        for value in [id, [313, id]] as [Any] {
+            let error = try failure(ofFolder: TinyModel.bitnetFolder) {
+                $0.config["eos_token_id"] = value
+            }
+            #expect(error?.isTokenizer == true)
+        }
+        for key in ["bos", "eos", "eot"] {
+            let error = try failure(of: TinyModel.bitnetGGUF) {
+                $0["tokenizer.ggml.\(key)_token_id"] = .int64(Int64(id))
+            }
+            #expect(error?.isTokenizer == true)
+        }
+    }
+
+    @Test("a GGUF file without a vocabulary says so", arguments: ["tokens", "model"])
+    func noVocabulary(_ key: String) throws {
+        let error = try failure(of: TinyModel.llamaGGUF) { $0["tokenizer.ggml.\(key)"] = nil }
+        #expect(error?.isTokenizer == true)
+        #expect(error?.description.contains("vocabulary") == true)
+    }
+
+    @Test("a sentencepiece vocabulary is refused by its name", arguments: ["llama", "bert", ""])
+    func otherModel(_ name: String) throws {
+        let error = try failure(of: TinyModel.llamaGGUF) {
+            $0["tokenizer.ggml.model"] = .string(name)
+        }
+        #expect(error?.isTokenizer == true && error?.description.contains("'\(name)'") == true)
+    }
+
+    @Test("keys of a wrong type and lists of a wrong length are refused")
+    func wrongKeys() throws {
+        let changes: [(key: String, value: GGUFValue)] = [
+            ("tokens", .string("a")), ("tokens", .array(GGUFArray([1, 2] as [Int32]))),
+            ("tokens", .array(GGUFArray([] as [String]))),
+            ("token_type", .array(GGUFArray([1] as [Int32]))), ("token_type", .uint32(1)),
+            ("merges", .array(GGUFArray(["a"]))), ("merges", .array(GGUFArray(["zzz yyy"]))),
+            ("pre", .string("klingon")), ("add_bos_token", .uint32(1)),
+            ("bos_token_id", .string("<s>")),
+        ]
+        for change in changes {
+            let error = try failure(of: TinyModel.llamaGGUF) {
+                $0["tokenizer.ggml.\(change.key)"] = change.value
+            }
+            #expect(error?.isTokenizer == true || error?.isInvalidMetadata == true, "\(change)")
+        }
+    }
+}
