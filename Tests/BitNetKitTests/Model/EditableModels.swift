@@ -21,6 +21,11 @@ enum TinyModel {
     /// Tokens that every one of them knows.
     static let tokens = [1, 77, 200, 33, 5]
 
+    /// Whether two models compute the same bits.
+    static func haveSameLogits(_ a: URL, _ b: URL) throws(BitNetError) -> Bool {
+        try logits(a) == logits(b)
+    }
+
     /// The logits of every one of `tokens`.
     static func logits(
         _ url: URL, tokens: [Int] = tokens

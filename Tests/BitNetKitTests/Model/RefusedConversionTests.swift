@@ -64,7 +64,7 @@ struct RefusedConversionTests {
         let folder = try TemporaryFolder()
         let source = try TemporaryFolder()
         let url = try llamaAsFolder(scaleShape: [0]).write(to: folder)
-        #expect(try TinyModel.logits(url) == TinyModel.logits(llamaAsFolder().write(to: source)))
+        #expect(try TinyModel.haveSameLogits(url, llamaAsFolder().write(to: source)))
         let error = try refusal(url)
         #expect(error?.isUnsupportedFormat == true)
         #expect(error?.description.contains("blk.0.attn_q.weight") == true)
@@ -82,7 +82,7 @@ struct RefusedConversionTests {
         let folder = try TemporaryFolder()
         let source = try TemporaryFolder()
         let url = try model.write(to: source)
-        #expect(try TinyModel.logits(convert(url, in: folder)) == TinyModel.logits(url))
+        #expect(try TinyModel.haveSameLogits(convert(url, in: folder), url))
     }
 
     @Test("an embedding that float16 cannot hold is told with its row")
@@ -148,7 +148,8 @@ struct RefusedConversionTests {
         let folder = try TemporaryFolder()
         let url = try EditableGGUF(TinyModel.llamaGGUF).write(to: folder, "converted.gguf")
         let before = try TinyModel.logits(url)
-        #expect(try TinyModel.logits(convert(url, in: folder, to: .tq1_0)) == before)
+        let isSame = try TinyModel.logits(convert(url, in: folder, to: .tq1_0)) == before
+        #expect(isSame)
         #expect(try folder.names == ["converted.gguf"])
     }
 }
