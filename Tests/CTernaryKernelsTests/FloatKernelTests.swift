@@ -38,7 +38,8 @@ struct FloatKernelTests {
     @Test("exp is within 2 ulp on [-87, 88]", arguments: FloatKernelSet.supported)
     func expAccuracy(set: FloatKernelSet) {
         let n = 1_000_003
-        let x = (0..<n).map { Float(-87 + 175 * Double($0) / Double(n - 1)) }
+        let step = 175 / Double(n - 1)
+        let x = (0..<n).map { (index: Int) -> Float in Float(-87 + step * Double(index)) }
         var y = [Float](repeating: 0, count: n)
         tk_exp(set.kernels, x, n, &y)
         var worst = 0.0

@@ -40,7 +40,9 @@ struct TernaryPackingTests {
             }
         }
         let w = PackedTernary(trits, rows: 1, columns: trits.count, layout: TK_LAYOUT_T5)
-        let codes = (0..<243).map { w.bytes[$0 / 32 * 128 + $0 % 32] }
+        let codes = (0..<243).map { (code: Int) -> UInt8 in
+            w.bytes[code / 32 * 128 + code % 32]
+        }
         #expect(Set(codes).count == 243)
         #expect(codes[121] == 0x04)
         #expect(w.unpacked(0..<1) == trits)

@@ -64,8 +64,8 @@ public struct SafetensorsFixture {
 
     private func words(_ name: String) -> [UInt32] {
         let b = bytes(name)
-        return stride(from: 0, to: b.count, by: 4).map { i in
-            (0..<4).reduce(UInt32(0)) { $0 | UInt32(b[i + $1]) << (8 * UInt32($1)) }
+        return stride(from: 0, to: b.count, by: 4).map { start -> UInt32 in
+            b[start..<start + 4].reversed().reduce(0) { word, byte in word << 8 | UInt32(byte) }
         }
     }
 }
