@@ -54,6 +54,15 @@ public struct FloatBaseline: Sendable {
     public init(
         _ kind: Kind, rows: Int, columns: Int, weights: [Float], kernels: KernelSet = .best
     ) throws(BitNetError) {
+        try self.init(
+            kind, rows: rows, columns: columns, weights: weights,
+            compute: Compute(kernels: kernels, pool: Compute.standard.pool))
+    }
+
+    /// The same on other threads.
+    init(
+        _ kind: Kind, rows: Int, columns: Int, weights: [Float], compute: Compute
+    ) throws(BitNetError) {
         guard kind.isAvailable else { throw FloatBaseline.unavailable }
         guard rows > 0, columns > 0, elementCount(of: [rows, columns]) == weights.count else {
             throw .shapeMismatch(
@@ -62,7 +71,7 @@ public struct FloatBaseline: Sendable {
         KernelSet.useOneBlasThread
         self.kind = kind
         self.columns = columns
-        compute = Compute(kernels: kernels, pool: Compute.standard.pool)
+        self.compute = compute
         let stride = FloatBaseline.padded(columns)
         let values = FloatBaseline.padded(weights, columns: columns)
         matrix = try DenseMatrix(

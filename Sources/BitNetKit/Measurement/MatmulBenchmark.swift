@@ -154,9 +154,44 @@ extension MatmulBenchmark {
 // MARK: - Float
 
 extension MatmulBenchmark {
+    /// The float products that this build has; weights and inputs are those of nobody.
     private func floatRows(
         _ shape: Case, _ placement: Placement
     ) throws(BitNetError) -> [Row] {
-        []
+        let weights = (0..<shape.rows * shape.columns).map { Float($0 * 7 % 23 - 11) / 11 }
+        let input = try randomInput(shape).array
+        let compute = Compute(kernels: .best, pool: pool)
+        var rows: [Row] = []
+        for kind in FloatBaseline.Kind.allCases where kind.isAvailable {
+            func matrix() throws(BitNetError) -> FloatBaseline {
+                try FloatBaseline(
+                    kind, rows: shape.rows, columns: shape.columns, weights: weights,
+                    compute: compute)
+            }
+            let first = try matrix()
+            var matrices = [first]
+            for _ in 1..<max(copies(placement, bytes: first.byteCount), 1) {
+                matrices.append(try matrix())
+            }
+            var next = 0
+            let time = try medianSeconds(repetitions: repetitions) { () throws(BitNetError) in
+                _ = try matrices[next].multiply(input)
+                next = next + 1 == matrices.count ? 0 : next + 1
+            }
+            rows.append(
+                row(kind.title, shape, placement, seconds: time, bytes: first.byteCount))
+        }
+        return rows
+    }
+}
+
+extension FloatBaseline.Kind {
+    /// What a table calls it.
+    fileprivate var title: String {
+        switch self {
+        case .ownF16: "own FP16"
+        case .openBLASF16: "OpenBLAS FP16 tiles"
+        case .openBLASF32: "OpenBLAS FP32"
+        }
     }
 }
