@@ -14,7 +14,7 @@ private func noticeEnd(_ key: pthread_key_t) {
     pthread_setspecific(key, UnsafeRawPointer(bitPattern: 1))
 }
 
-@Suite("WorkerPool")
+@Suite("WorkerPool", .serialized)
 struct WorkerPoolTests {
     /// 64 is more threads than cores on most machines that run tests.
     @Test("a job runs once on every thread", arguments: [-1, 0, 1, 2, 3, 8, 64])
@@ -136,8 +136,9 @@ struct WorkerPoolTests {
         let before = measure()
         usleep(200_000)
         let after = measure()
-        // Spinning all the time would cost 200,000 us on each; spinning as meant about 50.
-        for (start, end) in zip(before, after) { #expect(end - start < 50_000) }
+        // Spinning as meant takes about 50 us on each, spinning all the time up to 200,000: less
+        // where other tests want the cores too.
+        for (start, end) in zip(before, after) { #expect(end - start < 2_000) }
     }
 
     @Test("a pool that goes away has ended its threads")
