@@ -44,7 +44,7 @@ struct DocumentationTests {
             Issue.record("a file that is not there is not ternary")
         } catch {
             #expect(error == .fileNotFound(path: url.path))
-            #expect("\(error)" == "/no/such/model.gguf: no such file or folder")
+            #expect("\(error)" == "/no/such/model.gguf: no such file or folder; check the path")
             #expect(error.localizedDescription == "\(error)")
         }
     }
