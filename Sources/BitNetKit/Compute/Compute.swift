@@ -60,15 +60,6 @@ extension Compute {
         _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct? = nil,
         _ third: TernaryProduct? = nil
     ) {
-        multiply(input, first, second, third) { _ in }
-    }
-
-    /// The same, then `epilogue` on each thread with the rows of the first product that this thread
-    /// has just computed (and of the others, if they have as many rows).
-    func multiply(
-        _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct?,
-        _ third: TernaryProduct?, epilogue: (_ rows: Range<Int>) -> Void
-    ) {
         let rows = first.matrix.rows + (second?.matrix.rows ?? 0) + (third?.matrix.rows ?? 0)
         let shares = pool.threads
         pool.parallel(shares, work: rows * first.matrix.columns * input.rows) { thread, parts in
@@ -76,7 +67,6 @@ extension Compute {
                 first.compute(share, of: shares, input, thread: thread, kernels: kernels)
                 second?.compute(share, of: shares, input, thread: thread, kernels: kernels)
                 third?.compute(share, of: shares, input, thread: thread, kernels: kernels)
-                epilogue(first.matrix.rows(ofShare: share, of: shares))
             }
         }
     }

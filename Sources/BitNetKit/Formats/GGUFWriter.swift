@@ -84,22 +84,12 @@ package struct GGUFWriter: ~Copyable {
         try append(ByteRegion(bytes, path: path), to: name)
     }
 
-    /// Appends a whole I2_S tensor: its codes (a quarter byte per weight), then the weight scale.
-    ///
-    /// The scale is the float32 that follows the codes, and 28 zero bytes follow it.
-    package mutating func appendI2S(
-        codes: [UInt8], scale: Float, to name: String
-    ) throws(BitNetError) {
+    /// Appends what follows the codes of an I2_S tensor: the weight scale as float32, and 28 zero
+    /// bytes.
+    package mutating func appendI2SScale(_ scale: Float, to name: String) throws(BitNetError) {
         var writer = ByteWriter()
         writer.write(scale)
         writer.pad(to: ElementType.i2_s.storageTrailer)
-        guard current < tensors.count, tensors[current].type == .i2_s, written == 0,
-            codes.count == sizes[current] - writer.bytes.count
-        else {
-            throw .invalidArgument(
-                name: "codes", detail: "\(codes.count) bytes are not the codes of tensor '\(name)'")
-        }
-        try append(codes, to: name)
         try append(writer.bytes, to: name)
     }
 

@@ -205,7 +205,7 @@ extension Conversion {
             }
             try writer.append(bytes.array, to: info.name)
         }
-        if info.type == .i2_s { try writer.append(i2sTrailer(scale), to: info.name) }
+        if info.type == .i2_s { try writer.appendI2SScale(scale, to: info.name) }
         return scale
     }
 
@@ -225,13 +225,6 @@ extension Conversion {
                     + info.type.rawValue,
                 remedy: "use --type i2_s")
         }
-    }
-
-    /// The scale that follows the codes, and the unused bytes behind it.
-    private func i2sTrailer(_ scale: Float) -> [UInt8] {
-        let bits = scale.bitPattern
-        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
-        return bytes + [UInt8](repeating: 0, count: 28)
     }
 
     private func write(

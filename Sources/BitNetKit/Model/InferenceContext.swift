@@ -30,9 +30,6 @@ final class InferenceContext {
     /// Tokens in the cache.
     var position: Int { cache.position }
 
-    /// Bytes of the KV cache at full length.
-    var cacheByteCount: Int { cache.byteCount }
-
     /// Appends `tokens`; afterwards `withLogits` has those of the last one.
     ///
     /// - Throws: `BitNetError.contextWindowExceeded`, `.invalidArgument` for an id outside the

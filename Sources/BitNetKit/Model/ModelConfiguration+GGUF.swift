@@ -5,10 +5,7 @@ extension ModelConfiguration {
     /// - Throws: `BitNetError.unsupportedArchitecture`, `.unsupportedFeature` for keys that would
     ///   change the results and are not implemented, `.invalidMetadata`.
     init(gguf: GGUFFile, of checkpoint: Checkpoint, name: String) throws(BitNetError) {
-        guard let declared = try gguf.string("general.architecture") else {
-            throw .invalidMetadata(
-                path: gguf.path, key: "general.architecture", detail: "is missing")
-        }
+        let declared = try gguf.requiredString("general.architecture")
         guard let graph = ggufGraphs[declared] else {
             throw .unsupportedArchitecture(name: declared, known: ggufGraphs.keys.sorted())
         }
@@ -70,22 +67,17 @@ private struct GGUFConfigReader {
     }
 
     func int(_ key: String) throws(BitNetError) -> Int {
-        guard let value = try optionalInt(key) else { throw invalid(key, "is missing") }
-        return value
+        try gguf.requiredInt("\(prefix).\(key)")
     }
 
     func float(_ key: String) throws(BitNetError) -> Float {
-        guard let value = try optionalFloat(key) else { throw invalid(key, "is missing") }
-        return value
+        Float(try gguf.requiredFloat("\(prefix).\(key)"))
     }
 
     /// The declared vocabulary, else the rows of the embedding.
     func vocabularySize() throws(BitNetError) -> Int {
         if let size = try optionalInt("vocab_size") { return size }
-        guard let rows = checkpoint.tensor(named: "token_embd.weight")?.shape.first else {
-            throw .missingTensor(path: gguf.path, tensor: "token_embd.weight")
-        }
-        return rows
+        return try checkpoint.requiredTensor(named: TensorNames.gguf.embedding).shape.first ?? 0
     }
 
     /// Heads whose keys, values and rotated part differ in size have another graph.

@@ -71,7 +71,8 @@ struct GGUFWriterTests {
                 .init("types", .array(GGUFArray([1, -3] as [Int32]))),
             ], tensors: Self.infos)
         try writer.append([UInt8](repeating: 9, count: 12), to: "a")
-        try writer.appendI2S(codes: codes, scale: 1.5, to: "b")
+        try writer.append(codes, to: "b")
+        try writer.appendI2SScale(1.5, to: "b")
         try writer.finish()
         let file = try GGUFFile(opening: path)
         let zeros = [UInt8](repeating: 0, count: 28)
@@ -125,11 +126,12 @@ struct GGUFWriterTests {
         #expect(refused(5, "a", &writer))
         try writer.append([UInt8](repeating: 0, count: 4), to: "a")
         #expect(refused(1, "a", &writer))
+        try writer.append([UInt8](repeating: 0, count: 65), to: "b")
         do {
-            try writer.appendI2S(codes: [UInt8](repeating: 0, count: 63), scale: 1, to: "b")
-            Issue.record("63 bytes of codes were accepted")
+            try writer.appendI2SScale(1, to: "b")
+            Issue.record("a scale after 65 bytes of codes was accepted")
         } catch { #expect(error.isInvalidArgument) }
-        try writer.append([UInt8](repeating: 0, count: 96), to: "b")
+        try writer.append([UInt8](repeating: 0, count: 31), to: "b")
         #expect(refused(1, "b", &writer))
         try writer.finish()
         #expect(try folder.names == ["a.gguf"])
