@@ -41,7 +41,9 @@ let package = Package(
                 .define("TK_OPENBLAS", .when(traits: ["OpenBLAS"])),
                 // Kernels at -O0 would make `swift test` and debug runs crawl.
                 .unsafeFlags(["-O3"], .when(configuration: .debug)),
-            ]),
+            ],
+            // Where there is no pkg-config to say so.
+            linkerSettings: [.linkedLibrary("openblas", .when(traits: ["OpenBLAS"]))]),
         .target(
             name: "BitNetKit",
             dependencies: ["CTernaryKernels"],
