@@ -88,9 +88,6 @@ extension BufferView<Float> {
         return largest * largest * Float(count) < .infinity
     }
 
-    /// The largest magnitude; NaN or infinity where there is one. Compares bits, which vectorises.
-    private var largestMagnitude: Float {
-        let elements = UnsafeBufferPointer(start: base, count: count)
-        return Float(bitPattern: elements.reduce(0) { max($0, $1.bitPattern & 0x7FFF_FFFF) })
-    }
+    /// The largest magnitude; NaN or infinity where there is one.
+    private var largestMagnitude: Float { Codec.magnitudes(self).largest }
 }

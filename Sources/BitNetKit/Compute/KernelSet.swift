@@ -111,8 +111,6 @@ extension KernelSet {
         }
     }
 
-    func softmax(_ x: BufferView<Float>) { tk_softmax(kernels, x.base, x.count) }
-
     /// Float to IEEE binary16, half to even.
     func toHalf(_ x: BufferView<Float>, into y: BufferView<UInt16>) {
         precondition(x.count == y.count)

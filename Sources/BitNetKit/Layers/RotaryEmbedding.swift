@@ -7,9 +7,6 @@ internal import Foundation
 struct RotaryEmbedding: Sendable {
     private let inverseFrequencies: [Float]
 
-    /// Numbers that one position needs: half of the rotated dimensions.
-    var pairCount: Int { inverseFrequencies.count }
-
     /// - Parameter divisors: what each frequency is divided by (`rope_freqs` of Llama 3.1), or empty.
     init(dimension: Int, base: Float, divisors: [Float] = []) {
         inverseFrequencies = (0..<dimension / 2).map { pair in

@@ -33,13 +33,6 @@ public struct ModelShape: Sendable, Hashable {
             hiddenSize: hidden, feedForwardSize: feedForward, layerCount: layers,
             headCount: heads, keyValueHeadCount: keyValueHeads, vocabularySize: vocabulary)
     }
-
-    /// Number of ternary weights.
-    public var ternaryWeightCount: Int {
-        let head = hiddenSize / headCount
-        let attention = 2 * hiddenSize * head * (headCount + keyValueHeadCount)
-        return layerCount * (attention + 3 * hiddenSize * feedForwardSize)
-    }
 }
 
 /// The layers of a model with random weights: right in shape, bytes and speed, meaningless in text.

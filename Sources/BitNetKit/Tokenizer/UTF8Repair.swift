@@ -10,9 +10,6 @@ struct UTF8Repair: Sendable {
 
     private static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
 
-    /// Whether a sequence has begun that is not whole yet.
-    var isPending: Bool { needed > 0 }
-
     /// Appends to `output` what `bytes` complete.
     mutating func append(_ bytes: some Sequence<UInt8>, to output: inout [UInt8]) {
         for byte in bytes {
