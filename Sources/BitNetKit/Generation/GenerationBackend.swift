@@ -21,9 +21,17 @@ protocol GenerationBackend: Sendable {
 
 /// One sequence being decoded: takes tokens, gives logits. Blocking, one user at a time.
 protocol TokenSource: AnyObject {
+    /// Tokens taken so far.
+    var position: Int { get }
     /// Appends `tokens` (at least one); afterwards the logits are those of the last one. Throws
     /// `.cancelled` soon after `isCancelled` has become true.
     func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError)
+    /// The same, calling `allLogits` with the index in `tokens` and the logits of every token.
+    func prefill(
+        _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
+    ) throws(BitNetError)
+    /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
+    func rewind(to position: Int)
     /// The logits of the latest token, one per token of the vocabulary.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R
 }

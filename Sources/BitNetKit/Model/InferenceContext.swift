@@ -63,6 +63,12 @@ final class InferenceContext {
         }
     }
 
+    /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
+    func rewind(to position: Int) {
+        precondition(position <= self.position)
+        cache.set(position: position)
+    }
+
     /// Goes on as if `position` tokens had been read, without reading them: for benchmarks, which do
     /// not care what the cache holds.
     func pretend(position: Int) { cache.set(position: position) }

@@ -64,25 +64,35 @@ final class FakeBackend: GenerationBackend {
 
     private final class Source: TokenSource {
         private let backend: FakeBackend
-        private var prefilled = false
-        private var step = 0
+        private var promptLength: Int?
+        private(set) var position = 0
 
         init(_ backend: FakeBackend) { self.backend = backend }
         deinit { backend.log.withLock { $0.liveSources -= 1 } }
 
         func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
+            try prefill(tokens, allLogits: nil, isCancelled: isCancelled)
+        }
+
+        func prefill(
+            _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
+        ) throws(BitNetError) {
             backend.log.withLock { $0.passes.append(tokens.count) }
-            if prefilled { step += 1 }
-            prefilled = true
-            for token in tokens {
+            if promptLength == nil { promptLength = tokens.count }
+            for (index, token) in tokens.enumerated() {
                 try backend.beforeToken(backend.log.withLock { $0.processed.count })
                 if isCancelled() { throw .cancelled }
                 backend.log.withLock { $0.processed.append(token) }
+                position += 1
+                if let allLogits { withLogits { allLogits(index, $0) } }
             }
         }
 
+        func rewind(to position: Int) { self.position = position }
+
         func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
             var logits = [Float](repeating: 0, count: backend.vocabularySize)
+            let step = max(0, position - (promptLength ?? 0))
             logits[backend.script[step % backend.script.count]] = 5
             return try body(logits.span)
         }
