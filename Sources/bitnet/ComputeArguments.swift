@@ -15,7 +15,7 @@ struct ComputeArguments: ParsableArguments {
 
     @Option(
         help: .init(
-            "Packed layout of the ternary matrices: \(layouts) (default: what suits --isa).",
+            "Packed layout of the ternary matrices: \(layouts) (default: the fastest here).",
             valueName: "name"),
         transform: Self.layout)
     var layout: TernaryLayout?

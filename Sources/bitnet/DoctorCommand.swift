@@ -30,6 +30,11 @@ struct DoctorCommand: ParsableCommand {
                 "\(threads) thread\(threads == 1 ? "" : "s"): "
                     + "\(tenths(limits.bytesPerSecond / 1e9)) GB/s from memory, "
                     + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n")
+            let speeds = try MachineLimits.layoutSpeeds(kernels: .best, threads: threads)
+            for (layout, speed) in speeds {
+                try Terminal.write(
+                    "  \(layout.rawValue) weights from memory: \(tenths(speed / 1e9)) G/s\n")
+            }
         }
         try Terminal.write("advice: \(advice(bandwidth))\n")
     }

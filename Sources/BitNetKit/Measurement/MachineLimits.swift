@@ -51,6 +51,16 @@ package struct MachineLimits: Sendable, Hashable {
         return Spread(speeds).median
     }
 
+    /// Weights a second of each layout that a large model may be packed in, the fastest first.
+    package static func layoutSpeeds(
+        kernels: KernelSet, threads: Int
+    ) throws(BitNetError) -> [(layout: TernaryLayout, weightsPerSecond: Double)] {
+        let compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
+        return try LayoutChoice.measured(compute).weightsPerSecond
+            .sorted { $0.value > $1.value }
+            .map { ($0.key, $0.value) }
+    }
+
     /// The most memory this process has used so far, in bytes.
     package static var peakMemory: Int {
         var usage = rusage()

@@ -78,8 +78,7 @@ package struct ModelBenchmark: Sendable {
         var bytes = weights + head + (depth + count / 2) * keyValue
         if case .prefill = test { bytes = weights + head }
         let passes = if case .prefill(let count) = test { Double(count) } else { 1.0 }
-        let ternary = LinearPart.allCases.reduce(0) { $0 + c.shape(of: $1).reduce(1, *) }
-        let products = Double(ternary * c.layerCount) * speed.median
+        let products = Double(c.ternaryWeightCount) * speed.median
         return Row(
             test: "\(test)", threads: model.threads, isa: model.kernels.name,
             layout: model.layout.rawValue, head: model.head.type.rawValue, tokensPerSecond: speed,

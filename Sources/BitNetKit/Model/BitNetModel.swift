@@ -116,9 +116,10 @@ extension BitNetModel {
         let tokenizer = try Tokenizer(checkpoint)
         try tokenizer.check(fits: configuration, path: checkpoint.path)
         let compute = try Compute(options)
+        let layout = try LayoutChoice.layout(
+            for: configuration, compute, asked: options.layout)
         var loader = ModelLoader(
-            checkpoint, configuration, compute: compute, layout: options.layout ?? .t2,
-            progress: progress)
+            checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         let parts = try loader.load()
         self.init(configuration, parts, compute: compute, tokenizer: tokenizer)
     }

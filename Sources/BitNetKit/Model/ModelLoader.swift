@@ -9,8 +9,9 @@ public struct LoadOptions: Sendable, Hashable {
     public var threads: Int?
     /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
     public var instructionSet: String?
-    /// How trits are packed in memory, whatever the file has; nil takes the library's choice, which
-    /// is `t2`. Matrices with several scales in a row can only be packed as `t2`.
+    /// How trits are packed in memory, whatever the file has; nil takes the one that
+    /// decodes fastest here: `t2` where the weights fit the caches, else by a short measurement.
+    /// Matrices with several scales in a row can only be packed as `t2`.
     public var layout: TernaryLayout?
 
     /// Options that differ from the defaults in what is given.
@@ -147,9 +148,7 @@ extension ModelLoader {
 
     private mutating func reportPacked(_ weights: Int) {
         packedWeights += weights
-        let c = configuration
-        let perLayer = LinearPart.allCases.reduce(0) { $0 + c.shape(of: $1).reduce(1, *) }
-        let fraction = Double(packedWeights) / Double(perLayer * c.layerCount)
+        let fraction = Double(packedWeights) / Double(configuration.ternaryWeightCount)
         progress?(LoadProgress(phase: .pack, fraction: min(1, fraction)))
     }
 }

@@ -42,9 +42,9 @@ struct SyntheticModel {
     let configuration: ModelConfiguration
     let parts: ModelLoader.Parts
 
-    /// Fills the packed layout with random trits, all threads at once.
+    /// Fills the packed layout, or the fastest one here, with random trits, all threads at once.
     init(
-        _ shape: ModelShape, head: ElementType, layout: TernaryLayout, compute: Compute,
+        _ shape: ModelShape, head: ElementType, layout: TernaryLayout?, compute: Compute,
         seed: UInt64
     ) throws(BitNetError) {
         configuration = ModelConfiguration(
@@ -57,6 +57,7 @@ struct SyntheticModel {
             activation: .squaredReLU, hasLinearNorms: false, isHeadTied: true,
             scaleDirection: .multiply, quantizesMasters: false, endTokens: [], beginToken: nil)
         try configuration.validate(path: "synthetic")
+        let layout = try LayoutChoice.layout(for: configuration, compute, asked: layout)
         var builder = Builder(
             configuration: configuration, layout: layout, pool: compute.pool,
             random: RandomBits(seed: seed))
@@ -78,7 +79,7 @@ extension BitNetModel {
     ) throws(BitNetError) -> BitNetModel {
         let compute = try Compute(options)
         let model = try SyntheticModel(
-            shape, head: head, layout: options.layout ?? .t2, compute: compute, seed: seed)
+            shape, head: head, layout: options.layout, compute: compute, seed: seed)
         return BitNetModel(
             model.configuration, model.parts, compute: compute, tokenizer: try .bytes())
     }

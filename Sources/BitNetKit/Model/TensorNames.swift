@@ -74,6 +74,11 @@ extension ModelConfiguration {
         }
     }
 
+    /// Weights of all ternary matrices.
+    var ternaryWeightCount: Int {
+        layerCount * LinearPart.allCases.reduce(0) { $0 + shape(of: $1).reduce(1, *) }
+    }
+
     /// Heads among the rows of a matrix whose output is rotated, else 0.
     func rotatedHeads(of part: LinearPart) -> Int {
         switch part {

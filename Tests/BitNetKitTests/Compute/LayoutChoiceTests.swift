@@ -1,0 +1,33 @@
+import Testing
+
+@testable import BitNetKit
+
+@Suite("Layout choice")
+struct LayoutChoiceTests {
+    @Test("both layouts are measured once and the faster one is taken")
+    func faster() throws {
+        let compute = Compute(kernels: .best, pool: WorkerPool(threads: 2))
+        let choice = try LayoutChoice.measured(compute)
+        let speeds = choice.weightsPerSecond
+        #expect(Set(speeds.keys) == [.t2, .t5])
+        #expect(speeds.values.allSatisfy { $0 > 0 && $0.isFinite })
+        #expect(speeds[choice.best] == speeds.values.max())
+        #expect(try LayoutChoice.measured(compute).weightsPerSecond == speeds)
+    }
+
+    @Test(
+        "the larger speed decides, T2 on a tie",
+        arguments: [(1.0, 2.0, TernaryLayout.t5), (2.0, 1.0, .t2), (1.0, 1.0, .t2)])
+    func decision(t2: Double, t5: Double, best: TernaryLayout) {
+        #expect(LayoutChoice(weightsPerSecond: [.t2: t2, .t5: t5]).best == best)
+    }
+
+    @Test("a model that fits the caches is packed as T2")
+    func smallModel() throws {
+        let model = try BitNetModel.synthetic(
+            ModelShape(
+                hiddenSize: 64, feedForwardSize: 128, layerCount: 1, headCount: 2,
+                keyValueHeadCount: 1, vocabularySize: 256), head: .f32)
+        #expect(model.layout == .t2)
+    }
+}
