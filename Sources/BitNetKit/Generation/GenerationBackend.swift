@@ -30,10 +30,37 @@ protocol TokenSource: AnyObject {
     func prefill(
         _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
     ) throws(BitNetError)
+    /// The same, calling `eachLogits` with the index and the logits of one token after the other
+    /// until it returns false; the logits of the rest are not computed.
+    func prefill(
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError)
     /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
     func rewind(to position: Int)
     /// The logits of the latest token, one per token of the vocabulary.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R
+    /// Starts to count zeros in the feed-forward networks, from none, or stops.
+    func countZeros(_ isOn: Bool)
+    /// The zeros counted since; nil if that is off or nothing was computed.
+    var sparsity: FeedForwardSparsity? { get }
+}
+
+extension TokenSource {
+    func prefill(
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError) {
+        try withoutActuallyEscaping(eachLogits) { eachLogits throws(BitNetError) in
+            var isWanted = true
+            try prefill(
+                tokens,
+                allLogits: { index, logits in
+                    if isWanted { isWanted = eachLogits(index, logits) }
+                }, isCancelled: isCancelled)
+        }
+    }
+
+    func countZeros(_ isOn: Bool) {}
+    var sparsity: FeedForwardSparsity? { nil }
 }
 
 /// Turns a sequence of tokens into text, whole characters at a time.
