@@ -153,6 +153,7 @@ struct Generation {
         // The cache holds what this response can need, not what the model could hold.
         let source = try backend.makeTokenSource(
             contextLength: tokens.count + room, cache: options.kvCache)
+        sampler.constraint = try backend.makeConstraint(for: options)
         for token in tokens { sampler.acceptPrompt(token) }
         try source.prefill(tokens, isCancelled: isCancelled)
         source.countZeros(options.includesSparsity)

@@ -15,8 +15,18 @@ protocol GenerationBackend: Sendable {
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
     ) throws(BitNetError) -> any TokenSource
+    /// What `options` demand of a response's tokens, if anything.
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)?
     /// Runs blocking work off the cooperative pool, one job at a time.
     func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R
+}
+
+extension GenerationBackend {
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)? { nil }
 }
 
 /// One sequence being decoded: takes tokens, gives logits. Blocking, one user at a time.

@@ -11,7 +11,8 @@ struct Sampler {
     private var repetition: RepetitionPenalty?
     private var occurrence: OccurrencePenalty?
     private let processors: [LogitProcessor]
-    private var constraint: (any TokenConstraint)?
+    /// Says which tokens may come next; nil for all of them.
+    var constraint: (any TokenConstraint)?
     private var generator: SeededGenerator
 
     private var selection = TokenSelection()
@@ -22,10 +23,7 @@ struct Sampler {
     private var accepted = 0
 
     /// `options` must have been validated.
-    init(
-        _ options: GenerationOptions, processors: [LogitProcessor] = [],
-        constraint: (any TokenConstraint)? = nil
-    ) {
+    init(_ options: GenerationOptions, processors: [LogitProcessor] = []) {
         sampling = options.sampling
         bias = options.logitBias
         if let factor = options.repetitionPenalty, factor != 1 {
@@ -38,7 +36,6 @@ struct Sampler {
                 frequency: Double(options.frequencyPenalty))
         }
         self.processors = processors
-        self.constraint = constraint
         var seed: UInt64?
         if case .random(_, _, _, _, let given) = options.sampling { seed = given }
         generator = SeededGenerator(seed: seed ?? .random(in: .min ... .max))
@@ -143,7 +140,9 @@ struct Sampler {
 
     private mutating func applyMask() {
         guard constraint != nil else { return }
-        if mask.count != selection.weights.count { mask = TokenMask(count: selection.weights.count) }
+        if mask.count != selection.weights.count {
+            mask = TokenMask(count: selection.weights.count)
+        }
         constraint?.allow(&mask)
         for token in selection.weights.indices where !mask.contains(token) {
             selection.weights[token] = -.infinity

@@ -17,14 +17,9 @@ public struct FeedForwardSparsity: Sendable, Hashable, Codable {
     public let layers: [Layer]
 
     /// Share of all gates that are 0 after the activation, in 0...1.
-    public var gateZeroShare: Double { mean(\.gateZeroShare) }
-
+    public let gateZeroShare: Double
     /// Share of all int8 inputs of `down` that are 0, in 0...1.
-    public var downZeroShare: Double { mean(\.downZeroShare) }
-
-    private func mean(_ share: KeyPath<Layer, Double>) -> Double {
-        layers.isEmpty ? 0 : layers.reduce(0) { $0 + $1[keyPath: share] } / Double(layers.count)
-    }
+    public let downZeroShare: Double
 }
 
 extension FeedForwardSparsity {
@@ -32,11 +27,14 @@ extension FeedForwardSparsity {
     init?(_ counts: ZeroCounts, _ neurons: Int) {
         guard let tokens = counts.layers.last?.tokens, tokens > 0 else { return nil }
         self.tokens = tokens
+        let total = Double(tokens * neurons)
         layers = counts.layers.map { layer in
-            let total = Double(layer.tokens * neurons)
-            return Layer(
+            Layer(
                 gateZeroShare: Double(layer.gates) / total,
                 downZeroShare: Double(layer.downInputs) / total)
         }
+        let count = Double(layers.count)
+        gateZeroShare = layers.reduce(0) { $0 + $1.gateZeroShare } / count
+        downZeroShare = layers.reduce(0) { $0 + $1.downZeroShare } / count
     }
 }

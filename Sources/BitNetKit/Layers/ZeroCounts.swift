@@ -33,8 +33,8 @@ extension Activation {
     fileprivate func isZero(_ x: Float) -> Bool {
         switch self {
         case .squaredReLU: x <= 0 || x * x == 0
-        // Below, the exp of the kernels is infinite.
-        case .silu: x == 0 || x < -0x1.62e42ep6
+        // Half the smallest number is rounded to 0, and below -88.7 exp(-x) is infinite.
+        case .silu: x.magnitude <= .leastNonzeroMagnitude || x < -0x1.62e42ep6
         }
     }
 }
