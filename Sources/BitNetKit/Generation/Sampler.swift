@@ -41,6 +41,12 @@ struct Sampler {
         generator = SeededGenerator(seed: seed ?? .random(in: .min ... .max))
     }
 
+    /// Whether something may raise a token to the top from anywhere: a choice then looks at all
+    /// logits, also with `greedy` or top-k.
+    var isSteered: Bool {
+        !bias.isEmpty || occurrence != nil || !processors.isEmpty || constraint != nil
+    }
+
     /// Tells about a token of the prompt.
     mutating func acceptPrompt(_ token: Int) {
         repetition?.accept(token)
@@ -86,8 +92,7 @@ struct Sampler {
     private mutating func likeliest(
         _ logits: Span<Float>, after tokens: [Int]
     ) throws(BitNetError) -> Int {
-        let isPlain = bias.isEmpty && repetition == nil && occurrence == nil
-        if isPlain && processors.isEmpty && constraint == nil { return Self.argmax(logits) }
+        if !isSteered && repetition == nil { return Self.argmax(logits) }
         try score(logits, after: tokens)
         return Self.argmax(selection.weights.span)
     }

@@ -105,6 +105,18 @@ struct SamplerSteeringTests {
         #expect(try Set(Self.draws(500, random)) == [0, 2, 3, 4, 5, 6])
     }
 
+    @Test("whatever can choose any token makes a sampler steered")
+    func isSteered() {
+        #expect(!Sampler(GenerationOptions(repetitionPenalty: 2)).isSteered)
+        #expect(Sampler(GenerationOptions(logitBias: [0: 1])).isSteered)
+        #expect(Sampler(GenerationOptions(presencePenalty: -1)).isSteered)
+        #expect(Sampler(GenerationOptions(frequencyPenalty: 1)).isSteered)
+        #expect(Sampler(GenerationOptions(), processors: [{ _, _ in }]).isSteered)
+        var constrained = Sampler(GenerationOptions())
+        constrained.constraint = FixedConstraint(tokens: [1])
+        #expect(constrained.isSteered)
+    }
+
     @Test("presence and frequency penalties look at the response only")
     func occurrences() throws {
         let options = GenerationOptions(presencePenalty: 0.3, frequencyPenalty: 0.25)
