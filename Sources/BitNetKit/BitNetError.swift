@@ -35,6 +35,9 @@ public enum BitNetError: Error, Sendable, Hashable {
     case tokenizer(detail: String)
     /// The prompt does not fit the context (both in tokens).
     case contextWindowExceeded(limit: Int, requested: Int)
+    /// Bias, processors or grammar leave no token to go on with, after `position` tokens of the
+    /// response.
+    case noAllowedToken(position: Int)
     /// An argument is out of range.
     case invalidArgument(name: String, detail: String)
     /// The kernel set is not compiled in, not supported by this CPU, or failed its self-test.
@@ -84,6 +87,9 @@ extension BitNetError: CustomStringConvertible {
             "tokenizer: \(detail)"
         case .contextWindowExceeded(let limit, let requested):
             "the prompt has \(requested) tokens, the context holds \(limit); shorten the prompt"
+        case .noAllowedToken(let position):
+            "no token is allowed after \(position) tokens of the response; the logit bias, a "
+                + "processor or the grammar excludes all of them"
         case .invalidArgument(let name, let detail):
             "\(name): \(detail)"
         case .kernelUnavailable(let name, let reason):

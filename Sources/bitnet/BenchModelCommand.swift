@@ -9,7 +9,9 @@ struct BenchModelCommand: AsyncParsableCommand {
         abstract: "Measure how fast a model reads and writes.",
         discussion: """
             Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
-            (behind 2048 others). Shares are of the limits measured in the same run.
+            (behind 2048 others). Shares are of the limits measured in the same run; zero gates and \
+            zero inputs of down are shares of what the feed-forward networks compute for the \
+            test's tokens, by layer in JSON.
             """)
 
     @Option(help: "A GGUF file or a Hugging Face folder (default: the sample model).")
@@ -130,7 +132,8 @@ extension BenchModelCommand {
         "\(limits.threads) threads: memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
             + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n"
             + "test          isa     layout head   tokens/s [min - max]            MB/token"
-            + "  of memory  of int8 peak  peak MB  load s\n"
+            + "  of memory  of int8 peak  peak MB  load s"
+            + "  zero gates  zero down\n"
     }
 
     private func line(_ row: ModelBenchmark.Row) -> String {
@@ -142,9 +145,13 @@ extension BenchModelCommand {
             + pad(row.head, 6) + " "
             + pad(String(format: "%.1f [%.1f - %.1f]", speed.median, speed.min, speed.max), 30)
             + String(
-                format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f\n", Double(row.bytesPerToken) / 1e6,
+                format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f", Double(row.bytesPerToken) / 1e6,
                 row.bandwidthShare * 100, row.int8PeakShare * 100, Double(row.peakBytes) / 1e6,
                 row.loadSeconds)
+            + (row.sparsity.map {
+                String(
+                    format: " %10.1f%% %9.1f%%", $0.gateZeroShare * 100, $0.downZeroShare * 100)
+            } ?? "") + "\n"
     }
 }
 

@@ -47,6 +47,20 @@ struct GenerateCommand: AsyncParsableCommand {
     var repetitionPenalty: Float?
 
     @Option(
+        help: .init("Makes tokens that the text has less likely, once per token.", valueName: "x"))
+    var presencePenalty: Float = 0
+
+    @Option(
+        help: .init("Makes tokens that the text has less likely, each time.", valueName: "x"))
+    var frequencyPenalty: Float = 0
+
+    @Option(
+        help: .init(
+            "Adds to the logit of a token, before all else; may be repeated.",
+            valueName: "id=x"))
+    var logitBias: [LogitBiasArgument] = []
+
+    @Option(
         help: .init(
             "The same seed gives the same text (default: a new one each time).", valueName: "s"))
     var seed: UInt64?
@@ -54,13 +68,33 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(help: .init("End the text before this string; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
+    @Flag(
+        help: "Look up what followed the last words before, and try it in one pass; same text.")
+    var speculate = false
+
+    @Option(help: .init("The most tokens to try at once with --speculate.", valueName: "n"))
+    var draft: Int?
+
     @OptionGroup
     var compute: ComputeArguments
 
     @Flag(help: "Write one JSON object at the end instead of streaming text.")
     var json = false
 
+    @Option(
+        help: .init(
+            "With --json: log probabilities of each token and of the n likeliest ones.",
+            valueName: "n"))
+    var logprobs: Int?
+
+    @Flag(help: "Also tell how much of each layer's feed-forward work met zeros.")
+    var statistics = false
+
     func validate() throws {
+        if draft != nil && !speculate {
+            throw ValidationError("--draft goes with --speculate.")
+        }
+        if logprobs != nil && !json { throw ValidationError("--logprobs goes with --json.") }
         do {
             try options(seed: 0).validate()
         } catch {
@@ -68,6 +102,9 @@ struct GenerateCommand: AsyncParsableCommand {
             let flags = [
                 "maximumResponseTokens": "max-tokens", "topK": "top-k", "topP": "top-p",
                 "minP": "min-p", "repetitionPenalty": "repetition-penalty",
+                "presencePenalty": "presence-penalty", "frequencyPenalty": "frequency-penalty",
+                "logitBias": "logit-bias", "topLogProbabilities": "logprobs",
+                "maximumDraft": "draft",
             ]
             throw ValidationError("--\(flags[name] ?? name): \(detail)")
         }
@@ -88,10 +125,11 @@ struct GenerateCommand: AsyncParsableCommand {
         defer { interrupt.end() }
         let result = try await task.value
         if json { try Terminal.write(result.json() + "\n") }
-        let seconds = Self.seconds(loading)
+        let seconds = Outcome.seconds(loading)
         Terminal.report(
             "loaded in \(seconds) (\(model.kernels.name), \(model.threads) threads)")
-        report(result, seed: seed)
+        Terminal.report(result.summary + (temperature != 0 ? ", seed \(seed)" : ""))
+        if statistics, let table = result.zeroTable { Terminal.report(table) }
         if result.stopReason == .cancelled { throw ExitCode(130) }
     }
 
@@ -101,7 +139,14 @@ struct GenerateCommand: AsyncParsableCommand {
             temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed)
         options.maximumResponseTokens = maxTokens
         options.repetitionPenalty = repetitionPenalty
+        options.presencePenalty = presencePenalty
+        options.frequencyPenalty = frequencyPenalty
+        options.logitBias = Dictionary(
+            logitBias.map { ($0.token, $0.bias) }, uniquingKeysWith: +)
         options.stop = stop
+        options.topLogProbabilities = logprobs
+        if speculate { options.speculation = .promptLookup(maximumDraft: draft ?? 8) }
+        options.includesSparsity = json || statistics
         return options
     }
 
@@ -119,106 +164,19 @@ struct GenerateCommand: AsyncParsableCommand {
         let text = try Terminal.readText("-")
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
-
-    private func report(_ result: Outcome, seed: UInt64) {
-        let statistics = result.statistics
-        func part(_ name: String, _ tokens: Int, _ time: Duration, _ rate: Double) -> String {
-            let count = tokens == 1 ? "1 token" : "\(tokens) tokens"
-            // The first token of a response comes out of the prompt: alone it has no rate.
-            return "\(name) \(count) in \(Self.seconds(time))"
-                + (rate > 0 ? String(format: " (%.1f tokens/s)", rate) : "")
-        }
-        var parts = [
-            part(
-                "prompt", statistics.promptTokens, statistics.prefill,
-                statistics.prefillTokensPerSecond),
-            part(
-                "response", statistics.generatedTokens, statistics.decode,
-                statistics.decodeTokensPerSecond),
-            "ended by \(result.stopReason.words)",
-        ]
-        if temperature != 0 { parts.append("seed \(seed)") }
-        Terminal.report(parts.joined(separator: ", "))
-    }
-
-    private static func seconds(_ time: Duration) -> String {
-        String(format: "%.3g s", time / .seconds(1))
-    }
 }
 
-/// A finished response.
-private struct Outcome: Sendable {
-    let text: String
-    let tokens: [Int]
-    let stopReason: StopReason
-    let statistics: GenerationStatistics
+/// A token and what is added to its logit, `id=x`.
+struct LogitBiasArgument: ExpressibleByArgument {
+    let token: Int
+    let bias: Float
 
-    /// What `--json` prints: keys in the order they are documented in.
-    func json() throws(BitNetError) -> String {
-        let (prefill, decode) = (statistics.prefill / .seconds(1), statistics.decode / .seconds(1))
-        let members = [
-            ("text", try Terminal.json(text)), ("tokens", try Terminal.json(tokens)),
-            ("stopReason", try Terminal.json(stopReason.name)),
-            ("promptTokens", "\(statistics.promptTokens)"),
-            ("generatedTokens", "\(statistics.generatedTokens)"),
-            ("prefillSeconds", "\(prefill)"), ("decodeSeconds", "\(decode)"),
-        ]
-        return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
-    }
-}
-
-/// A response on its way to standard output.
-private struct Response: Sendable {
-    let prompt: String
-    let stream: GenerationStream
-    /// Whether prompt and text are written as they come.
-    let isText: Bool
-
-    func run() async throws(BitNetError) -> Outcome {
-        var text = ""
-        var tokens: [Int] = []
-        var iterator = stream.makeAsyncIterator()
-        var isStarted = false
-        while let event = try await iterator.next() {
-            // The prompt appears with the first event: after an error nothing has been written.
-            if isText && !isStarted { try Terminal.write(prompt) }
-            isStarted = true
-            switch event {
-            case .text(let piece):
-                text += piece
-                if isText { try Terminal.write(piece) }
-            case .token(let id, _):
-                tokens.append(id)
-            case .finished(let reason, let statistics):
-                if isText { try Terminal.write("\n") }
-                return Outcome(
-                    text: text, tokens: tokens, stopReason: reason, statistics: statistics)
-            }
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, let token = Int(parts[0]), let bias = Float(parts[1]) else {
+            return nil
         }
-        throw .cancelled
-    }
-}
-
-extension StopReason {
-    /// The reason as JSON names it.
-    fileprivate var name: String {
-        switch self {
-        case .endOfText: "endOfText"
-        case .stopString: "stopString"
-        case .length: "length"
-        case .contextFull: "contextFull"
-        case .cancelled: "cancelled"
-        }
-    }
-
-    /// The reason in words, after "ended by".
-    fileprivate var words: String {
-        switch self {
-        case .endOfText: "the model"
-        case .stopString(let text): "the stop string \(text.debugDescription)"
-        case .length: "--max-tokens"
-        case .contextFull: "the context's length"
-        case .cancelled: "Ctrl-C"
-        }
+        self.token = token
+        self.bias = bias
     }
 }

@@ -34,6 +34,26 @@ struct DocumentationTests {
         #expect(text == result.text)
     }
 
+    @Test("the example of steering")
+    func steering() async throws {
+        let model = try await BitNetModel.load(BitNetSampleModel.url)
+        var options = GenerationOptions(maximumResponseTokens: 20)
+        let stop = model.tokenizer.encode(".")[0]
+        options.logitBias[stop] = -.infinity
+        options.topLogProbabilities = 3
+        options.speculation = .promptLookup()
+        let variety: LogitProcessor = { tokens, logits in
+            for token in tokens.suffix(8) { logits[token] = -.infinity }
+        }
+        let steered = try await model.generate(
+            "Once upon a time", options: options, processors: [variety])
+        #expect(steered.logProbabilities[0].top.count == 3)
+        #expect(steered.tokens.count == 20 && !steered.tokens.contains(stop))
+        for (index, token) in steered.tokens.enumerated() {
+            #expect(!steered.tokens[max(0, index - 8)..<index].contains(token))
+        }
+    }
+
     @Test("an error is caught by its case, and says the same as a localized description")
     func errors() async {
         let url = URL(fileURLWithPath: "/no/such/model.gguf")

@@ -10,26 +10,33 @@ extension BitNetModel {
     /// print(try await model.generate("The capital of France is").text)
     /// ```
     ///
+    /// - Parameters:
+    ///   - prompt: the text to continue.
+    ///   - options: how tokens are chosen, and when the response ends.
+    ///   - processors: run on the logits of every token of the response, in this order.
     /// - Throws: `BitNetError.invalidArgument` for an option out of range or an empty prompt that the
     ///   model cannot start from, `.contextWindowExceeded` if the prompt has more tokens than the
-    ///   context, `.corruptTensor` if the model computes logits that are not finite, `.outOfMemory`.
+    ///   context, `.corruptTensor` if the model computes logits that are not finite,
+    ///   `.noAllowedToken` if no token may come next, `.outOfMemory`.
     public func generate(
-        _ prompt: String, options: GenerationOptions = .init()
+        _ prompt: String, options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
     ) async throws(BitNetError) -> GenerationResult {
-        try await stream(prompt, options: options).collect()
+        try await stream(prompt, options: options, processors: processors).collect()
     }
 
     /// Continues `tokens`, taken as they are, and returns the whole response.
     ///
-    /// - Throws: as `generate(_:options:)`; an id outside the vocabulary is an `.invalidArgument`.
+    /// - Throws: as `generate(_:options:processors:)`; an id outside the vocabulary is an `.invalidArgument`.
     public func generate(
-        tokens: [Int], options: GenerationOptions = .init()
+        tokens: [Int], options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
     ) async throws(BitNetError) -> GenerationResult {
-        try await stream(tokens: tokens, options: options).collect()
+        try await stream(tokens: tokens, options: options, processors: processors).collect()
     }
 
     /// Continues `prompt` token by token. Nothing is computed before the stream's first `next()`,
-    /// from which the errors of `generate(_:options:)` come too.
+    /// from which the errors of `generate(_:options:processors:)` come too.
     ///
     /// ```swift
     /// for try await event in model.stream("Once upon a time") {
@@ -37,15 +44,19 @@ extension BitNetModel {
     /// }
     /// ```
     public func stream(
-        _ prompt: String, options: GenerationOptions = .init()
+        _ prompt: String, options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
     ) -> GenerationStream {
-        GenerationStream(backend: self, prompt: .text(prompt), options: options)
+        GenerationStream(
+            backend: self, prompt: .text(prompt), options: options, processors: processors)
     }
 
     /// Continues `tokens`, taken as they are, token by token.
     public func stream(
-        tokens: [Int], options: GenerationOptions = .init()
+        tokens: [Int], options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
     ) -> GenerationStream {
-        GenerationStream(backend: self, prompt: .tokens(tokens), options: options)
+        GenerationStream(
+            backend: self, prompt: .tokens(tokens), options: options, processors: processors)
     }
 }

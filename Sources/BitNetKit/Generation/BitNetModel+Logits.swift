@@ -27,7 +27,7 @@ extension BitNetModel {
     }
 
     /// The logits after `prompt`, or after each of its tokens; the tokens are those that
-    /// `generate(_:options:)` would start from.
+    /// `generate(_:options:processors:)` would start from.
     ///
     /// - Throws: as `logits(tokens:allPositions:)`; an empty prompt becomes a begin-of-text token
     ///   where the model has one.

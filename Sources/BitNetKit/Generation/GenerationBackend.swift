@@ -15,8 +15,18 @@ protocol GenerationBackend: Sendable {
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
     ) throws(BitNetError) -> any TokenSource
+    /// What `options` demand of a response's tokens, if anything.
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)?
     /// Runs blocking work off the cooperative pool, one job at a time.
     func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R
+}
+
+extension GenerationBackend {
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)? { nil }
 }
 
 /// One sequence being decoded: takes tokens, gives logits. Blocking, one user at a time.
@@ -30,10 +40,37 @@ protocol TokenSource: AnyObject {
     func prefill(
         _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
     ) throws(BitNetError)
+    /// The same, calling `eachLogits` with the index and the logits of one token after the other
+    /// until it returns false; the logits of the rest are not computed.
+    func prefill(
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError)
     /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
     func rewind(to position: Int)
     /// The logits of the latest token, one per token of the vocabulary.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R
+    /// Starts to count zeros in the feed-forward networks, from none, or stops.
+    func countZeros(_ isOn: Bool)
+    /// The zeros counted since; nil if that is off or nothing was computed.
+    var sparsity: FeedForwardSparsity? { get }
+}
+
+extension TokenSource {
+    func prefill(
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError) {
+        try withoutActuallyEscaping(eachLogits) { eachLogits throws(BitNetError) in
+            var isWanted = true
+            try prefill(
+                tokens,
+                allLogits: { index, logits in
+                    if isWanted { isWanted = eachLogits(index, logits) }
+                }, isCancelled: isCancelled)
+        }
+    }
+
+    func countZeros(_ isOn: Bool) {}
+    var sparsity: FeedForwardSparsity? { nil }
 }
 
 /// Turns a sequence of tokens into text, whole characters at a time.

@@ -12,8 +12,9 @@ public struct GenerationOptions: Sendable, Hashable {
         case greedy
         /// A token drawn at random from the softmax of the logits divided by `temperature`.
         ///
-        /// The steps run in the order of Hugging Face's logits processors: repetition penalty,
-        /// temperature, top-k, top-p, min-p. The same seed gives the same tokens on every platform.
+        /// The steps run in the order of Hugging Face's logits processors: logit bias, repetition
+        /// penalty, presence and frequency penalties, custom processors, temperature, top-k, top-p,
+        /// min-p. The same seed gives the same tokens on every platform.
         /// - `temperature`: above 0; 0 is the same as `greedy`.
         /// - `topK`: only the `topK` likeliest tokens, at least 1. On ties the lower id stays.
         /// - `topP`: only the likeliest tokens that together reach this probability, in (0, 1].
@@ -22,6 +23,19 @@ public struct GenerationOptions: Sendable, Hashable {
         case random(
             temperature: Float, topK: Int? = nil, topP: Float? = nil, minP: Float? = nil,
             seed: UInt64? = nil)
+    }
+
+    /// How several tokens are taken through the model in one pass.
+    ///
+    /// A guess at the next tokens goes through the model behind the last one; each token is then
+    /// chosen from its own logits, and as long as the guess was right the next logits are there
+    /// already. The response is the same as without, token for token, whatever the sampling.
+    public enum Speculation: Sendable, Hashable {
+        /// Guesses what followed the latest earlier occurrence of the last `ngram` tokens, in prompt
+        /// or response (prompt look-up decoding).
+        /// - `maximumDraft`: the most tokens guessed at once, in 1...64.
+        /// - `ngram`: at least 1. More finds fewer and better guesses.
+        case promptLookup(maximumDraft: Int = 8, ngram: Int = 3)
     }
 
     /// How the next token is chosen.
@@ -35,31 +49,53 @@ public struct GenerationOptions: Sendable, Hashable {
     public var repetitionPenalty: Float?
     /// How many of the latest tokens, prompt included, the penalty looks at; nil for all of them.
     public var repetitionWindow: Int?
+    /// What is added to the logits of these tokens first of all, by id; minus infinity makes a token
+    /// impossible.
+    public var logitBias: [Int: Float] = [:]
+    /// What a token's logit loses once the response has it. Any finite number; 0 changes nothing.
+    public var presencePenalty: Float = 0
+    /// What a token's logit loses for each time the response has it. Any finite number; 0 changes
+    /// nothing.
+    public var frequencyPenalty: Float = 0
     /// Prompt and response together have at most this many tokens; nil for the model's own limit.
     public var contextLength: Int?
     /// How keys and values of earlier tokens are kept.
     public var kvCache: KVCachePrecision = .f16
-    /// Whether each token event carries the model's log probability of that token.
-    public var includesLogProbabilities = false
+    /// Gives each token event the log probabilities of its token and of this many of the likeliest
+    /// ones, in 0...1024; nil for none at all.
+    public var topLogProbabilities: Int?
+    /// How several tokens are taken through the model in one pass; nil for one token a pass.
+    public var speculation: Speculation?
+    /// Whether the statistics tell how much of the feed-forward networks' work met zeros.
+    public var includesSparsity = false
 
     /// Options that differ from the defaults in what is given: greedy, as many tokens as fit, no stop
     /// strings, no penalty.
     public init(
         sampling: Sampling = .greedy, maximumResponseTokens: Int? = nil, stop: [String] = [],
-        repetitionPenalty: Float? = nil, repetitionWindow: Int? = nil, contextLength: Int? = nil,
-        kvCache: KVCachePrecision = .f16, includesLogProbabilities: Bool = false
+        repetitionPenalty: Float? = nil, repetitionWindow: Int? = nil,
+        logitBias: [Int: Float] = [:], presencePenalty: Float = 0, frequencyPenalty: Float = 0,
+        contextLength: Int? = nil, kvCache: KVCachePrecision = .f16,
+        topLogProbabilities: Int? = nil, speculation: Speculation? = nil,
+        includesSparsity: Bool = false
     ) {
         self.sampling = sampling
         self.maximumResponseTokens = maximumResponseTokens
         self.stop = stop
         self.repetitionPenalty = repetitionPenalty
         self.repetitionWindow = repetitionWindow
+        self.logitBias = logitBias
+        self.presencePenalty = presencePenalty
+        self.frequencyPenalty = frequencyPenalty
         self.contextLength = contextLength
         self.kvCache = kvCache
-        self.includesLogProbabilities = includesLogProbabilities
+        self.topLogProbabilities = topLogProbabilities
+        self.speculation = speculation
+        self.includesSparsity = includesSparsity
     }
 
-    /// Checks every value. A response does that before it begins.
+    /// Checks every value. A response does that before it begins, and checks that the tokens of
+    /// `logitBias` are in the vocabulary.
     ///
     /// - Throws: `BitNetError.invalidArgument`, named after the option, if a value is out of range.
     public func validate() throws(BitNetError) {
@@ -76,12 +112,38 @@ public struct GenerationOptions: Sendable, Hashable {
             "maximumResponseTokens", maximumResponseTokens.map { $0 >= 0 },
             "must not be negative")
         try Self.check("stop", !stop.contains(""), "a stop string must not be empty")
+        try Self.check("contextLength", contextLength.map { $0 >= 1 }, "must be at least 1")
+        try Self.check(
+            "topLogProbabilities", topLogProbabilities.map { (0...1024).contains($0) },
+            "must be between 0 and 1024")
+        if case .promptLookup(let maximumDraft, let ngram) = speculation {
+            try Self.check(
+                "maximumDraft", (1...64).contains(maximumDraft), "must be between 1 and 64")
+            try Self.check("ngram", ngram >= 1, "must be at least 1")
+        }
+        try validatePenalties()
+    }
+
+    private func validatePenalties() throws(BitNetError) {
         try Self.check(
             "repetitionPenalty", repetitionPenalty.map { $0.isFinite && $0 > 0 },
             "must be a number above 0")
         try Self.check(
             "repetitionWindow", repetitionWindow.map { $0 >= 1 }, "must be at least 1")
-        try Self.check("contextLength", contextLength.map { $0 >= 1 }, "must be at least 1")
+        try Self.check("presencePenalty", presencePenalty.isFinite, "must be a finite number")
+        try Self.check("frequencyPenalty", frequencyPenalty.isFinite, "must be a finite number")
+        try Self.check(
+            "logitBias", logitBias.values.allSatisfy { $0 < .infinity },
+            "must be numbers or minus infinity")
+    }
+
+    /// Checks that the model has the tokens that options name.
+    func validate(vocabularySize: Int) throws(BitNetError) {
+        if let odd = logitBias.keys.filter({ !(0..<vocabularySize).contains($0) }).min() {
+            throw .invalidArgument(
+                name: "logitBias",
+                detail: "token \(odd) is not in the vocabulary of \(vocabularySize) tokens")
+        }
     }
 
     private static func check(

@@ -20,20 +20,48 @@ public struct GenerationStatistics: Sendable, Hashable {
     public let cachedPromptTokens: Int
     /// Tokens of the response; an end token is not counted.
     public let generatedTokens: Int
-    /// Single-token passes through the model. The first token of a response needs none, it comes
-    /// out of the prefill; finding an end token takes one without a token to show for it.
+    /// Tokens chosen after passes that follow the prompt's. The first token of a response is none of
+    /// them, it comes out of the prefill; an end token is one, without a token to show for it.
     public let decodedTokens: Int
+    /// Passes through the model after the prompt's: as many as `decodedTokens`, unless drafts of
+    /// `GenerationOptions.speculation` spared some.
+    public let decodePasses: Int
+    /// Tokens that went through the model on speculation.
+    public let draftedTokens: Int
+    /// How many of them were what the response went on with; each spared a pass.
+    public let acceptedDraftTokens: Int
     /// Time from the prompt's text to its logits, setting up the cache included.
     public let prefill: Duration
     /// Time spent choosing and decoding tokens; not the time the caller took between them.
     public let decode: Duration
+    /// Zeros in the feed-forward networks after the prompt, if `GenerationOptions.includesSparsity`
+    /// asks for it.
+    public let sparsity: FeedForwardSparsity?
+
+    /// `decodePasses`: as many as `decodedTokens` if nil.
+    init(
+        promptTokens: Int, cachedPromptTokens: Int, generatedTokens: Int, decodedTokens: Int,
+        decodePasses: Int? = nil, draftedTokens: Int = 0, acceptedDraftTokens: Int = 0,
+        prefill: Duration, decode: Duration, sparsity: FeedForwardSparsity? = nil
+    ) {
+        self.promptTokens = promptTokens
+        self.cachedPromptTokens = cachedPromptTokens
+        self.generatedTokens = generatedTokens
+        self.decodedTokens = decodedTokens
+        self.decodePasses = decodePasses ?? decodedTokens
+        self.draftedTokens = draftedTokens
+        self.acceptedDraftTokens = acceptedDraftTokens
+        self.prefill = prefill
+        self.decode = decode
+        self.sparsity = sparsity
+    }
 
     /// Prompt tokens computed per second; 0 if there were none.
     public var prefillTokensPerSecond: Double {
         Self.rate(promptTokens - cachedPromptTokens, prefill)
     }
 
-    /// Single-token passes per second; 0 if there were none.
+    /// Decoded tokens per second; 0 if there were none.
     public var decodeTokensPerSecond: Double { Self.rate(decodedTokens, decode) }
 
     private static func rate(_ count: Int, _ time: Duration) -> Double {
@@ -65,6 +93,19 @@ public struct GenerationResult: Sendable, Hashable {
     public let stopReason: StopReason
     /// What the response cost.
     public let statistics: GenerationStatistics
+    /// Of each token, if `GenerationOptions.topLogProbabilities` asks for them; else empty.
+    public let logProbabilities: [LogProbabilities]
+
+    init(
+        text: String, tokens: [Int], stopReason: StopReason, statistics: GenerationStatistics,
+        logProbabilities: [LogProbabilities] = []
+    ) {
+        self.text = text
+        self.tokens = tokens
+        self.stopReason = stopReason
+        self.statistics = statistics
+        self.logProbabilities = logProbabilities
+    }
 }
 
 /// One step of a response. Every token event is followed by the text it completed, if any; the last
@@ -72,9 +113,9 @@ public struct GenerationResult: Sendable, Hashable {
 public enum GenerationEvent: Sendable, Hashable {
     /// More text: whole characters, and nothing that may belong to a stop string.
     case text(String)
-    /// The next token, and the natural logarithm of its probability before any sampling step if
-    /// `GenerationOptions.includesLogProbabilities` asks for it.
-    case token(id: Int, logProbability: Float?)
+    /// The next token, and how probable it and the likeliest ones were if
+    /// `GenerationOptions.topLogProbabilities` asks for that.
+    case token(id: Int, logProbabilities: LogProbabilities?)
     /// The end of the response.
     case finished(StopReason, GenerationStatistics)
 }

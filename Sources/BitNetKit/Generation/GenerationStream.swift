@@ -5,7 +5,9 @@ import Synchronization
 /// The stream is driven by its consumer: each token is computed when it is asked for, none ahead,
 /// and nothing is left running when the consumer stops asking. Cancelling the consuming task ends
 /// the response within one token (also while the prompt is being computed) with
-/// `StopReason.cancelled`. Each iterator is a response of its own.
+/// `StopReason.cancelled`. Each iterator is a response of its own. With
+/// `GenerationOptions.speculation` it is one pass in place of one token: those that a pass has
+/// brought are given out one by one.
 ///
 /// ```swift
 /// for try await event in model.stream("Once upon a time") {
@@ -21,16 +23,23 @@ public struct GenerationStream: AsyncSequence, Sendable {
     private let backend: any GenerationBackend
     private let prompt: Prompt
     private let options: GenerationOptions
+    private let processors: [LogitProcessor]
 
-    init(backend: any GenerationBackend, prompt: Prompt, options: GenerationOptions) {
+    init(
+        backend: any GenerationBackend, prompt: Prompt, options: GenerationOptions,
+        processors: [LogitProcessor] = []
+    ) {
         self.backend = backend
         self.prompt = prompt
         self.options = options
+        self.processors = processors
     }
 
     /// Starts a response; nothing is computed before its first `next()`.
     public func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(run: GenerationRun(backend: backend, prompt: prompt, options: options))
+        AsyncIterator(
+            run: GenerationRun(
+                backend: backend, prompt: prompt, options: options, processors: processors))
     }
 
     /// One response in progress.
@@ -54,14 +63,18 @@ public struct GenerationStream: AsyncSequence, Sendable {
     func collect() async throws(BitNetError) -> GenerationResult {
         var text = ""
         var tokens: [Int] = []
+        var logProbabilities: [LogProbabilities] = []
         var iterator = makeAsyncIterator()
         while let event = try await iterator.next() {
             switch event {
             case .text(let piece): text += piece
-            case .token(let id, _): tokens.append(id)
+            case .token(let id, let found):
+                tokens.append(id)
+                if let found { logProbabilities.append(found) }
             case .finished(let reason, let statistics):
                 return GenerationResult(
-                    text: text, tokens: tokens, stopReason: reason, statistics: statistics)
+                    text: text, tokens: tokens, stopReason: reason, statistics: statistics,
+                    logProbabilities: logProbabilities)
             }
         }
         // A stream ends with `finished` or throws.
@@ -75,13 +88,16 @@ private final class GenerationRun: Sendable {
     private let generation: Mutex<Generation>
     private let cancellation: Cancellation
 
-    init(backend: any GenerationBackend, prompt: Prompt, options: GenerationOptions) {
+    init(
+        backend: any GenerationBackend, prompt: Prompt, options: GenerationOptions,
+        processors: [LogitProcessor]
+    ) {
         let cancellation = Cancellation()
         self.backend = backend
         self.cancellation = cancellation
         generation = Mutex(
             Generation(
-                backend: backend, prompt: prompt, options: options,
+                backend: backend, prompt: prompt, options: options, processors: processors,
                 isCancelled: { cancellation.isRequested }))
     }
 

@@ -23,6 +23,7 @@ struct FeedForward: Sendable {
         compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
         workspace.probe?(layer, "gate", gated)
         workspace.probe?(layer, "up", upper)
+        workspace.zeros?.countGates(gated, activation, layer: layer)
         compute.pool.parallel(
             x.rows * gated.columns, granule: 64, work: x.rows * gated.columns * elementWork
         ) { _, range in
@@ -31,6 +32,7 @@ struct FeedForward: Sendable {
         workspace.probe?(layer, "ffn_before_sub_norm", gated)
         compute.apply(
             down, to: gated, into: workspace.projected(x.rows), scratch: workspace.quantized)
+        workspace.zeros?.countDownInputs(workspace.quantized, layer: layer)
         workspace.probe?(
             layer, "down_input", down.inputNorm == nil ? gated : workspace.quantized.normed)
         workspace.probe?(layer, "down", workspace.projected(x.rows))

@@ -33,6 +33,8 @@ package struct ModelBenchmark: Sendable {
         package let int8PeakShare: Double
         package let peakBytes: Int
         package let loadSeconds: Double
+        /// Zeros in the feed-forward networks, counted while warming up.
+        package let sparsity: FeedForwardSparsity?
     }
 
     private let model: BitNetModel
@@ -57,7 +59,9 @@ package struct ModelBenchmark: Sendable {
         let vocabulary = model.configuration.vocabularySize
         let tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }
         var speeds: [Double] = []
+        var sparsity: FeedForwardSparsity?
         for repetition in 0...repetitions {
+            context.countZeros(repetition == 0)
             context.pretend(position: depth)
             let time = try seconds { () throws(BitNetError) in
                 switch test {
@@ -66,11 +70,14 @@ package struct ModelBenchmark: Sendable {
                 }
             }
             if repetition > 0 { speeds.append(Double(count) / time) }
+            sparsity = context.sparsity ?? sparsity
         }
-        return row(test, speed: Spread(speeds), depth: depth, count: count)
+        return row(test, speed: Spread(speeds), depth: depth, count: count, sparsity: sparsity)
     }
 
-    private func row(_ test: Test, speed: Spread, depth: Int, count: Int) -> Row {
+    private func row(
+        _ test: Test, speed: Spread, depth: Int, count: Int, sparsity: FeedForwardSparsity?
+    ) -> Row {
         let weights = model.byteCount.ternary
         let head = model.head.byteCount
         let c = model.configuration
@@ -85,6 +92,6 @@ package struct ModelBenchmark: Sendable {
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
             int8PeakShare: products / limits.int8PerSecond, peakBytes: MachineLimits.peakMemory,
-            loadSeconds: loadSeconds)
+            loadSeconds: loadSeconds, sparsity: sparsity)
     }
 }

@@ -63,6 +63,33 @@ final class InferenceContext {
         }
     }
 
+    /// The same, calling `eachLogits` with the index and the logits of one token after the other
+    /// until it returns false; the logits of the rest are not computed.
+    func prefill(
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError) {
+        try check(tokens)
+        var isWanted = true
+        for start in stride(from: 0, to: tokens.count, by: workspace.batch) {
+            let end = min(start + workspace.batch, tokens.count)
+            try forward(tokens[start..<end], isCancelled: isCancelled)
+            for index in start..<end where isWanted {
+                try computeLogits(row: index - start)
+                isWanted = workspace.logits.withSpan { eachLogits(index, $0) }
+            }
+        }
+    }
+
+    /// Starts to count zeros in the feed-forward networks, from none, or stops.
+    func countZeros(_ isOn: Bool) {
+        workspace.zeros = isOn ? ZeroCounts(layers: model.blocks.count) : nil
+    }
+
+    /// The zeros counted since; nil if that is off or nothing was computed.
+    var sparsity: FeedForwardSparsity? {
+        workspace.zeros.flatMap { FeedForwardSparsity($0, model.configuration.feedForwardSize) }
+    }
+
     /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
     func rewind(to position: Int) {
         precondition(position <= self.position)

@@ -9,6 +9,9 @@ final class Workspace: @unchecked Sendable {
     /// hidden states with a reference.
     var probe: ((_ layer: Int, _ name: String, _ values: Activations) -> Void)?
 
+    /// Zeros met in the feed-forward networks, when they are to be counted.
+    var zeros: ZeroCounts?
+
     private let configuration: ModelConfiguration
     private let residualStorage, normedStorage, projectedStorage: AlignedBuffer<Float>
     private let queryStorage, keyStorage, valueStorage, attendedStorage: AlignedBuffer<Float>

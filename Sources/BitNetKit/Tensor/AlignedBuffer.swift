@@ -124,6 +124,16 @@ struct BufferView<Element: BitwiseCopyable>: @unchecked Sendable {
 
     func fill(_ value: Element) { base.update(repeating: value, count: count) }
 
+    /// How many elements satisfy `predicate`.
+    func count(where predicate: (Element) -> Bool) -> Int {
+        var count = 0
+        for element in UnsafeBufferPointer(start: base, count: self.count) where predicate(element)
+        {
+            count += 1
+        }
+        return count
+    }
+
     var array: [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }
 
     func withSpan<R, E: Error>(_ body: (Span<Element>) throws(E) -> R) throws(E) -> R {

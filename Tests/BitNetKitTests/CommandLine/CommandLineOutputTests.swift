@@ -33,8 +33,8 @@ struct CommandLineOutputTests {
         #expect(lines.count == 2 && lines.last == "")
         let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
         let keys = [
-            "text", "tokens", "stopReason", "promptTokens", "generatedTokens", "prefillSeconds",
-            "decodeSeconds",
+            "text", "tokens", "stopReason", "promptTokens", "generatedTokens", "decodePasses",
+            "draftedTokens", "acceptedDraftTokens", "prefillSeconds", "decodeSeconds", "sparsity",
         ]
         #expect(Set(try #require(value as? [String: Any]).keys) == Set(keys))
         let places = keys.map { run.output.range(of: "\"\($0)\":")?.lowerBound }

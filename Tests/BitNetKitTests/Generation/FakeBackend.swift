@@ -15,6 +15,7 @@ final class FakeBackend: GenerationBackend {
     let beginOfText: Int?
     let endTokens: Set<Int>
     let script: [Int]
+    let constraint: (any TokenConstraint)?
     /// Called before each token that goes through the model, with the number so far.
     let beforeToken: @Sendable (Int) throws(BitNetError) -> Void
     let log = Mutex(Log())
@@ -31,7 +32,7 @@ final class FakeBackend: GenerationBackend {
 
     init(
         _ script: String, endsText: Bool = true, contextLimit: Int = 100, hasBegin: Bool = true,
-        endTokens: Set<Int> = [endOfText],
+        endTokens: Set<Int> = [endOfText], constraint: (any TokenConstraint)? = nil,
         beforeToken: @escaping @Sendable (Int) throws(BitNetError) -> Void = { _ in }
     ) {
         self.script = script.unicodeScalars.map { Int($0.value) } + (endsText ? [0] : [])
@@ -39,11 +40,14 @@ final class FakeBackend: GenerationBackend {
         addsBeginOfText = hasBegin
         beginOfText = hasBegin ? Self.begin : nil
         self.endTokens = endTokens
+        self.constraint = constraint
         self.beforeToken = beforeToken
     }
 
     func encode(_ text: String) -> [Int] { text.unicodeScalars.map { Int($0.value) } }
     func makeTextDecoder() -> any TextDecoder { Decoder() }
+
+    func makeConstraint(for options: GenerationOptions) -> (any TokenConstraint)? { constraint }
 
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision

@@ -1,5 +1,6 @@
-import BitNetKit
 import Testing
+
+@testable import BitNetKit
 
 @Suite("Generation options")
 struct GenerationOptionsTests {
@@ -38,6 +39,16 @@ struct GenerationOptionsTests {
         ("repetitionPenalty", with { $0.repetitionPenalty = .infinity }),
         ("repetitionWindow", with { $0.repetitionWindow = 0 }),
         ("contextLength", with { $0.contextLength = 0 }),
+        ("presencePenalty", with { $0.presencePenalty = .nan }),
+        ("presencePenalty", with { $0.presencePenalty = -.infinity }),
+        ("frequencyPenalty", with { $0.frequencyPenalty = .infinity }),
+        ("logitBias", with { $0.logitBias = [3: 1, 4: .nan] }),
+        ("logitBias", with { $0.logitBias = [3: .infinity] }),
+        ("topLogProbabilities", with { $0.topLogProbabilities = -1 }),
+        ("topLogProbabilities", with { $0.topLogProbabilities = 1025 }),
+        ("maximumDraft", with { $0.speculation = .promptLookup(maximumDraft: 0) }),
+        ("maximumDraft", with { $0.speculation = .promptLookup(maximumDraft: 65) }),
+        ("ngram", with { $0.speculation = .promptLookup(ngram: 0) }),
     ]
 
     @Test("a value out of range is an error named after the option", arguments: invalid)
@@ -50,6 +61,22 @@ struct GenerationOptionsTests {
         #expect(found == name)
     }
 
+    @Test("a bias on a token that the model does not have is an error that names it")
+    func unknownBias() throws {
+        for token in [-1, 128, Int.max, Int.min] {
+            let options = Self.with { $0.logitBias = [5: 1, token: 1] }
+            let error = #expect(throws: BitNetError.self) {
+                try options.validate(vocabularySize: 128)
+            }
+            guard case .invalidArgument("logitBias", let detail)? = error else {
+                Issue.record("\(String(describing: error)) instead of an invalid argument")
+                continue
+            }
+            #expect(detail.contains("\(token)"))
+        }
+        try Self.with { $0.logitBias = [0: 1, 127: 1] }.validate(vocabularySize: 128)
+    }
+
     @Test("the ends of the ranges are valid")
     func endsOfRanges() throws {
         try GenerationOptions().validate()
@@ -60,6 +87,11 @@ struct GenerationOptionsTests {
             $0.repetitionPenalty = .leastNonzeroMagnitude
             $0.repetitionWindow = 1
             $0.contextLength = 1
+            $0.presencePenalty = -.greatestFiniteMagnitude
+            $0.frequencyPenalty = .greatestFiniteMagnitude
+            $0.logitBias = [0: -.infinity, 1: .greatestFiniteMagnitude]
+            $0.topLogProbabilities = 1024
+            $0.speculation = .promptLookup(maximumDraft: 64, ngram: .max)
         }.validate()
     }
 }

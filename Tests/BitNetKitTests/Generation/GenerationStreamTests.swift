@@ -45,7 +45,7 @@ struct GenerationStreamTests {
     func order() async throws {
         let events = try await Self.events(Self.stream(FakeBackend("a~b")))
         #expect(events.count == 6)
-        let tokens = Self.ids("a~b").map { GenerationEvent.token(id: $0, logProbability: nil) }
+        let tokens = Self.ids("a~b").map { GenerationEvent.token(id: $0, logProbabilities: nil) }
         // The decoder holds "~" back until "b" completes it.
         #expect(
             events.dropLast() == [tokens[0], .text("a"), tokens[1], tokens[2], .text("~b")])
@@ -60,11 +60,11 @@ struct GenerationStreamTests {
         let backend = FakeBackend("abc")
         var iterator = Self.stream(backend).makeAsyncIterator()
         #expect(backend.log.withLock { $0.passes } == [])
-        #expect(try await iterator.next() == .token(id: 97, logProbability: nil))
+        #expect(try await iterator.next() == .token(id: 97, logProbabilities: nil))
         #expect(backend.log.withLock { $0.passes } == [3])
         #expect(try await iterator.next() == .text("a"))
         #expect(backend.log.withLock { $0.passes } == [3])
-        #expect(try await iterator.next(isolation: nil) == .token(id: 98, logProbability: nil))
+        #expect(try await iterator.next(isolation: nil) == .token(id: 98, logProbabilities: nil))
         #expect(backend.log.withLock { $0.passes } == [3, 1])
     }
 
@@ -260,14 +260,14 @@ struct GenerationStreamTests {
     @Test("log probabilities come with the tokens when asked for")
     func logProbabilities() async throws {
         let events = try await Self.events(
-            Self.stream(FakeBackend("a")) { $0.includesLogProbabilities = true })
+            Self.stream(FakeBackend("a")) { $0.topLogProbabilities = 0 })
         // One logit is 5, the 127 others are 0.
-        guard case .token(97, let found?)? = events.first else {
+        guard case .token(97, let found?)? = events.first, found.top.isEmpty else {
             Issue.record("\(events)")
             return
         }
         let expected: Double = 5 - log(exp(5) + 127)
-        #expect(abs(Double(found) - expected) < 1e-6)
+        #expect(abs(Double(found.chosen) - expected) < 1e-6)
     }
 
     @Test("two iterators of one stream are two responses, equal with a seed")

@@ -1,0 +1,151 @@
+import BitNetKit
+import Foundation
+
+/// A finished response.
+struct Outcome: Sendable {
+    let text: String
+    let tokens: [Int]
+    let stopReason: StopReason
+    let statistics: GenerationStatistics
+    let logProbabilities: [LogProbabilities]
+
+    /// What `--json` prints: keys in the order they are documented in.
+    func json() throws(BitNetError) -> String {
+        let (prefill, decode) = (statistics.prefill / .seconds(1), statistics.decode / .seconds(1))
+        var members = [
+            ("text", try Terminal.json(text)), ("tokens", try Terminal.json(tokens)),
+            ("stopReason", try Terminal.json(stopReason.name)),
+            ("promptTokens", "\(statistics.promptTokens)"),
+            ("generatedTokens", "\(statistics.generatedTokens)"),
+            ("decodePasses", "\(statistics.decodePasses)"),
+            ("draftedTokens", "\(statistics.draftedTokens)"),
+            ("acceptedDraftTokens", "\(statistics.acceptedDraftTokens)"),
+            ("prefillSeconds", "\(prefill)"), ("decodeSeconds", "\(decode)"),
+            ("sparsity", try Terminal.json(statistics.sparsity)),
+        ]
+        if !logProbabilities.isEmpty {
+            let list = logProbabilities.map(LogProbabilitiesJSON.init)
+            members.append(("logProbabilities", try Terminal.json(list)))
+        }
+        return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
+    }
+
+    /// Counts, times and the reason of the end, on one line.
+    var summary: String {
+        func part(_ name: String, _ tokens: Int, _ time: Duration, _ rate: Double) -> String {
+            let count = tokens == 1 ? "1 token" : "\(tokens) tokens"
+            // The first token of a response comes out of the prompt: alone it has no rate.
+            return "\(name) \(count) in \(Self.seconds(time))"
+                + (rate > 0 ? String(format: " (%.1f tokens/s)", rate) : "")
+        }
+        var parts = [
+            part(
+                "prompt", statistics.promptTokens, statistics.prefill,
+                statistics.prefillTokensPerSecond),
+            part(
+                "response", statistics.generatedTokens, statistics.decode,
+                statistics.decodeTokensPerSecond),
+        ]
+        if statistics.draftedTokens > 0 {
+            parts.append(
+                "\(statistics.acceptedDraftTokens) of \(statistics.draftedTokens) drafted tokens "
+                    + "accepted, \(statistics.decodePasses) passes")
+        }
+        parts.append("ended by \(stopReason.words)")
+        return parts.joined(separator: ", ")
+    }
+
+    /// Zeros layer by layer, if any token was counted.
+    var zeroTable: String? {
+        guard let sparsity = statistics.sparsity else { return nil }
+        func line(_ name: String, _ gate: Double, _ down: Double) -> String {
+            String(repeating: " ", count: max(0, 5 - name.count)) + name
+                + String(format: " %11.1f%% %20.1f%%", gate * 100, down * 100)
+        }
+        var lines = ["layer   zero gates  zero inputs of down"]
+        for (index, layer) in sparsity.layers.enumerated() {
+            lines.append(line("\(index)", layer.gateZeroShare, layer.downZeroShare))
+        }
+        lines.append(line("all", sparsity.gateZeroShare, sparsity.downZeroShare))
+        return lines.joined(separator: "\n")
+    }
+
+    static func seconds(_ time: Duration) -> String {
+        String(format: "%.3g s", time / .seconds(1))
+    }
+}
+
+/// Log probabilities as `--json` prints them.
+private struct LogProbabilitiesJSON: Encodable {
+    struct Candidate: Encodable {
+        let token: Int
+        let logProbability: Float
+    }
+
+    let chosen: Float
+    let top: [Candidate]
+
+    init(_ found: LogProbabilities) {
+        chosen = found.chosen
+        top = found.top.map { Candidate(token: $0.token, logProbability: $0.logProbability) }
+    }
+}
+
+/// A response on its way to standard output.
+struct Response: Sendable {
+    let prompt: String
+    let stream: GenerationStream
+    /// Whether prompt and text are written as they come.
+    let isText: Bool
+
+    func run() async throws(BitNetError) -> Outcome {
+        var text = ""
+        var tokens: [Int] = []
+        var logProbabilities: [LogProbabilities] = []
+        var iterator = stream.makeAsyncIterator()
+        var isStarted = false
+        while let event = try await iterator.next() {
+            // The prompt appears with the first event: after an error nothing has been written.
+            if isText && !isStarted { try Terminal.write(prompt) }
+            isStarted = true
+            switch event {
+            case .text(let piece):
+                text += piece
+                if isText { try Terminal.write(piece) }
+            case .token(let id, let found):
+                tokens.append(id)
+                if let found { logProbabilities.append(found) }
+            case .finished(let reason, let statistics):
+                if isText { try Terminal.write("\n") }
+                return Outcome(
+                    text: text, tokens: tokens, stopReason: reason, statistics: statistics,
+                    logProbabilities: logProbabilities)
+            }
+        }
+        throw .cancelled
+    }
+}
+
+extension StopReason {
+    /// The reason as JSON names it.
+    fileprivate var name: String {
+        switch self {
+        case .endOfText: "endOfText"
+        case .stopString: "stopString"
+        case .length: "length"
+        case .contextFull: "contextFull"
+        case .cancelled: "cancelled"
+        }
+    }
+
+    /// The reason in words, after "ended by".
+    fileprivate var words: String {
+        switch self {
+        case .endOfText: "the model"
+        case .stopString(let text): "the stop string \(text.debugDescription)"
+        case .length: "--max-tokens"
+        case .contextFull: "the context's length"
+        case .cancelled: "Ctrl-C"
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import BitNetSampleModel
+import Foundation
+import Testing
+
+/// `bitnet generate` for programs: steering, log probabilities, drafts, zeros.
+@Suite("Command line sampling", .enabled(if: bitnetExecutable != nil))
+struct CommandLineSamplingTests {
+    private struct Report: Decodable {
+        struct LogProbabilities: Decodable {
+            struct Candidate: Decodable {
+                let token: Int
+                let logProbability: Double
+            }
+
+            let chosen: Double
+            let top: [Candidate]
+        }
+
+        struct Sparsity: Decodable {
+            struct Layer: Decodable {
+                let gateZeroShare: Double
+                let downZeroShare: Double
+            }
+
+            let tokens: Int
+            let gateZeroShare: Double
+            let downZeroShare: Double
+            let layers: [Layer]
+        }
+
+        let tokens: [Int]
+        let decodePasses: Int
+        let draftedTokens: Int
+        let acceptedDraftTokens: Int
+        let sparsity: Sparsity?
+        let logProbabilities: [LogProbabilities]?
+    }
+
+    private static func report(_ arguments: String...) throws -> Report {
+        let run = try CommandLineTests.bitnet(["generate"] + arguments + ["--json"])
+        #expect(run.code == 0, "\(run.error)")
+        return try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
+    }
+
+    @Test(
+        "options out of range or out of place are wrong usage, named as on the command line",
+        arguments: [
+            ["--presence-penalty", "nan"], ["--frequency-penalty", "inf"],
+            ["--logit-bias", "5"], ["--logit-bias", "a=1"], ["--logit-bias", "5=x"],
+            ["--logit-bias", "5=nan"], ["--logit-bias", "5=inf"],
+            ["--logprobs", "3"], ["--logprobs=-1", "--json"], ["--logprobs", "1025", "--json"],
+            ["--draft", "4"], ["--draft", "0", "--speculate"], ["--draft", "65", "--speculate"],
+        ])
+    func usage(arguments: [String]) throws {
+        let run = try CommandLineTests.bitnet(["generate", "A cat"] + arguments)
+        #expect(run.code == 64)
+        #expect(run.output == "")
+        let option = try #require(arguments[0].split(separator: "=").first)
+        #expect(run.errorLines.first?.contains(option) == true, "\(run.error)")
+    }
+
+    @Test("a bias on a token that the model does not have is one line and exit code 1")
+    func unknownToken() throws {
+        let run = try CommandLineTests.bitnet(["generate", "A cat", "--logit-bias", "2048=1"])
+        #expect(run.code == 1)
+        #expect(run.output == "")
+        #expect(run.errorLines.count == 1 && run.error.contains("token 2048"))
+    }
+
+    @Test("log probabilities come with every token, the likeliest first")
+    func logProbabilities() throws {
+        let common = ["A cat", "--temperature", "0", "--max-tokens", "6"]
+        let plain = try Self.report(common[0], common[1], common[2], common[3], common[4])
+        #expect(plain.logProbabilities == nil)
+        let found = try Self.report(
+            common[0], common[1], common[2], common[3], common[4], "--logprobs", "3")
+        #expect(found.tokens == plain.tokens)
+        let list = try #require(found.logProbabilities)
+        #expect(list.count == found.tokens.count)
+        for (token, found) in zip(found.tokens, list) {
+            // Greedy: the likeliest is the chosen one.
+            #expect(found.top.count == 3 && found.top[0].token == token)
+            #expect(found.chosen == found.top[0].logProbability && found.chosen <= 0)
+            #expect(found.top[1].logProbability >= found.top[2].logProbability)
+        }
+        let banned = try Self.report(
+            common[0], common[1], common[2], common[3], common[4], "--logit-bias",
+            "\(plain.tokens[0])=-inf")
+        #expect(!banned.tokens.contains(plain.tokens[0]))
+    }
+
+    @Test("drafts give the same tokens in fewer passes, and are counted")
+    func speculate() throws {
+        let prompt = String(repeating: "The cat sat on the mat. ", count: 6)
+        let plain = try Self.report(prompt, "--temperature", "0", "--max-tokens", "40")
+        #expect(plain.draftedTokens == 0 && plain.acceptedDraftTokens == 0)
+        let drafted = try Self.report(
+            prompt, "--temperature", "0", "--max-tokens", "40", "--speculate", "--draft", "4")
+        #expect(drafted.tokens == plain.tokens)
+        #expect(drafted.draftedTokens > 0)
+        #expect(drafted.decodePasses + drafted.acceptedDraftTokens == plain.decodePasses)
+    }
+
+    @Test("zeros are told in JSON, and as a table when asked")
+    func zeros() throws {
+        let found = try Self.report("A cat", "--max-tokens", "5", "--seed", "1")
+        let sparsity = try #require(found.sparsity)
+        #expect(sparsity.layers.count == 6)
+        for share in sparsity.layers.flatMap({ [$0.gateZeroShare, $0.downZeroShare] }) {
+            #expect(share > 0.3 && share < 1)
+        }
+        let arguments = ["generate", "A cat", "--max-tokens", "5", "--seed", "1"]
+        let table = try CommandLineTests.bitnet(arguments + ["--statistics"])
+        #expect(table.code == 0)
+        #expect(table.errorLines.count == 2 + 8)
+        #expect(table.error.contains("zero gates  zero inputs of down"))
+        let all = String(
+            format: "  all %11.1f%% %20.1f%%", sparsity.gateZeroShare * 100,
+            sparsity.downZeroShare * 100)
+        #expect(table.errorLines.last.map(String.init) == all)
+        #expect(try CommandLineTests.bitnet(arguments).errorLines.count == 2)
+        let nothing = try Self.report("A cat", "--max-tokens", "1", "--seed", "1")
+        #expect(nothing.sparsity == nil)
+    }
+
+    @Test("the model benchmark tells zeros for each test, and by layer in JSON")
+    func benchmark() throws {
+        struct Bench: Decodable {
+            struct Row: Decodable {
+                let test: String
+                let sparsity: Report.Sparsity
+            }
+
+            let rows: [Row]
+        }
+        let arguments = [
+            "bench", "model", "-p", "8", "-n", "4", "--repetitions", "1", "--threads", "1",
+        ]
+        let json = try CommandLineTests.bitnet(arguments + ["--json"])
+        #expect(json.code == 0)
+        let bench = try JSONDecoder().decode(Bench.self, from: Data(json.output.utf8))
+        #expect(bench.rows.map(\.test) == ["pp8", "tg4"])
+        #expect(bench.rows.map(\.sparsity.tokens) == [8, 4])
+        for row in bench.rows {
+            #expect(row.sparsity.layers.count == 6)
+            #expect(row.sparsity.downZeroShare > 0.3 && row.sparsity.downZeroShare < 1)
+        }
+        let table = try CommandLineTests.bitnet(arguments)
+        #expect(table.output.contains("zero gates  zero down"))
+        let shares = bench.rows[1].sparsity
+        #expect(
+            table.output.contains(
+                String(
+                    format: " %10.1f%% %9.1f%%", shares.gateZeroShare * 100,
+                    shares.downZeroShare * 100)))
+    }
+}
