@@ -17,14 +17,14 @@ public struct GenerationStatistics: Sendable, Hashable {
     /// Tokens of the prompt, a begin-of-text token included.
     public let promptTokens: Int
     /// Prompt tokens that needed no computation because they were in the cache already.
-    public let cachedPromptTokens: Int
+    public internal(set) var cachedPromptTokens: Int
     /// Tokens of the response; an end token is not counted.
     public let generatedTokens: Int
     /// Single-token passes through the model. The first token of a response needs none, it comes
     /// out of the prefill; finding an end token takes one without a token to show for it.
     public let decodedTokens: Int
     /// Time from the prompt's text to its logits, setting up the cache included.
-    public let prefill: Duration
+    public internal(set) var prefill: Duration
     /// Time spent choosing and decoding tokens; not the time the caller took between them.
     public let decode: Duration
 

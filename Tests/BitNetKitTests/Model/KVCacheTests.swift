@@ -26,12 +26,14 @@ struct KVCacheTests {
             let values = try AlignedBuffer<Float>(count: view.count, purpose: "test")
             view.array.withUnsafeBytes { Codec.decode(.f16, $0, into: values.view) }
             return values.array
+        case .int8(let view, let scales):
+            return view.array.enumerated().map { Float($1) * scales[$0 / size] }
         }
     }
 
     @Test(
         "each head has its positions one after the other",
-        arguments: [KVCachePrecision.f32, .f16], KernelSet.available)
+        arguments: KVCachePrecision.allCases, KernelSet.available)
     func storage(_ precision: KVCachePrecision, _ kernels: KernelSet) throws {
         let layer = try layer(precision)
         // Any order: threads store positions as they come.
@@ -53,7 +55,8 @@ struct KVCacheTests {
                         #expect(Array(stored) == Array(expected))
                     } else {
                         let worst = zip(stored, expected).map { abs($0 - $1) }.max() ?? 1
-                        #expect(worst <= 0x1p-12)
+                        let bound: Float = precision == .f16 ? 0x1p-12 : 0.5 / 127 + 1e-6
+                        #expect(worst <= bound)
                         #expect(stored.contains { $0 != 0 })
                     }
                 }
