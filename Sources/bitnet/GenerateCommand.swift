@@ -54,6 +54,9 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(help: .init("End the text before this string; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
+    @Option(help: KVCachePrecision.help, transform: KVCachePrecision.parse)
+    var kvCache = KVCachePrecision.f16
+
     @OptionGroup
     var compute: ComputeArguments
 
@@ -102,6 +105,7 @@ struct GenerateCommand: AsyncParsableCommand {
         options.maximumResponseTokens = maxTokens
         options.repetitionPenalty = repetitionPenalty
         options.stop = stop
+        options.kvCache = kvCache
         return options
     }
 

@@ -99,6 +99,19 @@ final class InferenceContext {
         }
     }
 
+    /// Appends `tokens`, at least one, and returns the state of the last one that the head would
+    /// see: after the final norm, `[hidden]`.
+    ///
+    /// - Throws: as `prefill(_:isCancelled:)`.
+    func finalState(
+        after tokens: [Int], isCancelled: () -> Bool
+    ) throws(BitNetError) -> [Float] {
+        try read(tokens, isCancelled: isCancelled)
+        let state = normalizedState(row: (tokens.count - 1) % workspace.batch)
+        guard state.isFinite else { throw notFinite("final norm") }
+        return state.array
+    }
+
     /// How keys and values are stored.
     var precision: KVCachePrecision { cache.precision }
 
@@ -181,12 +194,18 @@ final class InferenceContext {
 
     /// Final norm and LM head for one row of the residual stream.
     private func computeLogits(row: Int) throws(BitNetError) {
+        let normed = normalizedState(row: row)
+        model.compute.multiply(model.head, normed, into: workspace.logits)
+        guard workspace.logits.isFinite else { throw notFinite("logits") }
+    }
+
+    /// Final norm of one row of the residual stream.
+    private func normalizedState(row: Int) -> BufferView<Float> {
         let normed = workspace.normed(row + 1)[row]
         model.finalNorm.apply(
             workspace.residual(row + 1)[row], into: normed, kernels: model.compute.kernels)
         workspace.probe?(-1, "final_norm", Activations(normed, rows: 1, columns: normed.count))
-        model.compute.multiply(model.head, normed, into: workspace.logits)
-        guard workspace.logits.isFinite else { throw notFinite("logits") }
+        return normed
     }
 
     private func notFinite(_ place: String) -> BitNetError {

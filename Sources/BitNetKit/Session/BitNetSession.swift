@@ -30,7 +30,7 @@ public actor BitNetSession {
     /// How keys and values are stored.
     public nonisolated var cache: KVCachePrecision { memory.precision }
 
-    let memory: SessionMemory
+    nonisolated let memory: SessionMemory
     private var history: [ChatMessage]
     private var current: Turn?
     private var isWorking = false
@@ -124,8 +124,13 @@ public actor BitNetSession {
         try begin()
         defer { isWorking = false }
         guard !history.isEmpty else { return }
-        let window = try await window(of: history, addsGenerationPrompt: false)
-        if try await !readAhead(window).isComplete { throw .cancelled }
+        let reading = try await read(history, addsGenerationPrompt: false)
+        if !reading.isComplete { throw .cancelled }
+    }
+
+    /// Tokens that end an answer.
+    nonisolated var endTokens: Set<Int> {
+        model.endTokens.union(model.chatTemplate == nil ? [] : model.endOfTurnTokens)
     }
 }
 
@@ -140,18 +145,15 @@ extension BitNetSession {
         defer { isWorking = false }
         try options.validate()
         let question = ChatMessage(.user, prompt)
-        let window = try await window(of: history + [question], addsGenerationPrompt: true)
-        let reading = try await readAhead(window)
+        let reading = try await read(history + [question], addsGenerationPrompt: true)
         current = Turn(question: question, answer: run.answer, run: run)
         var options = options
         if memory.sliding != nil, options.maximumResponseTokens == nil {
             options.maximumResponseTokens = memory.limit
         }
-        let ends = model.chatTemplate == nil ? [] : model.endOfTurnTokens
-        let backend = SessionBackend(
-            model: model, memory: memory, endTokens: model.endTokens.union(ends))
         let stream = GenerationStream(
-            backend: backend, prompt: .tokens(window), options: options)
+            backend: SessionBackend(model: model, memory: memory, endTokens: endTokens),
+            prompt: .tokens(reading.window), options: options)
         return SessionOpening(events: stream.makeAsyncIterator(), reading: reading)
     }
 
@@ -164,53 +166,44 @@ extension BitNetSession {
         current = nil
     }
 
-    /// The tokens of a conversation that are to be computed.
-    private func window(
-        of messages: [ChatMessage], addsGenerationPrompt: Bool
-    ) async throws(BitNetError) -> [Int] {
-        let (model, memory) = (model, memory)
-        return try await model.onQueue {
-            Result { () throws(BitNetError) in
-                try memory.window(
-                    of: model.tokens(of: messages, addsGenerationPrompt: addsGenerationPrompt))
-            }
+    /// Brings a conversation into the cache, all but its last token: a batch at a time, so that
+    /// other sequences of the model get their turn.
+    private func read(
+        _ messages: [ChatMessage], addsGenerationPrompt: Bool
+    ) async throws(BitNetError) -> SessionReading {
+        let cancellation = Cancellation()
+        return try await withTaskCancellationHandler {
+            await readAll(messages, addsGenerationPrompt, cancellation)
+        } onCancel: {
+            cancellation.request()
         }.get()
     }
 
-    /// Brings all of `window` but its last token into the cache, a batch at a time.
-    private func readAhead(_ window: [Int]) async throws(BitNetError) -> SessionReading {
-        let start = ContinuousClock.now
-        let memory = memory
-        let cached = await model.onQueue { memory.keep(beginningOf: window) }
-        let cancellation = Cancellation()
-        let result = await withTaskCancellationHandler {
-            await readAll(window, cancellation)
-        } onCancel: {
-            cancellation.request()
-        }
-        return SessionReading(
-            cachedTokens: cached, isComplete: try result.get(),
-            duration: ContinuousClock.now - start)
-    }
-
-    /// Whether it came to the end; false if it was cancelled.
     private func readAll(
-        _ window: [Int], _ cancellation: Cancellation
-    ) async -> Result<Bool, BitNetError> {
-        let memory = memory
-        while true {
-            let step = await model.onQueue {
+        _ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ cancellation: Cancellation
+    ) async -> Result<SessionReading, BitNetError> {
+        let (model, memory) = (model, memory)
+        let start = ContinuousClock.now
+        var reading = await model.onQueue {
+            Result { () throws(BitNetError) in
+                let tokens = try model.tokens(
+                    of: messages, addsGenerationPrompt: addsGenerationPrompt)
+                let window = try memory.window(of: tokens)
+                return SessionReading(
+                    window: window, cachedTokens: memory.keep(beginningOf: window))
+            }
+        }
+        while case .success(let latest) = reading, !latest.isComplete, !latest.isCancelled {
+            reading = await model.onQueue {
                 Result { () throws(BitNetError) in
-                    try memory.readMore(of: window) { cancellation.isRequested }
+                    var next = latest
+                    try next.advance(memory) { cancellation.isRequested }
+                    next.duration = ContinuousClock.now - start
+                    return next
                 }
             }
-            switch step {
-            case .success(false): continue
-            case .success(true): return .success(true)
-            case .failure(.cancelled): return .success(false)
-            case .failure(let error): return .failure(error)
-            }
         }
+        return reading
     }
 
     /// Reserves the session for one operation; the caller clears `isWorking`.

@@ -118,13 +118,27 @@ struct SessionOpening: Sendable {
     }
 }
 
-/// How a prompt was read.
+/// How far a prompt has been read.
 struct SessionReading: Sendable {
+    /// The tokens to compute.
+    let window: [Int]
     /// Tokens that were in the cache already.
     let cachedTokens: Int
-    /// Whether all were read; otherwise the task was cancelled.
-    let isComplete: Bool
-    let duration: Duration
+    /// Whether the cache has all but the last one.
+    var isComplete = false
+    var isCancelled = false
+    var duration = Duration.zero
+
+    /// Reads another batch.
+    mutating func advance(
+        _ memory: SessionMemory, isCancelled isAsked: () -> Bool
+    ) throws(BitNetError) {
+        do throws(BitNetError) {
+            isComplete = try memory.readMore(of: window, isCancelled: isAsked)
+        } catch .cancelled {
+            isCancelled = true
+        }
+    }
 }
 
 /// An answer as far as it came.

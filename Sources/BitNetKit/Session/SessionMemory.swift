@@ -70,7 +70,10 @@ final class SessionMemory: @unchecked Sendable {
         guard let sliding else {
             throw .contextWindowExceeded(limit: limit, requested: conversation.count + 1)
         }
-        if conversation.count - dropped >= limit { dropped = conversation.count - sliding.kept }
+        // After going back, less may be left than a window should have.
+        if !(sliding.kept..<limit).contains(conversation.count - dropped) {
+            dropped = conversation.count - sliding.kept
+        }
         return Array(conversation[..<sliding.sinks] + conversation[(sliding.sinks + dropped)...])
     }
 
