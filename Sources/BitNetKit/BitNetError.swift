@@ -46,6 +46,8 @@ public enum BitNetError: Error, Sendable, Hashable {
     case blasUnavailable(reason: String)
     /// Memory for `bytes` bytes could not be had.
     case outOfMemory(bytes: Int, purpose: String)
+    /// A session was asked for something while it is giving an answer.
+    case sessionBusy
     /// The work was cancelled by the caller.
     case cancelled
 }
@@ -98,6 +100,8 @@ extension BitNetError: CustomStringConvertible {
             "OpenBLAS is unavailable: \(reason)"
         case .outOfMemory(let bytes, let purpose):
             "out of memory: \(bytes) bytes for \(purpose)"
+        case .sessionBusy:
+            "the session is giving an answer; wait for its end, or fork the session before"
         case .cancelled:
             "cancelled"
         }

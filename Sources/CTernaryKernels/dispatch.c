@@ -60,6 +60,7 @@ static const kernel_set grid[] = {
          .f16_to_f32 = tk_f16_to_f32_avx2,
          .attention[TK_CACHE_F32] = tk_attention_f32_avx2,
          .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
+         .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx2,
      },
      has_avx2},
@@ -83,6 +84,7 @@ static const kernel_set grid[] = {
          .f16_to_f32 = tk_f16_to_f32_neon,
          .attention[TK_CACHE_F32] = tk_attention_f32_neon,
          .attention[TK_CACHE_F16] = tk_attention_f16_neon,
+         .attention_int8 = tk_attention_int8_neon,
          .dense_gemv = tk_dense_gemv_neon,
      },
      has_dotprod},
@@ -105,6 +107,7 @@ static const kernel_set grid[] = {
          .f16_to_f32 = tk_f16_to_f32_neon,
          .attention[TK_CACHE_F32] = tk_attention_f32_neon,
          .attention[TK_CACHE_F16] = tk_attention_f16_neon,
+         .attention_int8 = tk_attention_int8_neon,
          .dense_gemv = tk_dense_gemv_neon,
      },
      always},
@@ -128,6 +131,7 @@ static const kernel_set grid[] = {
          .f16_to_f32 = tk_f16_to_f32_scalar,
          .attention[TK_CACHE_F32] = tk_attention_f32_scalar,
          .attention[TK_CACHE_F16] = tk_attention_f16_scalar,
+         .attention_int8 = tk_attention_int8_scalar,
          .dense_gemv = tk_dense_gemv_scalar,
      },
      always},
@@ -205,6 +209,14 @@ void tk_attention(const tk_kernels *k, const float *query, const void *keys, con
                   tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
                   float *scores, float *out) {
   k->attention[type](query, keys, values, stride, positions, head_dim, scale, scores, out);
+}
+
+void tk_attention_int8(const tk_kernels *k, const float *query, const int8_t *keys,
+                       const float *key_scales, const int8_t *values, const float *value_scales,
+                       size_t stride, size_t positions, size_t head_dim, float scale, float *scores,
+                       float *out) {
+  k->attention_int8(query, keys, key_scales, values, value_scales, stride, positions, head_dim,
+                    scale, scores, out);
 }
 
 void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t columns,

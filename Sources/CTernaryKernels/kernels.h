@@ -35,6 +35,9 @@ struct tk_kernels {
   void (*f16_to_f32)(const uint16_t *x, size_t n, float *y);
   void (*attention[2])(const float *query, const void *keys, const void *values, size_t stride,
                        size_t positions, size_t head_dim, float scale, float *scores, float *out);
+  void (*attention_int8)(const float *query, const int8_t *keys, const float *key_scales,
+                         const int8_t *values, const float *value_scales, size_t stride,
+                         size_t positions, size_t head_dim, float scale, float *scores, float *out);
   void (*dense_gemv)(tk_type type, const void *data, size_t columns, const float *x,
                      size_t row_begin, size_t row_end, float *y);
 };
@@ -63,6 +66,10 @@ typedef void tk_f16_to_f32_function(const uint16_t *x, size_t n, float *y);
 typedef void tk_attention_function(const float *query, const void *keys, const void *values,
                                    size_t stride, size_t positions, size_t head_dim, float scale,
                                    float *scores, float *out);
+typedef void tk_attention_int8_function(const float *query, const int8_t *keys,
+                                        const float *key_scales, const int8_t *values,
+                                        const float *value_scales, size_t stride, size_t positions,
+                                        size_t head_dim, float scale, float *scores, float *out);
 typedef void tk_dense_gemv_function(tk_type type, const void *data, size_t columns, const float *x,
                                     size_t row_begin, size_t row_end, float *y);
 
@@ -85,6 +92,8 @@ tk_f32_to_f16_function tk_f32_to_f16_scalar, tk_f32_to_f16_avx2, tk_f32_to_f16_n
 tk_f16_to_f32_function tk_f16_to_f32_scalar, tk_f16_to_f32_avx2, tk_f16_to_f32_neon;
 tk_attention_function tk_attention_f32_scalar, tk_attention_f32_avx2, tk_attention_f32_neon;
 tk_attention_function tk_attention_f16_scalar, tk_attention_f16_avx2, tk_attention_f16_neon;
+tk_attention_int8_function tk_attention_int8_scalar, tk_attention_int8_avx2;
+tk_attention_int8_function tk_attention_int8_neon;
 tk_dense_gemv_function tk_dense_gemv_scalar, tk_dense_gemv_avx2, tk_dense_gemv_neon;
 
 // The two halves of tk_self_test: NULL, or the name of the first kernel that disagrees.

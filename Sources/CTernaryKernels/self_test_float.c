@@ -147,6 +147,23 @@ static bool attention_f16_agrees(const tk_kernels *k, const tk_kernels *scalar) 
   return attention_agrees(k, scalar, TK_CACHE_F16);
 }
 
+static bool attention_int8_agrees(const tk_kernels *k, const tk_kernels *scalar) {
+  float query[HEAD], rows[2 * CACHE], scales[2 * POSITIONS], scores[TK_FLOAT_LANES];
+  float a[HEAD], b[HEAD];
+  int8_t cache[2 * CACHE];
+  fill(query, HEAD, 24);
+  fill(rows, 2 * CACHE, 25);
+  for (int p = 0; p < 2 * POSITIONS; p++) {
+    scales[p] = tk_quantize_cache(rows + p * STRIDE, STRIDE, cache + p * STRIDE);
+    scales[p] *= p < POSITIONS ? 0x1p-8f : 1.0f; // as above: keep the softmax from collapsing
+  }
+  k->attention_int8(query, cache, scales, cache + CACHE, scales + POSITIONS, STRIDE, POSITIONS,
+                    HEAD, 0.2f, scores, a);
+  scalar->attention_int8(query, cache, scales, cache + CACHE, scales + POSITIONS, STRIDE, POSITIONS,
+                         HEAD, 0.2f, scores, b);
+  return same(a, b, HEAD);
+}
+
 static bool dense_gemv_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   static const tk_type types[] = {TK_F32, TK_F16, TK_BF16, TK_Q8_0, TK_Q6_K, TK_Q4_0};
   float w[COLUMNS], x[COLUMNS], a[ROWS], b[ROWS];
@@ -185,6 +202,7 @@ const char *tk_self_test_float(const tk_kernels *k) {
       {"f16_to_f32", f16_to_f32_agrees},
       {"attention_f32", attention_f32_agrees},
       {"attention_f16", attention_f16_agrees},
+      {"attention_int8", attention_int8_agrees},
       {"dense_gemv", dense_gemv_agrees},
   };
   const tk_kernels *scalar = tk_kernel_set(tk_kernel_set_count() - 1);

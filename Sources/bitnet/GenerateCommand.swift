@@ -75,6 +75,9 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(help: .init("The most tokens to try at once with --speculate.", valueName: "n"))
     var draft: Int?
 
+    @Option(help: KVCachePrecision.help, transform: KVCachePrecision.parse)
+    var kvCache = KVCachePrecision.f16
+
     @OptionGroup
     var compute: ComputeArguments
 
@@ -147,6 +150,7 @@ struct GenerateCommand: AsyncParsableCommand {
         options.topLogProbabilities = logprobs
         if speculate { options.speculation = .promptLookup(maximumDraft: draft ?? 8) }
         options.includesSparsity = json || statistics
+        options.kvCache = kvCache
         return options
     }
 

@@ -272,6 +272,45 @@ static void check_attention_shape(const tk_kernels *k, tk_cache_type type, size_
   free(query), free(cached_keys), free(cached_values), free(scores), free(a), free(b);
 }
 
+/// Rounds every position to int8 with a scale of its own.
+static int8_t *int8_cache(const float *x, size_t positions, size_t stride, size_t head_dim,
+                          float *scales) {
+  const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
+  int8_t *q = allocate(n);
+  memset(q, 0x55, n); // what lies between positions must not count
+  for (size_t p = 0; p < positions; p++) {
+    scales[p] = tk_quantize_cache(x + p * stride, head_dim, q + p * stride);
+  }
+  return q;
+}
+
+static void check_attention_int8(const tk_kernels *k, size_t head_dim, size_t positions,
+                                 size_t stride, pattern p) {
+  const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
+  const size_t padded = (positions + TK_FLOAT_LANES - 1) / TK_FLOAT_LANES * TK_FLOAT_LANES;
+  float *query = floats(head_dim, p);
+  float *keys = floats(n, p);
+  float *values = floats(n, p);
+  float *key_scales = floats(positions, ZEROS);
+  float *value_scales = floats(positions, ZEROS);
+  int8_t *key_cache = int8_cache(keys, positions, stride, head_dim, key_scales);
+  int8_t *value_cache = int8_cache(values, positions, stride, head_dim, value_scales);
+  float *scores = floats(padded, UNIFORM);
+  float *a = floats(head_dim, UNIFORM);
+  float *b = floats(head_dim, UNIFORM);
+  tk_attention_int8(k, query, key_cache, key_scales, value_cache, value_scales, stride, positions,
+                    head_dim, 0.125f, scores, a);
+  tk_attention_int8(scalar, query, key_cache, key_scales, value_cache, value_scales, stride,
+                    positions, head_dim, 0.125f, scores, b);
+  char shape[96];
+  snprintf(shape, sizeof shape, "head %zu, %zu positions, stride %zu, pattern %d", head_dim,
+           positions, stride, (int)p);
+  expect_same(k, "attention_int8", shape, a, b, head_dim);
+  record(key_scales, positions);
+  free(query), free(keys), free(values), free(key_scales), free(value_scales);
+  free(key_cache), free(value_cache), free(scores), free(a), free(b);
+}
+
 static void check_attention(const tk_kernels *k) {
   static const size_t heads[] = {8, 16, 24, 64, 80, 96, 128, 256};
   static const size_t positions[] = {0, 1, 2, 3, 4, 5, 16, 33, 100};
@@ -282,6 +321,7 @@ static void check_attention(const tk_kernels *k) {
           const size_t stride = n % 2 == 0 ? heads[h] : heads[h] + 24;
           check_attention_shape(k, type, heads[h], positions[n], stride, p);
         }
+        check_attention_int8(k, heads[h], positions[n], heads[h] + n % 2 * 24, p);
       }
     }
   }

@@ -116,22 +116,6 @@ extension KernelSet {
         precondition(x.count == y.count)
         tk_f32_to_f16(kernels, x.base, x.count, y.base)
     }
-
-    /// One query head over the cached positions of its key-value head, `stride` elements apart.
-    /// `scores` is scratch for at least `positions` floats, rounded up to 16.
-    func attention(
-        query: BufferView<Float>, keys: CacheView, values: CacheView, positions: Int,
-        scale: Float, scores: BufferView<Float>, into out: BufferView<Float>
-    ) {
-        let size = query.count
-        precondition(
-            out.count == size && scores.count >= (positions + 15) / 16 * 16
-                && keys.count >= positions * size && values.count >= positions * size)
-        tk_attention(
-            kernels, query.base, keys.start, values.start,
-            keys.isHalf ? TK_CACHE_F16 : TK_CACHE_F32,
-            size, positions, size, scale, scores.base, out.base)
-    }
 }
 
 // MARK: - Integer steps

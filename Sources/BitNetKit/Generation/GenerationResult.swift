@@ -17,7 +17,7 @@ public struct GenerationStatistics: Sendable, Hashable {
     /// Tokens of the prompt, a begin-of-text token included.
     public let promptTokens: Int
     /// Prompt tokens that needed no computation because they were in the cache already.
-    public let cachedPromptTokens: Int
+    public internal(set) var cachedPromptTokens: Int
     /// Tokens of the response; an end token is not counted.
     public let generatedTokens: Int
     /// Tokens chosen after passes that follow the prompt's. The first token of a response is none of
@@ -31,7 +31,7 @@ public struct GenerationStatistics: Sendable, Hashable {
     /// How many of them were what the response went on with; each spared a pass.
     public let acceptedDraftTokens: Int
     /// Time from the prompt's text to its logits, setting up the cache included.
-    public let prefill: Duration
+    public internal(set) var prefill: Duration
     /// Time spent choosing and decoding tokens; not the time the caller took between them.
     public let decode: Duration
     /// Zeros in the feed-forward networks after the prompt, if `GenerationOptions.includesSparsity`

@@ -43,7 +43,7 @@ public struct GenerationStream: AsyncSequence, Sendable {
     }
 
     /// One response in progress.
-    public struct AsyncIterator: AsyncIteratorProtocol {
+    public struct AsyncIterator: AsyncIteratorProtocol, Sendable {
         fileprivate let run: GenerationRun
 
         /// The next event; computes one token if need be. Returns nil after the end.

@@ -11,20 +11,43 @@ final class InferenceContext {
     /// Tokens of one forward pass through all layers while a prompt is read.
     static let batchLength = 128
 
+    /// - Parameter capacity: tokens that the cache has room for at first, up to `contextLength`, to
+    ///   which it grows when needed; nil for all of them.
     /// - Throws: `BitNetError.invalidArgument` for an empty context, `.outOfMemory`.
-    init(
-        model: BitNetModel, contextLength: Int, cache precision: KVCachePrecision
+    convenience init(
+        model: BitNetModel, contextLength: Int, cache precision: KVCachePrecision,
+        capacity: Int? = nil
     ) throws(BitNetError) {
         guard contextLength > 0 else {
             throw .invalidArgument(name: "context length", detail: "must be positive")
         }
+        let cache = try KVCache(
+            model.configuration, capacity: min(capacity ?? contextLength, contextLength),
+            precision: precision)
+        try self.init(model: model, contextLength: contextLength, cache)
+    }
+
+    private init(
+        model: BitNetModel, contextLength: Int, _ cache: consuming KVCache
+    ) throws(BitNetError) {
         self.model = model
         self.contextLength = contextLength
-        cache = try KVCache(model.configuration, capacity: contextLength, precision: precision)
+        self.cache = cache
         workspace = try Workspace(
             model.configuration, batch: min(InferenceContext.batchLength, contextLength),
             contextLength: contextLength, threads: model.compute.pool.threads,
             gemmScratch: model.gemmScratchSize)
+    }
+
+    /// An independent context with the same tokens in its cache; there are no logits until the next
+    /// `prefill`.
+    ///
+    /// - Throws: `BitNetError.outOfMemory`.
+    func fork() throws(BitNetError) -> InferenceContext {
+        let room = min(contextLength, max(position, 1) + InferenceContext.batchLength)
+        return try InferenceContext(
+            model: model, contextLength: contextLength,
+            KVCache(copying: cache, capacity: max(room, position)))
     }
 
     /// Tokens in the cache.
@@ -90,6 +113,52 @@ final class InferenceContext {
         workspace.zeros.flatMap { FeedForwardSparsity($0, model.configuration.feedForwardSize) }
     }
 
+    /// Appends `tokens` without computing any logits: for all of a prompt but its end.
+    ///
+    /// - Throws: as `prefill(_:isCancelled:)`.
+    func read(_ tokens: [Int], isCancelled: () -> Bool = { false }) throws(BitNetError) {
+        try check(tokens)
+        var start = 0
+        while start < tokens.count {
+            let end = min(start + workspace.batch, tokens.count)
+            try forward(tokens[start..<end], isCancelled: isCancelled)
+            start = end
+        }
+    }
+
+    /// Appends `tokens`, at least one, and returns the state of the last one that the head would
+    /// see: after the final norm, `[hidden]`.
+    ///
+    /// - Throws: as `prefill(_:isCancelled:)`.
+    func finalState(
+        after tokens: [Int], isCancelled: () -> Bool
+    ) throws(BitNetError) -> [Float] {
+        try read(tokens, isCancelled: isCancelled)
+        let state = normalizedState(row: (tokens.count - 1) % workspace.batch)
+        guard state.isFinite else { throw notFinite("final norm") }
+        return state.array
+    }
+
+    /// How keys and values are stored.
+    var precision: KVCachePrecision { cache.precision }
+
+    /// The bytes of every key and value in the cache.
+    var filledParts: [CacheBytes] { cache.filledParts }
+
+    /// Makes room for `count` positions and counts them as filled: what they hold is then written
+    /// through `filledParts`.
+    func restore(position count: Int) throws(BitNetError) {
+        try reserve(count)
+        cache.set(position: count)
+    }
+
+    /// Makes the cache hold at least `count` positions; doubling keeps copying rare.
+    private func reserve(_ count: Int) throws(BitNetError) {
+        guard count > cache.capacity else { return }
+        let capacity = min(contextLength, max(count, cache.capacity * 2))
+        cache = try KVCache(copying: cache, capacity: capacity)
+    }
+
     /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
     func rewind(to position: Int) {
         precondition(position <= self.position)
@@ -119,6 +188,7 @@ final class InferenceContext {
             throw .invalidArgument(
                 name: "tokens", detail: "\(odd) is not in the vocabulary of \(vocabulary)")
         }
+        try reserve(position + tokens.count)
     }
 
     /// Embedding and all layers for up to a batch of tokens; leaves the residual stream.
@@ -151,12 +221,18 @@ final class InferenceContext {
 
     /// Final norm and LM head for one row of the residual stream.
     private func computeLogits(row: Int) throws(BitNetError) {
+        let normed = normalizedState(row: row)
+        model.compute.multiply(model.head, normed, into: workspace.logits)
+        guard workspace.logits.isFinite else { throw notFinite("logits") }
+    }
+
+    /// Final norm of one row of the residual stream.
+    private func normalizedState(row: Int) -> BufferView<Float> {
         let normed = workspace.normed(row + 1)[row]
         model.finalNorm.apply(
             workspace.residual(row + 1)[row], into: normed, kernels: model.compute.kernels)
         workspace.probe?(-1, "final_norm", Activations(normed, rows: 1, columns: normed.count))
-        model.compute.multiply(model.head, normed, into: workspace.logits)
-        guard workspace.logits.isFinite else { throw notFinite("logits") }
+        return normed
     }
 
     private func notFinite(_ place: String) -> BitNetError {

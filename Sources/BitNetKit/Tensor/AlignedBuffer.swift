@@ -165,26 +165,18 @@ private func mapHugePages(
     return (aligned, length)
 }
 
-/// Keys or values of one head as attention reads them, in either precision.
+/// Keys or values of one head as attention reads them.
 enum CacheView {
     case f32(BufferView<Float>)
     case f16(BufferView<UInt16>)
+    /// Elements, and a scale for each position.
+    case int8(BufferView<Int8>, scales: BufferView<Float>)
 
     var count: Int {
         switch self {
         case .f32(let view): view.count
         case .f16(let view): view.count
+        case .int8(let view, _): view.count
         }
-    }
-
-    var start: UnsafeRawPointer {
-        switch self {
-        case .f32(let view): UnsafeRawPointer(view.base)
-        case .f16(let view): UnsafeRawPointer(view.base)
-        }
-    }
-
-    var isHalf: Bool {
-        if case .f16 = self { true } else { false }
     }
 }

@@ -188,6 +188,19 @@ void tk_attention(const tk_kernels *k, const float *query, const void *keys, con
                   tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
                   float *scores, float *out);
 
+/// The same over an int8 cache: element i of position p is (float)keys[p * stride + i] *
+/// key_scales[p], rounded to float32, and likewise for values; then the order of tk_attention.
+void tk_attention_int8(const tk_kernels *k, const float *query, const int8_t *keys,
+                       const float *key_scales, const int8_t *values, const float *value_scales,
+                       size_t stride, size_t positions, size_t head_dim, float scale, float *scores,
+                       float *out);
+
+/// Rounds one vector for an int8 cache: returns scale = max|x| / 127 in float32 and writes
+/// q[i] = clamp(round_half_even(x[i] / scale), -127, 127), the quotient in float32; all 0 where
+/// scale is 0. If an x is not finite the scale is NaN, so that nothing computed from it looks
+/// sound.
+float tk_quantize_cache(const float *x, size_t n, int8_t *q);
+
 // ---------------------------------------------------------------------------------------------
 // Dense matrices: embeddings and LM heads as stored in files
 // ---------------------------------------------------------------------------------------------

@@ -26,12 +26,14 @@ struct KVCacheTests {
             let values = try AlignedBuffer<Float>(count: view.count, purpose: "test")
             view.array.withUnsafeBytes { Codec.decode(.f16, $0, into: values.view) }
             return values.array
+        case .int8(let view, let scales):
+            return view.array.enumerated().map { Float($1) * scales[$0 / size] }
         }
     }
 
     @Test(
         "each head has its positions one after the other",
-        arguments: [KVCachePrecision.f32, .f16], KernelSet.available)
+        arguments: KVCachePrecision.allCases, KernelSet.available)
     func storage(_ precision: KVCachePrecision, _ kernels: KernelSet) throws {
         let layer = try layer(precision)
         // Any order: threads store positions as they come.
@@ -53,7 +55,8 @@ struct KVCacheTests {
                         #expect(Array(stored) == Array(expected))
                     } else {
                         let worst = zip(stored, expected).map { abs($0 - $1) }.max() ?? 1
-                        #expect(worst <= 0x1p-12)
+                        let bound: Float = precision == .f16 ? 0x1p-12 : 0.5 / 127 + 1e-6
+                        #expect(worst <= bound)
                         #expect(stored.contains { $0 != 0 })
                     }
                 }
@@ -62,8 +65,9 @@ struct KVCacheTests {
         }
     }
 
-    @Test("f16 takes half the bytes of f32")
+    @Test("f16 takes half the bytes of f32, int8 a quarter and a scale for each vector")
     func byteCounts() throws {
+        #expect(try layer(.int8).byteCount == 2 * capacity * heads * (size + 4))
         #expect(try layer(.f32).byteCount == 2 * 4 * capacity * heads * size)
         #expect(try layer(.f16).byteCount == 2 * 2 * capacity * heads * size)
     }
@@ -97,5 +101,59 @@ struct KVCacheTests {
         #expect(throws: BitNetError.contextWindowExceeded(limit: 4, requested: 5)) {
             try context.prefill([9])
         }
+    }
+
+    @Test(
+        "a cache that grows gives the bits of one that had room from the start",
+        arguments: KVCachePrecision.allCases)
+    func growing(_ precision: KVCachePrecision) throws {
+        let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
+        let tokens = (0..<150).map { 5 + $0 * 7 % 300 }
+        let whole = try InferenceContext(model: model, contextLength: 200, cache: precision)
+        let growing = try InferenceContext(
+            model: model, contextLength: 200, cache: precision, capacity: 1)
+        let expected = try whole.allLogits(tokens)
+        var found: [[Float]] = []
+        for part in [tokens[..<3], tokens[3..<4], tokens[4..<140], tokens[140...]] {
+            found += try growing.allLogits(Array(part))
+        }
+        #expect(found == expected)
+    }
+
+    @Test(
+        "a fork goes on as its origin would, and changes nothing there",
+        arguments: KVCachePrecision.allCases)
+    func forking(_ precision: KVCachePrecision) throws {
+        let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
+        let origin = try InferenceContext(model: model, contextLength: 300, cache: precision)
+        try origin.read((0..<140).map { 5 + $0 * 11 % 300 })
+        let fork = try origin.fork()
+        #expect(fork.position == 140)
+        let other = try fork.allLogits([250, 251, 252])
+        let expected = try origin.allLogits([9, 10, 11])
+        #expect(other != expected)
+        fork.rewind(to: 140)
+        #expect(try fork.allLogits([9, 10, 11]) == expected)
+    }
+
+    @Test("an int8 cache gives the same bits on every instruction set and number of threads")
+    func int8SameBits() throws {
+        func logits(_ options: LoadOptions, _ cache: KVCachePrecision) throws -> [[Float]] {
+            let url = Fixtures.url("reference/bitnet-untied/packed")
+            let context = try InferenceContext(
+                model: BitNetModel(loading: url, options: options), contextLength: 70, cache: cache)
+            return try context.allLogits((0..<70).map { 5 + $0 * 13 % 300 })
+        }
+        let expected = try logits(LoadOptions(threads: 1, instructionSet: "scalar"), .int8)
+        for set in KernelSet.available {
+            for threads in [1, 3] {
+                let options = LoadOptions(threads: threads, instructionSet: set.name)
+                #expect(try logits(options, .int8) == expected, "\(set.name), \(threads)")
+            }
+        }
+        let float = try logits(LoadOptions(), .f32)
+        #expect(float != expected)
+        let agreeing = zip(float, expected).count { argmax($0) == argmax($1) }
+        #expect(agreeing >= 63, "\(agreeing) of 70 likeliest tokens agree with an f32 cache")
     }
 }

@@ -1,0 +1,71 @@
+public import Foundation
+
+extension BitNetSession {
+    /// Saves the conversation and everything computed for it to a file, whole or not at all.
+    ///
+    /// The file belongs to the model: it can be restored with any build of it (kernels, layout and
+    /// threads do not matter) and with no other.
+    ///
+    /// ```swift
+    /// try await session.save(to: file)
+    /// let later = try await BitNetSession.restore(from: file, model: model)
+    /// ```
+    ///
+    /// - Throws: `BitNetError.unwritable`, `.sessionBusy`.
+    public func save(to url: URL) async throws(BitNetError) {
+        let messages = messages
+        let (model, memory) = (model, memory)
+        try await exclusively { () throws(BitNetError) in
+            let file = SessionFile(
+                fingerprint: model.fingerprint, limit: memory.limit, sliding: memory.sliding,
+                precision: memory.precision, messages: messages, dropped: memory.dropped,
+                tokens: memory.tokens)
+            try file.write(to: url.path, parts: memory.filledParts)
+        }
+    }
+
+    /// The session that `save(to:)` has written: the same conversation, context, precision and
+    /// window; nothing is computed again.
+    ///
+    /// - Parameters:
+    ///   - url: a saved session.
+    ///   - model: the model it was saved with.
+    /// - Throws: `BitNetError.malformedFile` for a file that is damaged, cut off or no session,
+    ///   `.unsupportedFormat` if it belongs to another model or a later version, `.fileNotFound`,
+    ///   `.unreadable`, `.outOfMemory`.
+    public static func restore(
+        from url: URL, model: BitNetModel
+    ) async throws(BitNetError) -> BitNetSession {
+        try await model.onQueue {
+            Result { () throws(BitNetError) in
+                let (file, parts) = try SessionFile.read(
+                    url.path, fingerprint: model.fingerprint)
+                let memory = try SessionMemory(file, parts: parts, model: model)
+                return BitNetSession(model: model, memory: memory, history: file.messages)
+            }
+        }.get()
+    }
+}
+
+extension SessionMemory {
+    /// The memory that a file describes, its keys and values read from `parts`.
+    fileprivate convenience init(
+        _ file: SessionFile, parts: ByteReader, model: BitNetModel
+    ) throws(BitNetError) {
+        var parts = parts
+        let configuration = model.configuration
+        guard file.limit >= 2, file.limit <= configuration.contextLength,
+            file.tokens.count <= file.limit,
+            file.tokens.allSatisfy({ $0 < configuration.vocabularySize })
+        else { throw parts.malformed("the session does not fit its model") }
+        let context = try InferenceContext(
+            model: model, contextLength: file.limit, cache: file.precision,
+            capacity: max(file.tokens.count, 1))
+        try context.restore(position: file.tokens.count)
+        for part in context.filledParts { part.copy(from: try parts.readBytes(part.count)) }
+        guard parts.remaining == 0 else {
+            throw parts.malformed("\(parts.remaining) bytes follow the end of the session")
+        }
+        self.init(context, sliding: file.sliding, tokens: file.tokens, dropped: file.dropped)
+    }
+}

@@ -1,0 +1,158 @@
+// A saved session, all numbers little-endian:
+//
+//     8 bytes    "BNKSESSN"
+//     u32        version, 1
+//     u64        fingerprint of the model
+//     u64        most tokens of the context
+//     u8         1 with a sliding window, else 0; then u64 sinks, u64 tokens kept (0 without)
+//     string     precision of the cache: f32, f16, int8
+//     u64 count  messages: string role, string content
+//     u64        tokens of the conversation left out after the sinks
+//     u64 count  tokens in the cache, u32 each
+//     bytes      keys and values: for each layer the keys of each head, then the values; for int8
+//                each run of elements is followed by its scales, float32
+//     u64        checksum of everything before
+//
+// A string is a u64 length and that many bytes of UTF-8.
+
+/// What a file says of a session, without keys and values.
+struct SessionFile {
+    static let magic = Array("BNKSESSN".utf8)
+    static let version: UInt32 = 1
+    private static let checksumSize = 8
+
+    var fingerprint: UInt64
+    var limit: Int
+    var sliding: SlidingWindow?
+    var precision: KVCachePrecision
+    var messages: [ChatMessage]
+    var dropped: Int
+    var tokens: [Int]
+}
+
+// MARK: - Writing
+
+extension SessionFile {
+    /// Writes the file whole or not at all.
+    ///
+    /// - Throws: `BitNetError.unwritable`.
+    func write(to path: String, parts: [CacheBytes]) throws(BitNetError) {
+        let file = try AtomicFile(replacing: path)
+        var checksum = Checksum()
+        func put(_ bytes: [UInt8]) throws(BitNetError) {
+            let region = ByteRegion(bytes)
+            checksum.update(region)
+            try file.write(region)
+        }
+        try put(header)
+        for part in parts { try put(part.bytes) }
+        var end = ByteWriter()
+        end.write(checksum.value)
+        try file.write(ByteRegion(end.bytes))
+        try file.commit()
+    }
+
+    private var header: [UInt8] {
+        var writer = ByteWriter()
+        writer.write(ByteRegion(Self.magic))
+        writer.write(Self.version)
+        writer.write(fingerprint)
+        writer.write(UInt64(limit))
+        writer.write(sliding != nil)
+        writer.write(UInt64(sliding?.sinks ?? 0))
+        writer.write(UInt64(sliding?.kept ?? 0))
+        writer.write(precision.rawValue)
+        writer.write(UInt64(messages.count))
+        for message in messages {
+            writer.write(message.role.rawValue)
+            writer.write(message.content)
+        }
+        writer.write(UInt64(dropped))
+        writer.write(UInt64(tokens.count))
+        for token in tokens { writer.write(UInt32(truncatingIfNeeded: token)) }
+        return writer.bytes
+    }
+}
+
+// MARK: - Reading
+
+extension SessionFile {
+    /// Reads the header; keys and values are what `parts` gives.
+    ///
+    /// - Throws: `BitNetError.malformedFile` for a file that is damaged or something else,
+    ///   `.unsupportedFormat` for a later version or another model's session, `.fileNotFound`,
+    ///   `.unreadable`.
+    static func read(
+        _ path: String, fingerprint: UInt64
+    ) throws(BitNetError) -> (file: SessionFile, parts: ByteReader) {
+        var reader = ByteReader(ByteRegion(try MappedFile(opening: path)))
+        try checkKind(&reader)
+        let end = reader.region.count - checksumSize
+        guard end >= reader.offset else { throw reader.malformed("the session is cut off") }
+        let body = try reader.region.slice(0..<end)
+        var checksum = Checksum()
+        checksum.update(body)
+        guard try reader.region.integer(at: end, as: UInt64.self) == checksum.value else {
+            throw reader.malformed("the session is damaged or cut off: its checksum is wrong")
+        }
+        reader = ByteReader(body)
+        try checkKind(&reader)
+        let saved = try reader.read(UInt64.self)
+        guard saved == fingerprint else {
+            throw .unsupportedFormat(
+                path: path, detail: "the session was saved with another model",
+                remedy: "restore it with the model it was saved with")
+        }
+        return (try SessionFile(&reader, fingerprint: saved), reader)
+    }
+
+    private static func checkKind(_ reader: inout ByteReader) throws(BitNetError) {
+        guard reader.remaining >= magic.count, try reader.readBytes(magic.count).bytes == magic
+        else { throw reader.malformed("is not a saved session") }
+        let version = try reader.read(UInt32.self)
+        guard version == Self.version else {
+            throw .unsupportedFormat(
+                path: reader.region.path,
+                detail: "version \(version) of saved sessions is not supported",
+                remedy: "this library reads version \(Self.version)")
+        }
+    }
+
+    private init(_ reader: inout ByteReader, fingerprint: UInt64) throws(BitNetError) {
+        self.fingerprint = fingerprint
+        limit = try reader.readSize("context")
+        let isSliding = try reader.readBool()
+        let (sinks, kept) = (try reader.readSize("sinks"), try reader.readSize("kept tokens"))
+        if isSliding {
+            sliding = try SlidingWindow(.slidingWindow(sinks: sinks, keeping: kept), limit: limit)
+        }
+        let name = try reader.readString("precision")
+        guard let precision = KVCachePrecision(rawValue: name) else {
+            throw reader.malformed("'\(name)' is no precision of a KV cache")
+        }
+        self.precision = precision
+        messages = []
+        // A message has two lengths.
+        for _ in 0..<(try reader.readCount(of: "messages", size: 16)) {
+            let name = try reader.readString("role")
+            guard let role = ChatMessage.Role(rawValue: name) else {
+                throw reader.malformed("'\(name)' is no role of a message")
+            }
+            messages.append(ChatMessage(role, try reader.readString("message")))
+        }
+        dropped = try reader.readSize("left out tokens")
+        tokens = []
+        for _ in 0..<(try reader.readCount(of: "tokens", size: 4)) {
+            tokens.append(Int(try reader.read(UInt32.self)))
+        }
+    }
+}
+
+extension ByteReader {
+    /// A 64-bit number that an `Int32` could hold: nothing that is computed from it overflows.
+    fileprivate mutating func readSize(_ what: String) throws(BitNetError) -> Int {
+        let value = try read(UInt64.self)
+        guard value <= UInt64(Int32.max) else { throw malformed("\(value) \(what) are too many") }
+        return Int(value)
+    }
+}

@@ -1,0 +1,153 @@
+/// The KV cache of a session and the tokens in it. Blocking, on the model's queue.
+///
+/// One turn or one other operation of the session uses it at a time; the session sees to that.
+final class SessionMemory: @unchecked Sendable {
+    /// Tokens that fit.
+    let limit: Int
+    /// What happens when they do not; nil is an error.
+    let sliding: SlidingWindow?
+    private let context: InferenceContext
+    /// The tokens whose keys and values are in the cache.
+    private(set) var tokens: [Int]
+    /// Tokens of the conversation that are left out after the sinks.
+    private(set) var dropped: Int
+
+    /// Tokens that a new cache has room for; it grows up to the limit.
+    private static let firstCapacity = 256
+
+    /// - Throws: `BitNetError.invalidArgument`, `.outOfMemory`.
+    convenience init(
+        model: BitNetModel, limit: Int, cache: KVCachePrecision, overflow: ContextOverflow
+    ) throws(BitNetError) {
+        let most = model.configuration.contextLength
+        guard limit >= 2, limit <= most else {
+            throw .invalidArgument(
+                name: "context", detail: "\(limit) tokens are not in 2...\(most), the model's limit"
+            )
+        }
+        let sliding = try SlidingWindow(overflow, limit: limit)
+        self.init(
+            try InferenceContext(
+                model: model, contextLength: limit, cache: cache,
+                capacity: SessionMemory.firstCapacity),
+            sliding: sliding, tokens: [], dropped: 0)
+    }
+
+    /// Takes over a context whose cache holds `tokens`.
+    init(_ context: InferenceContext, sliding: SlidingWindow?, tokens: [Int], dropped: Int) {
+        self.context = context
+        self.sliding = sliding
+        self.tokens = tokens
+        self.dropped = dropped
+        limit = context.contextLength
+    }
+
+    /// A copy with a cache of its own.
+    func fork() throws(BitNetError) -> SessionMemory {
+        SessionMemory(try context.fork(), sliding: sliding, tokens: tokens, dropped: dropped)
+    }
+
+    var precision: KVCachePrecision { context.precision }
+
+    /// The bytes of every key and value in the cache.
+    var filledParts: [CacheBytes] { context.filledParts }
+
+    /// Sees every intermediate result; for tests.
+    func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
+        context.probe(body)
+    }
+
+    /// The part of a conversation that is computed: all of it, or else the sinks and the latest
+    /// tokens. What was left out before stays out, so that the rest is still in the cache.
+    ///
+    /// - Throws: `BitNetError.contextWindowExceeded` if it does not fit, with one token to follow,
+    ///   and nothing may be left out.
+    func window(of conversation: [Int]) throws(BitNetError) -> [Int] {
+        if conversation.count < limit {
+            dropped = 0
+            return conversation
+        }
+        guard let sliding else {
+            throw .contextWindowExceeded(limit: limit, requested: conversation.count + 1)
+        }
+        // After going back, less may be left than a window should have.
+        if !(sliding.kept..<limit).contains(conversation.count - dropped) {
+            dropped = conversation.count - sliding.kept
+        }
+        return Array(conversation[..<sliding.sinks] + conversation[(sliding.sinks + dropped)...])
+    }
+
+    /// Forgets what does not begin like `window`; returns how many of its tokens need no computation.
+    /// The last one always does: it gives the logits.
+    func keep(beginningOf window: [Int]) -> Int {
+        let common = zip(tokens, window).prefix { $0 == $1 }.count
+        rewind(to: min(common, max(window.count - 1, 0)))
+        return tokens.count
+    }
+
+    /// Reads some more tokens of `window`, of which the cache holds the beginning, but not the last
+    /// one; returns whether that is all.
+    ///
+    /// A few at a time, so that other sequences of the model get their turn.
+    func readMore(
+        of window: [Int], isCancelled: () -> Bool
+    ) throws(BitNetError) -> Bool {
+        let end = min(tokens.count + InferenceContext.batchLength, window.count - 1)
+        if tokens.count < end {
+            try append(Array(window[tokens.count..<end])) { (new) throws(BitNetError) in
+                try context.read(new, isCancelled: isCancelled)
+            }
+        }
+        return end >= window.count - 1
+    }
+
+    /// Appends tokens and computes the logits of the last one, or of all. Where they do not fit a
+    /// sliding window, it is cut down first; returns how many tokens that left out.
+    func prefill(
+        _ new: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
+    ) throws(BitNetError) -> Int {
+        var left = 0
+        if let sliding, tokens.count + new.count > limit {
+            left = try slide(sliding, makingRoomFor: new.count, isCancelled: isCancelled)
+        }
+        try append(new) { (new) throws(BitNetError) in
+            try context.prefill(new, allLogits: allLogits, isCancelled: isCancelled)
+        }
+        return left
+    }
+
+    func rewind(to position: Int) {
+        context.rewind(to: position)
+        tokens.removeLast(tokens.count - position)
+    }
+
+    func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
+        try context.withLogits(body)
+    }
+
+    /// Drops the oldest tokens after the sinks and reads the others again.
+    private func slide(
+        _ sliding: SlidingWindow, makingRoomFor count: Int, isCancelled: () -> Bool
+    ) throws(BitNetError) -> Int {
+        let kept = min(sliding.kept, limit - count)
+        guard kept >= sliding.sinks else {
+            throw .contextWindowExceeded(limit: limit, requested: sliding.sinks + count)
+        }
+        let latest = Array(tokens.suffix(kept - sliding.sinks))
+        let left = tokens.count - kept
+        dropped += left
+        rewind(to: sliding.sinks)
+        try append(latest) { (new) throws(BitNetError) in
+            try context.read(new, isCancelled: isCancelled)
+        }
+        return left
+    }
+
+    /// Runs `body`, which adds `new` to the cache, or only the beginning if it throws.
+    private func append(
+        _ new: [Int], _ body: ([Int]) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        defer { tokens += new.prefix(context.position - tokens.count) }
+        try body(new)
+    }
+}

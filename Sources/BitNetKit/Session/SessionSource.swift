@@ -1,0 +1,70 @@
+/// A model as one session's answers see it: its cache is the session's own and stays.
+struct SessionBackend: GenerationBackend {
+    let model: BitNetModel
+    let memory: SessionMemory
+    /// Tokens that end an answer.
+    let endTokens: Set<Int>
+
+    /// A sliding window has no end; the answer's own limit holds. Far from overflowing in sums.
+    var contextLimit: Int { memory.sliding == nil ? memory.limit : 1 << 40 }
+    var vocabularySize: Int { model.vocabularySize }
+    var addsBeginOfText: Bool { model.addsBeginOfText }
+    var beginOfText: Int? { model.beginOfText }
+
+    func encode(_ text: String) -> [Int] { model.encode(text) }
+
+    func makeTextDecoder() -> any TextDecoder { model.makeTextDecoder() }
+
+    func makeTokenSource(
+        contextLength: Int, cache: KVCachePrecision
+    ) throws(BitNetError) -> any TokenSource {
+        SessionSource(memory)
+    }
+
+    func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        await model.onQueue(body)
+    }
+}
+
+/// One answer's view of the session's cache. Its first `prefill` is the whole prompt, of which only
+/// what the cache lacks is computed.
+final class SessionSource: TokenSource {
+    private let memory: SessionMemory
+    private var hasPrompt = false
+    /// Tokens that a sliding window left out since the answer began. Positions count them, so that
+    /// they never go backwards by themselves.
+    private var left = 0
+
+    init(_ memory: SessionMemory) { self.memory = memory }
+
+    var position: Int { hasPrompt ? memory.tokens.count + left : 0 }
+
+    func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
+        try prefill(tokens, allLogits: nil, isCancelled: isCancelled)
+    }
+
+    func prefill(
+        _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
+    ) throws(BitNetError) {
+        var cached = 0
+        if !hasPrompt {
+            // Logits of every token take computing every token.
+            if allLogits == nil {
+                cached = memory.keep(beginningOf: tokens)
+            } else {
+                memory.rewind(to: 0)
+            }
+            hasPrompt = true
+        }
+        left += try memory.prefill(
+            Array(tokens.dropFirst(cached)), allLogits: allLogits, isCancelled: isCancelled)
+    }
+
+    func rewind(to position: Int) {
+        memory.rewind(to: max(0, position - left))
+    }
+
+    func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
+        try memory.withLogits(body)
+    }
+}

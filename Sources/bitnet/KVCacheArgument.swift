@@ -1,0 +1,20 @@
+import ArgumentParser
+import BitNetKit
+
+extension KVCachePrecision {
+    static var help: ArgumentHelp {
+        .init(
+            "How keys and values are cached: \(names) (default: f16; int8 takes half of that).",
+            valueName: "type")
+    }
+
+    private static let names = allCases.map(\.rawValue).joined(separator: ", ")
+
+    /// The precision called `name`.
+    static func parse(_ name: String) throws -> KVCachePrecision {
+        guard let precision = KVCachePrecision(rawValue: name) else {
+            throw ValidationError("'\(name)' is not one of \(names)")
+        }
+        return precision
+    }
+}

@@ -1,0 +1,184 @@
+import Foundation
+import Testing
+
+@Suite("bitnet chat and embed", .enabled(if: bitnetExecutable != nil))
+struct ChatCommandTests {
+    /// Runs `bitnet` with `input` as its standard input.
+    private static func bitnet(
+        _ arguments: [String], input: String
+    ) throws -> CommandLineTests.Run {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(input.utf8).write(to: file)
+        let process = Process()
+        let (output, error) = (Pipe(), Pipe())
+        process.executableURL = bitnetExecutable
+        process.arguments = arguments
+        process.standardInput = try FileHandle(forReadingFrom: file)
+        process.standardOutput = output
+        process.standardError = error
+        try process.run()
+        let text = try output.fileHandleForReading.readToEnd() ?? Data()
+        let complaints = try error.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return CommandLineTests.Run(
+            output: String(decoding: text, as: UTF8.self),
+            error: String(decoding: complaints, as: UTF8.self), code: process.terminationStatus)
+    }
+
+    private static func chat(
+        _ lines: [String], _ options: [String] = []
+    ) throws -> CommandLineTests.Run {
+        try bitnet(
+            ["chat", "--temperature", "0", "--max-tokens", "6"] + options,
+            input: lines.joined(separator: "\n"))
+    }
+
+    @Test("every message gets an answer, and the second one knows the first")
+    func conversation() throws {
+        let run = try Self.chat(["Once upon a time", " The cat"], ["--statistics"])
+        #expect(run.code == 0)
+        #expect(run.output.split(separator: "\n").count >= 2)
+        #expect(run.error.split(separator: "\n").count { $0.contains("of them cached") } == 2)
+        #expect(run.error.contains(", 0 of them cached"))
+        let whole = try CommandLineTests.bitnet(
+            ["generate", "Once upon a time", "--temperature", "0", "--max-tokens", "6"])
+        #expect(
+            "Once upon a time" + (run.output.split(separator: "\n").first ?? "") + "\n"
+                == whole.output)
+    }
+
+    @Test("going back, beginning anew, copies and files give the same answers again")
+    func commands() throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let run = try Self.chat([
+            "A dog", " ran", "/rewind", " ran", "/fork", " and", "/branch 1", " and",
+            "/save "
+                + file.path, " So", "/restore " + file.path, " So", "/reset", "A dog", "/branch",
+            "/help", "/quit", "never read",
+        ])
+        #expect(run.code == 0)
+        let answers = run.output.split(separator: "\n", omittingEmptySubsequences: false)
+        try #require(answers.count == 9)
+        #expect(answers[1] == answers[2])
+        #expect(answers[3] == answers[4])
+        #expect(answers[5] == answers[6])
+        #expect(answers[7] == answers[0])
+        #expect(run.error.contains("(copy 2 of 2, 2 turns)"))
+        #expect(run.error.contains("(copy 1 of 2, 1 turn)"))
+        #expect(run.error.contains("/rewind [N]"))
+        let restored = try Self.chat([" So"], ["--restore", file.path])
+        #expect(restored.output == answers[5] + "\n")
+    }
+
+    @Test("a backslash and three quotes join lines to one message")
+    func multipleLines() throws {
+        let expected = try CommandLineTests.bitnet(
+            ["generate", "A cat\nand /a\\ dog", "--temperature", "0", "--max-tokens", "6"]
+        ).output.dropFirst("A cat\nand /a\\ dog".count)
+        let block = try Self.chat(["", "\"\"\"", "A cat", "and /a\\ dog", "\"\"\"", ""])
+        #expect(block.output == expected)
+        let continued = try Self.chat(["A cat\\", "and /a\\ dog"])
+        #expect(continued.output == expected)
+    }
+
+    @Test("what goes wrong is explained, the chat goes on, and the exit code says so")
+    func errors() throws {
+        let run = try Self.chat([
+            "/fly", "/rewind 1", "/rewind x", "/branch 2", "/save", "/restore no/such/file",
+            "/save no/such/folder/file", "A cat",
+        ])
+        #expect(run.code == 1)
+        #expect(run.output.split(separator: "\n").count >= 1)
+        #expect(run.errorLines.count { $0.hasPrefix("error: ") } == 7)
+        #expect(run.error.contains("/fly"))
+        #expect(run.error.contains("no/such/file"))
+    }
+
+    @Test("a full context is an error without a sliding window, and none with it")
+    func fullContext() throws {
+        let lines = Array(repeating: " The cat and the dog ran", count: 6)
+        let full = try Self.chat(lines, ["--context", "40"])
+        #expect(full.code == 1)
+        #expect(full.error.contains("the context holds 40"))
+        let sliding = try Self.chat(lines, ["--context", "40", "--sliding-window", "4"])
+        #expect(sliding.code == 0)
+        #expect(!sliding.error.contains("error"))
+    }
+
+    @Test("wrong usage is exit code 64")
+    func usage() throws {
+        for arguments in [
+            ["chat", "--temperature=-1"], ["chat", "--kv-cache", "f8"],
+            ["chat", "--restore", "a", "--system", "b"], ["generate", "--kv-cache", "int4"],
+        ] {
+            let run = try CommandLineTests.bitnet(arguments)
+            #expect(run.code == 64, "\(arguments)")
+            #expect(run.output == "")
+        }
+    }
+
+    @Test("every cache precision runs", arguments: ["f32", "f16", "int8"])
+    func precisions(_ name: String) throws {
+        let run = try Self.chat(["A cat"], ["--kv-cache", name])
+        #expect(run.code == 0)
+        #expect(!run.output.isEmpty)
+        let generated = try CommandLineTests.bitnet([
+            "generate", "A cat", "--temperature", "0", "--max-tokens", "6", "--kv-cache", name,
+        ])
+        #expect(generated.output == "A cat" + run.output)
+    }
+
+    @Test("Ctrl-C stops an answer and keeps the conversation")
+    func interrupt() async throws {
+        let process = Process()
+        let (input, output, error) = (Pipe(), Pipe(), Pipe())
+        process.executableURL = bitnetExecutable
+        process.arguments = [
+            "chat", "--temperature", "0", "--max-tokens", "1000000", "--sliding-window", "4",
+        ]
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = error
+        try process.run()
+        try input.fileHandleForWriting.write(contentsOf: Data("The cat and\n".utf8))
+        // The answer has begun: from here on Ctrl-C is for it alone.
+        let begun = output.fileHandleForReading.availableData
+        #expect(!begun.isEmpty)
+        process.interrupt()
+        try input.fileHandleForWriting.write(contentsOf: Data("/branch\n".utf8))
+        try input.fileHandleForWriting.close()
+        _ = try output.fileHandleForReading.readToEnd()
+        let text = try error.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        let complaints = String(decoding: text, as: UTF8.self)
+        #expect(process.terminationStatus == 0)
+        #expect(complaints.contains("(stopped)"))
+        #expect(complaints.contains("(copy 1 of 1, 1 turn)"))
+    }
+
+    @Test("texts and lines become vectors, one line of JSON each")
+    func embed() throws {
+        struct Line: Decodable {
+            let text: String
+            let embedding: [Float]
+        }
+        func lines(_ run: CommandLineTests.Run) throws -> [Line] {
+            try run.output.split(separator: "\n").map {
+                try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+            }
+        }
+        let arguments = try lines(CommandLineTests.bitnet(["embed", "a cat", "a \"dog\""]))
+        let input = try lines(Self.bitnet(["embed"], input: "a cat\na \"dog\"\n"))
+        let prompted = try lines(CommandLineTests.bitnet(["embed", "cat", "--prompt", "a "]))
+        #expect(arguments.map(\.text) == ["a cat", "a \"dog\""])
+        #expect(input.map(\.text) == arguments.map(\.text))
+        #expect(input.map(\.embedding) == arguments.map(\.embedding))
+        #expect(prompted.map(\.embedding) == [arguments[0].embedding])
+        for line in arguments {
+            let length = line.embedding.reduce(0) { $0 + $1 * $1 }
+            #expect(line.embedding.count == 256 && abs(length - 1) < 1e-4)
+        }
+    }
+}

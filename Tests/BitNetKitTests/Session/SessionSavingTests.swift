@@ -1,0 +1,224 @@
+import BitNetSampleModel
+import Foundation
+import Testing
+
+@testable import BitNetKit
+
+@Suite("Saved sessions")
+struct SessionSavingTests {
+    private let options = GenerationOptions(maximumResponseTokens: 8)
+
+    @Test(
+        "a restored session goes on as if it had never stopped",
+        arguments: SessionModel.allCases, KVCachePrecision.allCases)
+    func roundTrip(_ kind: SessionModel, _ cache: KVCachePrecision) async throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let session = try BitNetSession(
+            model: try await kind.load(), instructions: "A story:", context: 300, cache: cache)
+        for prompt in tenPrompts.prefix(3) {
+            _ = try await session.respond(to: prompt, options: options)
+        }
+        try await session.save(to: file)
+        // Loaded anew, as after a restart.
+        let restored = try await BitNetSession.restore(from: file, model: kind.load())
+        #expect(await restored.messages == session.messages)
+        #expect(restored.context == 300)
+        #expect(restored.cache == cache)
+        #expect(restored.memory.tokens == session.memory.tokens)
+        let afresh = try await session.fresh(" And", options)
+        let expected = try await session.respond(to: " And", options: options)
+        let found = try await restored.respond(to: " And", options: options)
+        #expect(found.tokens == expected.tokens)
+        #expect(found.tokens == afresh.tokens)
+        #expect(found.statistics.cachedPromptTokens == expected.statistics.cachedPromptTokens)
+        #expect(found.statistics.cachedPromptTokens > 0)
+        #expect(try restored.memory.logits() == session.memory.logits())
+    }
+
+    @Test("a sliding window is restored with what it has left out")
+    func slidingWindow() async throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let model = try await BitNetModel.sample()
+        let session = try BitNetSession(
+            model: model, context: 40, overflow: .slidingWindow(sinks: 3, keeping: 20))
+        for prompt in tenPrompts { _ = try await session.respond(to: prompt, options: options) }
+        try #require(session.memory.dropped > 0)
+        try await session.save(to: file)
+        let restored = try await BitNetSession.restore(from: file, model: model)
+        #expect(restored.memory.dropped == session.memory.dropped)
+        #expect(restored.memory.sliding == session.memory.sliding)
+        let expected = try await session.respond(to: " And", options: options)
+        let found = try await restored.respond(to: " And", options: options)
+        #expect(found.tokens == expected.tokens)
+        #expect(found.statistics.cachedPromptTokens == expected.statistics.cachedPromptTokens)
+    }
+
+    @Test("an empty session is saved and restored")
+    func empty() async throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let model = try await BitNetModel.sample()
+        try await BitNetSession(model: model).save(to: file)
+        let restored = try await BitNetSession.restore(from: file, model: model)
+        #expect(await restored.messages.isEmpty)
+        #expect(try await restored.respond(to: "A", options: options).tokens.count == 8)
+    }
+
+    /// A small saved session.
+    private func saved(_ model: BitNetModel) async throws -> Data {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let session = try BitNetSession(model: model, context: 64)
+        _ = try await session.respond(
+            to: "A cat", options: GenerationOptions(maximumResponseTokens: 2))
+        try await session.save(to: file)
+        return try Data(contentsOf: file)
+    }
+
+    private func restoring(_ data: Data, _ model: BitNetModel) async -> BitNetError? {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        do {
+            try data.write(to: file)
+            _ = try await BitNetSession.restore(from: file, model: model)
+            return nil
+        } catch {
+            return error as? BitNetError
+        }
+    }
+
+    @Test("a file that is damaged anywhere or cut off anywhere is a typed error")
+    func damaged() async throws {
+        let model = try await SessionModel.chat.load()
+        let data = try await saved(model)
+        #expect(await restoring(data, model) == nil)
+        let places = Array(0..<260) + Array(stride(from: 260, to: data.count, by: 331))
+        for place in places + [data.count - 8, data.count - 1] where place < data.count {
+            for mask in [UInt8(1), 0x80] {
+                var damaged = data
+                damaged[place] ^= mask
+                #expect(await restoring(damaged, model) != nil, "byte \(place)")
+            }
+        }
+        for length in Array(0..<100) + [data.count / 2, data.count - 9, data.count - 1] {
+            #expect(await restoring(data.prefix(length), model) != nil, "\(length) bytes")
+        }
+        #expect(await restoring(data + [0], model) != nil)
+    }
+
+    @Test("numbers that make no sense are typed errors even if the checksum is right")
+    func forged() async throws {
+        let model = try await SessionModel.chat.load()
+        let data = try await saved(model)
+        // Every 8 bytes of the header become huge, negative or zero, one after the other.
+        let header = 20..<min(230, data.count - 16)
+        for value in [UInt64.max, 1 << 62, 1 << 31, 1 << 20, 0] {
+            for place in stride(from: header.lowerBound, to: header.upperBound, by: 1) {
+                var forged = data
+                withUnsafeBytes(of: value.littleEndian) {
+                    forged.replaceSubrange(place..<place + 8, with: $0)
+                }
+                _ = await restoring(Self.sealed(forged), model)
+            }
+        }
+        var context = data
+        withUnsafeBytes(of: UInt64.max.littleEndian) {
+            context.replaceSubrange(20..<28, with: $0)
+        }
+        #expect(await restoring(Self.sealed(context), model) != nil)
+        #expect(await restoring(Self.sealed(data), model) == nil)
+        #expect(
+            await restoring(Self.sealed(data.dropLast(12) + [UInt8](repeating: 0, count: 8)), model)
+                != nil)
+    }
+
+    /// The same with the checksum that it should have.
+    private static func sealed(_ data: Data) -> Data {
+        var checksum = Checksum()
+        checksum.update(Array(data.dropLast(8)))
+        var writer = ByteWriter()
+        writer.write(checksum.value)
+        return data.dropLast(8) + writer.bytes
+    }
+
+    @Test("another model's session, another file and another version are named as such")
+    func foreign() async throws {
+        let chat = try await SessionModel.chat.load()
+        let sample = try await BitNetModel.sample()
+        let data = try await saved(chat)
+        guard case .unsupportedFormat(_, let detail, _) = await restoring(data, sample) else {
+            Issue.record("another model is not noticed")
+            return
+        }
+        #expect(detail.contains("another model"))
+        guard case .malformedFile = await restoring(Data("GGUF and more".utf8), sample) else {
+            Issue.record("another file is not noticed")
+            return
+        }
+        var later = data
+        later[8] = 2
+        guard case .unsupportedFormat(_, let version, _) = await restoring(later, chat) else {
+            Issue.record("a later version is not noticed")
+            return
+        }
+        #expect(version.contains("version 2"))
+        await #expect(throws: BitNetError.self) {
+            _ = try await BitNetSession.restore(from: temporaryFile(), model: sample)
+        }
+    }
+
+    @Test("saving where it is not possible is an error, and the session goes on")
+    func unwritable() async throws {
+        let session = try BitNetSession(model: try await .sample())
+        let folder = FileManager.default.temporaryDirectory
+        await #expect(throws: BitNetError.self) { try await session.save(to: folder) }
+        await #expect(throws: BitNetError.self) {
+            try await session.save(to: folder.appendingPathComponent("no/such/folder/file"))
+        }
+        #expect(try await session.respond(to: "A", options: options).tokens.count == 8)
+    }
+
+    @Test("a model's fingerprint depends on the model alone")
+    func fingerprints() async throws {
+        let url = try BitNetSampleModel.url
+        let sample = try await BitNetModel.load(url).fingerprint
+        for layout in TernaryLayout.allCases {
+            for set in KernelSet.available {
+                let options = LoadOptions(
+                    threads: 1, instructionSet: set.name, layout: layout)
+                #expect(try await BitNetModel.load(url, options: options).fingerprint == sample)
+            }
+        }
+        let others = ReferenceCheckpoint.all(in: Fixtures.url("reference"))
+        var all = [sample]
+        for other in others { all.append(try await BitNetModel.load(other.path).fingerprint) }
+        #expect(Set(all).count == all.count)
+        #expect(all.count >= 4)
+    }
+
+    @Test("a checksum does not depend on how the bytes are split, and sees every bit")
+    func checksum() {
+        let bytes = (0..<100).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        func checksum(_ parts: [ArraySlice<UInt8>]) -> UInt64 {
+            var checksum = Checksum()
+            for part in parts { checksum.update(Array(part)) }
+            return checksum.value
+        }
+        let whole = checksum([bytes[...]])
+        for split in 0...100 {
+            #expect(checksum([bytes[..<split], bytes[split...]]) == whole)
+        }
+        #expect(checksum(bytes.indices.map { bytes[$0...$0] }) == whole)
+        var seen: Set<UInt64> = [whole]
+        for bit in 0..<800 {
+            var damaged = bytes
+            damaged[bit / 8] ^= 1 << (bit % 8)
+            seen.insert(checksum([damaged[...]]))
+        }
+        for length in 0..<100 { seen.insert(checksum([bytes[..<length]])) }
+        seen.insert(checksum([(bytes + [0])[...]]))
+        #expect(seen.count == 902)
+    }
+}
