@@ -217,7 +217,8 @@ extension JinjaEvaluator {
         _ value: JinjaValue, _ input: inout JinjaInput
     ) throws(JinjaFailure) -> JinjaValue {
         var layout = JSONLayout()
-        layout.isASCII = input.takeNamed("ensure_ascii")?.isTrue ?? false
+        // In the order of transformers' own `tojson`, not of jinja2's.
+        layout.isASCII = input.take("ensure_ascii")?.isTrue ?? false
         layout.sortsKeys = input.takeNamed("sort_keys")?.isTrue ?? false
         let width = input.take("indent") ?? .none
         if case .none = width {} else { layout.indent = try indent(width) }

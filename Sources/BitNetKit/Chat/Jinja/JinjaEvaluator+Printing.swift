@@ -182,7 +182,7 @@ extension String {
     }
 
     /// The string in quotes, with JSON's escapes.
-    fileprivate func jsonLiteral(isASCII: Bool) -> String {
+    func jsonLiteral(isASCII: Bool) -> String {
         var text = "\""
         for scalar in unicodeScalars {
             switch scalar {

@@ -209,6 +209,7 @@ struct JinjaEvaluator {
             items = kept
         }
         let list = JinjaList(items)
+        var hasTurn = false
         for (index, item) in items.enumerated() {
             let state = JinjaLoopState(items: list, index: index)
             scopes.append(["loop": .loop(state)])
@@ -216,9 +217,11 @@ struct JinjaEvaluator {
             let ending = try execute(loop.body)
             scopes.removeLast()
             try charge(Self.evaluationCost)
-            if ending == .endLoop { return }
+            if ending == .normal { hasTurn = true }
+            if ending == .endLoop { break }
         }
-        guard items.isEmpty else { return }
+        // As in jinja2, only a turn that came to its end counts.
+        if hasTurn { return }
         scopes.append([:])
         _ = try execute(loop.otherwise)
         scopes.removeLast()

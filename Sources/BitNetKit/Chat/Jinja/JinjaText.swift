@@ -80,7 +80,7 @@ extension String {
         var rest = unicodeScalars[...].drop(while: \.isPythonSpace)
         while !rest.isEmpty {
             if limit >= 0, parts.count == limit {
-                parts.append(String(rest).trimmed(.trailing))
+                parts.append(String(rest))
                 break
             }
             let word = rest.prefix { !$0.isPythonSpace }
