@@ -33,6 +33,11 @@ public enum BitNetError: Error, Sendable, Hashable {
     case notTernary(tensor: String, relativeError: Double)
     /// The tokenizer is missing, malformed, or does not fit the model.
     case tokenizer(detail: String)
+    /// The chat template is missing, malformed, or asks for what is not supported; `detail` has the
+    /// line.
+    case chatTemplate(detail: String)
+    /// The grammar or JSON schema is malformed or asks for what is not supported.
+    case grammar(detail: String)
     /// The prompt does not fit the context (both in tokens).
     case contextWindowExceeded(limit: Int, requested: Int)
     /// Bias, processors or grammar leave no token to go on with, after `position` tokens of the
@@ -87,6 +92,10 @@ extension BitNetError: CustomStringConvertible {
                 + "ternary weights can be run"
         case .tokenizer(let detail):
             "tokenizer: \(detail)"
+        case .chatTemplate(let detail):
+            "chat template: \(detail)"
+        case .grammar(let detail):
+            "grammar: \(detail)"
         case .contextWindowExceeded(let limit, let requested):
             "the prompt has \(requested) tokens, the context holds \(limit); shorten the prompt"
         case .noAllowedToken(let position):

@@ -12,6 +12,8 @@ public final class BitNetModel: Sendable {
     public let configuration: ModelConfiguration
     /// The model's tokenizer.
     public let tokenizer: Tokenizer
+    /// How the model wants conversations written; nil where it is not made for any.
+    public let chatTemplate: ChatTemplate?
     /// The kernel set the model computes with.
     public var kernels: KernelSet { compute.kernels }
     /// Threads the model computes with.
@@ -30,8 +32,9 @@ public final class BitNetModel: Sendable {
 
     init(
         _ configuration: ModelConfiguration, _ parts: ModelLoader.Parts, compute: Compute,
-        tokenizer: Tokenizer
+        tokenizer: Tokenizer, chatTemplate: ChatTemplate? = nil
     ) {
+        self.chatTemplate = chatTemplate
         self.configuration = configuration
         self.compute = compute
         embedding = parts.embedding
@@ -121,7 +124,9 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         let parts = try loader.load()
-        self.init(configuration, parts, compute: compute, tokenizer: tokenizer)
+        self.init(
+            configuration, parts, compute: compute, tokenizer: tokenizer,
+            chatTemplate: try ChatTemplate(checkpoint, tokenizer: tokenizer))
     }
 }
 

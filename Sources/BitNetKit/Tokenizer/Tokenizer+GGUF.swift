@@ -65,9 +65,9 @@ extension Tokenizer {
     }
 
     /// Special tokens that end a turn by the name they have in published vocabularies.
-    private static let endNames = [
+    static let endNames = [
         "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|end_of_text|>", "<|endoftext|>",
-        "<|end_of_turn|>", "<end_of_turn>", "</s>",
+        "<|end_of_turn|>", "<end_of_turn>", "<|endofturn|>", "<｜end▁of▁sentence｜>", "</s>",
     ]
 
     private static func template(

@@ -175,6 +175,12 @@ extension TokenizerJSON {
             template.endOfText = end
             if config?.addEosToken == true { template.appended = [end] }
         }
+        // The end of a turn is often named nowhere but in the vocabulary.
+        for name in Tokenizer.endNames {
+            if let id = vocabulary.id(ofAdded: name), vocabulary.kinds[id] == .control {
+                template.ends.insert(id)
+            }
+        }
         if config?.addEosToken == nil { template.appended = after }
         return template
     }

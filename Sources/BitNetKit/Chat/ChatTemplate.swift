@@ -1,0 +1,104 @@
+public import Foundation
+
+/// How a model wants a conversation written: its chat template, a Jinja text.
+///
+/// Templates are evaluated as Hugging Face's transformers does (jinja2's immutable sandbox with
+/// `trim_blocks`, `lstrip_blocks` and loop controls), in bounded time and memory. A construct that
+/// is not supported is an error that shows it.
+///
+/// ```swift
+/// if let template = model.chatTemplate {
+///     let text = try template.render([ChatMessage(.user, "Hello!")], addsGenerationPrompt: true)
+/// }
+/// ```
+public struct ChatTemplate: Sendable {
+    /// The template's text.
+    public let source: String
+    /// What `bos_token` is in the template.
+    let beginOfText: String?
+    /// What `eos_token` is in the template.
+    let endOfText: String?
+    /// A template that cannot be parsed is an error when it is used: its model can still be.
+    private let statements: Result<[JinjaStatement], BitNetError>
+
+    /// A template whose errors in `source` are thrown when it renders.
+    init(unchecked source: String, beginOfText: String?, endOfText: String?) {
+        self.source = source
+        self.beginOfText = beginOfText
+        self.endOfText = endOfText
+        do throws(JinjaFailure) {
+            statements = .success(try JinjaParser.parse(source))
+        } catch {
+            statements = .failure(Self.error(error, in: source))
+        }
+    }
+
+    /// A template from its Jinja text.
+    ///
+    /// - Parameters:
+    ///   - source: the text, as `chat_template` in `tokenizer_config.json` has it.
+    ///   - beginOfText: the text of the begin-of-text token, `bos_token` in the template.
+    ///   - endOfText: the text of the end-of-text token, `eos_token` in the template.
+    /// - Throws: `BitNetError.chatTemplate` with the line that is malformed or not supported.
+    public init(
+        _ source: String, beginOfText: String? = nil, endOfText: String? = nil
+    ) throws(BitNetError) {
+        self.init(unchecked: source, beginOfText: beginOfText, endOfText: endOfText)
+        _ = try statements.get()
+    }
+
+    /// The text of a conversation, special tokens written out.
+    ///
+    /// Use `Tokenizer.encode(_:template:addsGenerationPrompt:)` to get tokens: here special tokens
+    /// that a message writes out cannot be told from the template's.
+    ///
+    /// - Parameters:
+    ///   - messages: the conversation so far.
+    ///   - addsGenerationPrompt: whether the text ends where the model's answer begins.
+    /// - Throws: `BitNetError.chatTemplate` with the line, also where the template itself refuses the
+    ///   messages, for example because roles do not alternate.
+    public func render(
+        _ messages: [ChatMessage], addsGenerationPrompt: Bool
+    ) throws(BitNetError) -> String {
+        try render(
+            messages, addsGenerationPrompt: addsGenerationPrompt, date: Date(), timeZone: .current)
+    }
+
+    /// The same at a given time, which some templates write into the text.
+    public func render(
+        _ messages: [ChatMessage], addsGenerationPrompt: Bool, date: Date, timeZone: TimeZone
+    ) throws(BitNetError) -> String {
+        var variables: [String: JinjaValue] = [
+            "messages": .list(JinjaList(messages.map(\.value))),
+            "add_generation_prompt": .bool(addsGenerationPrompt),
+            "tools": .none, "documents": .none,
+        ]
+        variables["bos_token"] = beginOfText.map { .string($0) }
+        variables["eos_token"] = endOfText.map { .string($0) }
+        let statements = try statements.get()
+        do throws(JinjaFailure) {
+            return try JinjaEvaluator.render(
+                statements, variables: variables, date: date, timeZone: timeZone)
+        } catch {
+            throw Self.error(error, in: source)
+        }
+    }
+
+    private static func error(_ failure: JinjaFailure, in source: String) -> BitNetError {
+        let lines = source.splitLines()
+        var detail = "line \(failure.line): \(failure.detail)"
+        if lines.indices.contains(failure.line - 1) {
+            let line = lines[failure.line - 1].trimmed(.both)
+            let shown = line.unicodeScalars.count > 160 ? String(line.prefix(160)) + "..." : line
+            detail += " in: \(shown)"
+        }
+        return .chatTemplate(detail: detail)
+    }
+}
+
+extension ChatMessage {
+    fileprivate var value: JinjaValue {
+        .dictionary(
+            JinjaDictionary([("role", .string(role.rawValue)), ("content", .string(content))]))
+    }
+}

@@ -1,0 +1,245 @@
+extension JinjaEvaluator {
+    mutating func evaluate(_ expression: JinjaExpression) throws(JinjaFailure) -> JinjaValue {
+        try charge(Self.evaluationCost)
+        line = expression.line
+        switch expression.node {
+        case .literal(let value): return value
+        case .name(let name): return variable(name)
+        default:
+            return try nested { (evaluator) throws(JinjaFailure) in
+                try evaluator.evaluateOperation(expression.node)
+            }
+        }
+    }
+
+    private mutating func evaluateOperation(
+        _ node: JinjaExpression.Node
+    ) throws(JinjaFailure) -> JinjaValue {
+        switch node {
+        case .literal, .name: return .none
+        case .list(let items): return try made(try evaluateAll(items))
+        case .tuple(let items): return try made(try evaluateAll(items), isTuple: true)
+        case .dictionary(let members): return try evaluateDictionary(members)
+        case .not(let operand): return .bool(!(try evaluate(operand).isTrue))
+        case .negative(let operand): return try negated(try evaluate(operand))
+        case .positive(let operand): return try arithmetic(.add, .integer(0), evaluate(operand))
+        case .and(let left, let right):
+            let value = try evaluate(left)
+            return value.isTrue ? try evaluate(right) : value
+        case .or(let left, let right):
+            let value = try evaluate(left)
+            return value.isTrue ? value : try evaluate(right)
+        case .binary(let operation, let left, let right):
+            return try arithmetic(operation, try evaluate(left), try evaluate(right))
+        case .comparison(let first, let rest): return try evaluateComparison(first, rest)
+        case .concatenation(let operands): return try evaluateConcatenation(operands)
+        case .conditional(let condition, let then, let otherwise):
+            if try evaluate(condition).isTrue { return try evaluate(then) }
+            guard let otherwise else { return .undefined("an 'if' without 'else'") }
+            return try evaluate(otherwise)
+        case .filter(let operand, let call): return try apply(call, to: try evaluate(operand))
+        case .test(let operand, let call, let isNegated):
+            return .bool(try test(try evaluate(operand), call) != isNegated)
+        case .attribute(let base, let name): return try attribute(name, of: try evaluate(base))
+        case .item(let base, let key):
+            return try item(try evaluate(key), of: evaluate(base))
+        case .slice(let base, let start, let stop, let step):
+            return try evaluateSlice(base, start, stop, step)
+        case .call(let callee, let arguments): return try evaluateCall(callee, arguments)
+        }
+    }
+
+    mutating func evaluateAll(
+        _ expressions: [JinjaExpression]
+    ) throws(JinjaFailure) -> [JinjaValue] {
+        var values: [JinjaValue] = []
+        for expression in expressions { values.append(try evaluate(expression)) }
+        return values
+    }
+
+    /// The values of a call's arguments.
+    mutating func evaluate(
+        _ arguments: JinjaArguments
+    ) throws(JinjaFailure) -> (positional: [JinjaValue], named: [(name: String, value: JinjaValue)])
+    {
+        var named: [(name: String, value: JinjaValue)] = []
+        let positional = try evaluateAll(arguments.positional)
+        for (name, value) in arguments.named { named.append((name, try evaluate(value))) }
+        return (positional, named)
+    }
+
+    private mutating func evaluateDictionary(
+        _ members: [(key: JinjaExpression, value: JinjaExpression)]
+    ) throws(JinjaFailure) -> JinjaValue {
+        var dictionary = JinjaDictionary()
+        for (keyExpression, valueExpression) in members {
+            let name = try evaluate(keyExpression)
+            let value = try evaluate(valueExpression)
+            dictionary[try key(name)] = (name, value)
+        }
+        return try checked(.dictionary(dictionary))
+    }
+
+    /// The key a value is.
+    func key(_ value: JinjaValue) throws(JinjaFailure) -> JinjaKey {
+        guard let key = JinjaKey(value) else {
+            throw failure("\(value.kind) cannot be the key of a dictionary")
+        }
+        return key
+    }
+
+    private mutating func evaluateConcatenation(
+        _ operands: [JinjaExpression]
+    ) throws(JinjaFailure) -> JinjaValue {
+        var result = ""
+        for operand in operands { result += try text(of: try evaluate(operand)) }
+        return try made(result)
+    }
+
+    private mutating func evaluateComparison(
+        _ first: JinjaExpression, _ rest: [(JinjaComparison, JinjaExpression)]
+    ) throws(JinjaFailure) -> JinjaValue {
+        var left = try evaluate(first)
+        for (comparison, expression) in rest {
+            let right = try evaluate(expression)
+            guard try holds(comparison, left, right) else { return .bool(false) }
+            left = right
+        }
+        return .bool(true)
+    }
+
+    // MARK: - Parts of values
+
+    /// `value.name`: a method, else a member.
+    mutating func attribute(
+        _ name: String, of value: JinjaValue
+    ) throws(JinjaFailure) -> JinjaValue {
+        if Self.hasMethod(name, value) { return .method(of: value, name: name) }
+        return try member(name, of: value)
+    }
+
+    /// The member `name`, a method not being one.
+    private func member(_ name: String, of value: JinjaValue) throws(JinjaFailure) -> JinjaValue {
+        switch value {
+        case .undefined: throw failure("'\(name)' of \(value.kind)")
+        case .dictionary(let dictionary): dictionary.value(name) ?? .undefined(name)
+        case .namespace(let number): namespaces[number][name] ?? .undefined(name)
+        case .loop(let loop): loop.attribute(name) ?? .undefined("loop.\(name)")
+        default: .undefined(name)
+        }
+    }
+
+    /// `value[key]`: a member or item, else a method.
+    mutating func item(
+        _ key: JinjaValue, of value: JinjaValue
+    ) throws(JinjaFailure) -> JinjaValue {
+        switch (value, key) {
+        case (.undefined, _): throw failure("an item of \(value.kind)")
+        case (.dictionary(let dictionary), _):
+            if let found = JinjaKey(key).flatMap({ dictionary.value($0) }) { return found }
+        case (.list(let list), _) where key.integer != nil:
+            return Self.position(key, list.items.count).map { list.items[$0] }
+                ?? .undefined("item \(key.integer ?? 0)")
+        case (.string(let text), _) where key.integer != nil:
+            try charge(text.utf8.count)
+            let scalars = Array(text.unicodeScalars)
+            return Self.position(key, scalars.count).map { .string(String(scalars[$0])) }
+                ?? .undefined("character \(key.integer ?? 0)")
+        default: break
+        }
+        if case .string(let name) = key { return try attribute(name, of: value) }
+        return .undefined("an item")
+    }
+
+    /// The place that an index, which counts from the end if it is negative, means.
+    private static func position(_ key: JinjaValue, _ count: Int) -> Int? {
+        guard let index = key.integer, index >= -count, index < count else { return nil }
+        return index < 0 ? index + count : index
+    }
+
+    private mutating func evaluateSlice(
+        _ base: JinjaExpression, _ start: JinjaExpression?, _ stop: JinjaExpression?,
+        _ step: JinjaExpression?
+    ) throws(JinjaFailure) -> JinjaValue {
+        let value = try evaluate(base)
+        var bounds: [Int?] = []
+        for part in [start, stop, step] {
+            guard let part else {
+                bounds.append(nil)
+                continue
+            }
+            let bound = try evaluate(part)
+            if case .none = bound {
+                bounds.append(nil)
+            } else if let index = bound.integer {
+                bounds.append(index)
+            } else {
+                throw failure("\(bound.kind) cannot bound a slice")
+            }
+        }
+        guard bounds[2] != 0 else { throw failure("a slice cannot have step 0") }
+        switch value {
+        case .list(let list):
+            let picked = Self.indices(list.items.count, bounds).map { list.items[$0] }
+            return try made(picked, isTuple: list.isTuple)
+        case .string(let text):
+            try charge(text.utf8.count)
+            let scalars = Array(text.unicodeScalars)
+            var result = String.UnicodeScalarView()
+            for index in Self.indices(scalars.count, bounds) { result.append(scalars[index]) }
+            return try made(String(result))
+        default: throw failure("a slice of \(value.kind)")
+        }
+    }
+
+    /// The indices that Python's `start:stop:step` picks out of `count`.
+    private static func indices(_ count: Int, _ bounds: [Int?]) -> StrideTo<Int> {
+        let step = max(-count - 1, min(bounds[2] ?? 1, count + 1))
+        func clamped(_ bound: Int?, _ missing: Int) -> Int {
+            guard let bound else { return missing }
+            let index = bound < 0 ? max(bound, -count - 1) + count : min(bound, count)
+            return step > 0 ? max(index, 0) : max(min(index, count - 1), -1)
+        }
+        let first = clamped(bounds[0], step > 0 ? 0 : count - 1)
+        let last = clamped(bounds[1], step > 0 ? count : -1)
+        return stride(from: first, to: last, by: step)
+    }
+
+    // MARK: - Calls
+
+    private mutating func evaluateCall(
+        _ callee: JinjaExpression, _ arguments: JinjaArguments
+    ) throws(JinjaFailure) -> JinjaValue {
+        // Named here, where the name of what is missing is known.
+        if case .attribute(let base, let name) = callee.node {
+            let receiver = try evaluate(base)
+            let function = try attribute(name, of: receiver)
+            if function.isUndefined {
+                throw failure("the method '\(name)' of \(receiver.kind) is not supported")
+            }
+            return try call(function, arguments)
+        }
+        let function = try evaluate(callee)
+        if case .undefined(let name) = function {
+            throw failure("the function '\(name)' is not supported")
+        }
+        return try call(function, arguments)
+    }
+
+    private mutating func call(
+        _ function: JinjaValue, _ arguments: JinjaArguments
+    ) throws(JinjaFailure) -> JinjaValue {
+        let (positional, named) = try evaluate(arguments)
+        switch function {
+        case .macro(let number):
+            return try nested { (evaluator) throws(JinjaFailure) in
+                try evaluator.call(number, positional, named)
+            }
+        case .function(let function):
+            return try call(function, JinjaInput(function.rawValue, positional, named))
+        case .method(let receiver, let name):
+            return try call(name, of: receiver, JinjaInput(name, positional, named))
+        default: throw failure("\(function.kind) cannot be called")
+        }
+    }
+}
