@@ -66,9 +66,10 @@ extension BitNetModel {
             model: self, contextLength: tokens.count, cache: .f32)
         var logits: [[Float]] = []
         if allPositions {
-            try context.prefill(
-                tokens, allLogits: { _, row in logits.append(Self.copy(row)) },
-                isCancelled: isCancelled)
+            try context.prefill(tokens, isCancelled: isCancelled) { _, row in
+                logits.append(Self.copy(row))
+                return true
+            }
         } else {
             try context.prefill(tokens, isCancelled: isCancelled)
             logits = [context.withLogits(Self.copy)]

@@ -36,12 +36,8 @@ protocol TokenSource: AnyObject {
     /// Appends `tokens` (at least one); afterwards the logits are those of the last one. Throws
     /// `.cancelled` soon after `isCancelled` has become true.
     func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError)
-    /// The same, calling `allLogits` with the index in `tokens` and the logits of every token.
-    func prefill(
-        _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
-    ) throws(BitNetError)
-    /// The same, calling `eachLogits` with the index and the logits of one token after the other
-    /// until it returns false; the logits of the rest are not computed.
+    /// The same, calling `eachLogits` with the index in `tokens` and the logits of one token after
+    /// the other until it returns false; the logits of the rest are not computed.
     func prefill(
         _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
     ) throws(BitNetError)
@@ -56,19 +52,6 @@ protocol TokenSource: AnyObject {
 }
 
 extension TokenSource {
-    func prefill(
-        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
-    ) throws(BitNetError) {
-        try withoutActuallyEscaping(eachLogits) { eachLogits throws(BitNetError) in
-            var isWanted = true
-            try prefill(
-                tokens,
-                allLogits: { index, logits in
-                    if isWanted { isWanted = eachLogits(index, logits) }
-                }, isCancelled: isCancelled)
-        }
-    }
-
     func countZeros(_ isOn: Bool) {}
     var sparsity: FeedForwardSparsity? { nil }
 }

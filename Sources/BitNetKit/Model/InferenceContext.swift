@@ -61,35 +61,15 @@ final class InferenceContext {
     func prefill(
         _ tokens: [Int], isCancelled: () -> Bool = { false }
     ) throws(BitNetError) {
-        try prefill(tokens, allLogits: nil, isCancelled: isCancelled)
-    }
-
-    /// The same, calling `allLogits` with the index and the logits of every token.
-    func prefill(
-        _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?,
-        isCancelled: () -> Bool = { false }
-    ) throws(BitNetError) {
-        try check(tokens)
-        var start = 0
-        while start < tokens.count {
-            let end = min(start + workspace.batch, tokens.count)
-            try forward(tokens[start..<end], isCancelled: isCancelled)
-            if let allLogits {
-                for index in start..<end {
-                    try computeLogits(row: index - start)
-                    workspace.logits.withSpan { allLogits(index, $0) }
-                }
-            } else if end == tokens.count {
-                try computeLogits(row: end - start - 1)
-            }
-            start = end
-        }
+        try read(tokens, isCancelled: isCancelled)
+        if !tokens.isEmpty { try computeLogits(row: (tokens.count - 1) % workspace.batch) }
     }
 
     /// The same, calling `eachLogits` with the index and the logits of one token after the other
     /// until it returns false; the logits of the rest are not computed.
     func prefill(
-        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+        _ tokens: [Int], isCancelled: () -> Bool = { false },
+        eachLogits: (Int, Span<Float>) -> Bool
     ) throws(BitNetError) {
         try check(tokens)
         var isWanted = true

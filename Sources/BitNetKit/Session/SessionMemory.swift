@@ -101,20 +101,31 @@ final class SessionMemory: @unchecked Sendable {
         return end >= window.count - 1
     }
 
-    /// Appends tokens and computes the logits of the last one, or of all. Where they do not fit a
-    /// sliding window, it is cut down first; returns how many tokens that left out.
-    func prefill(
-        _ new: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
-    ) throws(BitNetError) -> Int {
-        var left = 0
-        if let sliding, tokens.count + new.count > limit {
-            left = try slide(sliding, makingRoomFor: new.count, isCancelled: isCancelled)
-        }
-        try append(new) { (new) throws(BitNetError) in
-            try context.prefill(new, allLogits: allLogits, isCancelled: isCancelled)
-        }
-        return left
+    /// Cuts a sliding window down where `count` more tokens do not fit; returns how many tokens that
+    /// left out.
+    func makeRoom(for count: Int, isCancelled: () -> Bool) throws(BitNetError) -> Int {
+        guard let sliding, tokens.count + count > limit else { return 0 }
+        return try slide(sliding, makingRoomFor: count, isCancelled: isCancelled)
     }
+
+    /// Appends tokens and computes the logits of the last one.
+    func prefill(_ new: [Int], isCancelled: () -> Bool) throws(BitNetError) {
+        try append(new) { (new) throws(BitNetError) in
+            try context.prefill(new, isCancelled: isCancelled)
+        }
+    }
+
+    /// Appends tokens and gives the logits of one after the other until `eachLogits` returns false.
+    func prefill(
+        _ new: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError) {
+        try append(new) { (new) throws(BitNetError) in
+            try context.prefill(new, isCancelled: isCancelled, eachLogits: eachLogits)
+        }
+    }
+
+    func countZeros(_ isOn: Bool) { context.countZeros(isOn) }
+    var sparsity: FeedForwardSparsity? { context.sparsity }
 
     func rewind(to position: Int) {
         context.rewind(to: position)

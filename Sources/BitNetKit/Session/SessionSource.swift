@@ -21,6 +21,12 @@ struct SessionBackend: GenerationBackend {
         SessionSource(memory)
     }
 
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)? {
+        try model.makeConstraint(for: options)
+    }
+
     func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
         await model.onQueue(body)
     }
@@ -40,29 +46,33 @@ final class SessionSource: TokenSource {
     var position: Int { hasPrompt ? memory.tokens.count + left : 0 }
 
     func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
-        try prefill(tokens, allLogits: nil, isCancelled: isCancelled)
+        var new = tokens
+        if !hasPrompt {
+            new.removeFirst(memory.keep(beginningOf: tokens))
+            hasPrompt = true
+        }
+        left += try memory.makeRoom(for: new.count, isCancelled: isCancelled)
+        try memory.prefill(new, isCancelled: isCancelled)
     }
 
     func prefill(
-        _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
     ) throws(BitNetError) {
-        var cached = 0
         if !hasPrompt {
             // Logits of every token take computing every token.
-            if allLogits == nil {
-                cached = memory.keep(beginningOf: tokens)
-            } else {
-                memory.rewind(to: 0)
-            }
+            memory.rewind(to: 0)
             hasPrompt = true
         }
-        left += try memory.prefill(
-            Array(tokens.dropFirst(cached)), allLogits: allLogits, isCancelled: isCancelled)
+        left += try memory.makeRoom(for: tokens.count, isCancelled: isCancelled)
+        try memory.prefill(tokens, isCancelled: isCancelled, eachLogits: eachLogits)
     }
 
     func rewind(to position: Int) {
         memory.rewind(to: max(0, position - left))
     }
+
+    func countZeros(_ isOn: Bool) { memory.countZeros(isOn) }
+    var sparsity: FeedForwardSparsity? { memory.sparsity }
 
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
         try memory.withLogits(body)

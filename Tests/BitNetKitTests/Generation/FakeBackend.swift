@@ -75,20 +75,21 @@ final class FakeBackend: GenerationBackend {
         deinit { backend.log.withLock { $0.liveSources -= 1 } }
 
         func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
-            try prefill(tokens, allLogits: nil, isCancelled: isCancelled)
+            try prefill(tokens, isCancelled: isCancelled) { _, _ in true }
         }
 
         func prefill(
-            _ tokens: [Int], allLogits: ((Int, Span<Float>) -> Void)?, isCancelled: () -> Bool
+            _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
         ) throws(BitNetError) {
             backend.log.withLock { $0.passes.append(tokens.count) }
             if promptLength == nil { promptLength = tokens.count }
+            var isWanted = true
             for (index, token) in tokens.enumerated() {
                 try backend.beforeToken(backend.log.withLock { $0.processed.count })
                 if isCancelled() { throw .cancelled }
                 backend.log.withLock { $0.processed.append(token) }
                 position += 1
-                if let allLogits { withLogits { allLogits(index, $0) } }
+                if isWanted { isWanted = withLogits { eachLogits(index, $0) } }
             }
         }
 

@@ -85,7 +85,10 @@ extension InferenceContext {
     /// Logits of every one of `tokens`.
     func allLogits(_ tokens: [Int]) throws(BitNetError) -> [[Float]] {
         var rows: [[Float]] = []
-        try prefill(tokens, allLogits: { _, row in rows.append(row.indices.map { row[$0] }) })
+        try prefill(tokens) { _, row in
+            rows.append(row.indices.map { row[$0] })
+            return true
+        }
         return rows
     }
 }

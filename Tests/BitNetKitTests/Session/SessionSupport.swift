@@ -42,7 +42,7 @@ extension SessionMemory {
     func logits() throws(BitNetError) -> [Float] {
         let last = tokens[tokens.count - 1]
         rewind(to: tokens.count - 1)
-        _ = try prefill([last], allLogits: nil, isCancelled: { false })
+        try prefill([last], isCancelled: { false })
         return withLogits { row in row.indices.map { row[$0] } }
     }
 }
