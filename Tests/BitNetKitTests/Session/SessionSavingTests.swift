@@ -94,15 +94,15 @@ struct SessionSavingTests {
         let model = try await SessionModel.chat.load()
         let data = try await saved(model)
         #expect(await restoring(data, model) == nil)
-        let places = Array(0..<260) + Array(stride(from: 260, to: data.count, by: 331))
+        let places = Array(stride(from: 0, to: data.count, by: 13))
         for place in places + [data.count - 8, data.count - 1] where place < data.count {
-            for mask in [UInt8(1), 0x80] {
-                var damaged = data
-                damaged[place] ^= mask
-                #expect(await restoring(damaged, model) != nil, "byte \(place)")
-            }
+            var damaged = data
+            damaged[place] ^= place % 2 == 0 ? 1 : 0x80
+            #expect(await restoring(damaged, model) != nil, "byte \(place)")
         }
-        for length in Array(0..<100) + [data.count / 2, data.count - 9, data.count - 1] {
+        for length in Array(stride(from: 0, to: 200, by: 7)) + [
+            data.count / 2, data.count - 9, data.count - 1,
+        ] {
             #expect(await restoring(data.prefix(length), model) != nil, "\(length) bytes")
         }
         #expect(await restoring(data + [0], model) != nil)
