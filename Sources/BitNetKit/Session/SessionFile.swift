@@ -83,7 +83,7 @@ extension SessionFile {
     ///   `.unsupportedFormat` for a later version or another model's session, `.fileNotFound`,
     ///   `.unreadable`.
     static func read(
-        _ path: String, fingerprint: UInt64
+        _ path: String, fingerprint: @autoclosure () -> UInt64
     ) throws(BitNetError) -> (file: SessionFile, parts: ByteReader) {
         var reader = ByteReader(ByteRegion(try MappedFile(opening: path)))
         try checkKind(&reader)
@@ -98,7 +98,7 @@ extension SessionFile {
         reader = ByteReader(body)
         try checkKind(&reader)
         let saved = try reader.read(UInt64.self)
-        guard saved == fingerprint else {
+        guard saved == fingerprint() else {
             throw .unsupportedFormat(
                 path: path, detail: "the session was saved with another model",
                 remedy: "restore it with the model it was saved with")

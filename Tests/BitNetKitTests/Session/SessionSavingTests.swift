@@ -94,15 +94,15 @@ struct SessionSavingTests {
         let model = try await SessionModel.chat.load()
         let data = try await saved(model)
         #expect(await restoring(data, model) == nil)
-        let places = Array(0..<260) + Array(stride(from: 260, to: data.count, by: 331))
+        let places = Array(stride(from: 0, to: data.count, by: 13))
         for place in places + [data.count - 8, data.count - 1] where place < data.count {
-            for mask in [UInt8(1), 0x80] {
-                var damaged = data
-                damaged[place] ^= mask
-                #expect(await restoring(damaged, model) != nil, "byte \(place)")
-            }
+            var damaged = data
+            damaged[place] ^= place % 2 == 0 ? 1 : 0x80
+            #expect(await restoring(damaged, model) != nil, "byte \(place)")
         }
-        for length in Array(0..<100) + [data.count / 2, data.count - 9, data.count - 1] {
+        for length in Array(stride(from: 0, to: 200, by: 7)) + [
+            data.count / 2, data.count - 9, data.count - 1,
+        ] {
             #expect(await restoring(data.prefix(length), model) != nil, "\(length) bytes")
         }
         #expect(await restoring(data + [0], model) != nil)
@@ -112,10 +112,10 @@ struct SessionSavingTests {
     func forged() async throws {
         let model = try await SessionModel.chat.load()
         let data = try await saved(model)
-        // Every 8 bytes of the header become huge, negative or zero, one after the other.
+        // Many 8 bytes of the header become huge, negative or zero, one after the other.
         let header = 20..<min(230, data.count - 16)
-        for value in [UInt64.max, 1 << 62, 1 << 31, 1 << 20, 0] {
-            for place in stride(from: header.lowerBound, to: header.upperBound, by: 1) {
+        for value in [UInt64.max, 1 << 31, 0] {
+            for place in stride(from: header.lowerBound, to: header.upperBound, by: 3) {
                 var forged = data
                 withUnsafeBytes(of: value.littleEndian) {
                     forged.replaceSubrange(place..<place + 8, with: $0)

@@ -51,7 +51,8 @@ struct SlidingWindowTests {
                 sampling: .random(temperature: 1, seed: UInt64(turn)), maximumResponseTokens: 6)
             let prompt = tenPrompts[turn % 10]
             let conversation = try model.tokens(
-                of: await session.messages + [ChatMessage(.user, prompt)], addsGenerationPrompt: true)
+                of: await session.messages + [ChatMessage(.user, prompt)],
+                addsGenerationPrompt: true)
             let result = try await session.respond(to: prompt, options: options)
             let window = result.statistics.promptTokens
             #expect(window < 48)
@@ -98,7 +99,8 @@ struct SlidingWindowTests {
         for turn in [15, 8, 7, 2, 0] {
             try await session.rewind(toTurn: turn)
             let conversation = try model.tokens(
-                of: await session.messages + [ChatMessage(.user, " And")], addsGenerationPrompt: true)
+                of: await session.messages + [ChatMessage(.user, " And")],
+                addsGenerationPrompt: true)
             let result = try await session.respond(to: " And", options: options)
             let window = result.statistics.promptTokens
             #expect(window == conversation.count || (24..<48).contains(window))
