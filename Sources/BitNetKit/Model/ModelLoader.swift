@@ -10,16 +10,21 @@ public struct LoadOptions: Sendable, Hashable {
     /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
     public var instructionSet: String?
     /// How trits are packed in memory, whatever the file has; nil takes the library's choice, which
-    /// is `t2`. Matrices with several scales in a row can only be packed as `t2`.
+    /// is `t2`.
     public var layout: TernaryLayout?
+    /// How the codes of I2_S tensors lie in their bytes; unlike the other choices it has to be right,
+    /// and no file says which it is.
+    public var i2sOrder = I2SOrder.a
 
     /// Options that differ from the defaults in what is given.
     public init(
-        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil
+        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
+        i2sOrder: I2SOrder = .a
     ) {
         self.threads = threads
         self.instructionSet = instructionSet
         self.layout = layout
+        self.i2sOrder = i2sOrder
     }
 }
 
@@ -50,6 +55,12 @@ struct ModelLoader {
     let compute: Compute
     let layout: TernaryLayout
     let progress: (@Sendable (LoadProgress) -> Void)?
+    /// How I2_S codes lie in their bytes.
+    var i2sOrder = I2SOrder.a
+    /// Whether weights that are not ternary are rounded all the same.
+    var allowsLossy = false
+    /// Things that are odd, but no error.
+    private(set) var warnings: [String] = []
     private var taken: Set<String> = []
     private var packedWeights = 0
 
@@ -62,7 +73,7 @@ struct ModelLoader {
         self.compute = compute
         self.layout = layout
         self.progress = progress
-        names = TensorNames(checkpoint)
+        names = TensorNames(checkpoint, hasPostNorms: configuration.hasPostNorms)
     }
 
     /// Everything that has weights.
@@ -72,6 +83,8 @@ struct ModelLoader {
         var finalNorm: RMSNorm
         var blocks: [TransformerBlock]
         var rotary: RotaryEmbedding
+        var localRotary: RotaryEmbedding?
+        var warnings: [String] = []
     }
 
     mutating func load() throws(BitNetError) -> Parts {
@@ -87,7 +100,11 @@ struct ModelLoader {
         return Parts(
             embedding: embedding, head: head, finalNorm: finalNorm, blocks: blocks,
             rotary: RotaryEmbedding(
-                dimension: c.headDimension, base: c.ropeBase, divisors: divisors))
+                dimension: c.headDimension, base: c.ropeBase, divisors: divisors,
+                scaling: c.ropeScaling),
+            localRotary: c.slidingAttention.map {
+                RotaryEmbedding(dimension: c.headDimension, base: $0.ropeBase)
+            }, warnings: warnings)
     }
 }
 
@@ -103,11 +120,19 @@ extension ModelLoader {
                 value: try linear(.value, layer), output: try linear(.output, layer),
                 queryNorm: try headNorm(.queryHead, layer), keyNorm: try headNorm(.keyHead, layer),
                 headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
-                headDimension: c.headDimension),
+                headDimension: c.headDimension, queryScalar: c.queryScalar,
+                window: c.slidingAttention.flatMap { $0.layers[layer] ? $0.window : nil }),
             feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
             feedForward: FeedForward(
                 gate: try linear(.gate, layer), up: try linear(.up, layer),
-                down: try linear(.down, layer), activation: c.activation))
+                down: try linear(.down, layer), activation: c.activation),
+            attentionPostNorm: try postNorm(.attentionPost, layer),
+            feedForwardPostNorm: try postNorm(.feedForwardPost, layer))
+    }
+
+    private mutating func postNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
+        guard configuration.hasPostNorms else { return nil }
+        return try norm(names.norm(kind, layer), count: configuration.hiddenSize)
     }
 
     private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
@@ -119,6 +144,7 @@ extension ModelLoader {
     {
         let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
+        try note(weight.scale, of: source)
         reportPacked(source.rows * source.columns)
         return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
     }
@@ -130,19 +156,18 @@ extension ModelLoader {
         let c = configuration
         let inputs = c.shape(of: part)[1]
         if c.hasLinearNorms {
-            return try norm(
-                names.linearNorms(part, layer), count: inputs, epsilon: c.linearNormEpsilon)
+            return try RMSNorm(
+                weight: try normWeight(names.linearNorms(part, layer), count: inputs, offset: 0),
+                epsilon: c.linearNormEpsilon)
         }
         guard c.hasSubNorms, let kind = part.subNorm else { return nil }
         return try norm(names.norm(kind, layer), count: inputs)
     }
 
-    private mutating func norm(
-        _ names: [String], count: Int, epsilon: Float? = nil
-    ) throws(BitNetError) -> RMSNorm {
+    private mutating func norm(_ names: [String], count: Int) throws(BitNetError) -> RMSNorm {
         try RMSNorm(
-            weight: try normWeight(names, count: count),
-            epsilon: epsilon ?? configuration.normEpsilon)
+            weight: try normWeight(names, count: count, offset: normOffset),
+            epsilon: configuration.normEpsilon)
     }
 
     private mutating func reportPacked(_ weights: Int) {
@@ -151,6 +176,35 @@ extension ModelLoader {
         let perLayer = LinearPart.allCases.reduce(0) { $0 + c.shape(of: $1).reduce(1, *) }
         let fraction = Double(packedWeights) / Double(perLayer * c.layerCount)
         progress?(LoadProgress(phase: .pack, fraction: min(1, fraction)))
+    }
+}
+
+// MARK: - Warnings
+
+extension ModelLoader {
+    /// Scales that multiply are mean magnitudes of weights, at most a few; those that divide are the
+    /// inverse, ten or more. A scale that is on the wrong side of both was meant the other way.
+    private static let largestMean: Float = 6
+
+    /// Warns, once a model, of scales that look as if they were applied in the wrong direction.
+    mutating func note(_ scale: TernaryScale, of source: TernarySource) throws(BitNetError) {
+        guard warnings.isEmpty, let largest = scale.values.max() else { return }
+        let name = source.tensor.name
+        if largest > ModelLoader.largestMean {
+            warnings.append(
+                "the weights of '\(name)' have the magnitude \(largest), which no known model has: "
+                    + "its scale may be one that divides; "
+                    + (names.isGGUF
+                        ? "convert the original checkpoint again with `bitnet convert`"
+                        : "check quantization_config.linear_class in config.json"))
+        } else if source.tensor.type == .packedTernary, source.direction == .divide,
+            let stored = try source.storedScales().min(), stored > 0,
+            stored < ModelLoader.largestMean
+        {
+            warnings.append(
+                "'\(name)' is divided by its scale \(stored), which looks like one that multiplies; "
+                    + "check that quantization_config.linear_class in config.json is not missing")
+        }
     }
 }
 
@@ -183,8 +237,15 @@ extension ModelLoader {
         return TernarySource(
             tensor: tensor, rows: c.shape(of: part)[0], columns: c.shape(of: part)[1],
             scaleTensor: scaleTensor, direction: c.scaleDirection,
-            masters: c.quantizesMasters ? (names.isGGUF ? .keepTernary : .round) : .requireTernary,
-            interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0)
+            masters: masters, interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0,
+            order: i2sOrder)
+    }
+
+    private var masters: MasterWeights {
+        guard configuration.quantizesMasters else {
+            return allowsLossy ? .approximate : .requireTernary
+        }
+        return names.isGGUF ? .keepTernary : .round
     }
 
     /// A folder says in its configuration what a scale means, and only packed matrices have one.
@@ -203,7 +264,13 @@ extension ModelLoader {
         }
     }
 
-    mutating func normWeight(_ names: [String], count: Int) throws(BitNetError) -> [Float] {
+    /// What is added to the weights of norms outside of linear layers: Gemma's folders store how
+    /// much they differ from 1, its GGUF files what they are.
+    var normOffset: Float { configuration.architecture == .gemma3 && !names.isGGUF ? 1 : 0 }
+
+    mutating func normWeight(
+        _ names: [String], count: Int, offset: Float
+    ) throws(BitNetError) -> [Float] {
         let tensor = try take(required: names)
         guard tensor.shape == [count] else {
             throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
@@ -214,7 +281,7 @@ extension ModelLoader {
             throw .corruptTensor(
                 tensor: tensor.name, detail: "element \(index) is \(weight[index])")
         }
-        return weight
+        return offset == 0 ? weight : weight.map { $0 + offset }
     }
 
     /// What the rotary frequencies are divided by, where the file says so.

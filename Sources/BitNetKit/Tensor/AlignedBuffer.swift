@@ -174,6 +174,14 @@ enum CacheView {
         }
     }
 
+    /// The part from element `offset` to the end.
+    func from(_ offset: Int) -> CacheView {
+        switch self {
+        case .f32(let view): .f32(view.from(offset))
+        case .f16(let view): .f16(view.from(offset))
+        }
+    }
+
     var isHalf: Bool {
         if case .f16 = self { true } else { false }
     }
