@@ -46,7 +46,7 @@ struct ConvertCommand: AsyncParsableCommand {
             Byte order of the input's I2_S tensors, a, b or c; no file says which (default: a, \
             that of published files).
             """,
-        transform: { try i2sOrder($0) })
+        transform: { try ComputeArguments.i2sOrder($0) })
     var order: I2SOrder?
 
     @Flag(help: "Round weights that are not ternary, instead of refusing them.")
@@ -78,18 +78,11 @@ struct ConvertCommand: AsyncParsableCommand {
         switch result {
         case .success(let result):
             if report { try Terminal.write("\(result.table)\n") }
-            for warning in result.warnings { Terminal.note("warning: \(warning)") }
+            for warning in result.warnings { Terminal.report("warning: \(warning)") }
             try Terminal.write("\(result)\n")
         case .failure(.cancelled): throw ExitCode(130)
         case .failure(let error): throw FileError(path: input, error: error)
         }
-    }
-
-    private static func i2sOrder(_ name: String) throws -> I2SOrder {
-        guard let order = I2SOrder(rawValue: name.lowercased()) else {
-            throw ValidationError("'\(name)' is none of a, b, c")
-        }
-        return order
     }
 
     private static func elementType(

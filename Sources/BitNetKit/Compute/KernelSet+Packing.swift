@@ -87,7 +87,8 @@ struct PackedTrits: Sendable {
                 }
                 tk_pack(
                     layout.kernelLayout, base, rows, groupColumns, range.lowerBound,
-                    range.upperBound, UnsafeMutablePointer(mutating: kernelMatrix(group: index).data))
+                    range.upperBound,
+                    UnsafeMutablePointer(mutating: kernelMatrix(group: index).data))
             }
         }
     }

@@ -160,7 +160,9 @@ extension ModelConfiguration {
             try self.init(
                 huggingFace: folder.config, name: name, path: folder.path + "/config.json")
             // BitNet embeddings say nowhere that they are any; their norms do.
-            guard folder.config["quantization_config"]?.object == nil, hasLinearNorms else { return }
+            guard folder.config["quantization_config"]?.object == nil, hasLinearNorms else {
+                return
+            }
             let norms = TensorNames(checkpoint).linearNorms(.query, 0)
             hasLinearNorms = norms.contains { checkpoint.tensor(named: $0) != nil }
             quantizesMasters = hasLinearNorms

@@ -134,10 +134,10 @@ struct ConfigReader {
     }
 
     func ropeBase(_ architecture: ModelConfiguration.Architecture) throws(BitNetError) -> Float {
+        if let base = try config.double("rope_theta", in: path) { return Float(base) }
         for (key, rope) in try ropeSettings() where !key.hasSuffix("sliding_attention") {
             if let base = try rope.double("rope_theta", in: path) { return Float(base) }
         }
-        if let base = try config.double("rope_theta", in: path) { return Float(base) }
         switch architecture {
         case .bitnet: return 500_000
         case .gemma3: return 1_000_000

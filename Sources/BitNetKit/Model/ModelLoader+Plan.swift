@@ -73,7 +73,8 @@ extension ModelLoader {
         _ names: [String], as gguf: String, _ count: Int, offset: Float? = nil
     ) throws(BitNetError) -> PlannedTensor {
         let weight = try normWeight(names, count: count, offset: offset ?? normOffset)
-        let type = names.lazy.compactMap { checkpoint.tensor(named: $0)?.type }.first
+        let found = names.compactMap { checkpoint.tensor(named: $0) }
+        let type = found.first?.type
         return PlannedTensor(
             name: gguf, shape: [count], content: .vector(weight), sourceType: type)
     }

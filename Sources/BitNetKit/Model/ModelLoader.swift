@@ -1,51 +1,3 @@
-/// What a model computes with once it is loaded. No choice changes a result, only its speed.
-///
-/// ```swift
-/// let options = LoadOptions(threads: 4, instructionSet: "avx2")
-/// let model = try await BitNetModel.load(url, options: options)
-/// ```
-public struct LoadOptions: Sendable, Hashable {
-    /// Threads to compute with, 1 to 1024; nil takes one for each core.
-    public var threads: Int?
-    /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
-    public var instructionSet: String?
-    /// How trits are packed in memory, whatever the file has; nil takes the library's choice, which
-    /// is `t2`.
-    public var layout: TernaryLayout?
-    /// How the codes of I2_S tensors lie in their bytes; unlike the other choices it has to be right,
-    /// and no file says which it is.
-    public var i2sOrder = I2SOrder.a
-
-    /// Options that differ from the defaults in what is given.
-    public init(
-        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
-        i2sOrder: I2SOrder = .a
-    ) {
-        self.threads = threads
-        self.instructionSet = instructionSet
-        self.layout = layout
-        self.i2sOrder = i2sOrder
-    }
-}
-
-/// How far loading has come.
-public struct LoadProgress: Sendable, Hashable {
-    /// What is being done.
-    public enum Phase: String, Sendable, Hashable {
-        /// The file's directory is read and checked.
-        case map
-        /// Matrices are packed for this machine's kernels.
-        case pack
-        /// The model is ready.
-        case ready
-    }
-
-    /// What is being done.
-    public let phase: Phase
-    /// Share of all weights packed so far, in [0, 1].
-    public let fraction: Double
-}
-
 /// Builds the layers of a model from a checkpoint: looks up every tensor the graph needs, packs it,
 /// and refuses what is left over.
 struct ModelLoader {
@@ -60,7 +12,7 @@ struct ModelLoader {
     /// Whether weights that are not ternary are rounded all the same.
     var allowsLossy = false
     /// Things that are odd, but no error.
-    private(set) var warnings: [String] = []
+    var warnings: [String] = []
     private var taken: Set<String> = []
     private var packedWeights = 0
 
@@ -176,35 +128,6 @@ extension ModelLoader {
         let perLayer = LinearPart.allCases.reduce(0) { $0 + c.shape(of: $1).reduce(1, *) }
         let fraction = Double(packedWeights) / Double(perLayer * c.layerCount)
         progress?(LoadProgress(phase: .pack, fraction: min(1, fraction)))
-    }
-}
-
-// MARK: - Warnings
-
-extension ModelLoader {
-    /// Scales that multiply are mean magnitudes of weights, at most a few; those that divide are the
-    /// inverse, ten or more. A scale that is on the wrong side of both was meant the other way.
-    private static let largestMean: Float = 6
-
-    /// Warns, once a model, of scales that look as if they were applied in the wrong direction.
-    mutating func note(_ scale: TernaryScale, of source: TernarySource) throws(BitNetError) {
-        guard warnings.isEmpty, let largest = scale.values.max() else { return }
-        let name = source.tensor.name
-        if largest > ModelLoader.largestMean {
-            warnings.append(
-                "the weights of '\(name)' have the magnitude \(largest), which no known model has: "
-                    + "its scale may be one that divides; "
-                    + (names.isGGUF
-                        ? "convert the original checkpoint again with `bitnet convert`"
-                        : "check quantization_config.linear_class in config.json"))
-        } else if source.tensor.type == .packedTernary, source.direction == .divide,
-            let stored = try source.storedScales().min(), stored > 0,
-            stored < ModelLoader.largestMean
-        {
-            warnings.append(
-                "'\(name)' is divided by its scale \(stored), which looks like one that multiplies; "
-                    + "check that quantization_config.linear_class in config.json is not missing")
-        }
     }
 }
 

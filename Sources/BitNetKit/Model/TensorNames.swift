@@ -147,6 +147,8 @@ struct TensorNames: Sendable {
     func norm(_ part: NormPart, _ layer: Int) -> [String] {
         isGGUF
             ? ["blk.\(layer).\(part.gguf).weight"]
-            : part.huggingFace(hasPostNorms: hasPostNorms).map { "\(prefix)layers.\(layer).\($0).weight" }
+            : part.huggingFace(hasPostNorms: hasPostNorms).map {
+                "\(prefix)layers.\(layer).\($0).weight"
+            }
     }
 }

@@ -98,7 +98,8 @@ extension TernarySource {
             throw .unsupportedFormat(
                 path: tensor.region.path,
                 detail: "tensor '\(tensor.name)' \(tensor.shape) is no whole number of I2_S blocks",
-                remedy: "I2_S in order \(order.rawValue) holds \(unit) weights a block; convert the "
+                remedy:
+                    "I2_S in order \(order.rawValue) holds \(unit) weights a block; convert the "
                     + "original checkpoint to another type")
         }
     }

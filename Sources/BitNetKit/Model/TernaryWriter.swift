@@ -27,7 +27,7 @@ struct TernaryWriter {
         let chunk = heads > 0 ? matrix.rows / heads : 128
         let trits = try AlignedBuffer<Int8>(count: chunk * columns, purpose: info.name)
         let bytes = try AlignedBuffer<UInt8>(
-            count: try byteCount(rows: chunk), purpose: info.name)
+            count: byteCount(rows: chunk), purpose: info.name)
         let floats = try AlignedBuffer<Float>(count: chunk * groupColumns, purpose: info.name)
         var zeros = 0
         var squares = (error: 0.0, total: 0.0)
@@ -36,10 +36,11 @@ struct TernaryWriter {
             let part = trits.view[0..<rows.count * columns]
             matrix.trits.unpack(rows: rows, into: part)
             for row in rows {
-                add(&squares, &zeros, row, part[(row - begin) * columns..<(row - begin + 1) * columns], stored)
+                let start = (row - begin) * columns
+                add(&squares, &zeros, row, part[start..<start + columns], stored)
             }
             if heads > 0 { HeadInterleaving.apply(to: part, columns: columns) }
-            let encoded = bytes.view[0..<(try byteCount(rows: rows.count))]
+            let encoded = bytes.view[0..<byteCount(rows: rows.count)]
             encode(part, rows: rows, stored, scratch: floats.view, into: encoded, pool: pool)
             try writer.append(encoded.array, to: info.name)
         }
@@ -50,7 +51,7 @@ struct TernaryWriter {
             relativeError: squares.total > 0 ? squares.error / squares.total : 0)
     }
 
-    private func byteCount(rows: Int) throws(BitNetError) -> Int {
+    private func byteCount(rows: Int) -> Int {
         if info.type == .i2_s { return rows * columns / 4 }
         return rows * columns / info.type.block.elements * info.type.block.bytes
     }
@@ -145,10 +146,14 @@ extension TernaryWriter {
         let bytes = try AlignedBuffer<UInt8>(count: 2 * values.count, purpose: info.name)
         Codec.encode(precision, scales.view, into: bytes.view)
         bytes.view.withBytes { Codec.decode(precision, $0, into: scales.view) }
-        let stored = scales.array
+        var stored = scales.array
         // Within half a unit in the last place, if the scale is neither too large nor too small.
         let share: Float = precision == .bf16 ? 256 : 2048
         for (index, value) in values.enumerated() where abs(stored[index] - value) > value / share {
+            if isEmpty(scale: index) {
+                stored[index] = 0
+                continue
+            }
             throw .unsupportedFormat(
                 path: path,
                 detail: "the scale \(value) of tensor '\(info.name)' does not fit the "
@@ -156,6 +161,16 @@ extension TernaryWriter {
                 remedy: "use --type \(values.count == 1 ? "i2_s" : "f32")")
         }
         return stored
+    }
+
+    /// Whether all weights of a scale are zero, so that it does not matter.
+    private func isEmpty(scale index: Int) -> Bool {
+        let groups = matrix.trits.groupCount
+        let rows =
+            matrix.scale.values.count == 1
+            ? 0..<matrix.rows : index / groups..<index / groups + 1
+        let part = index % groups * groupColumns..<(index % groups + 1) * groupColumns
+        return rows.allSatisfy { matrix.trits(ofRow: $0)[part].allSatisfy { $0 == 0 } }
     }
 
     private var severalScales: BitNetError {

@@ -26,17 +26,17 @@ extension TernaryScale {
         if case .perGroup(let size, _) = self { size } else { columns }
     }
 
-    /// How many scales a matrix needs; `.invalidArgument` where groups do not fit it.
-    func count(rows: Int, columns: Int) throws(BitNetError) -> Int {
+    /// The scales a matrix needs; `.invalidArgument` where groups do not fit it.
+    func shape(rows: Int, columns: Int) throws(BitNetError) -> [Int] {
         switch self {
-        case .perTensor: return 1
-        case .perRow: return rows
+        case .perTensor: return [1]
+        case .perRow: return [rows]
         case .perGroup(let size, _):
             guard size > 0, columns % size == 0 else {
                 throw .invalidArgument(
                     name: "scale", detail: "groups of \(size) do not divide \(columns) columns")
             }
-            return rows * (columns / size)
+            return [rows, columns / size]
         }
     }
 
@@ -80,10 +80,10 @@ public struct TernaryMatrix: Sendable {
         if let odd = scale.values.first(where: { !$0.isFinite }) {
             throw .invalidArgument(name: "scale", detail: "\(odd) is not a finite number")
         }
-        let expected = try scale.count(rows: trits.rows, columns: trits.columns)
-        guard scale.values.count == expected else {
+        let expected = try scale.shape(rows: trits.rows, columns: trits.columns)
+        guard scale.values.count == elementCount(of: expected) else {
             throw .shapeMismatch(
-                tensor: "scale", expected: [expected], found: [scale.values.count])
+                tensor: "scale", expected: expected, found: [scale.values.count])
         }
         guard trits.groupColumns == scale.groupColumns(of: trits.columns) else {
             throw .invalidArgument(
