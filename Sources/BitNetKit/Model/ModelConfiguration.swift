@@ -5,7 +5,9 @@ public struct ModelConfiguration: Sendable, Hashable {
     public enum Architecture: String, Sendable, Hashable, CaseIterable {
         /// BitNet b1.58 with sub-norms: microsoft's 2B-4T (squared ReLU) and 1bitLLM's (SiLU).
         case bitnet
-        /// Llama with ternary linear layers: Llama3-8B-1.58, Falcon3, Falcon-E, TriLM.
+        /// Llama with ternary linear layers: Llama3-8B-1.58, Falcon3, Falcon-E, TriLM. TriLM was
+        /// trained with ternary weights and float activations; here its activations are rounded to
+        /// int8 like those of the others, which is an approximation of that model.
         case llama
         /// Qwen3, as a BitNet embedding with a norm before every linear layer.
         case qwen3
