@@ -15,10 +15,10 @@ static const struct {
   uint16_t size;
   uint16_t bytes;
 } types[] = {
-    {TK_F32, 1, 4},        {TK_F16, 1, 2},        {TK_BF16, 1, 2},       {TK_Q4_0, SMALL, 18},
-    {TK_Q4_1, SMALL, 20},  {TK_Q5_0, SMALL, 22},  {TK_Q5_1, SMALL, 24},  {TK_Q8_0, SMALL, 34},
-    {TK_Q4_K, LARGE, 144}, {TK_Q5_K, LARGE, 176}, {TK_Q6_K, LARGE, 210}, {TK_TQ1_0, LARGE, 54},
-    {TK_TQ2_0, LARGE, 66},
+    {TK_F32, 1, 4},        {TK_F16, 1, 2},        {TK_BF16, 1, 2},        {TK_Q4_0, SMALL, 18},
+    {TK_Q4_1, SMALL, 20},  {TK_Q5_0, SMALL, 22},  {TK_Q5_1, SMALL, 24},   {TK_Q8_0, SMALL, 34},
+    {TK_Q4_K, LARGE, 144}, {TK_Q5_K, LARGE, 176}, {TK_Q6_K, LARGE, 210},  {TK_TQ1_0, LARGE, 54},
+    {TK_TQ2_0, LARGE, 66}, {TK_Q2_0, 64, 18},     {TK_Q2_0_128, 128, 34},
 };
 
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
@@ -155,6 +155,14 @@ static void decode_tq2_0(const uint8_t *b, float *y) {
   }
 }
 
+// d, then 2-bit codes, first weight in the low bits; w = d * (code - 1).
+static void decode_q2_0(const uint8_t *b, int n, float *y) {
+  const float d = read_half(b);
+  for (int i = 0; i < n; i++) {
+    y[i] = (float)((b[2 + i / 4] >> (i % 4 * 2) & 3) - 1) * d;
+  }
+}
+
 static void decode_block(tk_type type, const uint8_t *b, float *y) {
   switch (type) {
   case TK_F32:
@@ -195,6 +203,12 @@ static void decode_block(tk_type type, const uint8_t *b, float *y) {
     break;
   case TK_TQ2_0:
     decode_tq2_0(b, y);
+    break;
+  case TK_Q2_0:
+    decode_q2_0(b, 64, y);
+    break;
+  case TK_Q2_0_128:
+    decode_q2_0(b, 128, y);
     break;
   }
 }

@@ -54,6 +54,7 @@ static const kernel_set grid[] = {
          .add = tk_add_avx2,
          .relu2_mul = tk_relu2_mul_avx2,
          .silu_mul = tk_silu_mul_avx2,
+         .gelu_mul = tk_gelu_mul_avx2,
          .exp = tk_exp_avx2,
          .softmax = tk_softmax_avx2,
          .f32_to_f16 = tk_f32_to_f16_avx2,
@@ -78,6 +79,7 @@ static const kernel_set grid[] = {
          .add = tk_add_neon,
          .relu2_mul = tk_relu2_mul_neon,
          .silu_mul = tk_silu_mul_neon,
+         .gelu_mul = tk_gelu_mul_neon,
          .exp = tk_exp_neon,
          .softmax = tk_softmax_neon,
          .f32_to_f16 = tk_f32_to_f16_neon,
@@ -101,6 +103,7 @@ static const kernel_set grid[] = {
          .add = tk_add_neon,
          .relu2_mul = tk_relu2_mul_neon,
          .silu_mul = tk_silu_mul_neon,
+         .gelu_mul = tk_gelu_mul_neon,
          .exp = tk_exp_neon,
          .softmax = tk_softmax_neon,
          .f32_to_f16 = tk_f32_to_f16_neon,
@@ -125,6 +128,7 @@ static const kernel_set grid[] = {
          .add = tk_add_scalar,
          .relu2_mul = tk_relu2_mul_scalar,
          .silu_mul = tk_silu_mul_scalar,
+         .gelu_mul = tk_gelu_mul_scalar,
          .exp = tk_exp_scalar,
          .softmax = tk_softmax_scalar,
          .f32_to_f16 = tk_f32_to_f16_scalar,
@@ -191,6 +195,10 @@ void tk_relu2_mul(const tk_kernels *k, const float *gate, const float *up, size_
 
 void tk_silu_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out) {
   k->silu_mul(gate, up, n, out);
+}
+
+void tk_gelu_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out) {
+  k->gelu_mul(gate, up, n, out);
 }
 
 void tk_exp(const tk_kernels *k, const float *x, size_t n, float *y) { k->exp(x, n, y); }

@@ -29,6 +29,10 @@ enum { TK_EXP_ROUND_BITS = 0x4B400000 };
 static const float tk_exp_upper = 0x1.62e42ep6f;  // 88.7228317
 static const float tk_exp_lower = -0x1.5d589ep6f; // -87.3365402
 
+// a and b of tk_gelu_mul.
+static const float tk_gelu_linear = -1.5957691216057308f;
+static const float tk_gelu_cubic = -0.071354816272600244f;
+
 static inline uint32_t tk_float_bits(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);

@@ -100,6 +100,18 @@ void tk_silu_mul_avx2(const float *gate, const float *up, size_t n, float *out) 
   }
 }
 
+void tk_gelu_mul_avx2(const float *gate, const float *up, size_t n, float *out) {
+  const __m256 one = _mm256_set1_ps(1.0f);
+  const __m256 linear = _mm256_set1_ps(tk_gelu_linear);
+  const __m256 cubic = _mm256_set1_ps(tk_gelu_cubic);
+  for (size_t i = 0; i < n; i += 8) {
+    const __m256 g = tk_load8(gate + i, n - i);
+    const __m256 z = _mm256_mul_ps(g, _mm256_fmadd_ps(_mm256_mul_ps(g, g), cubic, linear));
+    const __m256 gelu = _mm256_div_ps(g, _mm256_add_ps(one, exp8(z)));
+    tk_store8(out + i, n - i, _mm256_mul_ps(gelu, tk_load8(up + i, n - i)));
+  }
+}
+
 void tk_exp_avx2(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 8) {
     tk_store8(y + i, n - i, exp8(tk_load8(x + i, n - i)));

@@ -90,6 +90,18 @@ void tk_silu_mul_neon(const float *gate, const float *up, size_t n, float *out) 
   }
 }
 
+void tk_gelu_mul_neon(const float *gate, const float *up, size_t n, float *out) {
+  const float32x4_t one = vdupq_n_f32(1.0f);
+  const float32x4_t linear = vdupq_n_f32(tk_gelu_linear);
+  const float32x4_t cubic = vdupq_n_f32(tk_gelu_cubic);
+  for (size_t i = 0; i < n; i += 4) {
+    const float32x4_t g = tk_load4(gate + i, n - i);
+    const float32x4_t z = vmulq_f32(g, vfmaq_f32(linear, vmulq_f32(g, g), cubic));
+    const float32x4_t gelu = vdivq_f32(g, vaddq_f32(one, exp4(z)));
+    tk_store4(out + i, n - i, vmulq_f32(gelu, tk_load4(up + i, n - i)));
+  }
+}
+
 void tk_exp_neon(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 4) {
     tk_store4(y + i, n - i, exp4(tk_load4(x + i, n - i)));

@@ -51,6 +51,14 @@ void tk_silu_mul_scalar(const float *gate, const float *up, size_t n, float *out
   }
 }
 
+void tk_gelu_mul_scalar(const float *gate, const float *up, size_t n, float *out) {
+  for (size_t i = 0; i < n; i++) {
+    const float g = gate[i];
+    const float z = g * __builtin_fmaf(g * g, tk_gelu_cubic, tk_gelu_linear);
+    out[i] = (g / (1.0f + tk_exp_one(z))) * up[i];
+  }
+}
+
 void tk_exp_scalar(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i++) {
     y[i] = tk_exp_one(x[i]);

@@ -148,6 +148,46 @@ void tk_ternarize(const float *restrict x, size_t n, float g, int8_t *restrict t
   }
 }
 
+void tk_signs(const float *restrict x, size_t n, int8_t *restrict trits) {
+  for (size_t i = 0; i < n; i++)
+    trits[i] = (int8_t)((x[i] > 0.0f) - (x[i] < 0.0f));
+}
+
+void tk_scale_trits(const int8_t *restrict trits, size_t n, float scale, float *restrict y) {
+  for (size_t i = 0; i < n; i++)
+    y[i] = (float)trits[i] * scale;
+}
+
+void tk_squared_error(const float *x, const float *y, size_t n, double *error, double *total) {
+  double difference = 0, square = 0;
+  for (size_t i = 0; i < n; i++) {
+    double d = (double)x[i] - (double)y[i];
+    difference += d * d;
+    square += (double)x[i] * (double)x[i];
+  }
+  *error += difference;
+  *total += square;
+}
+
+void tk_block_magnitudes(const float *x, size_t n, size_t block, float *smallest, float *largest) {
+  for (size_t i = 0; i < n; i += block)
+    tk_magnitudes(x + i, n - i < block ? n - i : block, smallest++, largest++);
+}
+
+int32_t tk_sum(const int8_t *x, size_t n) {
+  int32_t sum = 0;
+  for (size_t i = 0; i < n; i++)
+    sum += x[i];
+  return sum;
+}
+
+size_t tk_count_zeros(const int8_t *trits, size_t n) {
+  size_t zeros = 0;
+  for (size_t i = 0; i < n; i++)
+    zeros += trits[i] == 0;
+  return zeros;
+}
+
 void tk_magnitudes(const float *x, size_t n, float *smallest, float *largest) {
   // As integers, magnitudes are in the same order, infinity and then NaN above all numbers; and
   // such a loop vectorises.

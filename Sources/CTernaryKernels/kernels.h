@@ -29,6 +29,7 @@ struct tk_kernels {
   void (*add)(const float *x, size_t n, float *y);
   void (*relu2_mul)(const float *gate, const float *up, size_t n, float *out);
   void (*silu_mul)(const float *gate, const float *up, size_t n, float *out);
+  void (*gelu_mul)(const float *gate, const float *up, size_t n, float *out);
   void (*exp)(const float *x, size_t n, float *y);
   void (*softmax)(float *x, size_t n);
   void (*f32_to_f16)(const float *x, size_t n, uint16_t *y);
@@ -86,6 +87,7 @@ tk_rope_function tk_rope_scalar, tk_rope_avx2, tk_rope_neon;
 tk_map_function tk_add_scalar, tk_add_avx2, tk_add_neon;
 tk_gated_function tk_relu2_mul_scalar, tk_relu2_mul_avx2, tk_relu2_mul_neon;
 tk_gated_function tk_silu_mul_scalar, tk_silu_mul_avx2, tk_silu_mul_neon;
+tk_gated_function tk_gelu_mul_scalar, tk_gelu_mul_avx2, tk_gelu_mul_neon;
 tk_map_function tk_exp_scalar, tk_exp_avx2, tk_exp_neon;
 tk_softmax_function tk_softmax_scalar, tk_softmax_avx2, tk_softmax_neon;
 tk_f32_to_f16_function tk_f32_to_f16_scalar, tk_f32_to_f16_avx2, tk_f32_to_f16_neon;

@@ -75,6 +75,15 @@ static bool silu_mul_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   return same(a, b, COUNT);
 }
 
+static bool gelu_mul_agrees(const tk_kernels *k, const tk_kernels *scalar) {
+  float gate[COUNT], up[COUNT], a[COUNT], b[COUNT];
+  fill(gate, COUNT, 15);
+  fill(up, COUNT, 16);
+  k->gelu_mul(gate, up, COUNT, a);
+  scalar->gelu_mul(gate, up, COUNT, b);
+  return same(a, b, COUNT);
+}
+
 static bool exp_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   float x[COUNT], a[COUNT], b[COUNT];
   fill(x, COUNT, 12);
@@ -196,6 +205,7 @@ const char *tk_self_test_float(const tk_kernels *k) {
       {"add", add_agrees},
       {"relu2_mul", relu2_mul_agrees},
       {"silu_mul", silu_mul_agrees},
+      {"gelu_mul", gelu_mul_agrees},
       {"exp", exp_agrees},
       {"softmax", softmax_agrees},
       {"f32_to_f16", f32_to_f16_agrees},

@@ -20,6 +20,14 @@ struct ComputeArguments: ParsableArguments {
         transform: Self.layout)
     var layout: TernaryLayout?
 
+    @Option(
+        name: .customLong("i2s-order"),
+        help: .init(
+            "Byte order of I2_S tensors: a, b or c; no file says which (default: a).",
+            valueName: "name"),
+        transform: Self.i2sOrder)
+    var order: I2SOrder?
+
     private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
         .joined(separator: " or ")
@@ -43,18 +51,29 @@ struct ComputeArguments: ParsableArguments {
         return layout
     }
 
+    static func i2sOrder(_ name: String) throws -> I2SOrder {
+        guard let order = I2SOrder(rawValue: name.lowercased()) else {
+            throw ValidationError("'\(name)' is none of a, b, c")
+        }
+        return order
+    }
+
     /// Loads a model and shows how far that is if it takes more than a second.
     func load(_ path: String) async throws(FileError) -> BitNetModel {
         var options = LoadOptions()
         options.threads = threads
         options.instructionSet = isa
         options.layout = layout
+        if let order { options.i2sOrder = order }
         let line = ProgressLine()
         defer { line.clear() }
-        return try await naming(path) { () async throws(BitNetError) in
+        let model = try await naming(path) { () async throws(BitNetError) in
             try await BitNetModel.load(Terminal.url(path), options: options) {
                 line.update("loading: \($0.phase.rawValue)", $0.fraction)
             }
         }
+        line.clear()
+        for warning in model.warnings { Terminal.report("warning: \(path): \(warning)") }
+        return model
     }
 }

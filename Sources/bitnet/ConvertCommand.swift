@@ -7,11 +7,13 @@ struct ConvertCommand: AsyncParsableCommand {
         commandName: "convert",
         abstract: "Write a model as a GGUF file.",
         usage: """
-            bitnet convert INPUT OUTPUT.gguf [--type i2_s|tq1_0|tq2_0] [--embedding TYPE]
+            bitnet convert INPUT OUTPUT.gguf [--type TYPE] [--embedding TYPE] [--report]
             """,
         discussion: """
             Reads a Hugging Face folder or another GGUF file. The output appears under its name \
-            when it is complete; after an error or Ctrl-C there is none.
+            when it is complete; after an error or Ctrl-C there is none. Trits are kept exactly, \
+            and scales as far as the type holds them: I2_S and F32 hold float32, BF16 bfloat16, \
+            the others float16. --report shows what was rounded.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
@@ -21,8 +23,13 @@ struct ConvertCommand: AsyncParsableCommand {
     var output: String
 
     @Option(
-        help: "Format of the ternary matrices: i2_s, tq1_0 or tq2_0 (default: i2_s).",
-        transform: { try elementType($0, of: [.i2_s, .tq1_0, .tq2_0]) })
+        help: """
+            Format of the ternary matrices: i2_s, tq1_0 or tq2_0, or decoded as f32, f16, bf16, \
+            q8_0 or q6_k (default: i2_s).
+            """,
+        transform: {
+            try elementType($0, of: [.i2_s, .tq1_0, .tq2_0, .f32, .f16, .bf16, .q8_0, .q6_K])
+        })
     var type: ElementType?
 
     @Option(
@@ -33,10 +40,27 @@ struct ConvertCommand: AsyncParsableCommand {
         transform: { try elementType($0, of: [.f32, .f16, .bf16, .q8_0, .q6_K, .q4_0]) })
     var embedding: ElementType?
 
+    @Option(
+        name: .customLong("i2s-order"),
+        help: """
+            Byte order of the input's I2_S tensors, a, b or c; no file says which (default: a, \
+            that of published files).
+            """,
+        transform: { try ComputeArguments.i2sOrder($0) })
+    var order: I2SOrder?
+
+    @Flag(help: "Round weights that are not ternary, instead of refusing them.")
+    var allowLossy = false
+
+    @Flag(help: "Print a line for every tensor: types, scale, share of zeros, error.")
+    var report = false
+
     func run() async throws {
         var options = ConversionOptions()
         if let type { options.ternary = type }
         options.embedding = embedding
+        if let order { options.i2sOrder = order }
+        options.allowsLossy = allowLossy
         let (source, target) = (try Terminal.url(input), try Terminal.url(output))
 
         let line = ProgressLine()
@@ -52,7 +76,10 @@ struct ConvertCommand: AsyncParsableCommand {
         let result = await task.value
         line.clear()
         switch result {
-        case .success(let report): try Terminal.write("\(report)\n")
+        case .success(let result):
+            if report { try Terminal.write("\(result.table)\n") }
+            for warning in result.warnings { Terminal.report("warning: \(warning)") }
+            try Terminal.write("\(result)\n")
         case .failure(.cancelled): throw ExitCode(130)
         case .failure(let error): throw FileError(path: input, error: error)
         }

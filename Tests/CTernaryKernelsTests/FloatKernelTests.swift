@@ -148,6 +148,27 @@ struct FloatKernelTests {
         }
     }
 
+    @Test("gelu equals its definition with tanh", arguments: FloatKernelSet.supported)
+    func gelu(set: FloatKernelSet) {
+        for n in lengths {
+            let gate = randomFloats(n, range: 12, seed: UInt64(n) + 62)
+            let up = randomFloats(n, range: 5, seed: UInt64(n) + 63)
+            var y = [Float](repeating: 0, count: n)
+            tk_gelu_mul(set.kernels, gate, up, n, &y)
+            for i in 0..<n {
+                let x = Double(gate[i])
+                let u = (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
+                let exact = 0.5 * x * (1 + tanh(u)) * Double(up[i])
+                // 1 + tanh cancels far below zero, where all that is left is tiny.
+                #expect(abs(Double(y[i]) - exact) <= 2e-6 * abs(exact) + 1e-13)
+            }
+        }
+        var ends = [Float](repeating: 7, count: 5)
+        tk_gelu_mul(set.kernels, [-200, 200, 0, 3e38, .nan], [1, 1, 1, 1, 1], 5, &ends)
+        #expect(ends[..<4] == [0, 200, 0, 3e38])
+        #expect(ends[4].isNaN)
+    }
+
     @Test("silu goes to 0 and to its input", arguments: FloatKernelSet.supported)
     func siluEnds(set: FloatKernelSet) {
         var y = [Float](repeating: 7, count: 4)
@@ -190,12 +211,13 @@ struct FloatKernelTests {
             let x = randomFloats(n, range: 8, seed: UInt64(n) + 70)
             let w = randomFloats(n, range: 2, seed: UInt64(n) + 71)
             func outputs(_ k: OpaquePointer) -> [[UInt32]] {
-                var (norm, silu, power, soft) = (x, x, x, x)
+                var (norm, silu, power, soft, gelu) = (x, x, x, x, x)
+                tk_gelu_mul(k, x, w, n, &gelu)
                 tk_rms_norm(k, x, w, n, 1e-6, &norm)
                 tk_silu_mul(k, x, w, n, &silu)
                 tk_exp(k, x, n, &power)
                 tk_softmax(k, &soft, n)
-                return [norm, silu, power, soft].map { $0.map(\.bitPattern) }
+                return [norm, silu, power, soft, gelu].map { $0.map(\.bitPattern) }
             }
             #expect(outputs(set.kernels) == outputs(FloatKernelSet.scalar.kernels))
         }

@@ -137,6 +137,15 @@ static void silu_in_place(const tk_kernels *k, const float *x, const float *w, s
   tk_silu_mul(k, x, y, n, y);
 }
 
+static void gelu(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  tk_gelu_mul(k, x, w, n, y);
+}
+
+static void gelu_in_place(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  memcpy(y, x, n * sizeof *y);
+  tk_gelu_mul(k, y, w, n, y);
+}
+
 static void exponential(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
   (void)w;
   tk_exp(k, x, n, y);
@@ -174,6 +183,7 @@ static void check_operations(const tk_kernels *k) {
       {"silu_mul", silu},   {"relu2_mul in place", relu2_in_place},
       {"exp", exponential}, {"silu_mul in place", silu_in_place},
       {"softmax", softmax}, {"f32_to_f16, f16_to_f32", half},
+      {"gelu_mul", gelu},   {"gelu_mul in place", gelu_in_place},
       {"rope", rope},
   };
   for (size_t o = 0; o < sizeof operations / sizeof operations[0]; o++) {

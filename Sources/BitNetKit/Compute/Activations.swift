@@ -79,6 +79,12 @@ final class QuantizedActivations: @unchecked Sendable {
 }
 
 extension BufferView<Float> {
+    /// Multiplies every element; by 1 it does nothing.
+    func scale(by factor: Float) {
+        guard factor != 1 else { return }
+        for index in 0..<count { self[index] *= factor }
+    }
+
     /// Whether no element is infinite or NaN.
     var isFinite: Bool { largestMagnitude < .infinity }
 

@@ -16,46 +16,95 @@ public enum TernaryLayout: String, Sendable, Hashable, CaseIterable {
 }
 
 /// Trits in a kernel's layout, without scales: `W[rows, columns]`, immutable once packed.
+///
+/// Groups of columns that have scales of their own are packed as matrices of their own, one after
+/// the other, each padded to whole blocks.
 struct PackedTrits: Sendable {
     let rows: Int
     let columns: Int
+    /// Columns that share a scale: all of them, or an equal part.
+    let groupColumns: Int
     let layout: TernaryLayout
     let storage: AlignedBuffer<UInt8>
 
-    /// An all-zero matrix to pack into.
-    init(rows: Int, columns: Int, layout: TernaryLayout) throws(BitNetError) {
+    /// An all-zero matrix to pack into; `groupColumns` divides the columns.
+    init(
+        rows: Int, columns: Int, groupColumns: Int? = nil, layout: TernaryLayout
+    ) throws(BitNetError) {
         guard rows > 0, columns > 0, columns <= Int(TK_MAX_COLUMNS) else {
             throw .invalidArgument(name: "shape", detail: "[\(rows), \(columns)] cannot be packed")
         }
-        // A weight takes at least a fifth of a byte: past this the sizes below could overflow.
+        let group = groupColumns ?? columns
+        guard group > 0, columns % group == 0 else {
+            throw .invalidArgument(
+                name: "scale", detail: "groups of \(group) do not divide \(columns) columns")
+        }
+        // A group of one column takes 32 bytes a row: past this the sizes below could overflow.
         guard let count = elementCount(of: [rows, columns]), count <= 1 << 48 else {
             throw .outOfMemory(bytes: .max, purpose: "packed weights")
         }
-        let size = tk_packed_size(layout.kernelLayout, rows, columns)
+        let size = tk_packed_size(layout.kernelLayout, rows, group)
         self.rows = rows
         self.columns = columns
+        self.groupColumns = group
         self.layout = layout
-        storage = try AlignedBuffer(count: size, purpose: "packed weights")
+        storage = try AlignedBuffer(count: columns / group * size, purpose: "packed weights")
     }
 
-    var blockCount: Int { (columns + layout.blockColumns - 1) / layout.blockColumns }
+    /// Groups of columns, 1 where all columns share a scale.
+    var groupCount: Int { columns / groupColumns }
 
-    var kernelMatrix: tk_matrix {
-        tk_matrix(
-            data: storage.view.base, rows: rows, columns: columns, layout: layout.kernelLayout)
+    /// Blocks of a row, of each group where there are several.
+    var blockCount: Int { (groupColumns + layout.blockColumns - 1) / layout.blockColumns }
+
+    /// The matrix as kernels take it; of several groups the first.
+    var kernelMatrix: tk_matrix { kernelMatrix(group: 0) }
+
+    func kernelMatrix(group: Int) -> tk_matrix {
+        let bytes = storage.count / groupCount
+        return tk_matrix(
+            data: storage.view[group * bytes..<(group + 1) * bytes].base, rows: rows,
+            columns: groupColumns, layout: layout.kernelLayout)
     }
 
     /// Packs `trits`, row-major, as rows `range`, which starts at a multiple of the tile height.
     func pack(_ trits: BufferView<Int8>, rows range: Range<Int>) {
         precondition(range.upperBound <= rows && trits.count >= range.count * columns)
-        tk_pack(
-            layout.kernelLayout, trits.base, rows, columns, range.lowerBound, range.upperBound,
-            storage.view.base)
+        guard groupCount > 1 else {
+            tk_pack(
+                layout.kernelLayout, trits.base, rows, columns, range.lowerBound, range.upperBound,
+                storage.view.base)
+            return
+        }
+        withUnsafeTemporaryAllocation(of: Int8.self, capacity: range.count * groupColumns) { part in
+            guard let base = part.baseAddress else { return }
+            let group = BufferView(base: base, count: part.count)
+            for index in 0..<groupCount {
+                for row in 0..<range.count {
+                    let start = row * columns + index * groupColumns
+                    group[row * groupColumns..<(row + 1) * groupColumns].copy(
+                        from: trits[start..<start + groupColumns])
+                }
+                tk_pack(
+                    layout.kernelLayout, base, rows, groupColumns, range.lowerBound,
+                    range.upperBound,
+                    UnsafeMutablePointer(mutating: kernelMatrix(group: index).data))
+            }
+        }
     }
 
     /// Writes rows `range` as trits, row-major.
     func unpack(rows range: Range<Int>, into trits: BufferView<Int8>) {
         precondition(range.upperBound <= rows && trits.count >= range.count * columns)
+        var start = 0
+        for row in range where groupCount > 1 {
+            for index in 0..<groupCount {
+                var w = kernelMatrix(group: index)
+                tk_unpack(&w, row, row + 1, trits[start..<start + groupColumns].base)
+                start += groupColumns
+            }
+        }
+        guard groupCount == 1 else { return }
         var w = kernelMatrix
         tk_unpack(&w, range.lowerBound, range.upperBound, trits.base)
     }
@@ -78,6 +127,8 @@ extension ElementType {
         case .q6_K: TK_Q6_K
         case .tq1_0: TK_TQ1_0
         case .tq2_0: TK_TQ2_0
+        case .q2_0: TK_Q2_0
+        case .q2_0_128: TK_Q2_0_128
         case .i2_s, .packedTernary, .i8, .i32, .i64:
             preconditionFailure("\(rawValue) does not decode to floats")
         }
@@ -122,16 +173,17 @@ enum Codec {
         tk_encode(type.kernelType, values.base, values.count, bytes.base)
     }
 
-    /// Decodes flat elements `range` of an I2_S tensor in the published byte order. Returns the
-    /// index of the first invalid code, if any.
+    /// Decodes flat elements `range` of an I2_S tensor; in order C whole groups of four rows. Returns
+    /// the index of the first invalid code, if any.
     static func decodeI2S(
-        _ bytes: UnsafeRawBufferPointer, columns: Int, range: Range<Int>,
+        _ bytes: UnsafeRawBufferPointer, order: I2SOrder = .a, columns: Int, range: Range<Int>,
         into trits: BufferView<Int8>
     ) -> Int? {
         precondition(bytes.count * 4 >= range.upperBound && trits.count >= range.count)
+        precondition(order != .c || (range.lowerBound | range.count) % (4 * columns) == 0)
         guard let start = bytes.baseAddress else { return nil }
         let bad = tk_decode_i2s(
-            TK_I2S_A, start.assumingMemoryBound(to: UInt8.self), columns, range.lowerBound,
+            order.kernelOrder, start.assumingMemoryBound(to: UInt8.self), columns, range.lowerBound,
             range.count, trits.base)
         return bad < 0 ? nil : bad + range.lowerBound
     }

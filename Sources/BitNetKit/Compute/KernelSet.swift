@@ -108,6 +108,7 @@ extension KernelSet {
         switch activation {
         case .squaredReLU: tk_relu2_mul(kernels, gate.base, up.base, gate.count, gate.base)
         case .silu: tk_silu_mul(kernels, gate.base, up.base, gate.count, gate.base)
+        case .gelu: tk_gelu_mul(kernels, gate.base, up.base, gate.count, gate.base)
         }
     }
 
@@ -143,33 +144,36 @@ extension KernelSet {
             kernels, acc.base, acc.count, scale, beta.base, beta.count == 1 ? 0 : 1, y.base)
     }
 
-    /// Sums over the column blocks `blocks` of `rows` times one row of int8 activations.
+    /// Sums over the column blocks `blocks` of `rows` times one row of int8 activations. Of a matrix
+    /// in groups one is multiplied; q begins with its columns, and `sum` covers whole blocks.
     func gemv(
-        _ matrix: PackedTrits, rows: Range<Int>, blocks: Range<Int>, q: BufferView<Int8>,
-        sum: Int32, into y: BufferView<Int32>
+        _ matrix: PackedTrits, group: Int = 0, rows: Range<Int>, blocks: Range<Int>,
+        q: BufferView<Int8>, sum: Int32, into y: BufferView<Int32>
     ) {
         precondition(
             rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && y.count == rows.count
                 && blocks.upperBound <= matrix.blockCount
-                && q.count >= matrix.columns + KernelSet.activationPadding)
-        var w = matrix.kernelMatrix
+                && q.count >= matrix.groupColumns + KernelSet.activationPadding)
+        var w = matrix.kernelMatrix(group: group)
         tk_gemv(
             kernels, &w, q.base, sum, blocks.lowerBound, blocks.upperBound, rows.lowerBound,
             rows.upperBound, y.base)
     }
 
-    /// Sums of `rows` times `batch` rows of activations; row t of y starts at t * yStride.
+    /// Sums of `rows` times `batch` rows of activations; row t of y starts at t * yStride. Of a
+    /// matrix in groups one is multiplied, as in `gemv`.
     func gemm(
-        _ matrix: PackedTrits, rows: Range<Int>, q: BufferView<Int8>, qStride: Int,
+        _ matrix: PackedTrits, group: Int = 0, rows: Range<Int>, q: BufferView<Int8>, qStride: Int,
         sums: BufferView<Int32>, batch: Int, into y: BufferView<Int32>, yStride: Int,
         scratch: BufferView<UInt8>
     ) {
+        let window = matrix.groupColumns + KernelSet.activationPadding
         precondition(
             rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && sums.count >= batch
-                && qStride >= matrix.columns + KernelSet.activationPadding
-                && q.count >= batch * qStride && y.count >= (batch - 1) * yStride + rows.count
+                && qStride >= window && q.count >= (batch - 1) * qStride + window
+                && y.count >= (batch - 1) * yStride + rows.count
                 && scratch.count >= KernelSet.gemmScratchSize(matrix))
-        var w = matrix.kernelMatrix
+        var w = matrix.kernelMatrix(group: group)
         tk_gemm(
             kernels, &w, q.base, qStride, sums.base, batch, rows.lowerBound, rows.upperBound,
             y.base, yStride, scratch.base)

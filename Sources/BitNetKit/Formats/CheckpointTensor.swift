@@ -58,6 +58,8 @@ extension ElementType {
         case .q6_K: (256, 210)
         case .tq1_0: (256, 54)
         case .tq2_0: (256, 66)
+        case .q2_0: (64, 18)
+        case .q2_0_128: (128, 34)
         case .i2_s: (4, 1)
         }
     }

@@ -11,12 +11,14 @@ struct GGUFParser {
     }
 
     /// A tensor info as in the file, its offset still relative to the data.
-    private struct Info {
+    struct Info {
         var name: String
         var type: ElementType
         var shape: [Int]
         var offset: Int
-        var size: Int
+        /// Nil until it is known which type an id stands for.
+        var settledSize: Int?
+        var size: Int { settledSize ?? 0 }
     }
 
     /// Arrays of arrays occur in no known file; the limit keeps hostile ones from exhausting the
@@ -27,8 +29,13 @@ struct GGUFParser {
     private static let smallestInfo = 8 + 4 + 8 + 4 + 8
 
     private let region: ByteRegion
+    var path: String { region.path }
+    var architecture: String {
+        let position = header.metadataPositions["general.architecture"]
+        return position.flatMap { header.metadata[$0].value.string } ?? ""
+    }
     private var reader: ByteReader
-    private var header = Header()
+    private(set) var header = Header()
 
     init(_ region: ByteRegion) {
         self.region = region
@@ -43,6 +50,7 @@ struct GGUFParser {
         try parseAlignment()
         var infos: [Info] = []
         for _ in 0..<tensorCount { infos.append(try parseInfo()) }
+        try settleQ2(&infos, dataCount: max(0, region.count - dataStart))
         try placeTensors(infos)
         return header
     }
@@ -156,17 +164,31 @@ extension GGUFParser {
         }
         let shape = try parseShape(of: name)
         let id = try reader.read(UInt32.self)
+        if id == GGUFTensorType.q2 {
+            let offset = try parseOffset(of: name)
+            return Info(name: name, type: .q2_0, shape: shape, offset: offset, settledSize: nil)
+        }
         let type = try GGUFTensorType.elementType(id: id, tensor: name, path: region.path)
-        let offset = try reader.read(UInt64.self)
         guard let size = type.storedByteCount(shape: shape) else {
             throw reader.malformed(
                 "tensor '\(name)': \(type.rawValue) cannot have the shape \(shape)")
         }
+        let offset = try parseOffset(of: name)
+        return Info(name: name, type: type, shape: shape, offset: offset, settledSize: size)
+    }
+
+    private mutating func parseOffset(of name: String) throws(BitNetError) -> Int {
+        let offset = try reader.read(UInt64.self)
         guard let start = Int(exactly: offset), start % header.alignment == 0 else {
             throw reader.malformed(
                 "tensor '\(name)': offset \(offset) is not a multiple of \(header.alignment)")
         }
-        return Info(name: name, type: type, shape: shape, offset: start, size: size)
+        return start
+    }
+
+    /// Where tensor data begins. The sum is small: a position in the file, plus at most 2^30.
+    private var dataStart: Int {
+        (reader.offset + header.alignment - 1) & ~(header.alignment - 1)
     }
 
     /// Dimensions are stored fastest first; shapes are `[rows, columns]`.
@@ -189,9 +211,6 @@ extension GGUFParser {
 
     private mutating func placeTensors(_ infos: [Info]) throws(BitNetError) {
         guard !infos.isEmpty else { return }
-        let mask = header.alignment - 1
-        // Both sums are small: a position in the file, plus at most 2^30.
-        let dataStart = (reader.offset + mask) & ~mask
         guard dataStart <= region.count else {
             throw region.truncated(at: reader.offset, needed: dataStart - reader.offset)
         }

@@ -19,8 +19,32 @@ enum GGUFTensorType {
     private static let toI2S =
         "convert the original checkpoint to I2_S, TQ1_0 or TQ2_0 (or open its folder directly)"
 
+    /// Q2_0 or TL2: `GGUFParser` finds out.
+    static let q2: UInt32 = 42
+
     /// The id that a writer gives `type`; nil where GGUF has none.
-    static func id(of type: ElementType) -> UInt32? { readable.first { $0.type == type }?.id }
+    static func id(of type: ElementType) -> UInt32? {
+        if type == .q2_0 || type == .q2_0_128 { return q2 }
+        return readable.first { $0.type == type }?.id
+    }
+
+    /// The error for a tensor with id 42 whose size does not tell what it is.
+    static func ambiguousQ2(
+        tensor: String, path: String, isTL2: Bool, isEither: Bool
+    ) -> BitNetError {
+        let size =
+            isTL2
+            ? "; its size is that of TL2, whose order depends on tile sizes that are not in the file"
+            : isEither
+                ? "; its size is that of more than one of them"
+                : "; its size is none of theirs"
+        return .unsupportedFormat(
+            path: path,
+            detail:
+                "tensor '\(tensor)' has type id 42, which is Q2_0 in llama.cpp (groups of 64 or "
+                + "128) and TL2 in bitnet.cpp (2026)" + size,
+            remedy: toI2S)
+    }
 
     /// The type with `id`, or `unsupportedFormat` naming the tensor.
     static func elementType(
@@ -46,8 +70,6 @@ enum GGUFTensorType {
             return ("which is NVFP4 in llama.cpp", toI2S)
         case 41:
             return ("which is Q1_0 in llama.cpp", toI2S)
-        case 42:
-            return ("which is Q2_0 in llama.cpp and TL2 in bitnet.cpp (2026)", toI2S)
         default:
             if let name = known[id] {
                 return ("\(name), which is not read", "convert the tensor to F16, Q8_0 or Q6_K")

@@ -11,8 +11,13 @@ struct Attention: Sendable {
     let headCount: Int
     let keyValueHeadCount: Int
     let headDimension: Int
+    /// What takes the place of the head's size in the scale, where the model has its own.
+    var queryScalar: Float?
+    /// How many of the last positions a token attends to, its own included; nil for all. Layers
+    /// with a window have the local rotation.
+    var window: Int?
 
-    private var scale: Float { 1 / Float(headDimension).squareRoot() }
+    private var scale: Float { 1 / (queryScalar ?? Float(headDimension)).squareRoot() }
 
     /// Attends from every row of `x` (`[tokens, hidden]`, consecutive positions from
     /// `cache.position` on) to all positions up to its own; the result is in `workspace.projected`.
@@ -60,7 +65,10 @@ struct Attention: Sendable {
                 norm.apply(vector, into: vector, kernels: kernels)
             }
         }
-        kernels.rotate(x, heads: heads, cos: workspace.cos(row), sin: workspace.sin(row))
+        let isLocal = window != nil
+        kernels.rotate(
+            x, heads: heads, cos: isLocal ? workspace.localCos(row) : workspace.cos(row),
+            sin: isLocal ? workspace.localSin(row) : workspace.sin(row))
     }
 
     /// Every head of every token is a job of its own; threads take contiguous ranges of them.
@@ -75,9 +83,15 @@ struct Attention: Sendable {
             for job in jobs {
                 let (row, head) = job.quotientAndRemainder(dividingBy: headCount)
                 let range = head * headDimension..<(head + 1) * headDimension
+                let positions = first + row + 1
+                let hidden = max(0, positions - (window ?? positions))
                 compute.kernels.attention(
-                    query: q[row][range], keys: cache.keys(head: head / group),
-                    values: cache.values(head: head / group), positions: first + row + 1,
+                    query: q[row][range],
+                    keys: cache.keys(head: head / group)
+                        .from(position: hidden, size: headDimension),
+                    values: cache.values(head: head / group)
+                        .from(position: hidden, size: headDimension),
+                    positions: positions - hidden,
                     scale: scale, scores: workspace.scores(thread: thread), into: out[row][range])
             }
         }

@@ -4,6 +4,8 @@ public enum Activation: String, Sendable, Hashable {
     case squaredReLU = "relu2"
     /// `x / (1 + exp(-x))`, of Llama and 1bitLLM models.
     case silu
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`, of Gemma models.
+    case gelu = "gelu_pytorch_tanh"
 }
 
 /// The gated feed-forward network: `down(norm(activation(gate(x)) * up(x)))`; the norm, in BitNet

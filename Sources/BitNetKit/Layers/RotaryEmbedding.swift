@@ -7,12 +7,20 @@ internal import Foundation
 struct RotaryEmbedding: Sendable {
     private let inverseFrequencies: [Float]
 
-    /// - Parameter divisors: what each frequency is divided by (`rope_freqs` of Llama 3.1), or empty.
-    init(dimension: Int, base: Float, divisors: [Float] = []) {
-        inverseFrequencies = (0..<dimension / 2).map { pair in
+    /// - Parameters:
+    ///   - divisors: what each frequency is divided by (`rope_freqs` of Llama 3.1), or empty.
+    ///   - scaling: the same as folders say it.
+    init(dimension: Int, base: Float, divisors: [Float] = [], scaling: RopeScaling? = nil) {
+        let plain = RotaryEmbedding.frequencies(dimension: dimension, base: base)
+        let scaled = scaling.map { scaling in plain.map { scaling.apply(to: $0) } } ?? plain
+        inverseFrequencies =
+            divisors.isEmpty ? scaled : zip(scaled, divisors).map { $0 / $1 }
+    }
+
+    static func frequencies(dimension: Int, base: Float) -> [Float] {
+        (0..<dimension / 2).map { pair in
             let exponent = Float(2 * pair) / Float(dimension)
-            let frequency = 1 / Float(pow(Double(base), Double(exponent)))
-            return divisors.isEmpty ? frequency : frequency / divisors[pair]
+            return 1 / Float(pow(Double(base), Double(exponent)))
         }
     }
 

@@ -1,9 +1,12 @@
-/// One decoder layer: `h = x + attention(norm(x))`, `y = h + feedForward(norm(h))`.
+/// One decoder layer: `h = x + attention(norm(x))`, `y = h + feedForward(norm(h))`; in Gemma models
+/// what is added has a norm of its own.
 struct TransformerBlock: Sendable {
     let attentionNorm: RMSNorm
     let attention: Attention
     let feedForwardNorm: RMSNorm
     let feedForward: FeedForward
+    var attentionPostNorm: RMSNorm?
+    var feedForwardPostNorm: RMSNorm?
 
     /// Updates the residual stream `x` (`[tokens, hidden]`) in place.
     func callAsFunction(
@@ -16,11 +19,13 @@ struct TransformerBlock: Sendable {
         compute.normalize(x, attentionNorm, into: normed)
         workspace.probe?(layer, "attn_norm", normed)
         attention(normed, layer: layer, cache: cache, workspace: workspace, compute: compute)
+        if let norm = attentionPostNorm { compute.normalize(projected, norm, into: projected) }
         compute.add(projected, to: x)
 
         compute.normalize(x, feedForwardNorm, into: normed)
         workspace.probe?(layer, "ffn_norm", normed)
         feedForward(normed, layer: layer, workspace: workspace, compute: compute)
+        if let norm = feedForwardPostNorm { compute.normalize(projected, norm, into: projected) }
         compute.add(projected, to: x)
         workspace.probe?(layer, "out", x)
     }

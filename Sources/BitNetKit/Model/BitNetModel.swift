@@ -28,6 +28,11 @@ public final class BitNetModel: Sendable {
     let finalNorm: RMSNorm
     let head: DenseMatrix
     let rotary: RotaryEmbedding
+    /// The rotation of layers with a window.
+    let localRotary: RotaryEmbedding?
+    /// What is odd about the file, but no error: one sentence each, for example scales that look as
+    /// if they were meant to divide where the file says that they multiply.
+    public let warnings: [String]
     private let queue = DispatchQueue(label: "BitNetModel", qos: .userInitiated)
 
     init(
@@ -42,6 +47,8 @@ public final class BitNetModel: Sendable {
         finalNorm = parts.finalNorm
         head = parts.head
         rotary = parts.rotary
+        localRotary = parts.localRotary
+        warnings = parts.warnings
         self.tokenizer = tokenizer
     }
 
@@ -123,6 +130,7 @@ extension BitNetModel {
             for: configuration, compute, asked: options.layout)
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
+        loader.i2sOrder = options.i2sOrder
         let parts = try loader.load()
         self.init(
             configuration, parts, compute: compute, tokenizer: tokenizer,
@@ -157,6 +165,13 @@ extension ModelConfiguration {
         case .huggingFace(let folder):
             try self.init(
                 huggingFace: folder.config, name: name, path: folder.path + "/config.json")
+            // BitNet embeddings say nowhere that they are any; their norms do.
+            guard folder.config["quantization_config"]?.object == nil, hasLinearNorms else {
+                return
+            }
+            let norms = TensorNames(checkpoint).linearNorms(.query, 0)
+            hasLinearNorms = norms.contains { checkpoint.tensor(named: $0) != nil }
+            quantizesMasters = hasLinearNorms
         }
     }
 }

@@ -2,14 +2,22 @@
 enum HeadInterleaving {
     /// Takes the rows of one head from the model's order to the file's.
     static func apply(to trits: BufferView<Int8>, columns: Int) {
-        reorder(trits, columns) { row, head in row % 2 == 0 ? row / 2 : row / 2 + head / 2 }
+        reorder(trits, columns, source: modelRow)
+    }
+
+    /// Which row of the model is row `row` of a head of `head` rows in the file.
+    static func modelRow(of row: Int, head: Int) -> Int {
+        row % 2 == 0 ? row / 2 : row / 2 + head / 2
     }
 
     /// Takes the rows of one head from the file's order to the model's.
     static func undo(_ trits: BufferView<Int8>, columns: Int) {
-        reorder(trits, columns) { row, head in
-            row < head / 2 ? 2 * row : 2 * (row - head / 2) + 1
-        }
+        reorder(trits, columns, source: fileRow)
+    }
+
+    /// Where the file has row `row` of a head of `head` rows.
+    static func fileRow(of row: Int, head: Int) -> Int {
+        row < head / 2 ? 2 * row : 2 * (row - head / 2) + 1
     }
 
     private static func reorder(

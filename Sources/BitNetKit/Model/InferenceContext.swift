@@ -179,12 +179,16 @@ final class InferenceContext {
         workspace.quantized.clearDamage()
         for (row, token) in tokens.enumerated() {
             model.embedding.decodeRow(token, into: x[row])
+            x[row].scale(by: model.configuration.embeddingScale)
             guard x[row].canBeNormalized else {
                 throw .corruptTensor(
                     tensor: "embedding", detail: "the row of token \(token) is not finite")
             }
             model.rotary.fill(
                 position: position + row, cos: workspace.cos(row), sin: workspace.sin(row))
+            model.localRotary?.fill(
+                position: position + row, cos: workspace.localCos(row),
+                sin: workspace.localSin(row))
         }
         workspace.probe?(-1, "embed", x)
         for (layer, block) in model.blocks.enumerated() {

@@ -10,7 +10,7 @@ extension ModelConfiguration {
             throw .unsupportedArchitecture(name: declared, known: ggufGraphs.keys.sorted())
         }
         let reader = GGUFConfigReader(gguf: gguf, checkpoint: checkpoint, prefix: declared)
-        try reader.refuseUnknownKeys()
+        try reader.refuseUnknownKeys(graph.architecture)
         let hidden = try reader.int("embedding_length")
         let heads = try reader.int("attention.head_count")
         guard heads > 0 else { throw reader.invalid("attention.head_count", "is \(heads)") }
@@ -18,22 +18,29 @@ extension ModelConfiguration {
         try reader.refuseOtherHeadSizes(headDimension)
 
         let epsilon = try reader.float("attention.layer_norm_rms_epsilon")
+        let layers = try reader.int("block_count")
+        // Plain Qwen3 and BitNet embeddings have one name.
+        let hasLinearNorms =
+            (graph.architecture == .qwen3 || graph.architecture == .gemma3)
+            && checkpoint.tensor(named: TensorNames.gguf.linearNorms(.query, 0)[0]) != nil
         self.init(
             name: try gguf.string("general.name") ?? name, architecture: graph.architecture,
             vocabularySize: try reader.vocabularySize(), hiddenSize: hidden,
             feedForwardSize: try reader.int("feed_forward_length"),
-            layerCount: try reader.int("block_count"), headCount: heads,
+            layerCount: layers, headCount: heads,
             keyValueHeadCount: try reader.optionalInt("attention.head_count_kv") ?? heads,
             headDimension: headDimension,
             contextLength: try reader.optionalInt("context_length") ?? 2048,
             normEpsilon: epsilon, linearNormEpsilon: epsilon,
             ropeBase: try reader.optionalFloat("rope.freq_base") ?? 10_000,
-            activation: graph.activation, hasLinearNorms: graph.architecture == .qwen3,
+            activation: graph.activation, hasLinearNorms: hasLinearNorms,
             isHeadTied: checkpoint.tensor(named: "output.weight") == nil, scaleDirection: .multiply,
-            quantizesMasters: graph.architecture != .llama,
+            quantizesMasters: graph.architecture == .bitnet || hasLinearNorms,
             endTokens: try gguf.int("tokenizer.ggml.eos_token_id").map { [$0] } ?? [],
-            beginToken: try gguf.int("tokenizer.ggml.bos_token_id"))
+            beginToken: try gguf.int("tokenizer.ggml.bos_token_id"),
+            slidingAttention: try reader.slidingAttention(graph.architecture, layers: layers))
         try validate(path: gguf.path)
+        try reader.refuseMislabelled(self)
     }
 }
 
@@ -46,6 +53,7 @@ private let ggufGraphs:
         "bitnet": (.bitnet, .silu),
         "llama": (.llama, .silu),
         "qwen3": (.qwen3, .silu),
+        "gemma3": (.gemma3, .gelu),
     ]
 
 /// Typed access to `<architecture>.*` keys.
@@ -97,15 +105,53 @@ private struct GGUFConfigReader {
         }
     }
 
+    /// Layers with a window, which Gemma3 files name by its size; llama.cpp knows the rest: each sixth
+    /// layer sees everything, the others have the base 10000.
+    func slidingAttention(
+        _ architecture: ModelConfiguration.Architecture, layers: Int
+    ) throws(BitNetError) -> SlidingAttention? {
+        guard architecture == .gemma3, layers <= 1024,
+            let window = try optionalInt("attention.sliding_window"), window != 0
+        else { return nil }
+        let period = try optionalInt("attention.sliding_window_pattern") ?? 6
+        guard period > 0 else {
+            throw invalid("attention.sliding_window_pattern", "is \(period)")
+        }
+        return SlidingAttention(
+            window: window, ropeBase: try optionalFloat("rope.freq_base_swa") ?? 10_000,
+            layers: SlidingAttention.layers(layers, period: period))
+    }
+
+    /// llama.cpp's converter knows `bitnet` only, which means SiLU, and gives that name to BitNet
+    /// b1.58 2B-4T as well, which was trained with squared ReLU.
+    func refuseMislabelled(_ c: ModelConfiguration) throws(BitNetError) {
+        let is2B =
+            c.hiddenSize == 2560 && c.feedForwardSize == 6912 && c.layerCount == 30
+            && c.headCount == 20 && c.keyValueHeadCount == 5
+        guard prefix == "bitnet", is2B else { return }
+        throw .invalidMetadata(
+            path: gguf.path, key: "general.architecture",
+            detail: "is 'bitnet', which means SiLU, but the sizes are those of BitNet b1.58 2B-4T, "
+                + "which has squared ReLU; convert the original checkpoint with `bitnet convert`")
+    }
+
     /// Any other key of the architecture may change the graph, and nobody would notice.
-    func refuseUnknownKeys() throws(BitNetError) {
-        let known: Set<String> = [
+    func refuseUnknownKeys(
+        _ architecture: ModelConfiguration.Architecture
+    ) throws(BitNetError) {
+        var known: Set<String> = [
             "vocab_size", "context_length", "embedding_length", "block_count",
             "feed_forward_length", "attention.head_count", "attention.head_count_kv",
             "attention.layer_norm_rms_epsilon", "attention.key_length", "attention.value_length",
             "rope.freq_base", "rope.dimension_count", "rope.scaling.type", "rope.scaling.factor",
             "rope.scaling.original_context_length", "pooling_type", "tensor_data_layout",
         ]
+        if architecture == .gemma3 {
+            known.formUnion([
+                "attention.sliding_window", "attention.sliding_window_pattern",
+                "rope.freq_base_swa",
+            ])
+        }
         for key in gguf.metadata.map(\.key) where key.hasPrefix(prefix + ".") {
             if !known.contains(String(key.dropFirst(prefix.count + 1))) {
                 throw .unsupportedFeature(path: gguf.path, feature: key, value: "set")

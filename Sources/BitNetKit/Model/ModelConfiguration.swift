@@ -5,10 +5,14 @@ public struct ModelConfiguration: Sendable, Hashable {
     public enum Architecture: String, Sendable, Hashable, CaseIterable {
         /// BitNet b1.58 with sub-norms: microsoft's 2B-4T (squared ReLU) and 1bitLLM's (SiLU).
         case bitnet
-        /// Llama with ternary linear layers: Llama3-8B-1.58, Falcon3, Falcon-E.
+        /// Llama with ternary linear layers: Llama3-8B-1.58, Falcon3, Falcon-E, TriLM. TriLM was
+        /// trained with ternary weights and float activations; here its activations are rounded to
+        /// int8 like those of the others, which is an approximation of that model.
         case llama
-        /// Qwen3 with a norm before every linear layer: BitNet embeddings.
+        /// Qwen3, as a BitNet embedding with a norm before every linear layer.
         case qwen3
+        /// Gemma3 (text), as a BitNet embedding with a norm before every linear layer.
+        case gemma3
     }
 
     /// What `weight_scale` of a packed Hugging Face tensor means.
@@ -59,11 +63,24 @@ public struct ModelConfiguration: Sendable, Hashable {
     public internal(set) var endTokens: [Int]
     /// Token that begins a text.
     public internal(set) var beginToken: Int?
+    /// Scaling of the rotary frequencies, in folders of Llama 3.1 and later.
+    public internal(set) var ropeScaling: RopeScaling?
+    /// What takes the place of the head's size in the attention scale `1 / sqrt(headDimension)`.
+    public internal(set) var queryScalar: Float?
+    /// Layers that attend to the last tokens only, and with their own rotary base.
+    public internal(set) var slidingAttention: SlidingAttention?
 
     /// Whether attention and feed-forward have a norm before their last linear layer.
     public var hasSubNorms: Bool { architecture == .bitnet }
     /// Whether each query and key head is normalised.
-    public var hasHeadNorms: Bool { architecture == .qwen3 }
+    public var hasHeadNorms: Bool { architecture == .qwen3 || architecture == .gemma3 }
+    /// Whether attention and feed-forward are normalised before they join the residual stream.
+    public var hasPostNorms: Bool { architecture == .gemma3 }
+    /// What embeddings are multiplied by: `sqrt(hiddenSize)` in Gemma models, rounded to float32 as
+    /// transformers rounds it in a float32 model (its bfloat16 models round it to bfloat16).
+    public var embeddingScale: Float {
+        architecture == .gemma3 ? Float(Double(hiddenSize).squareRoot()) : 1
+    }
 
     /// Checks that the numbers make a graph; `path` is named in errors.
     func validate(path: String) throws(BitNetError) {
@@ -97,6 +114,13 @@ public struct ModelConfiguration: Sendable, Hashable {
         }
         try require(ropeBase.isFinite && ropeBase > 0, "rope base", "\(ropeBase) is not usable")
         try require(layerCount <= 1024, "layers", "\(layerCount) is out of range")
+        if let queryScalar {
+            try require(
+                queryScalar.isFinite && queryScalar > 0, "query_pre_attn_scalar",
+                "\(queryScalar) is not usable")
+        }
+        try ropeScaling?.validate(path: path)
+        try slidingAttention?.validate(layers: layerCount, path: path)
     }
 }
 

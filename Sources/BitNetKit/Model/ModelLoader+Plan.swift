@@ -13,6 +13,8 @@ struct PlannedTensor {
     let content: Content
     /// Heads whose rows the file interleaves, or 0.
     var interleavedHeads = 0
+    /// How the source stores a vector, where it has it.
+    var sourceType: ElementType?
 }
 
 extension ModelLoader {
@@ -23,7 +25,8 @@ extension ModelLoader {
         var plan = [try dense(names.embedding, as: TensorNames.gguf.embedding, matrix)]
         if !c.isHeadTied { plan.append(try dense(names.head, as: TensorNames.gguf.head, matrix)) }
         plan.append(try vector([names.finalNorm], as: TensorNames.gguf.finalNorm, c.hiddenSize))
-        if let divisors = try ropeDivisors() {
+        let scaled = c.ropeScaling?.divisors(dimension: c.headDimension, base: c.ropeBase)
+        if let divisors = try ropeDivisors() ?? scaled {
             plan.append(
                 PlannedTensor(
                     name: names.ropeDivisors, shape: [divisors.count], content: .vector(divisors)))
@@ -50,7 +53,7 @@ extension ModelLoader {
             plan.append(
                 try vector(
                     names.linearNorms(part, layer), as: gguf.linearNorms(part, layer)[0],
-                    c.shape(of: part)[1]))
+                    c.shape(of: part)[1], offset: 0))
         }
         return plan
     }
@@ -67,10 +70,13 @@ extension ModelLoader {
     }
 
     private mutating func vector(
-        _ names: [String], as gguf: String, _ count: Int
+        _ names: [String], as gguf: String, _ count: Int, offset: Float? = nil
     ) throws(BitNetError) -> PlannedTensor {
-        PlannedTensor(
-            name: gguf, shape: [count], content: .vector(try normWeight(names, count: count)))
+        let weight = try normWeight(names, count: count, offset: offset ?? normOffset)
+        let found = names.compactMap { checkpoint.tensor(named: $0) }
+        let type = found.first?.type
+        return PlannedTensor(
+            name: gguf, shape: [count], content: .vector(weight), sourceType: type)
     }
 }
 
@@ -83,6 +89,7 @@ extension ModelConfiguration {
                 (.attentionSub, headCount * headDimension), (.feedForwardSub, feedForwardSize),
             ]
         }
+        if hasPostNorms { norms += [(.attentionPost, hiddenSize), (.feedForwardPost, hiddenSize)] }
         if hasHeadNorms { norms += [(.queryHead, headDimension), (.keyHead, headDimension)] }
         return norms
     }

@@ -1,47 +1,3 @@
-/// What a model computes with once it is loaded. No choice changes a result, only its speed.
-///
-/// ```swift
-/// let options = LoadOptions(threads: 4, instructionSet: "avx2")
-/// let model = try await BitNetModel.load(url, options: options)
-/// ```
-public struct LoadOptions: Sendable, Hashable {
-    /// Threads to compute with, 1 to 1024; nil takes one for each core.
-    public var threads: Int?
-    /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
-    public var instructionSet: String?
-    /// How trits are packed in memory, whatever the file has; nil takes the one that
-    /// decodes fastest here: `t2` where the weights fit the caches, else by a short measurement.
-    /// Matrices with several scales in a row can only be packed as `t2`.
-    public var layout: TernaryLayout?
-
-    /// Options that differ from the defaults in what is given.
-    public init(
-        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil
-    ) {
-        self.threads = threads
-        self.instructionSet = instructionSet
-        self.layout = layout
-    }
-}
-
-/// How far loading has come.
-public struct LoadProgress: Sendable, Hashable {
-    /// What is being done.
-    public enum Phase: String, Sendable, Hashable {
-        /// The file's directory is read and checked.
-        case map
-        /// Matrices are packed for this machine's kernels.
-        case pack
-        /// The model is ready.
-        case ready
-    }
-
-    /// What is being done.
-    public let phase: Phase
-    /// Share of all weights packed so far, in [0, 1].
-    public let fraction: Double
-}
-
 /// Builds the layers of a model from a checkpoint: looks up every tensor the graph needs, packs it,
 /// and refuses what is left over.
 struct ModelLoader {
@@ -51,6 +7,12 @@ struct ModelLoader {
     let compute: Compute
     let layout: TernaryLayout
     let progress: (@Sendable (LoadProgress) -> Void)?
+    /// How I2_S codes lie in their bytes.
+    var i2sOrder = I2SOrder.a
+    /// Whether weights that are not ternary are rounded all the same.
+    var allowsLossy = false
+    /// Things that are odd, but no error.
+    var warnings: [String] = []
     private var taken: Set<String> = []
     private var packedWeights = 0
 
@@ -63,7 +25,7 @@ struct ModelLoader {
         self.compute = compute
         self.layout = layout
         self.progress = progress
-        names = TensorNames(checkpoint)
+        names = TensorNames(checkpoint, hasPostNorms: configuration.hasPostNorms)
     }
 
     /// Everything that has weights.
@@ -73,6 +35,8 @@ struct ModelLoader {
         var finalNorm: RMSNorm
         var blocks: [TransformerBlock]
         var rotary: RotaryEmbedding
+        var localRotary: RotaryEmbedding?
+        var warnings: [String] = []
     }
 
     mutating func load() throws(BitNetError) -> Parts {
@@ -88,7 +52,11 @@ struct ModelLoader {
         return Parts(
             embedding: embedding, head: head, finalNorm: finalNorm, blocks: blocks,
             rotary: RotaryEmbedding(
-                dimension: c.headDimension, base: c.ropeBase, divisors: divisors))
+                dimension: c.headDimension, base: c.ropeBase, divisors: divisors,
+                scaling: c.ropeScaling),
+            localRotary: c.slidingAttention.map {
+                RotaryEmbedding(dimension: c.headDimension, base: $0.ropeBase)
+            }, warnings: warnings)
     }
 }
 
@@ -104,11 +72,19 @@ extension ModelLoader {
                 value: try linear(.value, layer), output: try linear(.output, layer),
                 queryNorm: try headNorm(.queryHead, layer), keyNorm: try headNorm(.keyHead, layer),
                 headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
-                headDimension: c.headDimension),
+                headDimension: c.headDimension, queryScalar: c.queryScalar,
+                window: c.slidingAttention.flatMap { $0.layers[layer] ? $0.window : nil }),
             feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
             feedForward: FeedForward(
                 gate: try linear(.gate, layer), up: try linear(.up, layer),
-                down: try linear(.down, layer), activation: c.activation))
+                down: try linear(.down, layer), activation: c.activation),
+            attentionPostNorm: try postNorm(.attentionPost, layer),
+            feedForwardPostNorm: try postNorm(.feedForwardPost, layer))
+    }
+
+    private mutating func postNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
+        guard configuration.hasPostNorms else { return nil }
+        return try norm(names.norm(kind, layer), count: configuration.hiddenSize)
     }
 
     private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
@@ -120,6 +96,7 @@ extension ModelLoader {
     {
         let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
+        try note(weight.scale, of: source)
         reportPacked(source.rows * source.columns)
         return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
     }
@@ -131,19 +108,18 @@ extension ModelLoader {
         let c = configuration
         let inputs = c.shape(of: part)[1]
         if c.hasLinearNorms {
-            return try norm(
-                names.linearNorms(part, layer), count: inputs, epsilon: c.linearNormEpsilon)
+            return try RMSNorm(
+                weight: try normWeight(names.linearNorms(part, layer), count: inputs, offset: 0),
+                epsilon: c.linearNormEpsilon)
         }
         guard c.hasSubNorms, let kind = part.subNorm else { return nil }
         return try norm(names.norm(kind, layer), count: inputs)
     }
 
-    private mutating func norm(
-        _ names: [String], count: Int, epsilon: Float? = nil
-    ) throws(BitNetError) -> RMSNorm {
+    private mutating func norm(_ names: [String], count: Int) throws(BitNetError) -> RMSNorm {
         try RMSNorm(
-            weight: try normWeight(names, count: count),
-            epsilon: epsilon ?? configuration.normEpsilon)
+            weight: try normWeight(names, count: count, offset: normOffset),
+            epsilon: configuration.normEpsilon)
     }
 
     private mutating func reportPacked(_ weights: Int) {
@@ -182,8 +158,15 @@ extension ModelLoader {
         return TernarySource(
             tensor: tensor, rows: c.shape(of: part)[0], columns: c.shape(of: part)[1],
             scaleTensor: scaleTensor, direction: c.scaleDirection,
-            masters: c.quantizesMasters ? (names.isGGUF ? .keepTernary : .round) : .requireTernary,
-            interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0)
+            masters: masters, interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0,
+            order: i2sOrder)
+    }
+
+    private var masters: MasterWeights {
+        guard configuration.quantizesMasters else {
+            return allowsLossy ? .approximate : .requireTernary
+        }
+        return names.isGGUF ? .keepTernary : .round
     }
 
     /// A folder says in its configuration what a scale means, and only packed matrices have one.
@@ -202,7 +185,13 @@ extension ModelLoader {
         }
     }
 
-    mutating func normWeight(_ names: [String], count: Int) throws(BitNetError) -> [Float] {
+    /// What is added to the weights of norms outside of linear layers: Gemma's folders store how
+    /// much they differ from 1, its GGUF files what they are.
+    var normOffset: Float { configuration.architecture == .gemma3 && !names.isGGUF ? 1 : 0 }
+
+    mutating func normWeight(
+        _ names: [String], count: Int, offset: Float
+    ) throws(BitNetError) -> [Float] {
         let tensor = try take(required: names)
         guard tensor.shape == [count] else {
             throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
@@ -213,7 +202,7 @@ extension ModelLoader {
             throw .corruptTensor(
                 tensor: tensor.name, detail: "element \(index) is \(weight[index])")
         }
-        return weight
+        return offset == 0 ? weight : weight.map { $0 + offset }
     }
 
     /// What the rotary frequencies are divided by, where the file says so.

@@ -34,6 +34,7 @@ enum LinearPart: String, CaseIterable, Sendable {
 /// The norms of a layer, apart from those inside each linear layer.
 enum NormPart: CaseIterable, Sendable {
     case attentionInput, attentionSub, feedForwardInput, feedForwardSub, queryHead, keyHead
+    case attentionPost, feedForwardPost
 
     /// The name in a GGUF file.
     var gguf: String {
@@ -44,18 +45,24 @@ enum NormPart: CaseIterable, Sendable {
         case .feedForwardSub: "ffn_sub_norm"
         case .queryHead: "attn_q_norm"
         case .keyHead: "attn_k_norm"
+        case .attentionPost: "post_attention_norm"
+        case .feedForwardPost: "post_ffw_norm"
         }
     }
 
-    /// The names in Hugging Face folders; 1bitLLM's models have their own for the sub-norms.
-    var huggingFace: [String] {
+    /// The names in Hugging Face folders; 1bitLLM's models have their own for the sub-norms, and
+    /// where there are norms after attention, the one before the feed-forward network has another.
+    func huggingFace(hasPostNorms: Bool) -> [String] {
         switch self {
         case .attentionInput: ["input_layernorm"]
         case .attentionSub: ["self_attn.attn_sub_norm", "self_attn.inner_attn_ln"]
-        case .feedForwardInput: ["post_attention_layernorm"]
+        case .feedForwardInput:
+            [hasPostNorms ? "pre_feedforward_layernorm" : "post_attention_layernorm"]
         case .feedForwardSub: ["mlp.ffn_sub_norm", "mlp.ffn_layernorm"]
         case .queryHead: ["self_attn.q_norm"]
         case .keyHead: ["self_attn.k_norm"]
+        case .attentionPost: ["post_attention_layernorm"]
+        case .feedForwardPost: ["post_feedforward_layernorm"]
         }
     }
 }
@@ -96,22 +103,24 @@ struct TensorNames: Sendable {
     let isGGUF: Bool
     /// Names of embedding models lack the leading `model.`.
     private let prefix: String
+    private let hasPostNorms: Bool
 
     /// The names in a GGUF file.
-    static let gguf = TensorNames(isGGUF: true, prefix: "")
+    static let gguf = TensorNames(isGGUF: true, prefix: "", hasPostNorms: false)
 
-    private init(isGGUF: Bool, prefix: String) {
+    private init(isGGUF: Bool, prefix: String, hasPostNorms: Bool) {
         self.isGGUF = isGGUF
         self.prefix = prefix
+        self.hasPostNorms = hasPostNorms
     }
 
-    init(_ checkpoint: Checkpoint) {
+    init(_ checkpoint: Checkpoint, hasPostNorms: Bool = false) {
         switch checkpoint.metadata {
         case .gguf:
             self = .gguf
         case .huggingFace:
             let isBare = checkpoint.tensor(named: "embed_tokens.weight") != nil
-            self.init(isGGUF: false, prefix: isBare ? "" : "model.")
+            self.init(isGGUF: false, prefix: isBare ? "" : "model.", hasPostNorms: hasPostNorms)
         }
     }
 
@@ -143,6 +152,8 @@ struct TensorNames: Sendable {
     func norm(_ part: NormPart, _ layer: Int) -> [String] {
         isGGUF
             ? ["blk.\(layer).\(part.gguf).weight"]
-            : part.huggingFace.map { "\(prefix)layers.\(layer).\($0).weight" }
+            : part.huggingFace(hasPostNorms: hasPostNorms).map {
+                "\(prefix)layers.\(layer).\($0).weight"
+            }
     }
 }

@@ -12,17 +12,33 @@ struct TernarySource {
     let masters: MasterWeights
     /// Heads whose rows a GGUF converter has interleaved, or 0.
     let interleavedHeads: Int
+    /// How I2_S codes lie in their bytes.
+    var order = I2SOrder.a
 }
 
 /// What to do with a ternary matrix that is stored as floats.
 enum MasterWeights: Sendable {
     /// Round by the absolute mean, whatever the matrix holds: what transformers does online.
     case round
-    /// Keep the magnitude of weights that are ternary already, round others: GGUF files, where
+    /// Keep the magnitudes of weights that are ternary already, round others: GGUF files, where
     /// converters have written both.
     case keepTernary
     /// Refuse weights that are not ternary.
     case requireTernary
+    /// Keep what is ternary, round everything else, in whatever type it is.
+    case approximate
+}
+
+/// What is known of a ternary matrix before its trits are read.
+struct TernaryPlan {
+    /// The scales, in the order of the model's rows.
+    var scale: TernaryScale
+    /// What float weights are multiplied by before they are rounded; nil where signs are enough.
+    var g: Float?
+    /// Scales of the file's blocks, in the order of the file.
+    var blockScales: AlignedBuffer<Float>?
+    /// Squared error of rounding weights that were not ternary, relative to the squared weights.
+    var roundingError = 0.0
 }
 
 extension TernarySource {
@@ -31,42 +47,70 @@ extension TernarySource {
     /// - Throws: `BitNetError.corruptTensor` for codes that are no trits, `.notTernary`,
     ///   `.unsupportedFormat`, `.shapeMismatch`.
     func pack(layout: TernaryLayout, pool: WorkerPool) throws(BitNetError) -> TernaryMatrix {
+        try pack(try plan(pool), layout: layout, pool: pool)
+    }
+
+    /// Packs the matrix as `plan` says.
+    func pack(
+        _ plan: TernaryPlan, layout: TernaryLayout, pool: WorkerPool
+    ) throws(BitNetError) -> TernaryMatrix {
+        let packed = try PackedTrits(
+            rows: rows, columns: columns, groupColumns: plan.scale.groupColumns(of: columns),
+            layout: layout)
+        try forEachChunk(pool) { (range, trits, floats) throws(BitNetError) in
+            try decode(range, plan, into: trits, floats: floats)
+            packed.pack(trits, rows: range)
+        }
+        tensor.region.release()
+        return try TernaryMatrix(packed, scale: plan.scale)
+    }
+
+    /// Checks shapes and finds the scales, for which float weights are all read.
+    func plan(_ pool: WorkerPool) throws(BitNetError) -> TernaryPlan {
+        try checkShape()
+        var plan: TernaryPlan
+        switch tensor.type {
+        case .i2_s:
+            let bytes = try tensor.region.slice(rows * columns / 4..<rows * columns / 4 + 4)
+            plan = TernaryPlan(scale: .perTensor(Float(bitPattern: try bytes.integer(at: 0))))
+        case .packedTernary:
+            plan = TernaryPlan(scale: .perTensor(1))
+        case .tq1_0, .tq2_0, .q2_0, .q2_0_128:
+            plan = try blockPlan()
+        default:
+            plan = try floatPlan(pool)
+        }
+        try check(plan.scale.values)
+        plan.scale = try multiplied(plan.scale)
+        return plan
+    }
+
+    private func checkShape() throws(BitNetError) {
         let logicalShape =
             tensor.type == .packedTernary ? [(rows + 3) / 4, columns] : [rows, columns]
         guard tensor.shape == logicalShape, tensor.type != .packedTernary || rows % 4 == 0 else {
             throw .shapeMismatch(tensor: tensor.name, expected: logicalShape, found: tensor.shape)
         }
-        guard tensor.type != .i2_s || rows * columns % 128 == 0 else {
+        guard tensor.type == .i2_s else { return }
+        let unit = order == .c ? 4 * columns : order == .b ? 64 : 128
+        guard rows * columns % unit == 0 else {
             // The last weights of such a tensor lie where its scale is: no writer is known.
             throw .unsupportedFormat(
                 path: tensor.region.path,
                 detail: "tensor '\(tensor.name)' \(tensor.shape) is no whole number of I2_S blocks",
-                remedy: "I2_S holds 128 weights a block; convert it to another type")
+                remedy:
+                    "I2_S in order \(order.rawValue) holds \(unit) weights a block; convert the "
+                    + "original checkpoint to another type")
         }
-        let rounding = try isMaster ? masterRounding(pool) : nil
-        let blockScales = try isBlockwise ? blockScaleBuffer() : nil
-        let packed = try PackedTrits(rows: rows, columns: columns, layout: layout)
-        try forEachChunk(pool) { (range, trits, floats) throws(BitNetError) in
-            try decode(
-                range, into: trits, floats: floats, g: rounding?.g ?? 1,
-                blockScales: blockScales?.view)
-            packed.pack(trits, rows: range)
-        }
-        tensor.region.release()
-        return try TernaryMatrix(
-            packed, scale: try scale(beta: rounding?.beta, blockScales: blockScales))
     }
 
-    private var isMaster: Bool { [.f32, .f16, .bf16].contains(tensor.type) }
-    private var isBlockwise: Bool { [.tq1_0, .tq2_0].contains(tensor.type) }
-
-    private func corrupt(_ detail: String) -> BitNetError {
+    func corrupt(_ detail: String) -> BitNetError {
         .corruptTensor(tensor: tensor.name, detail: detail)
     }
 
     /// Runs `body` on chunks of rows, whole tiles and whole heads, with scratch for the chunk's trits
     /// and for one row of floats.
-    private func forEachChunk(
+    func forEachChunk(
         _ pool: WorkerPool,
         _ body: (Range<Int>, BufferView<Int8>, BufferView<Float>) throws(BitNetError) -> Void
     ) throws(BitNetError) {
@@ -93,47 +137,67 @@ extension TernarySource {
 extension TernarySource {
     /// Decodes rows `range` to trits, in the model's order.
     private func decode(
-        _ range: Range<Int>, into trits: BufferView<Int8>, floats: BufferView<Float>, g: Float,
-        blockScales: BufferView<Float>?
+        _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>,
+        floats: BufferView<Float>
     ) throws(BitNetError) {
         var bad: Int?
         switch tensor.type {
         case .i2_s:
             bad = tensor.region.withUnsafeBytes {
                 Codec.decodeI2S(
-                    $0, columns: columns,
+                    $0, order: order, columns: columns,
                     range: range.lowerBound * columns..<range.upperBound * columns, into: trits)
             }
         case .packedTernary:
             bad = tensor.region.withUnsafeBytes {
                 Codec.decodeHuggingFace($0, rows: rows, columns: columns, range: range, into: trits)
             }
-        case .tq1_0, .tq2_0:
-            guard let blockScales else { return }
-            let blocks = range.lowerBound * columns / 256..<range.upperBound * columns / 256
-            bad = try rowBytes(range).withUnsafeBytes {
-                Codec.decodeTQ(tensor.type, $0, into: trits, scales: blockScales[blocks])
-            }.map { $0 + range.lowerBound * columns }
-            // Weights too small for a float16 scale are zeros, whatever their codes.
-            for (index, block) in blocks.enumerated() where blockScales[block] == 0 {
-                trits[index * 256..<(index + 1) * 256].fill(0)
-            }
-        case .f32, .f16, .bf16:
+        case .tq1_0, .tq2_0, .q2_0, .q2_0_128:
+            bad = try decodeBlocks(range, plan, into: trits)
+        default:
             for row in range {
                 try decodeFloats(row, into: floats)
-                let target = (row - range.lowerBound) * columns
-                Codec.ternarize(floats, g: g, into: trits[target..<target + columns])
+                let start = (row - range.lowerBound) * columns
+                let target = trits[start..<start + columns]
+                if let g = plan.g {
+                    Codec.ternarize(floats, g: g, into: target)
+                } else {
+                    Codec.signs(floats, into: target)
+                }
             }
-        default:
-            throw .unsupportedFormat(
-                path: tensor.region.path,
-                detail: "tensor '\(tensor.name)' is \(tensor.type.rawValue), which is not ternary",
-                remedy: "ternary matrices are I2_S, TQ1_0, TQ2_0, or F16, BF16, F32 masters")
         }
-        if let bad {
-            throw corrupt("weight \(bad) has a code that is no trit; the file is damaged")
-        }
+        if let bad { throw invalidCode(at: bad) }
         if interleavedHeads > 0 { HeadInterleaving.undo(trits, columns: columns) }
+    }
+
+    /// Returns the weight of the first invalid code.
+    private func decodeBlocks(
+        _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
+    ) throws(BitNetError) -> Int? {
+        guard let scales = plan.blockScales?.view else { return nil }
+        let size = tensor.type.block.elements
+        let blocks = range.lowerBound * columns / size..<range.upperBound * columns / size
+        let read = try AlignedBuffer<Float>(count: blocks.count, purpose: tensor.name)
+        let bad = try rowBytes(range).withUnsafeBytes {
+            tensor.type == .q2_0 || tensor.type == .q2_0_128
+                ? Codec.decodeQ2(tensor.type, $0, into: trits, scales: read.view)
+                : Codec.decodeTQ(tensor.type, $0, into: trits, scales: read.view)
+        }
+        if let bad { return bad + range.lowerBound * columns }
+        // Weights too small for a float16 scale are zeros, whatever their codes.
+        for (index, block) in blocks.enumerated() where scales[block] == 0 {
+            trits[index * size..<(index + 1) * size].fill(0)
+        }
+        return nil
+    }
+
+    private func invalidCode(at weight: Int) -> BitNetError {
+        guard tensor.type == .q2_0 || tensor.type == .q2_0_128 else {
+            return corrupt("weight \(weight) has a code that is no trit; the file is damaged")
+        }
+        return corrupt(
+            "weight \(weight) is +2 times its scale, which Q2_0 can hold and a ternary model does "
+                + "not have")
     }
 
     /// Bytes of some rows of a tensor of whole-row blocks.
@@ -143,130 +207,15 @@ extension TernarySource {
         return try tensor.region.slice(range.lowerBound * bytes..<range.upperBound * bytes)
     }
 
-    private func decodeFloats(_ row: Int, into floats: BufferView<Float>) throws(BitNetError) {
-        try rowBytes(row..<row + 1).withUnsafeBytes { Codec.decode(tensor.type, $0, into: floats) }
-    }
-}
-
-// MARK: - Scales
-
-extension TernarySource {
-    private func scale(
-        beta: Float?, blockScales: AlignedBuffer<Float>?
-    ) throws(BitNetError) -> TernaryScale {
-        var scale: TernaryScale
-        if let blockScales {
-            scale = try groupedScale(blockScales.view)
-        } else if tensor.type == .i2_s {
-            let bytes = try tensor.region.slice(rows * columns / 4..<rows * columns / 4 + 4)
-            scale = .perTensor(Float(bitPattern: try bytes.integer(at: 0)))
-        } else {
-            scale = .perTensor(beta ?? 1)
-        }
-        guard let scaleTensor else {
-            guard tensor.type != .packedTernary else {
-                throw .missingTensor(path: tensor.region.path, tensor: "\(tensor.name)_scale")
+    /// One row as floats; Q4_0 and Q5_0 rows made from ternary weights as those weights.
+    func decodeFloats(_ row: Int, into floats: BufferView<Float>) throws(BitNetError) {
+        try rowBytes(row..<row + 1).withUnsafeBytes { bytes in
+            if tensor.type == .q4_0 || tensor.type == .q5_0,
+                Codec.decodeClippedTernary(tensor.type, bytes, into: floats)
+            {
+                return
             }
-            return try checked(scale)
+            Codec.decode(tensor.type, bytes, into: floats)
         }
-        let stored = try scaleTensor.floats()
-        try check(stored)
-        let factors = direction == .divide ? stored.map { 1 / $0 } : stored
-        let isPerRow = factors.count == rows && interleavedHeads == 0
-        guard case .perTensor(let base) = scale, factors.count == 1 || isPerRow else {
-            throw .shapeMismatch(
-                tensor: scaleTensor.name, expected: [1], found: scaleTensor.shape)
-        }
-        scale =
-            factors.count == 1
-            ? .perTensor(base * factors[0]) : .perRow(factors.map { base * $0 })
-        return try checked(scale)
-    }
-
-    private func checked(_ scale: TernaryScale) throws(BitNetError) -> TernaryScale {
-        try check(scale.values)
-        return scale
-    }
-
-    /// A scale is the magnitude of the weights: every writer stores a mean or a maximum of
-    /// magnitudes, so that a negative one is damage. Zero is the scale of a matrix of zeros.
-    private func check(_ scales: [Float]) throws(BitNetError) {
-        if let odd = scales.first(where: { !($0.isFinite && $0 >= 0) }) {
-            throw corrupt("a scale is \(odd); the file is damaged")
-        }
-    }
-
-    private func blockScaleBuffer() throws(BitNetError) -> AlignedBuffer<Float> {
-        guard columns % 256 == 0 else {
-            throw .shapeMismatch(
-                tensor: tensor.name, expected: [rows, (columns + 255) / 256 * 256],
-                found: tensor.shape)
-        }
-        return try AlignedBuffer(count: rows * columns / 256, purpose: tensor.name)
-    }
-
-    /// One scale where all blocks that hold anything agree (an all-zero block stores 0), else one
-    /// for each block.
-    private func groupedScale(_ blocks: BufferView<Float>) throws(BitNetError) -> TernaryScale {
-        let values = blocks.array
-        try check(values)
-        guard let first = values.first(where: { $0 != 0 }) else { return .perTensor(0) }
-        if values.allSatisfy({ $0 == first || $0 == 0 }) { return .perTensor(first) }
-        guard interleavedHeads == 0 else {
-            throw .unsupportedFormat(
-                path: tensor.region.path,
-                detail: "tensor '\(tensor.name)' has interleaved rows and several scales",
-                remedy: "convert it from the original checkpoint with `bitnet convert`")
-        }
-        return .perGroup(size: 256, values)
-    }
-
-    /// `g` that rounds master weights and `beta` that scales the trits back.
-    /// Weights that are exactly ternary keep their own magnitude, unless the checkpoint is to be
-    /// rounded by its absolute mean whatever it holds, as transformers does.
-    private func masterRounding(
-        _ pool: WorkerPool
-    ) throws(BitNetError) -> (g: Float, beta: Float) {
-        let sums = try AlignedBuffer<Double>(count: rows, purpose: tensor.name)
-        let smallest = try AlignedBuffer<Float>(count: rows, purpose: tensor.name)
-        let largest = try AlignedBuffer<Float>(count: rows, purpose: tensor.name)
-        try forEachChunk(pool) { (range, _, floats) throws(BitNetError) in
-            for row in range {
-                try decodeFloats(row, into: floats)
-                sums.view[row] = Codec.absoluteSum(floats)
-                (smallest.view[row], largest.view[row]) = Codec.magnitudes(floats)
-            }
-        }
-        let top = largest.array.max() ?? 0
-        guard top.isFinite, sums.array.allSatisfy(\.isFinite) else {
-            throw corrupt("a weight is not a finite number")
-        }
-        let mean = Float(sums.array.reduce(0, +) / Double(rows * columns))
-        let isExact = top > 0 && smallest.array.min() == top
-        if isExact && masters != .round { return (1 / top, top) }
-        let g = 1 / max(mean, 1e-5)
-        if masters == .requireTernary && top > 0 {
-            throw .notTernary(tensor: tensor.name, relativeError: try roundingError(g: g))
-        }
-        return (g, 1 / g)
-    }
-
-    /// Squared error of rounding, relative to the squared weights.
-    private func roundingError(g: Float) throws(BitNetError) -> Double {
-        let floats = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)
-        let trits = try AlignedBuffer<Int8>(count: columns, purpose: tensor.name)
-        var error = 0.0
-        var total = 0.0
-        for row in 0..<rows {
-            try decodeFloats(row, into: floats.view)
-            Codec.ternarize(floats.view, g: g, into: trits.view)
-            for column in 0..<columns {
-                let weight = Double(floats.view[column])
-                let rounded = Double(trits.view[column]) / Double(g)
-                error += (weight - rounded) * (weight - rounded)
-                total += weight * weight
-            }
-        }
-        return total > 0 ? error / total : 0
     }
 }

@@ -16,7 +16,7 @@ final class Workspace: @unchecked Sendable {
     private let residualStorage, normedStorage, projectedStorage: AlignedBuffer<Float>
     private let queryStorage, keyStorage, valueStorage, attendedStorage: AlignedBuffer<Float>
     private let gateStorage, upStorage: AlignedBuffer<Float>
-    private let cosStorage, sinStorage: AlignedBuffer<Float>
+    private let cosStorage, sinStorage, localCosStorage, localSinStorage: AlignedBuffer<Float>
     private let scoreStorage: AlignedBuffer<Float>
     private let scoreStride: Int
     private let logitStorage: AlignedBuffer<Float>
@@ -48,6 +48,10 @@ final class Workspace: @unchecked Sendable {
         upStorage = try floats(feedForward)
         cosStorage = try floats(configuration.headDimension / 2)
         sinStorage = try floats(configuration.headDimension / 2)
+        let localPairs =
+            configuration.slidingAttention == nil ? 0 : configuration.headDimension / 2
+        localCosStorage = try floats(localPairs)
+        localSinStorage = try floats(localPairs)
         scoreStride = (contextLength + 15) / 16 * 16
         scoreStorage = try AlignedBuffer(
             count: threads * scoreStride, purpose: "attention scores")
@@ -69,6 +73,9 @@ final class Workspace: @unchecked Sendable {
     func up(_ tokens: Int) -> Activations { rows(tokens, upStorage) }
     func cos(_ token: Int) -> BufferView<Float> { rows(batch, cosStorage)[token] }
     func sin(_ token: Int) -> BufferView<Float> { rows(batch, sinStorage)[token] }
+    /// The angles of layers with a window, in models that have some.
+    func localCos(_ token: Int) -> BufferView<Float> { rows(batch, localCosStorage)[token] }
+    func localSin(_ token: Int) -> BufferView<Float> { rows(batch, localSinStorage)[token] }
 
     func scores(thread: Int) -> BufferView<Float> {
         scoreStorage.view[thread * scoreStride..<(thread + 1) * scoreStride]

@@ -179,4 +179,14 @@ enum CacheView {
         case .int8(let view, _): view.count
         }
     }
+
+    /// The part from a position on, with `size` elements for each position.
+    func from(position: Int, size: Int) -> CacheView {
+        switch self {
+        case .f32(let view): .f32(view.from(position * size))
+        case .f16(let view): .f16(view.from(position * size))
+        case .int8(let view, let scales):
+            .int8(view.from(position * size), scales: scales.from(position))
+        }
+    }
 }

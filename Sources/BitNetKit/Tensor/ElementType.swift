@@ -26,6 +26,11 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case tq1_0 = "TQ1_0"
     /// Trits, four a byte, in blocks of 256 with an F16 scale: 2.0625 bits.
     case tq2_0 = "TQ2_0"
+    /// Codes for -1, 0, +1 (and +2, which is no trit), four a byte, in groups of 64 with an F16
+    /// scale: 2.25 bits.
+    case q2_0 = "Q2_0"
+    /// The same in groups of 128: 2.125 bits. Files use one id for both.
+    case q2_0_128 = "Q2_0 (128)"
     /// Trits, four a byte, with one F32 scale for the tensor: 2 bits.
     case i2_s = "I2_S"
     /// Trits as Hugging Face packs them: uint8 `[rows / 4, columns]`, four rows a byte.

@@ -15,12 +15,31 @@ public enum TernaryScale: Sendable, Hashable {
     /// One scale for each row.
     case perRow([Float])
     /// One scale for every `size` consecutive columns of a row: `[rows, columns / size]`, row by
-    /// row. `size` divides the number of columns and is a multiple of the layout's block: 128 for
-    /// `t2`, 160 for `t5`.
+    /// row. `size` divides the number of columns. A group takes whole blocks of memory, 128 columns
+    /// in `t2` and 160 in `t5`, so that groups much smaller than that waste some.
     case perGroup(size: Int, [Float])
 }
 
 extension TernaryScale {
+    /// Columns of a matrix that share a scale in a row.
+    func groupColumns(of columns: Int) -> Int {
+        if case .perGroup(let size, _) = self { size } else { columns }
+    }
+
+    /// The scales a matrix needs; `.invalidArgument` where groups do not fit it.
+    func shape(rows: Int, columns: Int) throws(BitNetError) -> [Int] {
+        switch self {
+        case .perTensor: return [1]
+        case .perRow: return [rows]
+        case .perGroup(let size, _):
+            guard size > 0, columns % size == 0 else {
+                throw .invalidArgument(
+                    name: "scale", detail: "groups of \(size) do not divide \(columns) columns")
+            }
+            return [rows, columns / size]
+        }
+    }
+
     /// All factors, in the order of the case.
     var values: [Float] {
         switch self {
@@ -46,8 +65,7 @@ public struct TernaryMatrix: Sendable {
     public let scale: TernaryScale
     /// Scales where kernels read them: 1, `rows`, or `[groups, rows]` values.
     private let betas: AlignedBuffer<Float>
-    /// Columns that share a scale.
-    private let groupSize: Int
+    var scales: BufferView<Float> { betas.view }
 
     /// Number of outputs.
     public var rows: Int { trits.rows }
@@ -62,38 +80,25 @@ public struct TernaryMatrix: Sendable {
         if let odd = scale.values.first(where: { !$0.isFinite }) {
             throw .invalidArgument(name: "scale", detail: "\(odd) is not a finite number")
         }
+        let expected = try scale.shape(rows: trits.rows, columns: trits.columns)
+        guard scale.values.count == elementCount(of: expected) else {
+            throw .shapeMismatch(
+                tensor: "scale", expected: expected, found: [scale.values.count])
+        }
+        guard trits.groupColumns == scale.groupColumns(of: trits.columns) else {
+            throw .invalidArgument(
+                name: "scale", detail: "trits were packed for groups of \(trits.groupColumns)")
+        }
         self.trits = trits
         self.scale = scale
-        var group = trits.columns
-        switch scale {
-        case .perTensor(let beta):
-            betas = try AlignedBuffer([beta], purpose: "weight scales")
-        case .perRow(let values):
-            guard values.count == trits.rows else {
-                throw .shapeMismatch(
-                    tensor: "scale", expected: [trits.rows], found: [values.count])
-            }
-            betas = try AlignedBuffer(values, purpose: "weight scales")
-        case .perGroup(let size, let values):
-            let block = trits.layout.blockColumns
-            guard size > 0, size % block == 0, trits.columns % size == 0 else {
-                throw .invalidArgument(
-                    name: "scale",
-                    detail: "groups of \(size) columns do not fit \(trits.columns) columns "
-                        + "in blocks of \(block)")
-            }
-            let groups = trits.columns / size
-            guard values.count == trits.rows * groups else {
-                throw .shapeMismatch(
-                    tensor: "scale", expected: [trits.rows, groups], found: [values.count])
-            }
-            group = size
-            betas = try AlignedBuffer(count: values.count, purpose: "weight scales")
+        betas = try AlignedBuffer(scale.values, purpose: "weight scales")
+        // Kernels read the scales of a group's rows one after the other.
+        if case .perGroup(_, let values) = scale {
+            let groups = trits.groupCount
             for row in 0..<trits.rows {
                 for g in 0..<groups { betas.view[g * trits.rows + row] = values[row * groups + g] }
             }
         }
-        groupSize = group
     }
 
     /// A matrix from a function of row and column.
@@ -111,7 +116,9 @@ public struct TernaryMatrix: Sendable {
         rows: Int, columns: Int, scale: TernaryScale, layout: TernaryLayout = .t2,
         trit: (_ row: Int, _ column: Int) -> Trit
     ) throws(BitNetError) {
-        let packed = try PackedTrits(rows: rows, columns: columns, layout: layout)
+        let packed = try PackedTrits(
+            rows: rows, columns: columns, groupColumns: scale.groupColumns(of: columns),
+            layout: layout)
         let tile = try AlignedBuffer<Int8>(
             count: KernelSet.tileRows * columns, purpose: "packing a ternary matrix")
         for begin in stride(from: 0, to: rows, by: KernelSet.tileRows) {
@@ -195,8 +202,9 @@ extension TernaryMatrix {
         thread: Int, kernels: KernelSet
     ) {
         precondition(input.columns == columns && output.rows == input.rows)
-        if groupSize < columns {
-            return multiplyGroups(input, rows: range, into: output, kernels: kernels)
+        if trits.groupCount > 1 {
+            return multiplyGroups(
+                input, rows: range, into: output, thread: thread, kernels: kernels)
         }
         let target = output.storage.from(range.lowerBound).reinterpreted(as: Int32.self)
         if input.rows == 1 {
@@ -214,42 +222,6 @@ extension TernaryMatrix {
             let y = output[token][range]
             kernels.dequantize(
                 y.reinterpreted(as: Int32.self), scale: input.scales[token], beta: beta, into: y)
-        }
-    }
-
-    /// One product per group of columns, added up in the order of the groups. In place of scratch,
-    /// a small fixed buffer takes a few rows at a time.
-    private func multiplyGroups(
-        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
-        kernels: KernelSet
-    ) {
-        let blocks = groupSize / layout.blockColumns
-        let step = 64
-        withUnsafeTemporaryAllocation(of: Int32.self, capacity: step) { scratch in
-            guard let base = scratch.baseAddress else { return }
-            for token in 0..<input.rows {
-                for begin in Swift.stride(from: range.lowerBound, to: range.upperBound, by: step) {
-                    let rows = begin..<min(begin + step, range.upperBound)
-                    let acc = BufferView(base: base, count: rows.count)
-                    let y = output[token][rows]
-                    y.fill(0)
-                    for group in 0..<columns / groupSize {
-                        let q = input[token]
-                        var sum: Int32 = 0
-                        for c in group * groupSize..<(group + 1) * groupSize { sum += Int32(q[c]) }
-                        kernels.gemv(
-                            trits, rows: rows, blocks: group * blocks..<(group + 1) * blocks, q: q,
-                            sum: sum, into: acc)
-                        let part = acc.reinterpreted(as: Float.self)
-                        let offset = group * self.rows
-                        kernels.dequantize(
-                            acc, scale: input.scales[token],
-                            beta: betas.view[offset + rows.lowerBound..<offset + rows.upperBound],
-                            into: part)
-                        kernels.add(part, to: y)
-                    }
-                }
-            }
         }
     }
 }

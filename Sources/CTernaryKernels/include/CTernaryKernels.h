@@ -111,6 +111,9 @@ void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *tri
 /// n <= TK_MAX_COLUMNS. x must be finite; a row with NaN gives some int8 values, never a trap.
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum);
 
+/// Sum of n int8, n <= TK_MAX_COLUMNS: what tk_gemv needs for a range of blocks.
+int32_t tk_sum(const int8_t *x, size_t n);
+
 /// y[i] = (float)(acc[i] * (beta[i * beta_stride] / scale)), i in [0, n), in double and rounded
 /// once. beta_stride is 0 (one scale per tensor) or 1 (one per row). y may alias acc.
 void tk_dequantize(const tk_kernels *k, const int32_t *acc, size_t n, float scale,
@@ -163,6 +166,11 @@ void tk_relu2_mul(const tk_kernels *k, const float *gate, const float *up, size_
 
 /// out[i] = (gate[i] / (1 + exp(-gate[i]))) * up[i] with the library's own exp. out may alias.
 void tk_silu_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out);
+
+/// out[i] = (gate[i] / (1 + exp(z))) * up[i] with z = gate[i] * fma(gate[i] * gate[i], b, a) and
+/// the library's own exp: GELU in its tanh form, 0.5 x (1 + tanh(k (x + 0.044715 x^3))), k = sqrt(2
+/// / pi), since 0.5 (1 + tanh(u)) = 1 / (1 + exp(-2 u)); a = -2 k, b = 0.044715 a. out may alias.
+void tk_gelu_mul(const tk_kernels *k, const float *gate, const float *up, size_t n, float *out);
 
 /// y[i] = exp(x[i]); the library's own exp, accurate to 2 ulp on [-87, 88], 0 below, inf above.
 void tk_exp(const tk_kernels *k, const float *x, size_t n, float *y);
@@ -220,6 +228,10 @@ typedef enum tk_type {
   TK_BF16 = 30,
   TK_TQ1_0 = 34,
   TK_TQ2_0 = 35,
+  /// Groups of 64 weights; files in which the same id stands for groups of 128 are told apart by
+  /// their size, and have an id of our own here.
+  TK_Q2_0 = 42,
+  TK_Q2_0_128 = 1042,
 } tk_type;
 
 /// Weights per block (1 for F32, F16, BF16; 32; 256) and bytes per block; 0 for an unknown type.
@@ -257,6 +269,20 @@ void tk_encode_i2s(const int8_t *trits, size_t n, uint8_t *data);
 ptrdiff_t tk_decode_tq(tk_type type, const uint8_t *data, size_t n, int8_t *trits, float *scales);
 /// `scale` is stored in every block (0 in blocks without a non-zero trit), rounded to float16.
 void tk_encode_tq(tk_type type, const int8_t *trits, size_t n, float scale, uint8_t *data);
+/// Q2_0 in groups of 64 or 128 weights, each a float16 scale and then 2-bit codes, the first weight
+/// of a byte in bits 0-1; code - 1 is the trit, 3 (for +2) is invalid. n is a multiple of `group`;
+/// `scales` gets n / group floats.
+ptrdiff_t tk_decode_q2_0(size_t group, const uint8_t *data, size_t n, int8_t *trits, float *scales);
+/// The float16 scales of TQ1_0, TQ2_0 or Q2_0 blocks of n weights, one for each block.
+void tk_block_scales(tk_type type, const void *data, size_t n, float *scales);
+/// Decodes Q4_0 or Q5_0 blocks that an encoder has made from ternary weights: with d = -a / 8 or
+/// -a / 16 it stores one of +a and -a as the lowest code, 0 as the middle one, and has to clip the
+/// other to the highest code, which is an eighth or a sixteenth too small. Gives +a and -a back.
+/// Returns whether all n weights have one of these three codes; y is unspecified if not.
+bool tk_decode_clipped_ternary(tk_type type, const void *data, size_t n, float *y);
+/// Encodes trits with one scale as Q8_0 or Q6_K: every weight is code -1, 0 or 1 of a block whose
+/// scale is `scale` rounded to float16. n is a multiple of the block size.
+void tk_encode_ternary_blocks(tk_type type, const int8_t *trits, size_t n, float scale, void *data);
 /// Hugging Face packing, uint8 [rows / 4, columns]: decodes logical rows [row_begin, row_end).
 ptrdiff_t tk_decode_hf(const uint8_t *data, size_t rows, size_t columns, size_t row_begin,
                        size_t row_end, int8_t *trits);
@@ -267,6 +293,16 @@ double tk_absolute_sum(const float *x, size_t n);
 /// The smallest non-zero magnitude in x (infinity if there is none) and the largest (NaN if x has
 /// one): equal when x holds nothing but one magnitude and zeros.
 void tk_magnitudes(const float *x, size_t n, float *smallest, float *largest);
+/// tk_magnitudes of every `block` floats of x; the last block may be shorter.
+void tk_block_magnitudes(const float *x, size_t n, size_t block, float *smallest, float *largest);
+/// trits[i] = the sign of x[i]; 0 for NaN.
+void tk_signs(const float *x, size_t n, int8_t *trits);
+/// y[i] = trits[i] * scale.
+void tk_scale_trits(const int8_t *trits, size_t n, float scale, float *y);
+/// Adds the squared differences of x and y to `*error` and the squares of x to `*total`, in double.
+void tk_squared_error(const float *x, const float *y, size_t n, double *error, double *total);
+/// How many of n trits are 0.
+size_t tk_count_zeros(const int8_t *trits, size_t n);
 /// trits[i] = clamp(round_half_even(x[i] * g), -1, 1).
 void tk_ternarize(const float *x, size_t n, float g, int8_t *trits);
 

@@ -112,4 +112,18 @@ struct CommandLineOutputTests {
         #expect(try #require(worst) < 0.1)
         #expect(converted.count == 2048)
     }
+
+    @Test("convert --report prints a line for every tensor")
+    func report() throws {
+        let file = FileManager.default.temporaryDirectory
+            .appendingPathComponent("bitnet-report-\(UInt64.random(in: 0 ... .max)).gguf")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let run = try bitnet(
+            "convert", sampleModel.path, file.path, "--type", "f16", "--report", "--i2s-order", "a")
+        #expect(run.code == 0)
+        let lines = run.output.split(separator: "\n")
+        #expect(lines.count == 68 + 2)
+        #expect(lines.first?.hasPrefix("tensor ") == true)
+        #expect(lines.filter { $0.contains("ffn_down") && $0.contains("F16") }.count > 1)
+    }
 }

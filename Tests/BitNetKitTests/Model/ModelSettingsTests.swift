@@ -98,7 +98,11 @@ struct ModelSettingsTests {
         let settings: [(key: String, value: Any, named: String)] = [
             ("attention_bias", true, "attention_bias"), ("mlp_bias", true, "mlp_bias"),
             ("hidden_act", "gelu", "hidden_act"),
-            ("rope_scaling", ["rope_type": "llama3", "factor": 8.0], "rope_scaling.rope_type"),
+            (
+                "rope_scaling", ["rope_type": "llama3", "factor": 8.0],
+                "rope_scaling.original_max_position_embeddings"
+            ),
+            ("rope_scaling", ["rope_type": "longrope"], "rope_scaling.rope_type"),
             ("rope_scaling", ["type": "linear", "factor": 2.0], "rope_scaling.rope_type"),
             ("rope_scaling", ["factor": 4], "rope_scaling.rope_type"),
             ("rope_scaling", ["rope_type": 3], "rope_type"),

@@ -1,0 +1,47 @@
+/// What a model computes with once it is loaded. No choice changes a result, only its speed.
+///
+/// ```swift
+/// let options = LoadOptions(threads: 4, instructionSet: "avx2")
+/// let model = try await BitNetModel.load(url, options: options)
+/// ```
+public struct LoadOptions: Sendable, Hashable {
+    /// Threads to compute with, 1 to 1024; nil takes one for each core.
+    public var threads: Int?
+    /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
+    public var instructionSet: String?
+    /// How trits are packed in memory, whatever the file has; nil takes the one that
+    /// decodes fastest here: `t2` where the weights fit the caches, else by a short measurement.
+    public var layout: TernaryLayout?
+    /// How the codes of I2_S tensors lie in their bytes; unlike the other choices it has to be right,
+    /// and no file says which it is.
+    public var i2sOrder = I2SOrder.a
+
+    /// Options that differ from the defaults in what is given.
+    public init(
+        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
+        i2sOrder: I2SOrder = .a
+    ) {
+        self.threads = threads
+        self.instructionSet = instructionSet
+        self.layout = layout
+        self.i2sOrder = i2sOrder
+    }
+}
+
+/// How far loading has come.
+public struct LoadProgress: Sendable, Hashable {
+    /// What is being done.
+    public enum Phase: String, Sendable, Hashable {
+        /// The file's directory is read and checked.
+        case map
+        /// Matrices are packed for this machine's kernels.
+        case pack
+        /// The model is ready.
+        case ready
+    }
+
+    /// What is being done.
+    public let phase: Phase
+    /// Share of all weights packed so far, in [0, 1].
+    public let fraction: Double
+}

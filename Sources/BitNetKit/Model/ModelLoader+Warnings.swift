@@ -1,0 +1,26 @@
+extension ModelLoader {
+    /// Scales that multiply are mean magnitudes of weights, at most a few; those that divide are the
+    /// inverse, ten or more. A scale that is on the wrong side of both was meant the other way.
+    private static let largestMean: Float = 6
+
+    /// Warns, once a model, of scales that look as if they were applied in the wrong direction.
+    mutating func note(_ scale: TernaryScale, of source: TernarySource) throws(BitNetError) {
+        guard warnings.isEmpty, let largest = scale.values.max() else { return }
+        let name = source.tensor.name
+        if largest > ModelLoader.largestMean {
+            warnings.append(
+                "the weights of '\(name)' have the magnitude \(largest), which no known model has: "
+                    + "its scale may be one that divides; "
+                    + (names.isGGUF
+                        ? "convert the original checkpoint again with `bitnet convert`"
+                        : "check quantization_config.linear_class in config.json"))
+        } else if source.tensor.type == .packedTernary, source.direction == .divide,
+            let stored = try source.storedScales().min(), stored > 0,
+            stored < ModelLoader.largestMean
+        {
+            warnings.append(
+                "'\(name)' is divided by its scale \(stored), which looks like one that multiplies; "
+                    + "check that quantization_config.linear_class in config.json is not missing")
+        }
+    }
+}
