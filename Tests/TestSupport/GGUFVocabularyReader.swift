@@ -26,6 +26,10 @@ extension GGUFVocabulary {
         case ("tokenizer.ggml.merges", .strings(let list)): merges = list
         case ("tokenizer.ggml.token_type", .integers(let list)):
             tokenTypes = list.map { Int32(truncatingIfNeeded: $0) }
+        case ("tokenizer.ggml.scores", .integers(let list)):
+            scores = list.map { Float(bitPattern: UInt32(truncatingIfNeeded: $0)) }
+        case ("tokenizer.ggml.add_space_prefix", .integer(let flag)): addsSpacePrefix = flag != 0
+        case ("tokenizer.ggml.unknown_token_id", .integer(let id)): unknown = id
         case ("tokenizer.ggml.bos_token_id", .integer(let id)): beginOfText = id
         case ("tokenizer.ggml.eos_token_id", .integer(let id)): endOfText = id
         case ("tokenizer.ggml.eot_token_id", .integer(let id)): additionalEnds.append(id)

@@ -76,7 +76,9 @@ extension BitNetModel: GenerationBackend {
 
     func encode(_ text: String) -> [Int] { tokenizer.encode(text) }
 
-    func makeTextDecoder() -> any TextDecoder { StreamingDecoder(tokenizer: tokenizer) }
+    func makeTextDecoder() -> any TextDecoder {
+        StreamingDecoder(tokenizer: tokenizer, continuing: true)
+    }
 
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision

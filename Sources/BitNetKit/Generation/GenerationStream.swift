@@ -58,7 +58,9 @@ public struct GenerationStream: AsyncSequence, Sendable {
             try await run.next().get()
         }
     }
+}
 
+extension AsyncSequence where Element == GenerationEvent, Failure == BitNetError {
     /// Runs the response to its end.
     func collect() async throws(BitNetError) -> GenerationResult {
         var text = ""

@@ -77,7 +77,7 @@ extension Conversion {
         case .huggingFace(let folder):
             let tokenizer = try Tokenizer(checkpoint)
             try tokenizer.check(fits: configuration, path: checkpoint.path)
-            let vocabulary = tokenizer.ggufVocabulary(architecture: architectureName)
+            let vocabulary = try tokenizer.ggufVocabulary(architecture: architectureName)
             try checkEnds(of: tokenizer, in: vocabulary)
             var entries = vocabulary.metadata
             if let template = try folder.chatTemplate() {

@@ -2,7 +2,9 @@ public import Foundation
 
 extension Tokenizer {
     /// Loads the tokenizer of a model: a GGUF file (with or without weights), a Hugging Face folder
-    /// with `tokenizer.json`, or that file.
+    /// with `tokenizer.json` or `tokenizer.model`, or one of those files.
+    ///
+    /// A `tokenizer.model` is sentencepiece's or tiktoken's, which its content tells.
     ///
     /// - Throws: `BitNetError.tokenizer`, `.fileNotFound`, `.unsupportedFormat`.
     public static func load(from url: URL) throws(BitNetError) -> Tokenizer {
@@ -11,16 +13,20 @@ extension Tokenizer {
             throw .fileNotFound(path: url.path)
         }
         if isFolder.boolValue { return try Tokenizer(folder: url.path, endTokens: []) }
+        let folder = url.deletingLastPathComponent().path
         if url.pathExtension == "json" {
-            return try Tokenizer(folder: url.deletingLastPathComponent().path, file: url.path)
+            return try Tokenizer(folder: folder, file: url.path)
         }
         let region = ByteRegion(try MappedFile(opening: url.path))
-        guard region.hasGGUFMagic else {
+        if region.hasGGUFMagic { return try Tokenizer(try GGUFFile(region)) }
+        let bytes = region.bytes
+        guard SentencePieceModel.matches(bytes) || TiktokenModel.matches(bytes) else {
             throw .unsupportedFormat(
-                path: url.path, detail: "neither a GGUF file nor a tokenizer.json",
+                path: url.path,
+                detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
                 remedy: "give a .gguf file, a model folder, or its tokenizer.json")
         }
-        return try Tokenizer(try GGUFFile(region))
+        return try Tokenizer(folder: folder, file: url.path)
     }
 
     /// The tokenizer that belongs to a checkpoint.
@@ -43,20 +49,31 @@ extension Tokenizer {
         }
     }
 
+    /// The tokenizer of a folder, or of one file in it.
     private init(
         folder: String, file: String? = nil, endTokens: [Int] = []
     ) throws(BitNetError) {
-        let path = file ?? folder + "/tokenizer.json"
-        guard FileManager.default.fileExists(atPath: path) else {
+        let names = ["tokenizer.json", "tokenizer.model"].map { "\(folder)/\($0)" }
+        guard let path = file ?? names.first(where: FileManager.default.fileExists(atPath:)) else {
             throw .tokenizer(
-                detail: "\(folder) has no tokenizer.json; fetch it from where the model came from")
+                detail: "\(folder) has neither tokenizer.json nor tokenizer.model; fetch it from "
+                    + "where the model came from")
         }
-        let configPath = folder + "/tokenizer_config.json"
-        let hasConfig = FileManager.default.fileExists(atPath: configPath)
-        try self.init(
-            json: Data(try MappedFile(opening: path).bytes),
-            config: hasConfig ? Data(try MappedFile(opening: configPath).bytes) : nil,
-            endTokens: endTokens)
+        let config = try Self.optional("\(folder)/tokenizer_config.json")
+        let bytes = try MappedFile(opening: path).bytes
+        if path.hasSuffix(".json") {
+            try self.init(json: Data(bytes), config: config, endTokens: endTokens)
+        } else {
+            try self.init(
+                model: Data(bytes), config: config,
+                added: try Self.optional("\(folder)/added_tokens.json"), endTokens: endTokens)
+        }
+    }
+
+    /// The contents of a file that need not be there.
+    private static func optional(_ path: String) throws(BitNetError) -> Data? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        return Data(try MappedFile(opening: path).bytes)
     }
 
     private init(_ file: GGUFFile) throws(BitNetError) {
@@ -71,7 +88,7 @@ extension Tokenizer {
             try file.int("tokenizer.ggml.eot_token_id"),
             try file.int("tokenizer.ggml.eom_token_id"),
         ]
-        let vocabulary = GGUFVocabulary(
+        var vocabulary = GGUFVocabulary(
             model: model, pre: try file.string("tokenizer.ggml.pre"),
             architecture: try file.string("general.architecture") ?? "",
             tokens: ByteStrings(tokens),
@@ -84,6 +101,9 @@ extension Tokenizer {
             additionalEnds: ends.compactMap(\.self),
             addsBeginOfText: try file.bool("tokenizer.ggml.add_bos_token"),
             addsEndOfText: try file.bool("tokenizer.ggml.add_eos_token"))
+        vocabulary.scores = try file.floats("tokenizer.ggml.scores").map { $0.map { Float($0) } }
+        vocabulary.addsSpacePrefix = try file.bool("tokenizer.ggml.add_space_prefix")
+        vocabulary.unknown = try file.int("tokenizer.ggml.unknown_token_id")
         try self.init(gguf: vocabulary)
     }
 }

@@ -127,11 +127,6 @@ public actor BitNetSession {
         let reading = try await read(history, addsGenerationPrompt: false)
         if !reading.isComplete { throw .cancelled }
     }
-
-    /// Tokens that end an answer.
-    nonisolated var endTokens: Set<Int> {
-        model.endTokens.union(model.chatTemplate == nil ? [] : model.endOfTurnTokens)
-    }
 }
 
 // MARK: - Turns
@@ -152,7 +147,7 @@ extension BitNetSession {
             options.maximumResponseTokens = memory.limit
         }
         let stream = GenerationStream(
-            backend: SessionBackend(model: model, memory: memory, endTokens: endTokens),
+            backend: SessionBackend(model: model, memory: memory),
             prompt: .tokens(reading.window), options: options)
         return SessionOpening(events: stream.makeAsyncIterator(), reading: reading)
     }

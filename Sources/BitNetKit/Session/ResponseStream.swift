@@ -34,24 +34,6 @@ extension BitNetSession {
                 try await run.next().get()
             }
         }
-
-        /// Runs the answer to its end.
-        func collect() async throws(BitNetError) -> GenerationResult {
-            var text = ""
-            var tokens: [Int] = []
-            var iterator = makeAsyncIterator()
-            while let event = try await iterator.next() {
-                switch event {
-                case .text(let piece): text += piece
-                case .token(let id, _): tokens.append(id)
-                case .finished(let reason, let statistics):
-                    return GenerationResult(
-                        text: text, tokens: tokens, stopReason: reason, statistics: statistics)
-                }
-            }
-            // A stream ends with `finished` or throws.
-            throw .cancelled
-        }
     }
 }
 

@@ -2,12 +2,11 @@
 struct SessionBackend: GenerationBackend {
     let model: BitNetModel
     let memory: SessionMemory
-    /// Tokens that end an answer.
-    let endTokens: Set<Int>
 
     /// A sliding window has no end; the answer's own limit holds. Far from overflowing in sums.
     var contextLimit: Int { memory.sliding == nil ? memory.limit : 1 << 40 }
     var vocabularySize: Int { model.vocabularySize }
+    var endTokens: Set<Int> { model.endTokens }
     var addsBeginOfText: Bool { model.addsBeginOfText }
     var beginOfText: Int? { model.beginOfText }
 

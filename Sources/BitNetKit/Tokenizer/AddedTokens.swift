@@ -1,5 +1,5 @@
 /// Finds special and user-defined tokens in a text: leftmost first, longest among those, as Hugging
-/// Face's added tokens with no normaliser.
+/// Face's added tokens.
 struct AddedTokens: Sendable {
     /// A part of a text: plain, or one token.
     enum Piece {
@@ -7,62 +7,75 @@ struct AddedTokens: Sendable {
         case token(Int)
     }
 
+    /// How a token is found, as `tokenizer.json` says.
+    struct Flags: OptionSet, Sendable {
+        let rawValue: UInt8
+        /// Found in a second pass, in the normalised text between the tokens of the first.
+        static let normalized = Flags(rawValue: 1)
+        /// Takes the white space before it along.
+        static let stripsLeft = Flags(rawValue: 2)
+        /// Takes the white space after it along.
+        static let stripsRight = Flags(rawValue: 4)
+        /// Found only where it is not part of a longer word.
+        static let singleWord = Flags(rawValue: 8)
+    }
+
     /// One token to find.
     struct Entry {
         let id: Int
-        let text: ArraySlice<UInt8>
+        var text: ArraySlice<UInt8>
         /// Found only where special tokens are asked for.
         let isSpecial: Bool
-        /// Found in a second pass, between the tokens of the first (`normalized` in tokenizer.json).
-        let isSecondPass: Bool
+        var flags: Flags = []
     }
 
-    private let passes: [Trie]
+    private let first: TokenTrie
+    private let second: TokenTrie
+    /// Whether the second pass is for a text that has been normalised in between.
+    private let secondIsSeparate: Bool
 
-    init(_ entries: [Entry]) {
-        passes = [false, true].map { isSecondPass in
-            Trie(entries.filter { $0.isSecondPass == isSecondPass && !$0.text.isEmpty })
-        }
+    /// Finds `entries`; a `normalizer` that changes texts changes those of the second pass.
+    init(_ entries: [Entry], normalizer: Normalizer = .identity) {
+        let entries = entries.filter { !$0.text.isEmpty }
+        first = TokenTrie(entries.filter { !$0.flags.contains(.normalized) })
+        second = TokenTrie(
+            entries.filter { $0.flags.contains(.normalized) }.map { entry in
+                var entry = entry
+                entry.text = normalizer.apply(Array(entry.text), isAtStart: true)[...]
+                return entry
+            })
+        secondIsSeparate = !normalizer.steps.isEmpty
     }
 
     /// Calls `body` with every piece of `bytes` in order; no piece is empty.
+    ///
+    /// Where texts are normalised, tokens to be found afterwards are left to
+    /// `forEachNormalizedPiece`.
     func forEachPiece(in bytes: [UInt8], special: Bool, _ body: (Piece) -> Void) {
-        split(bytes, 0..<bytes.count, special, pass: 0, body)
+        first.split(bytes, 0..<bytes.count, special) { piece in
+            guard case .text(let range) = piece, !secondIsSeparate else { return body(piece) }
+            second.split(bytes, range, special, body)
+        }
     }
 
-    private func split(
-        _ bytes: [UInt8], _ range: Range<Int>, _ special: Bool, pass: Int, _ body: (Piece) -> Void
-    ) {
-        guard pass < passes.count else {
-            if !range.isEmpty { body(.text(range)) }
-            return
-        }
-        let trie = passes[pass]
-        guard trie.finds(special: special) else {
-            return split(bytes, range, special, pass: pass + 1, body)
-        }
-        var start = range.lowerBound
-        var index = start
-        while index < range.upperBound {
-            if let (id, end) = trie.longest(in: bytes, index..<range.upperBound, special: special) {
-                split(bytes, start..<index, special, pass: pass + 1, body)
-                body(.token(id))
-                start = end
-                index = end
-            } else {
-                index += 1
-            }
-        }
-        split(bytes, start..<range.upperBound, special, pass: pass + 1, body)
+    /// Calls `body` with every piece of a normalised text.
+    func forEachNormalizedPiece(in bytes: [UInt8], special: Bool, _ body: (Piece) -> Void) {
+        second.split(bytes, 0..<bytes.count, special, body)
     }
 }
 
 /// The texts of tokens as a tree of bytes.
-private struct Trie: Sendable {
+private struct TokenTrie: Sendable {
+    private struct Match {
+        let id: Int
+        let isSpecial: Bool
+        let flags: AddedTokens.Flags
+    }
+
     /// Node reached from `node << 8 | byte`; node 0 is the root.
     private var children: [Int: Int] = [:]
     /// The token that ends at a node, if any.
-    private var tokens: [(id: Int, isSpecial: Bool)?] = [nil]
+    private var tokens: [Match?] = [nil]
     /// Whether a token starts with a byte, so that most of a text costs one look.
     private var starts = [Bool](repeating: false, count: 256)
     private var hasAny = false
@@ -81,36 +94,98 @@ private struct Trie: Sendable {
                     tokens.append(nil)
                 }
             }
-            tokens[node] = (entry.id, entry.isSpecial)
+            tokens[node] = Match(id: entry.id, isSpecial: entry.isSpecial, flags: entry.flags)
             if let first = entry.text.first { starts[Int(first)] = true }
             hasAny = true
             if !entry.isSpecial { hasPlain = true }
         }
     }
 
-    /// Whether there is anything to find, with special tokens or without.
-    func finds(special: Bool) -> Bool { special ? hasAny : hasPlain }
-
-    /// The longest token that starts where `range` does, and where it ends.
-    @inline(__always)
-    func longest(
-        in bytes: [UInt8], _ range: Range<Int>, special: Bool
-    ) -> (id: Int, end: Int)? {
-        starts[Int(bytes[range.lowerBound])] ? walk(bytes, range, special: special) : nil
+    /// Calls `body` with the pieces of `bytes[range]`.
+    func split(
+        _ bytes: [UInt8], _ range: Range<Int>, _ special: Bool, _ body: (AddedTokens.Piece) -> Void
+    ) {
+        guard special ? hasAny : hasPlain else {
+            if !range.isEmpty { body(.text(range)) }
+            return
+        }
+        var start = range.lowerBound
+        var index = start
+        while index < range.upperBound {
+            guard starts[Int(bytes[index])],
+                let (match, end) = longest(in: bytes, index..<range.upperBound, special)
+            else {
+                index += 1
+                continue
+            }
+            var found = index..<end
+            index = end
+            guard stretch(&found, by: match.flags, in: bytes, range, from: start) else { continue }
+            if start < found.lowerBound { body(.text(start..<found.lowerBound)) }
+            body(.token(match.id))
+            start = found.upperBound
+        }
+        if start < range.upperBound { body(.text(start..<range.upperBound)) }
     }
 
-    private func walk(
-        _ bytes: [UInt8], _ range: Range<Int>, special: Bool
-    ) -> (id: Int, end: Int)? {
-        var best: (id: Int, end: Int)?
+    /// The longest token that starts where `range` does, and where it ends.
+    private func longest(
+        in bytes: [UInt8], _ range: Range<Int>, _ special: Bool
+    ) -> (match: Match, end: Int)? {
+        var best: (match: Match, end: Int)?
         var node = 0
         for index in range {
             guard let child = children[node << 8 | Int(bytes[index])] else { break }
             node = child
-            if let token = tokens[node], special || !token.isSpecial {
-                best = (token.id, index + 1)
-            }
+            if let token = tokens[node], special || !token.isSpecial { best = (token, index + 1) }
         }
         return best
+    }
+
+    /// Takes white space along as `flags` say, not before `start`; false if the match is part of a
+    /// longer word and may not be.
+    private func stretch(
+        _ found: inout Range<Int>, by flags: AddedTokens.Flags, in bytes: [UInt8],
+        _ range: Range<Int>, from start: Int
+    ) -> Bool {
+        guard !flags.isDisjoint(with: [.stripsLeft, .stripsRight, .singleWord]) else { return true }
+        func before(_ index: Int) -> (scalar: Unicode.Scalar, start: Int)? {
+            UTF8Scalars.scalar(before: index, in: bytes, from: range.lowerBound)
+        }
+        func after(_ index: Int) -> (scalar: Unicode.Scalar, end: Int)? {
+            UTF8Scalars.scalar(at: index, in: bytes, to: range.upperBound)
+        }
+        if flags.contains(.singleWord) {
+            if before(found.lowerBound)?.scalar.isWord == true { return false }
+            if after(found.upperBound)?.scalar.isWord == true { return false }
+        }
+        var (lower, upper) = (found.lowerBound, found.upperBound)
+        if flags.contains(.stripsLeft) {
+            while lower > start, let (scalar, index) = before(lower),
+                scalar.properties.isWhitespace
+            {
+                lower = index
+            }
+        }
+        if flags.contains(.stripsRight) {
+            while let (scalar, index) = after(upper), scalar.properties.isWhitespace {
+                upper = index
+            }
+        }
+        // White space taken by the token before is not taken twice.
+        lower = min(max(lower, start), upper)
+        found = lower..<max(upper, lower)
+        return true
+    }
+}
+
+extension Unicode.Scalar {
+    /// `\w`: letters, marks, decimal digits, connectors, joiners.
+    var isWord: Bool {
+        switch properties.generalCategory {
+        case .decimalNumber, .connectorPunctuation, .nonspacingMark, .spacingMark, .enclosingMark:
+            true
+        default: properties.isAlphabetic || properties.isJoinControl
+        }
     }
 }

@@ -1,124 +1,288 @@
-/// Byte pair encoding: the bytes of a word, merged pair by pair, best merge first and leftmost among
-/// equals.
+/// Byte pair encoding: the symbols of a word, merged pair by pair, best merge first and leftmost
+/// among equals.
+///
+/// Two families differ in what may merge. Byte-level vocabularies list their merges in order.
+/// Sentencepiece and tiktoken merge whatever two neighbours make a token, that with the best score
+/// or the lowest rank first.
 struct BytePairEncoder: Sendable {
+    /// What a word is made of before merging.
+    enum Symbols: Sendable {
+        /// Bytes; a byte without a token is unknown.
+        case bytes
+        /// Characters; one without a token becomes its bytes, or is unknown.
+        case characters
+    }
+
+    /// What stands for a symbol without a token.
+    struct Unknown: Sendable {
+        let id: Int32
+        /// Whether one token stands for several such symbols in a row.
+        let isFused: Bool
+    }
+
     /// The tokens.
     let vocabulary: Vocabulary
-    /// The merges.
-    let merges: MergeTable
+    /// The listed merges; not used with `priorities`.
+    var merges = MergeTable()
+    /// Per token how soon it is merged, smallest first; empty where merges are listed.
+    var priorities: [UInt32] = []
+    var symbols = Symbols.bytes
+    /// Without one, unknown symbols are dropped, as Hugging Face does.
+    var unknown: Unknown?
     /// Whether a word that is itself a token is taken whole, whatever the merges say.
     let ignoresMerges: Bool
 
-    /// Words up to this many bytes search their best pair one by one, longer ones keep a heap.
+    /// Words up to this many symbols search their best pair one by one, longer ones keep a heap.
     private static let shortWord = 48
+
+    /// A character without a token, in a vocabulary with scores: it may still merge.
+    private static let unresolved: Int32 = -1
 
     /// What encoding a word needs, kept from word to word so that none allocates.
     struct Scratch {
+        fileprivate var cache: WordCache
         /// Tokens of the word so far.
         fileprivate var tokens: [Int32] = []
+        /// Where each of them starts in the text.
+        fileprivate var starts: [Int] = []
+        /// Where the word ends in the text.
+        fileprivate var end = 0
         /// Per token its merge with the next one, `rank << 32 | id`, or `MergeTable.none`.
         fileprivate var merges: [UInt64] = []
         /// Neighbours of each token while a long word is merged, -1 at the ends.
         fileprivate var next: [Int32] = []
         fileprivate var previous: [Int32] = []
         fileprivate var heap = MinimumHeap()
+
+        /// Scratch for a text of this many bytes.
+        init(byteCount: Int = 0) { cache = WordCache(byteCount: byteCount) }
     }
 
     /// Longer words are cut, so that places fit 32 bits; no text of sense has one.
     private static let longestWord = 1 << 30
 
     /// Appends the tokens of the word `bytes[range]`.
-    ///
-    /// Bytes the vocabulary has no token for are dropped, as Hugging Face does without an unknown
-    /// token.
+    @inline(__always)
     func encode(
         _ bytes: [UInt8], _ range: Range<Int>, into output: inout [Int], _ scratch: inout Scratch
     ) {
+        guard let key = WordCache.Key(bytes, range) else {
+            return merge(bytes, range, into: &output, &scratch)
+        }
+        if scratch.cache.append(key, to: &output) { return }
+        let start = output.count
+        merge(bytes, range, into: &output, &scratch)
+        scratch.cache.insert(key, output[start...])
+    }
+
+    private func merge(
+        _ bytes: [UInt8], _ range: Range<Int>, into output: inout [Int], _ scratch: inout Scratch
+    ) {
         guard range.count <= Self.longestWord else {
-            let middle = range.lowerBound + Self.longestWord
-            encode(bytes, range.lowerBound..<middle, into: &output, &scratch)
-            return encode(bytes, middle..<range.upperBound, into: &output, &scratch)
+            var middle = range.lowerBound + Self.longestWord
+            while middle > range.lowerBound + 1, bytes[middle] & 0xC0 == 0x80 { middle -= 1 }
+            merge(bytes, range.lowerBound..<middle, into: &output, &scratch)
+            return merge(bytes, middle..<range.upperBound, into: &output, &scratch)
         }
         if ignoresMerges {
             let whole = vocabulary.id(of: bytes, range)
             if whole >= 0 { return output.append(Int(whole)) }
         }
-        scratch.tokens.removeAll(keepingCapacity: true)
-        for index in range {
-            let token = vocabulary.byteTokens[Int(bytes[index])]
-            if token >= 0 { scratch.tokens.append(token) }
-        }
+        begin(bytes, range, &scratch)
+        let first = output.count
         guard !scratch.tokens.isEmpty else { return }
         scratch.merges.removeAll(keepingCapacity: true)
         for index in 1..<max(scratch.tokens.count, 1) {
-            scratch.merges.append(merges.merge(scratch.tokens[index - 1], scratch.tokens[index]))
+            let end = index + 1 < scratch.starts.count ? scratch.starts[index + 1] : scratch.end
+            scratch.merges.append(merge(index - 1, index, end, bytes, scratch))
         }
         scratch.merges.append(MergeTable.none)
         if scratch.tokens.count <= Self.shortWord {
-            mergeShort(&scratch)
-            for token in scratch.tokens { output.append(Int(token)) }
+            mergeShort(bytes, &scratch)
+            for place in 0..<scratch.tokens.count {
+                let end = place + 1 < scratch.starts.count ? scratch.starts[place + 1] : scratch.end
+                emit(place, end, bytes, scratch, first, into: &output)
+            }
         } else {
-            mergeLong(&scratch)
-            var index: Int32 = 0
-            while index >= 0 {
-                output.append(Int(scratch.tokens[Int(index)]))
-                index = scratch.next[Int(index)]
+            mergeLong(bytes, &scratch)
+            var place = 0
+            while place >= 0 {
+                let next = Int(scratch.next[place])
+                let end = next >= 0 ? scratch.starts[next] : scratch.end
+                emit(place, end, bytes, scratch, first, into: &output)
+                place = next
             }
         }
     }
 
+    /// The merge of the tokens at two neighbouring places, the second of which ends at `end`.
+    @inline(__always)
+    private func merge(
+        _ left: Int, _ right: Int, _ end: Int, _ bytes: [UInt8], _ scratch: Scratch
+    ) -> UInt64 {
+        if priorities.isEmpty { return merges.merge(scratch.tokens[left], scratch.tokens[right]) }
+        let id = vocabulary.id(of: bytes, scratch.starts[left]..<end)
+        guard id >= 0 else { return MergeTable.none }
+        return UInt64(priorities[Int(id)]) << 32 | UInt64(UInt32(bitPattern: id))
+    }
+}
+
+// MARK: - Symbols
+
+extension BytePairEncoder {
+    /// Fills `scratch` with the symbols of a word.
+    private func begin(_ bytes: [UInt8], _ range: Range<Int>, _ scratch: inout Scratch) {
+        scratch.tokens.removeAll(keepingCapacity: true)
+        scratch.starts.removeAll(keepingCapacity: true)
+        scratch.end = range.upperBound
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let start = index
+            switch symbols {
+            case .bytes:
+                index += 1
+                let token = vocabulary.byteTokens[Int(bytes[start])]
+                if token >= 0 {
+                    scratch.tokens.append(token)
+                    scratch.starts.append(start)
+                } else {
+                    appendUnknown(start, &scratch)
+                }
+            case .characters:
+                index = min(start + Self.length(of: bytes[start]), range.upperBound)
+                appendCharacter(bytes, start..<index, &scratch)
+            }
+        }
+    }
+
+    private func appendCharacter(
+        _ bytes: [UInt8], _ range: Range<Int>, _ scratch: inout Scratch
+    ) {
+        let token = vocabulary.id(of: bytes, range)
+        if token >= 0 || !priorities.isEmpty {
+            scratch.tokens.append(token >= 0 ? token : Self.unresolved)
+            return scratch.starts.append(range.lowerBound)
+        }
+        guard range.allSatisfy({ vocabulary.byteTokens[Int(bytes[$0])] >= 0 }) else {
+            return appendUnknown(range.lowerBound, &scratch)
+        }
+        for index in range {
+            scratch.tokens.append(vocabulary.byteTokens[Int(bytes[index])])
+            scratch.starts.append(index)
+        }
+    }
+
+    private func appendUnknown(_ start: Int, _ scratch: inout Scratch) {
+        guard let unknown else { return }
+        if unknown.isFused, scratch.tokens.last == unknown.id { return }
+        scratch.tokens.append(unknown.id)
+        scratch.starts.append(start)
+    }
+
+    /// Appends the token at `place`, or what stands for an unresolved character.
+    @inline(__always)
+    private func emit(
+        _ place: Int, _ end: Int, _ bytes: [UInt8], _ scratch: Scratch, _ first: Int,
+        into output: inout [Int]
+    ) {
+        let token = scratch.tokens[place]
+        if token >= 0 { return output.append(Int(token)) }
+        emitBytes(bytes, scratch.starts[place]..<end, first, into: &output)
+    }
+
+    /// Appends what stands for a character; the word's tokens start at `first` in `output`.
+    private func emitBytes(
+        _ bytes: [UInt8], _ range: Range<Int>, _ first: Int, into output: inout [Int]
+    ) {
+        if range.allSatisfy({ vocabulary.byteTokens[Int(bytes[$0])] >= 0 }) {
+            for index in range { output.append(Int(vocabulary.byteTokens[Int(bytes[index])])) }
+        } else if let unknown {
+            let isRepeated = output.count > first && output.last == Int(unknown.id)
+            if !(unknown.isFused && isRepeated) { output.append(Int(unknown.id)) }
+        }
+    }
+
+    /// Bytes of the UTF-8 character that starts with `first`.
+    @inline(__always)
+    private static func length(of first: UInt8) -> Int {
+        first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
+    }
+}
+
+// MARK: - Merging
+
+extension BytePairEncoder {
     /// Merges by looking for the best pair each time: quadratic, but fastest for a usual word.
-    private func mergeShort(_ scratch: inout Scratch) {
+    private func mergeShort(_ bytes: [UInt8], _ scratch: inout Scratch) {
         while true {
             var best = MergeTable.none
             var place = 0
-            for index in 0..<scratch.merges.count where scratch.merges[index] < best {
+            // Only the rank decides; among equals the first stays.
+            for index in 0..<scratch.merges.count
+            where scratch.merges[index] >> 32 < best >> 32 {
                 best = scratch.merges[index]
                 place = index
             }
             guard best != MergeTable.none else { return }
             scratch.tokens[place] = Int32(truncatingIfNeeded: best)
             scratch.tokens.remove(at: place + 1)
+            scratch.starts.remove(at: place + 1)
             scratch.merges.remove(at: place)
+            let end =
+                place + 1 < scratch.starts.count ? scratch.starts[place + 1] : scratch.end
             if place > 0 {
-                scratch.merges[place - 1] = merges.merge(
-                    scratch.tokens[place - 1], scratch.tokens[place])
+                scratch.merges[place - 1] = merge(place - 1, place, end, bytes, scratch)
             }
             if place + 1 < scratch.tokens.count {
-                scratch.merges[place] = merges.merge(
-                    scratch.tokens[place], scratch.tokens[place + 1])
+                let end =
+                    place + 2 < scratch.starts.count ? scratch.starts[place + 2] : scratch.end
+                scratch.merges[place] = merge(place, place + 1, end, bytes, scratch)
             }
         }
     }
 
-    /// Merges with a linked list of tokens and a heap of pairs: n log n for a word of n bytes.
-    private func mergeLong(_ scratch: inout Scratch) {
+    /// Merges with a linked list of tokens and a heap of pairs: n log n for a word of n symbols.
+    private func mergeLong(_ bytes: [UInt8], _ scratch: inout Scratch) {
         let count = scratch.tokens.count
-        scratch.next = (1...Int32(count)).map { $0 < count ? $0 : -1 }
-        scratch.previous = (0..<Int32(count)).map { $0 - 1 }
+        scratch.next.removeAll(keepingCapacity: true)
+        scratch.previous.removeAll(keepingCapacity: true)
         scratch.heap.removeAll()
-        for place in 0..<count { push(place, &scratch) }
+        for place in 0..<count {
+            scratch.next.append(place + 1 < count ? Int32(truncatingIfNeeded: place + 1) : -1)
+            scratch.previous.append(Int32(truncatingIfNeeded: place) - 1)
+            push(place, &scratch)
+        }
         while let entry = scratch.heap.popMinimum() {
             let place = Int(entry & 0xFFFF_FFFF)
             let merge = scratch.merges[place]
             // An entry is stale if its token has been merged with another since.
             guard merge != MergeTable.none, merge >> 32 == entry >> 32 else { continue }
-            let right = Int(scratch.next[place])
-            let after = scratch.next[right]
-            scratch.tokens[place] = Int32(truncatingIfNeeded: merge)
-            scratch.next[place] = after
-            scratch.merges[right] = MergeTable.none
-            scratch.merges[place] = MergeTable.none
-            if after >= 0 {
-                scratch.previous[Int(after)] = Int32(place)
-                scratch.merges[place] = merges.merge(
-                    scratch.tokens[place], scratch.tokens[Int(after)])
-                push(place, &scratch)
-            }
-            let before = Int(scratch.previous[place])
-            if before >= 0 {
-                scratch.merges[before] = merges.merge(scratch.tokens[before], scratch.tokens[place])
-                push(before, &scratch)
-            }
+            join(place, merge, bytes, &scratch)
+        }
+    }
+
+    /// Merges the tokens at `place` and after it in the linked list.
+    private func join(
+        _ place: Int, _ merged: UInt64, _ bytes: [UInt8], _ scratch: inout Scratch
+    ) {
+        let right = Int(scratch.next[place])
+        let after = Int(scratch.next[right])
+        scratch.tokens[place] = Int32(truncatingIfNeeded: merged)
+        scratch.next[place] = Int32(truncatingIfNeeded: after)
+        scratch.merges[right] = MergeTable.none
+        scratch.merges[place] = MergeTable.none
+        if after >= 0 {
+            scratch.previous[after] = Int32(truncatingIfNeeded: place)
+            let next = Int(scratch.next[after])
+            let end = next >= 0 ? scratch.starts[next] : scratch.end
+            scratch.merges[place] = merge(place, after, end, bytes, scratch)
+            push(place, &scratch)
+        }
+        let before = Int(scratch.previous[place])
+        if before >= 0 {
+            let end = after >= 0 ? scratch.starts[after] : scratch.end
+            scratch.merges[before] = merge(before, place, end, bytes, scratch)
+            push(before, &scratch)
         }
     }
 
@@ -127,39 +291,5 @@ struct BytePairEncoder: Sendable {
         let merge = scratch.merges[place]
         guard merge != MergeTable.none else { return }
         scratch.heap.push((merge & ~0xFFFF_FFFF) | UInt64(place))
-    }
-}
-
-/// A binary heap of integers, smallest first.
-private struct MinimumHeap {
-    private var items: [UInt64] = []
-
-    mutating func removeAll() { items.removeAll(keepingCapacity: true) }
-
-    mutating func push(_ item: UInt64) {
-        items.append(item)
-        var index = items.count - 1
-        while index > 0, items[(index - 1) / 2] > item {
-            items[index] = items[(index - 1) / 2]
-            index = (index - 1) / 2
-        }
-        items[index] = item
-    }
-
-    mutating func popMinimum() -> UInt64? {
-        guard let minimum = items.first else { return nil }
-        let item = items.removeLast()
-        guard !items.isEmpty else { return minimum }
-        var index = 0
-        while true {
-            var child = 2 * index + 1
-            guard child < items.count else { break }
-            if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
-            guard items[child] < item else { break }
-            items[index] = items[child]
-            index = child
-        }
-        items[index] = item
-        return minimum
     }
 }

@@ -41,10 +41,10 @@ package struct ByteStrings: Sendable {
     }
 
     /// Appends one string that `body` writes.
-    mutating func append(writing body: (inout [UInt8]) throws(BitNetError) -> Void)
-        throws(BitNetError)
-    {
-        try body(&storage)
+    @inline(__always)
+    mutating func append<Result>(writing body: (inout [UInt8]) -> Result) -> Result {
+        let result = body(&storage)
         ends.append(storage.count)
+        return result
     }
 }

@@ -1,6 +1,6 @@
 /// A vocabulary as a GGUF file has it: the values of its `tokenizer.ggml.*` keys.
 package struct GGUFVocabulary: Sendable {
-    /// `tokenizer.ggml.model`: `gpt2` is byte-level byte pair encoding.
+    /// `tokenizer.ggml.model`: `gpt2` is byte-level byte pair encoding, `llama` sentencepiece.
     package var model: String
     /// `tokenizer.ggml.pre`: how text is cut into words.
     package var pre: String?
@@ -10,8 +10,15 @@ package struct GGUFVocabulary: Sendable {
     package var tokens: ByteStrings
     /// `tokenizer.ggml.merges`: two tokens with a space between, best first.
     package var merges: ByteStrings
-    /// `tokenizer.ggml.token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused.
+    /// `tokenizer.ggml.token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused,
+    /// 6 byte.
     package var tokenTypes: [Int32]?
+    /// `tokenizer.ggml.scores`: sentencepiece merges the pair with the highest first.
+    package var scores: [Float]?
+    /// `tokenizer.ggml.add_space_prefix`: whether sentencepiece puts a space before a text.
+    package var addsSpacePrefix: Bool?
+    /// `tokenizer.ggml.unknown_token_id`.
+    package var unknown: Int?
     /// `tokenizer.ggml.bos_token_id`.
     package var beginOfText: Int?
     /// `tokenizer.ggml.eos_token_id`.

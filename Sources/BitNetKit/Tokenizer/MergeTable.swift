@@ -11,6 +11,12 @@ struct MergeTable: Sendable {
     /// Number of merges.
     let count: Int
 
+    /// No merges.
+    init() {
+        count = 0
+        slots = [Self.none, Self.none]
+    }
+
     /// Reads merges, each two spelled tokens with a space between, best first.
     ///
     /// - Throws: `BitNetError.tokenizer` naming the first merge that is not two known tokens which
@@ -80,9 +86,10 @@ struct MergeTable: Sendable {
         }
         let spellings = (range.lowerBound..<space, space + 1..<range.upperBound)
         scratch.removeAll(keepingCapacity: true)
-        let leftIsSpelled = ByteAlphabet.decode(text, spellings.0, into: &scratch)
+        let spelling = vocabulary.spelling
+        let leftIsSpelled = spelling.decode(text, spellings.0, into: &scratch)
         let middle = scratch.count
-        let rightIsSpelled = ByteAlphabet.decode(text, spellings.1, into: &scratch)
+        let rightIsSpelled = spelling.decode(text, spellings.1, into: &scratch)
         let left = leftIsSpelled ? vocabulary.id(of: scratch, 0..<middle) : -1
         let right = rightIsSpelled ? vocabulary.id(of: scratch, middle..<scratch.count) : -1
         guard left >= 0, right >= 0 else {

@@ -3,7 +3,8 @@
 /// Files name the cut by a regular expression. Each known expression has a scanner here that does
 /// the same in one pass over the UTF-8 bytes. `\s` is White_Space, `\p{N}` is Nd, Nl and No, and the
 /// alternatives are tried in order, so a scanner reads as its expression does. A new one is a case,
-/// its expression, its GGUF names and a function that finds the end of the word at an index.
+/// its expression and a function that finds the end of the word at an index. Expressions without a
+/// scanner are run by `Expression`, which gives the same words more slowly.
 enum PreTokenizer: String, Sendable, CaseIterable {
     /// Llama 3, Falcon 3: up to three digits a word.
     case llama3 = "llama-bpe"
@@ -25,32 +26,6 @@ enum PreTokenizer: String, Sendable, CaseIterable {
     private static func llamaExpression(digits: String) -> String {
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + digits
             + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-    }
-
-    /// The scanner for a regular expression.
-    ///
-    /// - Throws: `BitNetError.tokenizer` showing an expression there is no scanner for.
-    init(expression: String) throws(BitNetError) {
-        guard let known = Self.allCases.first(where: { $0.expression == expression }) else {
-            throw .tokenizer(
-                detail: "pre-tokenizer expression '\(expression)' is not supported")
-        }
-        self = known
-    }
-
-    /// The scanner for a GGUF file's `tokenizer.ggml.pre`, with llama.cpp's names.
-    ///
-    /// - Throws: `BitNetError.tokenizer` showing a name there is no scanner for.
-    init(ggufName: String) throws(BitNetError) {
-        switch ggufName {
-        case "llama-bpe", "llama3", "llama-v3", "falcon3", "smaug-bpe": self = .llama3
-        case "qwen2", "deepseek-r1-qwen": self = .qwen2
-        case "gpt-2", "gpt2", "phi-2": self = .gpt2
-        default:
-            throw .tokenizer(
-                detail: "tokenizer.ggml.pre '\(ggufName)' is not supported; known: llama-bpe, "
-                    + "falcon3, qwen2, gpt-2")
-        }
     }
 
     /// Calls `body` with every word of `bytes[range]`, valid UTF-8, in order and without gaps.

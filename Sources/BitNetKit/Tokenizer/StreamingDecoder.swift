@@ -12,14 +12,18 @@
 public struct StreamingDecoder: Sendable {
     private let tokenizer: Tokenizer
     private let skipsSpecial: Bool
-    private var repair = UTF8Repair()
+    private var assembler: TextAssembler
     /// Kept from token to token, so that decoding one does not allocate.
     private var complete: [UInt8] = []
 
     /// A decoder at the start of a text; with `skippingSpecial` special tokens decode to nothing.
-    public init(tokenizer: Tokenizer, skippingSpecial: Bool = false) {
+    ///
+    /// With `continuing` it is in the middle of a text instead: a sentencepiece tokenizer's space
+    /// before the first word stays, so that the text can follow that of a prompt.
+    public init(tokenizer: Tokenizer, skippingSpecial: Bool = false, continuing: Bool = false) {
         self.tokenizer = tokenizer
         skipsSpecial = skippingSpecial
+        assembler = TextAssembler(tokenizer.storage.decoding, isAtStart: !continuing)
     }
 
     /// The text that token `id` completes, often empty in the middle of a character.
@@ -28,7 +32,7 @@ public struct StreamingDecoder: Sendable {
     public mutating func append(_ id: Int) -> String {
         complete.removeAll(keepingCapacity: true)
         if let bytes = tokenizer.slice(of: id, skippingSpecial: skipsSpecial) {
-            repair.append(bytes, to: &complete)
+            assembler.append(bytes, to: &complete)
         }
         return String(decoding: complete, as: UTF8.self)
     }
@@ -38,7 +42,7 @@ public struct StreamingDecoder: Sendable {
     /// The decoder is at the start of a text again.
     public mutating func finish() -> String {
         complete.removeAll(keepingCapacity: true)
-        repair.finish(to: &complete)
+        assembler.finish(to: &complete)
         return String(decoding: complete, as: UTF8.self)
     }
 }

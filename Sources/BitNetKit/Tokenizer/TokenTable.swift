@@ -67,25 +67,38 @@ struct TokenTable: Sendable {
         let key = Key(bytes, range, hasher)
         var slot = start(key)
         while slots[slot + 1] != 0 {
-            let entry = slots[slot + 1]
-            if slots[slot] == key.word, entry >> 32 == key.length {
-                let id = Int(entry & 0xFFFF_FFFF) - 1
-                if key.isExact || bytes[range] == tokens[id] {
-                    return Int32(truncatingIfNeeded: id)
-                }
-            }
+            if let found = match(slot, key, bytes, range, tokens) { return found }
             slot = (slot + 2) & (slots.count - 1)
         }
         return -1
     }
 
-    /// Adds token `id`, whose bytes `tokens` has and which is not in the table yet.
-    mutating func insert(_ id: Int, from tokens: ByteStrings) {
-        let key = Key(tokens.storage, tokens.range(id), hasher)
+    /// Adds token `id`, whose bytes `tokens` has, unless the table has a token with these bytes.
+    ///
+    /// - Returns: the id of that token, -1 if `id` was added.
+    mutating func insert(_ id: Int, from tokens: ByteStrings) -> Int32 {
+        let range = tokens.range(id)
+        let key = Key(tokens.storage, range, hasher)
         var slot = start(key)
-        while slots[slot + 1] != 0 { slot = (slot + 2) & (slots.count - 1) }
+        while slots[slot + 1] != 0 {
+            if let found = match(slot, key, tokens.storage, range, tokens) { return found }
+            slot = (slot + 2) & (slots.count - 1)
+        }
         slots[slot] = key.word
         slots[slot + 1] = key.length << 32 | UInt64(id + 1)
+        return -1
+    }
+
+    /// The id in a slot that is not free, if its token is `bytes[range]`, whose key is `key`.
+    @inline(__always)
+    private func match(
+        _ slot: Int, _ key: Key, _ bytes: [UInt8], _ range: Range<Int>, _ tokens: ByteStrings
+    ) -> Int32? {
+        let entry = slots[slot + 1]
+        guard slots[slot] == key.word, entry >> 32 == key.length else { return nil }
+        let id = Int(entry & 0xFFFF_FFFF) - 1
+        guard key.isExact || bytes[range] == tokens[id] else { return nil }
+        return Int32(truncatingIfNeeded: id)
     }
 
     /// The first slot to look for `key` in.

@@ -5,15 +5,21 @@ extension GGUFVocabulary {
         var entries: [GGUFFile.Entry] = [
             .init(key("model"), .string(model)),
             .init(key("tokens"), .array(GGUFArray(tokens.strings))),
-            .init(key("merges"), .array(GGUFArray(merges.strings))),
         ]
+        if merges.count > 0 || scores == nil {
+            entries.append(.init(key("merges"), .array(GGUFArray(merges.strings))))
+        }
+        if let scores { entries.append(.init(key("scores"), .array(GGUFArray(scores)))) }
+        if let addsSpacePrefix {
+            entries.append(.init(key("add_space_prefix"), .bool(addsSpacePrefix)))
+        }
         if let pre { entries.append(.init(key("pre"), .string(pre))) }
         if let tokenTypes {
             entries.append(.init(key("token_type"), .array(GGUFArray(tokenTypes))))
         }
         let ids = [
             ("bos", beginOfText), ("eos", endOfText), ("eot", additionalEnds.first),
-            ("eom", additionalEnds.dropFirst().first),
+            ("eom", additionalEnds.dropFirst().first), ("unknown", unknown),
         ]
         for case (let name, let id?) in ids {
             entries.append(.init(key("\(name)_token_id"), .uint32(UInt32(id))))

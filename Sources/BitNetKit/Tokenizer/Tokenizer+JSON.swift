@@ -3,7 +3,8 @@ public import Foundation
 extension Tokenizer {
     /// A tokenizer from a Hugging Face model's `tokenizer.json`.
     ///
-    /// Read are byte-level byte pair encodings with the word cuts of Llama 3, Qwen 2 and GPT-2. A
+    /// Read are byte pair encodings, on bytes or with sentencepiece's spaces and byte fallback, with
+    /// the normalisers, pre-tokenizers and decoders that published models of these kinds have. A
     /// text begins with the token that the post-processor's template puts first; an explicit
     /// `add_bos_token` in `tokenizer_config.json` is stronger.
     ///
@@ -14,40 +15,44 @@ extension Tokenizer {
     ///     `eos_token` of `config`.
     /// - Throws: `BitNetError.tokenizer` naming the part that is malformed or not supported.
     public init(json: Data, config: Data? = nil, endTokens: [Int] = []) throws(BitNetError) {
-        let file = try readJSON(TokenizerJSON.self, from: json, named: "tokenizer.json")
+        let scanner = try TokenizerJSONScanner(json)
+        let file = try readJSON(TokenizerJSON.self, from: scanner.rest, named: "tokenizer.json")
         let config = try config.map { data throws(BitNetError) in
             try readJSON(TokenizerConfigJSON.self, from: data, named: "tokenizer_config.json")
         }
-        try self.init(file, config, endTokens)
-    }
-
-    private init(
-        _ file: TokenizerJSON, _ config: TokenizerConfigJSON?, _ endTokens: [Int]
-    ) throws(BitNetError) {
-        if let normalizer = file.normalizer?.flattened.first {
-            throw .tokenizer(detail: "normalizer '\(normalizer.type)' is not supported")
-        }
-        let decoders = file.decoder?.flattened ?? []
-        if let other = decoders.first(where: { $0.type != "ByteLevel" }) {
-            throw .tokenizer(detail: "decoder '\(other.type)' is not supported")
-        }
-        let (vocabulary, secondPass) = try file.vocabulary()
-        if let unknown = file.model.unknownToken, vocabulary.byteTokens.contains(-1) {
+        guard let tokens = scanner.tokens, let merges = scanner.merges else {
             throw .tokenizer(
-                detail: "unk_token '\(unknown)' in a vocabulary without all bytes is not supported")
+                detail: "tokenizer.json: 'vocab' or 'merges' is missing; is this the right file?")
         }
+        let rules = try file.textRules()
+        let (vocabulary, flags) = try file.vocabulary(tokens, scanner.ids, rules.spelling)
+        var encoder = BytePairEncoder(
+            vocabulary: vocabulary, merges: try MergeTable(merges, of: vocabulary),
+            symbols: rules.spelling == .spaceMarks ? .characters : .bytes,
+            ignoresMerges: file.model.ignoreMerges ?? false)
+        encoder.unknown = try file.unknown(vocabulary, tokens, scanner.ids)
         storage = Storage(
-            encoder: BytePairEncoder(
-                vocabulary: vocabulary, merges: try MergeTable(file.model.merges, of: vocabulary),
-                ignoresMerges: file.model.ignoreMerges ?? false),
-            preTokenizer: try file.wordCut(),
-            addedTokens: AddedTokens(vocabulary.addedEntries(secondPass: secondPass)),
-            template: try file.template(config, endTokens, vocabulary))
+            encoder: encoder, wordCut: rules.wordCut.simplified(for: vocabulary),
+            normalizer: rules.normalizer,
+            addedTokens: AddedTokens(
+                vocabulary.addedEntries(flags: flags), normalizer: rules.normalizer),
+            template: try file.template(config, endTokens, vocabulary), decoding: rules.decoding)
+    }
+}
+
+extension WordCut {
+    /// The same cut with less to do: what makes no difference is left out, and a whole text whose
+    /// tokens never reach across a space is cut there.
+    fileprivate func simplified(for vocabulary: Vocabulary) -> WordCut {
+        if vocabulary.spelling == .spaceMarks {
+            return steps.isEmpty ? WordCut(beforeSpacesOf: vocabulary) : self
+        }
+        return WordCut(steps: steps.last == .byteLevel ? steps.dropLast() : steps)
     }
 }
 
 /// Decodes JSON; what is wrong with it is told with the place.
-private func readJSON<T: Decodable>(
+func readJSON<T: Decodable>(
     _ type: T.Type, from data: Data, named name: String
 ) throws(BitNetError) -> T {
     do {
@@ -74,112 +79,123 @@ private func readJSON<T: Decodable>(
 }
 
 extension TokenizerJSON {
-    /// The vocabulary with its added tokens, and which of those are looked for in a second pass.
-    fileprivate func vocabulary() throws(BitNetError) -> (Vocabulary, secondPass: Set<Int>) {
-        let added = addedTokens ?? []
-        var texts: [Int: String] = [:]
-        texts.reserveCapacity(model.vocab.count + added.count)
-        for (text, id) in model.vocab {
-            if let other = texts.updateValue(text, forKey: id) {
-                throw .tokenizer(detail: "tokens '\(other)' and '\(text)' both have id \(id)")
-            }
-        }
-        var kinds: [Int: Vocabulary.Kind] = [:]
-        var secondPass: Set<Int> = []
-        for token in added {
-            if token.lstrip == true || token.rstrip == true || token.singleWord == true {
-                throw .tokenizer(
-                    detail: "added token '\(token.content)': lstrip, rstrip and single_word are "
-                        + "not supported")
-            }
-            let other = texts[token.id] ?? token.content
-            guard other == token.content, model.vocab[token.content] ?? token.id == token.id else {
-                throw .tokenizer(
-                    detail: "added token '\(token.content)' and '\(other)' both have id "
-                        + "\(token.id), or the vocabulary has it under another")
-            }
-            texts[token.id] = token.content
+    /// The vocabulary with its added tokens, and how some of those are found.
+    fileprivate func vocabulary(
+        _ tokens: ByteStrings, _ ids: [Int], _ spelling: TokenSpelling
+    ) throws(BitNetError) -> (Vocabulary, flags: [Int: AddedTokens.Flags]) {
+        var (spellings, kinds) = try ordered(tokens, ids)
+        var flags: [Int: AddedTokens.Flags] = [:]
+        for token in addedTokens ?? [] {
             kinds[token.id] = token.special == true ? .control : .userDefined
-            if token.normalized == true { secondPass.insert(token.id) }
+            flags[token.id] = token.flags
         }
-        var spellings = ByteStrings()
-        spellings.reserveCapacity(texts.count, bytes: texts.count * 8)
-        for id in 0..<texts.count {
-            guard let text = texts[id] else {
-                throw .tokenizer(detail: "no token has id \(id), but \(texts.count) tokens exist")
+        if spelling == .spaceMarks, model.byteFallback == true {
+            for id in 0..<spellings.count where kinds[id] == .normal {
+                if TokenSpelling.byte(named: spellings[id]) != nil { kinds[id] = .byte }
             }
-            spellings.append(text.utf8)
         }
-        let all = (0..<texts.count).map { kinds[$0] ?? .normal }
-        return (try Vocabulary(spellings: spellings, kinds: all), secondPass)
+        return (try Vocabulary(spellings: spellings, kinds: kinds, spelling: spelling), flags)
     }
 
-    /// How text is cut into words: `Split` by a known expression and `ByteLevel`, or `ByteLevel`
-    /// alone, which cuts as GPT-2 does.
-    fileprivate func wordCut() throws(BitNetError) -> PreTokenizer {
-        let parts = preTokenizer?.flattened ?? []
-        guard let last = parts.last, last.type == "ByteLevel" else {
-            let found = parts.map(\.type).joined(separator: ", ")
-            throw .tokenizer(
-                detail: "pre_tokenizer [\(found)] is not supported; supported: [Split, ByteLevel] "
-                    + "and [ByteLevel]")
+    /// Tokens and added tokens in the order of their ids, each of which is there once.
+    private func ordered(
+        _ tokens: ByteStrings, _ ids: [Int]
+    ) throws(BitNetError) -> (ByteStrings, [Vocabulary.Kind]) {
+        let added = addedTokens ?? []
+        let names = ByteStrings(added.map(\.content))
+        var table = TokenTable(capacity: added.count)
+        for index in 0..<added.count where table.insert(index, from: names) >= 0 {
+            throw .tokenizer(detail: "added token '\(names.text(index))' is listed twice")
         }
-        guard last.addPrefixSpace == false else {
-            throw .tokenizer(detail: "pre_tokenizer ByteLevel: add_prefix_space is not supported")
+        // Per id where its token is: in `tokens`, or after those in `names`.
+        var places = [Int](repeating: -1, count: tokens.count + added.count)
+        var highest = -1
+        for (index, id) in ids.enumerated() {
+            let name = table.id(of: tokens.storage, tokens.range(index), in: names)
+            if name >= 0, added[Int(name)].id != id { throw Self.conflict(added[Int(name)], id) }
+            guard places.indices.contains(id) else { continue }
+            if places[id] >= 0 {
+                throw .tokenizer(
+                    detail: "tokens '\(tokens.text(places[id]))' and '\(tokens.text(index))' both "
+                        + "have id \(id)")
+            }
+            places[id] = index
+            highest = max(highest, id)
         }
-        if parts.count == 1, last.useRegex ?? true { return .gpt2 }
-        guard parts.count == 2, parts[0].type == "Split", last.useRegex == false else {
-            let found = parts.map(\.type).joined(separator: ", ")
-            throw .tokenizer(
-                detail: "pre_tokenizer [\(found)] is not supported in this combination")
+        for (index, token) in added.enumerated() where places.indices.contains(token.id) {
+            let place = places[token.id]
+            if place < 0 {
+                places[token.id] = tokens.count + index
+            } else if place >= tokens.count || tokens.text(place) != token.content {
+                throw Self.conflict(token, token.id)
+            }
+            highest = max(highest, token.id)
         }
-        guard let expression = parts[0].pattern?.regex else {
-            throw .tokenizer(detail: "pre_tokenizer Split without a Regex is not supported")
+        let count =
+            tokens.count
+            + added.count { token in
+                !places.indices.contains(token.id) || places[token.id] >= tokens.count
+            }
+        return (try Self.collect(tokens, names, places.prefix(count)), kinds(count))
+    }
+
+    private func kinds(_ count: Int) -> [Vocabulary.Kind] {
+        [Vocabulary.Kind](repeating: .normal, count: count)
+    }
+
+    private static func collect(
+        _ tokens: ByteStrings, _ names: ByteStrings, _ places: ArraySlice<Int>
+    ) throws(BitNetError) -> ByteStrings {
+        var spellings = ByteStrings()
+        spellings.reserveCapacity(
+            places.count, bytes: tokens.storage.count + names.storage.count)
+        for (id, place) in places.enumerated() {
+            guard place >= 0 else {
+                throw .tokenizer(
+                    detail: "no token has id \(id), but \(places.count) tokens exist")
+            }
+            spellings.append(
+                place < tokens.count ? tokens[place] : names[place - tokens.count])
         }
-        let known = try PreTokenizer(expression: expression)
-        // The expressions match every character, so isolating and removing the gaps are the same.
-        let behavior = parts[0].behavior ?? ""
-        guard parts[0].invert != true, behavior == "Isolated" else {
-            throw .tokenizer(detail: "pre_tokenizer Split: behavior '\(behavior)' is not supported")
+        return spellings
+    }
+
+    private static func conflict(_ token: AddedToken, _ id: Int) -> BitNetError {
+        .tokenizer(
+            detail: "added token '\(token.content)' has id \(token.id), but the vocabulary has "
+                + "it, or another token, as \(id)")
+    }
+
+    /// What stands for characters without a token; nil where there are none or they are dropped.
+    fileprivate func unknown(
+        _ vocabulary: Vocabulary, _ tokens: ByteStrings, _ ids: [Int]
+    ) throws(BitNetError) -> BytePairEncoder.Unknown? {
+        guard let name = model.unknownToken,
+            vocabulary.byteTokens.contains(-1)
+        else { return nil }
+        let listed = (0..<tokens.count).first { tokens[$0].elementsEqual(name.utf8) }
+        guard let id = vocabulary.id(ofAdded: name) ?? listed.map({ ids[$0] }) else {
+            throw .tokenizer(detail: "unk_token '\(name)' is not in the vocabulary")
         }
-        return known
+        return .init(
+            id: Int32(truncatingIfNeeded: id), isFused: model.fuseUnknown ?? false)
     }
 
     /// The tokens that frame a text.
     fileprivate func template(
         _ config: TokenizerConfigJSON?, _ endTokens: [Int], _ vocabulary: Vocabulary
     ) throws(BitNetError) -> Tokenizer.Template {
-        var template = Tokenizer.Template()
         let (before, after) = try frame(vocabulary)
         guard before.count <= 1 else {
             throw .tokenizer(detail: "post_processor puts \(before.count) tokens before a text")
         }
-        let begin = config?.bosToken.flatMap { vocabulary.id(ofAdded: $0.content) }
-        template.beginOfText = before.first ?? begin
+        var template = try Tokenizer.Template(config, endTokens, vocabulary)
+        template.beginOfText = before.first ?? template.beginOfText
         template.addsBeginOfText = config?.addBosToken ?? !before.isEmpty
         if template.addsBeginOfText && template.beginOfText == nil {
             throw .tokenizer(
                 detail: "add_bos_token is true, but bos_token "
                     + "'\(config?.bosToken?.content ?? "")' is not a special token")
-        }
-        if let id = endTokens.first(where: { !(0..<vocabulary.count).contains($0) }) {
-            throw .tokenizer(detail: "end token \(id) is not below the \(vocabulary.count) tokens")
-        }
-        template.ends = Set(endTokens)
-        template.endOfText = endTokens.first
-        if let name = config?.eosToken?.content {
-            guard let end = vocabulary.id(ofAdded: name) else {
-                throw .tokenizer(detail: "eos_token '\(name)' is not a special token")
-            }
-            template.ends.insert(end)
-            template.endOfText = end
-            if config?.addEosToken == true { template.appended = [end] }
-        }
-        // The end of a turn is often named nowhere but in the vocabulary.
-        for name in Tokenizer.endNames {
-            if let id = vocabulary.id(ofAdded: name), vocabulary.kinds[id] == .control {
-                template.ends.insert(id)
-            }
         }
         if config?.addEosToken == nil { template.appended = after }
         return template
@@ -210,5 +226,28 @@ extension TokenizerJSON {
             }
         }
         return (before, after)
+    }
+}
+
+extension Tokenizer.Template {
+    /// What `tokenizer_config.json` and a model's end tokens say.
+    init(
+        _ config: TokenizerConfigJSON?, _ endTokens: [Int], _ vocabulary: Vocabulary
+    ) throws(BitNetError) {
+        beginOfText = config?.bosToken.flatMap { vocabulary.id(ofAdded: $0.content) }
+        if let id = endTokens.first(where: { !(0..<vocabulary.count).contains($0) }) {
+            throw .tokenizer(detail: "end token \(id) is not below the \(vocabulary.count) tokens")
+        }
+        ends = Set(endTokens)
+        endOfText = endTokens.first
+        if let name = config?.eosToken?.content {
+            guard let end = vocabulary.id(ofAdded: name) else {
+                throw .tokenizer(detail: "eos_token '\(name)' is not a special token")
+            }
+            ends.insert(end)
+            endOfText = end
+            if config?.addEosToken == true { appended = [end] }
+        }
+        addNamedEnds(of: vocabulary)
     }
 }

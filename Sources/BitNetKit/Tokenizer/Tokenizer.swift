@@ -1,29 +1,34 @@
-/// Text to tokens and back: byte-level byte pair encoding, as Llama 3, Falcon 3 and GPT-2 use it.
+/// Text to tokens and back: byte pair encoding, on bytes as Llama 3, Falcon 3 and GPT-2 use it, or
+/// on characters with scores as sentencepiece does for Llama 2 and Gemma.
 ///
 /// ```swift
 /// let ids = tokenizer.encode("Once upon a time")
 /// tokenizer.decode(ids)  // "Once upon a time"
 /// ```
 ///
-/// Results are those of Hugging Face's tokenizers and of tiktoken, apart from characters that are
-/// newer than the Unicode version of either side. A tokenizer is checked when it is made and never
-/// fails after that. It is immutable, and copying it is cheap.
+/// Results are those of Hugging Face's tokenizers, sentencepiece and tiktoken, apart from characters
+/// that are newer than the Unicode version of either side. A tokenizer is checked when it is made
+/// and never fails after that. It is immutable, and copying it is cheap.
 public struct Tokenizer: Sendable {
     /// What all copies share.
     final class Storage: Sendable {
         let encoder: BytePairEncoder
-        let preTokenizer: PreTokenizer
+        let wordCut: WordCut
+        let normalizer: Normalizer
         let addedTokens: AddedTokens
         let template: Template
+        let decoding: Decoding
 
         init(
-            encoder: BytePairEncoder, preTokenizer: PreTokenizer, addedTokens: AddedTokens,
-            template: Template
+            encoder: BytePairEncoder, wordCut: WordCut, normalizer: Normalizer = .identity,
+            addedTokens: AddedTokens, template: Template, decoding: Decoding = Decoding()
         ) {
             self.encoder = encoder
-            self.preTokenizer = preTokenizer
+            self.wordCut = wordCut
+            self.normalizer = normalizer
             self.addedTokens = addedTokens
             self.template = template
+            self.decoding = decoding
         }
     }
 
@@ -36,6 +41,8 @@ public struct Tokenizer: Sendable {
         var ends: Set<Int> = []
         /// Whether the file left the pre-tokenizer open.
         var preTokenizerWasInferred = false
+
+        init() {}
     }
 
     let storage: Storage
@@ -92,19 +99,40 @@ extension Tokenizer {
         let bytes = Array(text.utf8)
         var output: [Int] = []
         output.reserveCapacity(bytes.count / 3 + 1)
-        var scratch = BytePairEncoder.Scratch()
-        let encoder = storage.encoder
-        let preTokenizer = storage.preTokenizer
+        var scratch = BytePairEncoder.Scratch(byteCount: bytes.count)
         storage.addedTokens.forEachPiece(in: bytes, special: special) { piece in
             switch piece {
             case .token(let id): output.append(id)
             case .text(let range):
-                preTokenizer.forEachWord(in: bytes, range) { word in
-                    encoder.encode(bytes, word, into: &output, &scratch)
-                }
+                storage.encode(bytes, range, special: special, into: &output, &scratch)
             }
         }
         return output
+    }
+}
+
+extension Tokenizer.Storage {
+    /// Appends the tokens of `bytes[range]`, a piece of text that `addedTokens.forEachPiece` gave.
+    func encode(
+        _ bytes: [UInt8], _ range: Range<Int>, special: Bool, into output: inout [Int],
+        _ scratch: inout BytePairEncoder.Scratch
+    ) {
+        let encoder = encoder
+        guard !normalizer.steps.isEmpty else {
+            return wordCut.forEachWord(in: bytes, range) { word in
+                encoder.encode(bytes, word, into: &output, &scratch)
+            }
+        }
+        let text = normalizer.apply(Array(bytes[range]), isAtStart: range.lowerBound == 0)
+        addedTokens.forEachNormalizedPiece(in: text, special: special) { piece in
+            switch piece {
+            case .token(let id): output.append(id)
+            case .text(let part):
+                wordCut.forEachWord(in: text, part) { word in
+                    encoder.encode(text, word, into: &output, &scratch)
+                }
+            }
+        }
     }
 }
 
@@ -113,18 +141,19 @@ extension Tokenizer {
 extension Tokenizer {
     /// The text of `ids`; with `skippingSpecial` special tokens are left out.
     ///
-    /// Tokens are bytes, so an arbitrary sequence need not be UTF-8: what is not becomes U+FFFD, one
-    /// for every maximal part of an invalid sequence, as in Python's `errors="replace"`. Ids out of
-    /// range decode to nothing.
+    /// Tokens are bytes, so an arbitrary sequence need not be UTF-8: what is not becomes U+FFFD, as
+    /// in the reference of each family: one for every maximal part of an invalid sequence, as in
+    /// Python's `errors="replace"`, or with sentencepiece one for every byte. The space that
+    /// sentencepiece puts before a text is taken off. Ids out of range decode to nothing.
     public func decode(_ ids: [Int], skippingSpecial: Bool = false) -> String {
-        var repair = UTF8Repair()
+        var assembler = TextAssembler(storage.decoding)
         var text: [UInt8] = []
         text.reserveCapacity(ids.count * 4)
         for id in ids {
             guard let bytes = slice(of: id, skippingSpecial: skippingSpecial) else { continue }
-            repair.append(bytes, to: &text)
+            assembler.append(bytes, to: &text)
         }
-        repair.finish(to: &text)
+        assembler.finish(to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 
@@ -132,8 +161,10 @@ extension Tokenizer {
     public func decodeBytes(_ ids: [Int]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(ids.count * 4)
+        var isAtStart = true
         for id in ids {
-            if let token = slice(of: id, skippingSpecial: false) { bytes += token }
+            guard let token = slice(of: id, skippingSpecial: false) else { continue }
+            bytes += storage.decoding.trim(token, &isAtStart)
         }
         return bytes
     }

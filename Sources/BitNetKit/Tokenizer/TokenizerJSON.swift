@@ -33,17 +33,18 @@ struct TokenizerJSON: Decodable {
         }
     }
 
-    /// Vocabulary and merges.
+    /// How tokens are made, without vocabulary and merges, which `TokenizerJSONScanner` takes out.
     struct Model: Decodable {
-        var vocab: [String: Int]
-        var merges: ByteStrings
         var ignoreMerges: Bool?
         var unknownToken: String?
+        var fuseUnknown: Bool?
+        var byteFallback: Bool?
 
         enum CodingKeys: String, CodingKey {
             case type, vocab, merges, dropout
             case ignoreMerges = "ignore_merges"
             case unknownToken = "unk_token"
+            case fuseUnknown = "fuse_unk"
             case byteFallback = "byte_fallback"
             case prefix = "continuing_subword_prefix"
             case suffix = "end_of_word_suffix"
@@ -60,10 +61,6 @@ extension TokenizerJSON.Model {
             throw BitNetError.tokenizer(
                 detail: "model type '\(type ?? "none")' is not supported; supported: BPE")
         }
-        if try values.decodeIfPresent(Bool.self, forKey: .byteFallback) == true {
-            throw BitNetError.tokenizer(
-                detail: "byte_fallback (sentencepiece-style byte pair encoding) is not supported")
-        }
         if let dropout = try values.decodeIfPresent(Double.self, forKey: .dropout), dropout != 0 {
             throw BitNetError.tokenizer(detail: "dropout \(dropout) is not supported")
         }
@@ -75,25 +72,11 @@ extension TokenizerJSON.Model {
         }
         ignoreMerges = try values.decodeIfPresent(Bool.self, forKey: .ignoreMerges)
         unknownToken = try values.decodeIfPresent(String.self, forKey: .unknownToken)
-        vocab = try values.decode([String: Int].self, forKey: .vocab)
-        merges = try Self.merges(in: values)
-    }
-
-    /// Merges as "a b", or as ["a", "b"] as tokenizers 0.20 and later write them.
-    private static func merges(
-        in values: KeyedDecodingContainer<CodingKeys>
-    ) throws -> ByteStrings {
-        if let lines = try? values.decode([String].self, forKey: .merges) {
-            return ByteStrings(lines)
-        }
-        var merges = ByteStrings()
-        for (rank, pair) in try values.decode([[String]].self, forKey: .merges).enumerated() {
-            guard pair.count == 2 else {
-                throw BitNetError.tokenizer(detail: "merge \(rank) \(pair) is not two tokens")
-            }
-            merges.append(Array(pair[0].utf8) + [0x20] + Array(pair[1].utf8))
-        }
-        return merges
+        fuseUnknown = try values.decodeIfPresent(Bool.self, forKey: .fuseUnknown)
+        byteFallback = try values.decodeIfPresent(Bool.self, forKey: .byteFallback)
+        // Only the types; the scanner has taken the contents.
+        _ = try values.decode([String: Int].self, forKey: .vocab)
+        _ = try values.decode([String].self, forKey: .merges)
     }
 }
 
@@ -107,16 +90,35 @@ extension TokenizerJSON {
         var pattern: Pattern?
         var behavior: String?
         var invert: Bool?
-        /// `ByteLevel`; Hugging Face's default for both is true.
+        /// `ByteLevel`; Hugging Face's default for both is true. `Metaspace` has the first, too.
         var addPrefixSpace: Bool?
         var useRegex: Bool?
+        /// `Metaspace`.
+        var replacement: String?
+        var prependScheme: String?
+        var split: Bool?
+        /// `Prepend`, `Replace`, and the decoder `Strip`.
+        var prepend: String?
+        var content: String?
+        var start: Int?
+        var stop: Int?
+        /// The normaliser `Strip`.
+        var stripLeft: Bool?
+        var stripRight: Bool?
+        /// `Digits`.
+        var individualDigits: Bool?
         /// `TemplateProcessing`.
         var single: [TemplatePiece] = []
         var specialTokens: [String: TemplateToken] = [:]
 
         enum CodingKeys: String, CodingKey {
             case type, pretokenizers, processors, decoders, normalizers
-            case pattern, behavior, invert, single
+            case pattern, behavior, invert, single, replacement, split, prepend, content
+            case start, stop
+            case prependScheme = "prepend_scheme"
+            case stripLeft = "strip_left"
+            case stripRight = "strip_right"
+            case individualDigits = "individual_digits"
             case addPrefixSpace = "add_prefix_space"
             case useRegex = "use_regex"
             case specialTokens = "special_tokens"
@@ -169,51 +171,43 @@ extension TokenizerJSON.Component {
             for key in [CodingKeys.pretokenizers, .processors, .decoders, .normalizers] {
                 parts += try values.decodeIfPresent([Self].self, forKey: key) ?? []
             }
-        case "Split":
+        case "Split", "Replace":
             pattern = try values.decode(TokenizerJSON.Pattern.self, forKey: .pattern)
-            behavior = try values.decodeIfPresent(String.self, forKey: .behavior)
-            invert = try values.decodeIfPresent(Bool.self, forKey: .invert)
         case "ByteLevel":
-            addPrefixSpace = try values.decodeIfPresent(Bool.self, forKey: .addPrefixSpace)
             useRegex = try values.decodeIfPresent(Bool.self, forKey: .useRegex)
+        case "Metaspace":
+            replacement = try values.decode(String.self, forKey: .replacement)
+            prependScheme = try values.decodeIfPresent(String.self, forKey: .prependScheme)
+            split = try values.decodeIfPresent(Bool.self, forKey: .split)
+        case "Prepend": prepend = try values.decode(String.self, forKey: .prepend)
+        case "Strip":
+            start = try values.decodeIfPresent(Int.self, forKey: .start)
+            stop = try values.decodeIfPresent(Int.self, forKey: .stop)
+            stripLeft = try values.decodeIfPresent(Bool.self, forKey: .stripLeft)
+            stripRight = try values.decodeIfPresent(Bool.self, forKey: .stripRight)
+        case "Digits":
+            individualDigits = try values.decodeIfPresent(Bool.self, forKey: .individualDigits)
         case "TemplateProcessing":
             single = try values.decode([TokenizerJSON.TemplatePiece].self, forKey: .single)
             specialTokens = try values.decode(
                 [String: TokenizerJSON.TemplateToken].self, forKey: .specialTokens)
         default: break
         }
+        behavior = try values.decodeIfPresent(String.self, forKey: .behavior)
+        invert = try values.decodeIfPresent(Bool.self, forKey: .invert)
+        content = try values.decodeIfPresent(String.self, forKey: .content)
+        addPrefixSpace = try values.decodeIfPresent(Bool.self, forKey: .addPrefixSpace)
     }
 }
 
-/// Hugging Face's `tokenizer_config.json`: what this library reads of it.
-struct TokenizerConfigJSON: Decodable {
-    var bosToken: Token?
-    var eosToken: Token?
-    var addBosToken: Bool?
-    var addEosToken: Bool?
-
-    enum CodingKeys: String, CodingKey {
-        case bosToken = "bos_token"
-        case eosToken = "eos_token"
-        case addBosToken = "add_bos_token"
-        case addEosToken = "add_eos_token"
-    }
-
-    /// A token as a string, or as an object with its `content`.
-    struct Token: Decodable {
-        var content: String
-
-        enum CodingKeys: CodingKey {
-            case content
-        }
-
-        init(from decoder: any Decoder) throws {
-            if let text = try? decoder.singleValueContainer().decode(String.self) {
-                content = text
-            } else {
-                let values = try decoder.container(keyedBy: CodingKeys.self)
-                content = try values.decode(String.self, forKey: .content)
-            }
-        }
+extension TokenizerJSON.AddedToken {
+    /// How the token is found in a text.
+    var flags: AddedTokens.Flags {
+        var flags: AddedTokens.Flags = []
+        if normalized == true { flags.insert(.normalized) }
+        if lstrip == true { flags.insert(.stripsLeft) }
+        if rstrip == true { flags.insert(.stripsRight) }
+        if singleWord == true { flags.insert(.singleWord) }
+        return flags
     }
 }

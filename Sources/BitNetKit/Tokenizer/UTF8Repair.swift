@@ -1,5 +1,5 @@
 /// Turns bytes into valid UTF-8 as they come: U+FFFD for every maximal part of an invalid sequence,
-/// as Python's `errors="replace"` and the WHATWG decoder do.
+/// as Python's `errors="replace"` and the WHATWG decoder do, or for every byte of it.
 struct UTF8Repair: Sendable {
     /// The first bytes of a sequence that is valid so far.
     private var pending: [UInt8] = []
@@ -8,7 +8,12 @@ struct UTF8Repair: Sendable {
     /// What its next byte may be: narrower than a continuation byte after E0, ED, F0 and F4.
     private var allowed: ClosedRange<UInt8> = 0x80...0xBF
 
+    /// Whether every byte that is part of no character becomes one U+FFFD.
+    private let countsBytes: Bool
+
     private static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
+
+    init(countingBytes: Bool = false) { countsBytes = countingBytes }
 
     /// Appends to `output` what `bytes` complete.
     mutating func append(_ bytes: some Sequence<UInt8>, to output: inout [UInt8]) {
@@ -27,7 +32,7 @@ struct UTF8Repair: Sendable {
     /// Ends the text: a sequence that is not whole becomes U+FFFD.
     mutating func finish(to output: inout [UInt8]) {
         guard needed > 0 else { return }
-        output += Self.replacement
+        for _ in 0..<(countsBytes ? pending.count : 1) { output += Self.replacement }
         pending.removeAll(keepingCapacity: true)
         needed = 0
         allowed = 0x80...0xBF

@@ -32,21 +32,40 @@ struct PreTokenizerTests {
         #expect(words == [6..<7])
     }
 
-    @Test("expressions and GGUF names find their scanner")
-    func names() throws {
-        for preTokenizer in PreTokenizer.allCases {
-            #expect(try PreTokenizer(expression: preTokenizer.expression) == preTokenizer)
-            #expect(try PreTokenizer(ggufName: preTokenizer.rawValue) == preTokenizer)
+    @Test(
+        "an expression run as it is written cuts as its scanner", arguments: PreTokenizer.allCases)
+    func interpreted(_ preTokenizer: PreTokenizer) throws {
+        let cut = WordCut(steps: [
+            .split(.expression(try Expression(preTokenizer.expression)), .isolated, inverted: false)
+        ])
+        for vector in try TokenizerVectors.load().words {
+            let bytes = Array(vector.text.utf8)
+            var lengths: [Int] = []
+            cut.forEachWord(in: bytes, 0..<bytes.count) { lengths.append($0.count) }
+            #expect(
+                lengths == vector.words[preTokenizer.rawValue], "\(vector.text.debugDescription)")
         }
-        #expect(try PreTokenizer(ggufName: "falcon3") == .llama3)
     }
 
-    @Test("an unknown expression or name is an error that shows it")
-    func unknown() {
-        #expect(
-            throws: BitNetError.tokenizer(
-                detail: #"pre-tokenizer expression '\w+' is not supported"#)
-        ) { try PreTokenizer(expression: #"\w+"#) }
-        #expect { try PreTokenizer(ggufName: "default") } throws: { "\($0)".contains("'default'") }
+    @Test("expressions find their scanner")
+    func expressions() throws {
+        for preTokenizer in PreTokenizer.allCases {
+            #expect(
+                try WordCut.Step(expression: preTokenizer.expression) == .scanner(preTokenizer))
+        }
+    }
+
+    @Test("every named cut is read whole, and found under all its names")
+    func names() throws {
+        // Steps in the order of `NamedWordCut.all`; an expression that is not read would be lost.
+        let steps = [1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 3, 1, 1]
+        #expect(NamedWordCut.all.map { $0.cut.steps.count } == steps)
+        for named in NamedWordCut.all {
+            for name in named.names { #expect(try NamedWordCut.named(name).names == named.names) }
+        }
+        let names = NamedWordCut.all.flatMap(\.names)
+        #expect(Set(names).count == names.count)
+        #expect(try NamedWordCut.named("falcon3").cut.scanner == .llama3)
+        #expect { try NamedWordCut.named("default") } throws: { "\($0)".contains("'default'") }
     }
 }

@@ -27,6 +27,10 @@ enum TokenizerFixtures {
         .flatMap { GGUFVocabulary(contentsOf: $0) }
         .flatMap { try? Tokenizer(gguf: $0) }
 
+    /// Llama 3's vocabulary from tiktoken's ranks.
+    static let llama3Tiktoken: Tokenizer? = ReferenceData.url("tokenizers/llama3-tokenizer.model")
+        .flatMap { try? Tokenizer(model: Data(contentsOf: $0)) }
+
     /// The vocabulary of the sample model.
     static let sampleVocabulary = (try? BitNetSampleModel.url).flatMap {
         GGUFVocabulary(contentsOf: $0)

@@ -80,7 +80,7 @@ struct TokenizerGGUFTests {
         for (count, expected) in [(300, PreTokenizer.llama3), (50_257, .gpt2), (128_256, .llama3)] {
             let tokenizer = try Tokenizer(gguf: size(count))
             #expect(tokenizer.preTokenizerWasInferred)
-            #expect(tokenizer.storage.preTokenizer == expected)
+            #expect(tokenizer.storage.wordCut.scanner == expected)
             #expect(tokenizer.storage.encoder.ignoresMerges == (expected == .llama3))
         }
         #expect(try !Tokenizer(gguf: vocabulary()).preTokenizerWasInferred)
@@ -99,7 +99,8 @@ struct TokenizerGGUFTests {
         let config = #"{"eos_token": "<|eot_id|>", "bos_token": "<|begin_of_text|>"}"#
         let original = try Tokenizer(
             json: Data(json.utf8), config: Data(config.utf8), endTokens: [313])
-        let copy = try Tokenizer(gguf: original.ggufVocabulary(architecture: "bitnet-b1.58"))
+        let copy = try Tokenizer(
+            gguf: original.ggufVocabulary(architecture: "bitnet-b1.58"))
         #expect(original.storage.encoder.ignoresMerges == ignoresMerges)
         #expect(copy.storage.encoder.ignoresMerges == ignoresMerges)
         #expect(copy.endOfText == 316 && copy.endTokens == original.endTokens)

@@ -29,12 +29,13 @@ struct TokenizerReferenceTests {
         }
     }
     enum Source: CaseIterable {
-        case json, gguf
+        case json, gguf, tiktoken
 
         var tokenizer: Tokenizer? {
             switch self {
             case .json: TokenizerFixtures.llama3
             case .gguf: TokenizerFixtures.llama3GGUF
+            case .tiktoken: TokenizerFixtures.llama3Tiktoken
             }
         }
     }
@@ -60,7 +61,11 @@ struct TokenizerReferenceTests {
     @Test("Llama 3 encodes llama.cpp's vectors", arguments: Source.allCases)
     func llamaCpp(_ source: Source) throws {
         let tokenizer = try #require(source.tokenizer)
-        let name = "tokenizers/ggml-vocab-llama-bpe.gguf"
+        try expect(tokenizer, encodes: "tokenizers/ggml-vocab-llama-bpe.gguf")
+    }
+
+    /// Expects the ids of a `.inp` and `.out` pair.
+    private func expect(_ tokenizer: Tokenizer, encodes name: String) throws {
         let input = try String(
             contentsOf: try #require(ReferenceData.url(name + ".inp")), encoding: .utf8)
         let output = try String(
@@ -73,6 +78,61 @@ struct TokenizerReferenceTests {
             let ids = line.split(separator: " ").compactMap { Int($0) }
             #expect(tokenizer.encode(text) == ids, "\(text.debugDescription)")
         }
+    }
+
+    @Test("Falcon encodes llama.cpp's vectors")
+    func falcon() throws {
+        let name = "tokenizers/ggml-vocab-falcon.gguf"
+        let url = try #require(ReferenceData.url(name))
+        try expect(try Tokenizer.load(from: url), encodes: name)
+    }
+
+    @Test(
+        "Llama 2's sentencepiece encodes every vector, from its model and from GGUF",
+        arguments: ["tokenizers/llama-spm.model", "tokenizers/ggml-vocab-llama-spm.gguf"])
+    func llama2(_ path: String) throws {
+        let tokenizer = try Tokenizer.load(from: try #require(ReferenceData.url(path)))
+        try expect(tokenizer, encodes: "tokenizers/ggml-vocab-llama-spm.gguf")
+        let url = try #require(ReferenceData.url("tokenizer/llama-spm.jsonl"))
+        let vectors = try TokenizerFixtures.lines(url, as: Vector.self)
+        #expect(vectors.count == 400)
+        for vector in vectors {
+            let ids = tokenizer.encode(vector.t)
+            #expect(ids == vector.i, "\(vector.c): \(vector.t.debugDescription)")
+            #expect(Array(tokenizer.decode(ids).utf8) == Array(vector.t.utf8))
+        }
+        #expect(tokenizer.vocabularySize == 32_000 && tokenizer.addsBeginOfText)
+        #expect(tokenizer.beginOfText == 1 && tokenizer.endTokens == [2])
+        #expect(tokenizer.decode([1, 15_043, 3186]) == "<s> Hello world")
+        #expect(tokenizer.decode([1, 15_043, 3186], skippingSpecial: true) == "Hello world")
+        #expect(tokenizer.encode("</s>").count > 1)
+        #expect(tokenizer.encode("</s>", special: true) == [2])
+        let written = try tokenizer.ggufVocabulary(architecture: "llama")
+        let copy = try Tokenizer(gguf: written)
+        for vector in vectors { #expect(copy.encode(vector.t) == vector.i) }
+    }
+
+    @Test("GPT-NeoX's vocabulary without a named word cut is recognised")
+    func gptNeoX() throws {
+        let url = try #require(ReferenceData.url("tokenizers/ggml-vocab-gpt-neox.gguf"))
+        let tokenizer = try Tokenizer.load(from: url)
+        #expect(tokenizer.preTokenizerWasInferred)
+        #expect(tokenizer.storage.wordCut.scanner == .gpt2)
+        let text = "Hello world, it's 1234!\n\n  e\u{301}t\u{e9}"
+        let ids = tokenizer.encode(text)
+        #expect(
+            Array(tokenizer.decode(ids).utf8)
+                == Array("Hello world, it's 1234!\n\n  \u{e9}t\u{e9}".utf8))
+    }
+
+    @Test("the merges that Llama 3's ranks imply are those of its tokenizer.json")
+    func impliedMerges() throws {
+        let implied = try #require(TokenizerFixtures.llama3Tiktoken)
+            .ggufVocabulary(architecture: "llama").merges
+        let listed = try #require(TokenizerFixtures.llama3)
+            .ggufVocabulary(architecture: "llama").merges
+        #expect(implied.count == 280_147 && listed.count == implied.count)
+        #expect(implied.storage == listed.storage)
     }
 
     @Test("Llama 3 decodes to the reference's bytes and text", arguments: Source.allCases)

@@ -76,7 +76,8 @@ struct TokenizerTests {
     func addedTokens() {
         func entry(_ id: Int, _ text: String, second: Bool = false) -> AddedTokens.Entry {
             AddedTokens.Entry(
-                id: id, text: Array(text.utf8)[...], isSpecial: id < 10, isSecondPass: second)
+                id: id, text: Array(text.utf8)[...], isSpecial: id < 10,
+                flags: second ? .normalized : [])
         }
         let tokens = AddedTokens([
             entry(1, "<a>"), entry(2, "<a><b>"), entry(3, "<a><b><c>x"), entry(11, "><"),

@@ -1,0 +1,73 @@
+/// Scores of sentencepiece as integers that are smaller the sooner a token is merged.
+enum PieceScore {
+    /// The place of a score in the order; higher scores come first, equal ones are equal.
+    static func priority(_ score: Float) -> UInt32 {
+        // Adding zero makes the negative zero positive.
+        let bits = (score + 0).bitPattern
+        // Bits of floats rise with the value once those of negative ones are turned round.
+        return ~(bits >> 31 == 1 ? ~bits : bits | 1 << 31)
+    }
+
+    /// The score with this priority.
+    static func score(_ priority: UInt32) -> Float {
+        let rising = ~priority
+        return Float(bitPattern: rising >> 31 == 1 ? rising & ~(1 << 31) : ~rising)
+    }
+}
+
+extension Tokenizer {
+    /// A sentencepiece tokenizer of checked pieces.
+    ///
+    /// Text is merged from its characters, the pair that makes the token with the highest score
+    /// first; a character without a token becomes its bytes. Source: Kudo and Richardson 2018, and
+    /// Sennrich et al. 2016 for the merging.
+    ///
+    /// - Parameters:
+    ///   - prefix: when a space is put before a text, nil for never.
+    init(
+        pieces: Vocabulary, scores: [Float], unknown: Int?, prefix: Normalizer.Prefix?,
+        flags: [Int: AddedTokens.Flags] = [:], template: Template
+    ) throws(BitNetError) {
+        guard scores.count == pieces.count else {
+            throw .tokenizer(detail: "\(scores.count) scores for \(pieces.count) tokens")
+        }
+        if let id = scores.firstIndex(where: { $0.isNaN }) {
+            throw .tokenizer(detail: "the score of token \(id) is not a number")
+        }
+        guard unknown != nil || pieces.byteTokens.allSatisfy({ $0 >= 0 }) else {
+            throw .tokenizer(
+                detail: "the vocabulary has neither a token for every byte nor one for unknown "
+                    + "characters")
+        }
+        var normalizer = Normalizer(steps: [.replace(TokenSpelling.spaceMark, with: [0x20])])
+        if let prefix { normalizer.steps.insert(.prepend([0x20], prefix), at: 0) }
+        storage = Storage(
+            encoder: BytePairEncoder(
+                vocabulary: pieces, priorities: scores.map { PieceScore.priority($0) },
+                symbols: .characters,
+                unknown: unknown.map { .init(id: Int32(truncatingIfNeeded: $0), isFused: true) },
+                ignoresMerges: false),
+            wordCut: WordCut(beforeSpacesOf: pieces), normalizer: normalizer,
+            addedTokens: AddedTokens(pieces.addedEntries(flags: flags), normalizer: normalizer),
+            template: template,
+            decoding: Decoding(leadingSpace: prefix == nil ? .kept : .dropped, repairsBytes: true))
+    }
+}
+
+extension WordCut {
+    /// Cuts where no token of a vocabulary reaches across: before a space after a character that no
+    /// token has before a space. Merging the words one by one then gives what merging the whole
+    /// text does.
+    init(beforeSpacesOf vocabulary: Vocabulary) {
+        var isJoined = [Bool](repeating: false, count: 256)
+        let bytes = vocabulary.tokens.storage
+        for id in 0..<vocabulary.count
+        where vocabulary.kinds[id] == .normal || vocabulary.kinds[id] == .userDefined {
+            let range = vocabulary.tokens.range(id)
+            for index in range.dropFirst() where bytes[index] == 0x20 {
+                isJoined[Int(bytes[index - 1])] = true
+            }
+        }
+        steps = [.spaces(notAfter: isJoined)]
+    }
+}

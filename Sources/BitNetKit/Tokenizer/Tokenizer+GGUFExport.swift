@@ -1,0 +1,111 @@
+extension Tokenizer {
+    /// The values that make this tokenizer when read from a GGUF file.
+    ///
+    /// - Throws: `BitNetError.tokenizer` where GGUF has no words for how texts are cut or merged.
+    package func ggufVocabulary(architecture: String) throws(BitNetError) -> GGUFVocabulary {
+        let encoder = storage.encoder
+        let isSentencePiece = vocabulary.spelling == .spaceMarks
+        var gguf = GGUFVocabulary(
+            model: isSentencePiece ? "llama" : "gpt2",
+            pre: isSentencePiece ? "default" : try ggufPre(),
+            architecture: architecture, tokens: ggufTokens(), merges: ByteStrings(),
+            tokenTypes: ggufTypes(), beginOfText: beginOfText, endOfText: endOfText,
+            additionalEnds: endTokens.subtracting([endOfText].compactMap { $0 }).sorted(),
+            addsBeginOfText: addsBeginOfText,
+            addsEndOfText: endOfText != nil && appendedTokens == [endOfText])
+        gguf.unknown = encoder.unknown.map { Int($0.id) }
+        if isSentencePiece {
+            guard !encoder.priorities.isEmpty else {
+                throw .tokenizer(
+                    detail: "GGUF has no words for sentencepiece merges without scores; put the "
+                        + "model's tokenizer.model into the folder")
+            }
+            gguf.scores = encoder.priorities.map { PieceScore.score($0) }
+            gguf.addsSpacePrefix = storage.normalizer.steps.contains {
+                if case .prepend = $0 { true } else { false }
+            }
+        } else {
+            gguf.merges = encoder.listedMerges()
+        }
+        return gguf
+    }
+
+    /// The name of the word cut.
+    private func ggufPre() throws(BitNetError) -> String {
+        let isNFC = storage.normalizer.steps == [.nfc]
+        guard isNFC || storage.normalizer.steps.isEmpty,
+            let known = NamedWordCut.all.first(where: {
+                $0.cut == storage.wordCut && $0.ignoresMerges == storage.encoder.ignoresMerges
+                    && $0.isNFC == isNFC
+            })
+        else {
+            throw .tokenizer(
+                detail: "GGUF has no name for how this tokenizer cuts and normalises texts; "
+                    + "named are: \(NamedWordCut.allNames)")
+        }
+        return known.names[0]
+    }
+
+    private func ggufTokens() -> ByteStrings {
+        let vocabulary = vocabulary
+        let isSentencePiece = vocabulary.spelling == .spaceMarks
+        let normal: TokenSpelling = isSentencePiece ? .spaceMarks : .byteAlphabet
+        var tokens = ByteStrings()
+        for id in 0..<vocabulary.count {
+            let bytes = vocabulary.tokens[id]
+            switch vocabulary.kinds[id] {
+            case .normal: tokens.append(normal.encode(bytes))
+            case .control, .userDefined: tokens.append(bytes)
+            case .unused: tokens.append("[PAD\(id)]".utf8)
+            case .byte:
+                let byte = String(bytes.first ?? 0, radix: 16, uppercase: true)
+                tokens.append("<0x\(byte.utf8.count < 2 ? "0" : "")\(byte)>".utf8)
+            }
+        }
+        return tokens
+    }
+
+    private func ggufTypes() -> [Int32] {
+        let unknown = storage.encoder.unknown.map { Int($0.id) }
+        return vocabulary.kinds.enumerated().map { id, kind in
+            switch kind {
+            case .normal: 1
+            case .control: id == unknown ? 2 : 3
+            case .userDefined: 4
+            case .unused: 5
+            case .byte: 6
+            }
+        }
+    }
+}
+
+extension BytePairEncoder {
+    /// All merges, best first, spelled in the byte alphabet.
+    ///
+    /// Where they are implied by ranks, every way to make a token of two others is one.
+    fileprivate func listedMerges() -> ByteStrings {
+        var lines = ByteStrings()
+        func append(_ left: Int, _ right: Int) {
+            let words = [left, right].map { ByteAlphabet.encode(vocabulary.tokens[$0]) }
+            lines.append(words.joined(separator: " ").utf8)
+        }
+        guard !priorities.isEmpty else {
+            for (left, right) in merges.pairs { append(left, right) }
+            return lines
+        }
+        let storage = vocabulary.tokens.storage
+        let ids = (0..<vocabulary.count).filter { vocabulary.kinds[$0] == .normal }
+        for id in ids.sorted(by: { priorities[$0] < priorities[$1] }) {
+            let range = vocabulary.tokens.range(id)
+            var pairs: [(left: Int, right: Int)] = []
+            for middle in range.dropFirst() {
+                let left = vocabulary.id(of: storage, range.lowerBound..<middle)
+                let right = vocabulary.id(of: storage, middle..<range.upperBound)
+                if left >= 0, right >= 0 { pairs.append((Int(left), Int(right))) }
+            }
+            pairs.sort { ($0.left, $0.right) < ($1.left, $1.right) }
+            for (left, right) in pairs { append(left, right) }
+        }
+        return lines
+    }
+}

@@ -1,0 +1,212 @@
+/// What a `tokenizer.json` says about texts: how they are normalised, cut, and put together.
+///
+/// Where it writes U+2581 for spaces, texts here keep their spaces and the tokens have spaces for
+/// U+2581, which gives the same tokens.
+struct TextRules {
+    var spelling = TokenSpelling.byteAlphabet
+    var normalizer = Normalizer.identity
+    var wordCut = WordCut(steps: [])
+    var decoding = Decoding()
+}
+
+extension TokenizerJSON {
+    /// Reads normaliser, pre-tokenizer and decoder.
+    ///
+    /// - Throws: `BitNetError.tokenizer` naming a part that is not known, or not in this place.
+    func textRules() throws(BitNetError) -> TextRules {
+        let normalizers = normalizer?.flattened ?? []
+        let cuts = preTokenizer?.flattened ?? []
+        let isByteLevel = cuts.contains { $0.type == "ByteLevel" }
+        let isMarked = normalizers.contains { $0.marksSpaces } || cuts.contains { $0.marksSpaces }
+        guard isByteLevel != isMarked else {
+            let found = cuts.map(\.type).joined(separator: ", ")
+            throw .tokenizer(
+                detail: "pre_tokenizer [\(found)] is not supported: it needs either ByteLevel or "
+                    + "spaces written as U+2581")
+        }
+        if isByteLevel, model.byteFallback == true {
+            throw .tokenizer(detail: "byte_fallback with ByteLevel is not supported")
+        }
+        var rules = TextRules()
+        rules.spelling = isMarked ? .spaceMarks : .byteAlphabet
+        for part in normalizers {
+            rules.normalizer.steps.append(try part.normalizerStep(isMarked: isMarked))
+        }
+        let marksEarly = normalizers.contains { $0.marksSpaces }
+        for (index, part) in cuts.enumerated() {
+            try rules.append(part, isFirst: index == 0, marksEarly: marksEarly)
+        }
+        rules.decoding = try decoding(isMarked: isMarked)
+        return rules
+    }
+
+    private func decoding(isMarked: Bool) throws(BitNetError) -> Decoding {
+        var decoding = Decoding()
+        var types: Set<String> = []
+        for part in decoder?.flattened ?? [] {
+            types.insert(part.type)
+            switch part.type {
+            case "ByteLevel" where !isMarked, "ByteFallback" where isMarked, "Fuse" where isMarked:
+                continue
+            case "Replace"
+            where isMarked && part.pattern?.string == "\u{2581}"
+                && part.content == " ":
+                types.insert("spaces")
+            case "Metaspace" where isMarked && part.marksSpaces:
+                types.insert("spaces")
+                if part.metaspacePrefix != nil { decoding.leadingSpace = .droppedFromFirstToken }
+            case "Strip"
+            where isMarked && part.content == " " && part.stop ?? 0 == 0
+                && (0...1).contains(part.start ?? 0):
+                if part.start == 1 { decoding.leadingSpace = .dropped }
+            default: throw .tokenizer(detail: "decoder '\(part.type)' is not supported here")
+            }
+        }
+        if isMarked {
+            guard types.contains("spaces") else {
+                throw .tokenizer(detail: "spaces are written as U+2581, but no decoder undoes it")
+            }
+            guard model.byteFallback != true || types.contains("ByteFallback") else {
+                throw .tokenizer(detail: "byte_fallback needs the decoder ByteFallback")
+            }
+            decoding.repairsBytes = true
+        }
+        return decoding
+    }
+}
+
+extension TextRules {
+    /// Adds one pre-tokenizer; `marksEarly` says that texts have U+2581 for spaces when it runs.
+    fileprivate mutating func append(
+        _ part: TokenizerJSON.Component, isFirst: Bool, marksEarly: Bool
+    ) throws(BitNetError) {
+        switch part.type {
+        case "ByteLevel":
+            if part.addPrefixSpace ?? true {
+                guard isFirst else {
+                    throw .tokenizer(
+                        detail: "pre_tokenizer ByteLevel: add_prefix_space after another part is "
+                            + "not supported")
+                }
+                normalizer.steps.append(.prepend([0x20], .unlessPresent))
+            }
+            if part.useRegex ?? true { wordCut.steps.append(.scanner(.gpt2)) }
+            wordCut.steps.append(.byteLevel)
+        case "Metaspace":
+            guard isFirst, part.marksSpaces else {
+                throw .tokenizer(
+                    detail: "pre_tokenizer Metaspace is supported only first, and with U+2581")
+            }
+            normalizer.steps.append(.replace(TokenSpelling.spaceMark, with: [0x20]))
+            if let prefix = part.metaspacePrefix {
+                normalizer.steps.append(.prepend([0x20], prefix))
+            }
+            if part.split ?? true {
+                wordCut.steps.append(.split(.text([0x20]), .mergedWithNext, inverted: false))
+            }
+        case "Split": try appendSplit(part, marksEarly: marksEarly)
+        case "Digits":
+            let individual = part.individualDigits ?? false
+            wordCut.steps.append(
+                .split(.digits(individual: individual), .isolated, inverted: false))
+        case "Punctuation":
+            wordCut.steps.append(
+                .split(.punctuation, try part.splitBehavior(), inverted: false))
+        case "WhitespaceSplit" where spelling == .byteAlphabet:
+            wordCut.steps.append(.split(.whitespace, .removed, inverted: false))
+        default:
+            throw .tokenizer(detail: "pre_tokenizer '\(part.type)' is not supported")
+        }
+    }
+
+    private mutating func appendSplit(
+        _ part: TokenizerJSON.Component, marksEarly: Bool
+    ) throws(BitNetError) {
+        let behavior = try part.splitBehavior()
+        let inverted = part.invert ?? false
+        if let expression = part.pattern?.regex {
+            guard spelling == .byteAlphabet else {
+                throw .tokenizer(
+                    detail: "pre_tokenizer expression '\(expression)' is not supported where "
+                        + "spaces are written as U+2581")
+            }
+            var step = try WordCut.Step(expression: expression)
+            // A scanner's matches leave nothing between them, so keeping them all is the same.
+            let keepsMatches = behavior == .isolated || behavior == .removed && inverted
+            if case .scanner = step, keepsMatches { return wordCut.steps.append(step) }
+            step = .split(
+                .expression(try Expression(expression)), behavior, inverted: inverted)
+            return wordCut.steps.append(step)
+        }
+        guard let text = part.pattern?.string, !text.isEmpty else {
+            throw .tokenizer(detail: "pre_tokenizer Split has no pattern")
+        }
+        var bytes = Array(text.utf8)
+        if spelling == .spaceMarks {
+            // No space is left to split at.
+            if marksEarly, bytes.contains(0x20), behavior != .removed || !inverted { return }
+            bytes = []
+            let spelled = Array(text.utf8)
+            TokenSpelling.replaceSpaceMarks(spelled, 0..<spelled.count, into: &bytes)
+        }
+        wordCut.steps.append(.split(.text(bytes), behavior, inverted: inverted))
+    }
+}
+
+extension TokenizerJSON.Component {
+    /// Whether this part writes U+2581 for every space.
+    fileprivate var marksSpaces: Bool {
+        switch type {
+        case "Metaspace": replacement == "\u{2581}"
+        case "Replace": pattern?.string == " " && content == "\u{2581}"
+        default: false
+        }
+    }
+
+    /// When a `Metaspace` puts a space before a text.
+    fileprivate var metaspacePrefix: Normalizer.Prefix? {
+        switch prependScheme {
+        case "never": nil
+        case "first": .first
+        case nil where addPrefixSpace == false: nil
+        default: .unlessPresent
+        }
+    }
+
+    fileprivate func splitBehavior() throws(BitNetError) -> WordCut.Behavior {
+        guard let name = behavior else { return .isolated }
+        guard let known = WordCut.Behavior(rawValue: name) else {
+            throw .tokenizer(detail: "pre_tokenizer \(type): behavior '\(name)' is not known")
+        }
+        return known
+    }
+
+    fileprivate func normalizerStep(isMarked: Bool) throws(BitNetError) -> Normalizer.Step {
+        /// A text in the form that texts have here.
+        func plain(_ text: String) -> [UInt8] {
+            let spelled = Array(text.utf8)
+            guard isMarked else { return spelled }
+            var bytes: [UInt8] = []
+            TokenSpelling.replaceSpaceMarks(spelled, 0..<spelled.count, into: &bytes)
+            return bytes
+        }
+        switch type {
+        case "NFC": return .nfc
+        case "NFD": return .nfd
+        case "NFKC": return .nfkc
+        case "NFKD": return .nfkd
+        case "Lowercase": return .lowercase
+        case "Strip": return .strip(left: stripLeft ?? true, right: stripRight ?? true)
+        case "Prepend": return .prepend(plain(prepend ?? ""), .always)
+        case "Replace":
+            if marksSpaces { return .replace(TokenSpelling.spaceMark, with: [0x20]) }
+            guard let text = pattern?.string, !text.isEmpty, let content else {
+                throw .tokenizer(
+                    detail: "normalizer Replace with the expression "
+                        + "'\(pattern?.regex ?? "")' is not supported")
+            }
+            return .replace(plain(text), with: plain(content))
+        default: throw .tokenizer(detail: "normalizer '\(type)' is not supported")
+        }
+    }
+}
