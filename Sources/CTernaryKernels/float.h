@@ -115,6 +115,7 @@ static inline uint16_t tk_float_to_half(float x) {
 float tk_exponentials_scalar(float *x, size_t n);
 #if defined(__x86_64__)
 float tk_exponentials_avx2(float *x, size_t n);
+float tk_exponentials_avx512(float *x, size_t n);
 #elif defined(__aarch64__)
 float tk_exponentials_neon(float *x, size_t n);
 #endif
