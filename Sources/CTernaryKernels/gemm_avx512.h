@@ -172,20 +172,34 @@ static inline void tk_unpack_panel512(tk_decode512 *decode, size_t fields,
   }
 }
 
+/// Token t's activations, q + t * q_stride, in terms of q, q + 3 * q_stride and q + 5 * q_stride:
+/// what is left is a multiple that an address can hold.
+static inline const int8_t *tk_token512(const int8_t *const bases[3], size_t q_stride, size_t t) {
+  if (t == 3)
+    return bases[1];
+  return t < 5 || t == 8 ? bases[0] + t * q_stride : bases[2] + (t - 5) * q_stride;
+}
+
 /// 32 rows x `tokens` tokens; `tokens` is a constant where this is inlined.
 static inline void tk_multiply_tile512(const uint8_t *codes, size_t columns, const int8_t *q,
                                        size_t q_stride, size_t tokens, int32_t *out) {
   __m512i low[TK_TOKENS_512] = {0}, high[TK_TOKENS_512] = {0};
-  for (size_t c = 0; c < columns; c += 4, codes += TK_STEP_BYTES_512) {
+  const int8_t *bases[3] = {q, q + 3 * q_stride, q + 5 * q_stride};
+  const uint8_t *end = codes + columns / 4 * TK_STEP_BYTES_512;
+  // Left alone, clang walks from token to token with an addition for each.
+  __asm__("" : "+r"(bases[1]), "+r"(bases[2]));
+  for (; codes < end; codes += TK_STEP_BYTES_512) {
     __m512i u0 = _mm512_loadu_si512(codes), u1 = _mm512_loadu_si512(codes + 64);
 #pragma clang loop unroll(full)
     for (size_t t = 0; t < tokens; t++) {
       int32_t four;
-      memcpy(&four, q + t * q_stride + c, sizeof four);
+      memcpy(&four, tk_token512(bases, q_stride, t), sizeof four);
       __m512i x = _mm512_set1_epi32(four);
       low[t] = tk_dot512(low[t], u0, x);
       high[t] = tk_dot512(high[t], u1, x);
     }
+    for (size_t i = 0; i < 3; i++)
+      bases[i] += 4;
   }
 #pragma clang loop unroll(full)
   for (size_t t = 0; t < tokens; t++) {

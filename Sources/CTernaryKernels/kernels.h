@@ -104,6 +104,9 @@ tk_f16_to_f32_function tk_f16_to_f32_avx512;
 tk_attention_function tk_attention_f32_avx512, tk_attention_f16_avx512;
 tk_dense_gemv_function tk_dense_gemv_avx512;
 
+// The part of tk_dense_gemv_avx2 for Q4_0.
+tk_dense_gemv_function tk_dense_gemv_q4_0_avx2;
+
 // The two halves of tk_self_test: NULL, or the name of the first kernel that disagrees.
 const char *tk_self_test_ternary(const tk_kernels *k);
 const char *tk_self_test_float(const tk_kernels *k);
