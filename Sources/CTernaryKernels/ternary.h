@@ -86,8 +86,8 @@ typedef struct tk_gemm_steps {
   /// Instead of `unpack`: writes the codes of `tiles` tiles, each tile_stride bytes after the one
   /// before, in whatever order `multiply` reads. `tiles` is less than `rows` needs at the end of a
   /// matrix, where all other codes may be anything.
-  void (*unpack_panel)(tk_layout layout, const uint8_t *tile, size_t tile_stride,
-                                 size_t tiles, size_t blocks, uint8_t *codes);
+  void (*unpack_panel)(tk_layout layout, const uint8_t *tile, size_t tile_stride, size_t tiles,
+                       size_t blocks, uint8_t *codes);
 } tk_gemm_steps;
 
 /// tk_gemm by `steps`.
