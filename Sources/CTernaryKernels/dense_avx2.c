@@ -22,7 +22,7 @@ static inline __m256 widen8(const void *p) {
 }
 
 /// 16 weights of a row from column c on, decoded as tk_decode does; `type` is a constant where this
-/// is inlined. Products of d and a code are exact.
+/// is inlined.
 static inline __attribute__((always_inline)) void decode16(tk_type type, const uint8_t *row,
                                                            size_t c, __m256 *low, __m256 *high) {
   if (type == TK_F32) {
@@ -31,25 +31,11 @@ static inline __attribute__((always_inline)) void decode16(tk_type type, const u
   } else if (type == TK_F16) {
     *low = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(row + 2 * c)));
     *high = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(row + 2 * c + 16)));
-  } else if (type == TK_BF16) {
+  } else { // TK_BF16
     const __m128i a = _mm_loadu_si128((const __m128i *)(row + 2 * c));
     const __m128i b = _mm_loadu_si128((const __m128i *)(row + 2 * c + 16));
     *low = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16));
     *high = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16));
-  } else if (type == TK_Q8_0) {
-    const uint8_t *block = row + c / 32 * 34;
-    const __m256 d = broadcast_half(block);
-    *low = _mm256_mul_ps(widen8(block + 2 + c % 32), d);
-    *high = _mm256_mul_ps(widen8(block + 2 + c % 32 + 8), d);
-  } else { // TK_Q4_0
-    const uint8_t *block = row + c / 32 * 18;
-    const __m256 d = broadcast_half(block);
-    __m128i codes = _mm_loadu_si128((const __m128i *)(block + 2));
-    codes = c % 32 == 0 ? codes : _mm_srli_epi16(codes, 4);
-    codes = _mm_sub_epi8(_mm_and_si128(codes, _mm_set1_epi8(15)), _mm_set1_epi8(8));
-    *low = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)), d);
-    codes = _mm_unpackhi_epi64(codes, codes);
-    *high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)), d);
   }
 }
 
@@ -69,6 +55,30 @@ dot4(tk_type type, const uint8_t *const rows[ROWS], size_t columns, const float 
       decode16(type, rows[r], c, &w0, &w1);
       low[r] = _mm256_fmadd_ps(w0, x0, low[r]);
       high[r] = _mm256_fmadd_ps(w1, x1, high[r]);
+    }
+  }
+  return tk_lane_sums4(low, high);
+}
+
+/// Four rows share the loads of x. Products of d and a code are exact.
+static inline __m128 dot4_q8_0(const uint8_t *const rows[ROWS], size_t columns, const float *x) {
+  __m256 low[ROWS];
+  __m256 high[ROWS];
+  for (int r = 0; r < ROWS; r++) {
+    low[r] = high[r] = _mm256_setzero_ps();
+  }
+  for (size_t c = 0, offset = 0; c < columns; c += 32, offset += 34) {
+    const __m256 x0 = _mm256_loadu_ps(x + c);
+    const __m256 x1 = _mm256_loadu_ps(x + c + 8);
+    const __m256 x2 = _mm256_loadu_ps(x + c + 16);
+    const __m256 x3 = _mm256_loadu_ps(x + c + 24);
+    for (int r = 0; r < ROWS; r++) {
+      const uint8_t *block = rows[r] + offset;
+      const __m256 d = broadcast_half(block);
+      low[r] = _mm256_fmadd_ps(_mm256_mul_ps(widen8(block + 2), d), x0, low[r]);
+      high[r] = _mm256_fmadd_ps(_mm256_mul_ps(widen8(block + 10), d), x1, high[r]);
+      low[r] = _mm256_fmadd_ps(_mm256_mul_ps(widen8(block + 18), d), x2, low[r]);
+      high[r] = _mm256_fmadd_ps(_mm256_mul_ps(widen8(block + 26), d), x3, high[r]);
     }
   }
   return tk_lane_sums4(low, high);
@@ -142,8 +152,9 @@ static inline __attribute__((always_inline)) void gemv(tk_type type, const uint8
       rows[r] = data + (first + r < row_end ? first + r : row_end - 1) * bytes;
     }
     float sums[ROWS];
-    _mm_storeu_ps(sums,
-                  type == TK_Q6_K ? dot4_q6_k(rows, columns, x) : dot4(type, rows, columns, x));
+    _mm_storeu_ps(sums, type == TK_Q8_0   ? dot4_q8_0(rows, columns, x)
+                        : type == TK_Q6_K ? dot4_q6_k(rows, columns, x)
+                                          : dot4(type, rows, columns, x));
     const size_t count = row_end - first < ROWS ? row_end - first : ROWS;
     memcpy(y + (first - row_begin), sums, count * sizeof *y);
   }
@@ -168,7 +179,7 @@ void tk_dense_gemv_avx2(tk_type type, const void *data, size_t columns, const fl
     gemv(TK_Q6_K, data, columns, x, row_begin, row_end, y);
     break;
   case TK_Q4_0:
-    gemv(TK_Q4_0, data, columns, x, row_begin, row_end, y);
+    tk_dense_gemv_q4_0_avx2(type, data, columns, x, row_begin, row_end, y);
     break;
   default:
     tk_dense_gemv_scalar(type, data, columns, x, row_begin, row_end, y);

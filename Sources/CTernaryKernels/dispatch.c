@@ -18,6 +18,22 @@ static bool has_avx2(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c");
 }
+
+static bool has_avxvnni(void) {
+#if defined(TK_EMULATE_AVXVNNI)
+  return has_avx2();
+#else
+  return has_avx2() && __builtin_cpu_supports("avxvnni");
+#endif
+}
+
+static bool has_avx512_vnni(void) {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+static bool has_avx512(void) { return has_avx512_vnni() && __builtin_cpu_supports("avx512vbmi"); }
 #elif defined(__aarch64__)
 static bool has_dotprod(void) {
 #if defined(__linux__)
@@ -41,6 +57,72 @@ typedef struct kernel_set {
 // clang-format off
 static const kernel_set grid[] = {
 #if defined(__x86_64__)
+    {{
+         .name = "avx512",
+         .quantize = tk_quantize_avx512,
+         .dequantize = tk_dequantize_avx512,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx512_vnni,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx512,
+         .gemm = tk_gemm_avx512,
+         .int8_peak = tk_int8_peak_avx512_vnni,
+         .rms_norm = tk_rms_norm_avx512,
+         .rope = tk_rope_avx512,
+         .add = tk_add_avx512,
+         .relu2_mul = tk_relu2_mul_avx512,
+         .silu_mul = tk_silu_mul_avx512,
+         .exp = tk_exp_avx512,
+         .softmax = tk_softmax_avx512,
+         .f32_to_f16 = tk_f32_to_f16_avx512,
+         .f16_to_f32 = tk_f16_to_f32_avx512,
+         .attention[TK_CACHE_F32] = tk_attention_f32_avx512,
+         .attention[TK_CACHE_F16] = tk_attention_f16_avx512,
+         .dense_gemv = tk_dense_gemv_avx512,
+     },
+     has_avx512},
+    {{
+         .name = "avx512-vnni",
+         .quantize = tk_quantize_avx512,
+         .dequantize = tk_dequantize_avx512,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx512_vnni,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx512_vnni,
+         .gemm = tk_gemm_avx512_vnni,
+         .int8_peak = tk_int8_peak_avx512_vnni,
+         .rms_norm = tk_rms_norm_avx512,
+         .rope = tk_rope_avx512,
+         .add = tk_add_avx512,
+         .relu2_mul = tk_relu2_mul_avx512,
+         .silu_mul = tk_silu_mul_avx512,
+         .exp = tk_exp_avx512,
+         .softmax = tk_softmax_avx512,
+         .f32_to_f16 = tk_f32_to_f16_avx512,
+         .f16_to_f32 = tk_f16_to_f32_avx512,
+         .attention[TK_CACHE_F32] = tk_attention_f32_avx512,
+         .attention[TK_CACHE_F16] = tk_attention_f16_avx512,
+         .dense_gemv = tk_dense_gemv_avx512,
+     },
+     has_avx512_vnni},
+    {{
+         .name = "avx-vnni",
+         .quantize = tk_quantize_avx2,
+         .dequantize = tk_dequantize_avx2,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avxvnni,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avxvnni,
+         .gemm = tk_gemm_avxvnni,
+         .int8_peak = tk_int8_peak_avxvnni,
+         .rms_norm = tk_rms_norm_avx2,
+         .rope = tk_rope_avx2,
+         .add = tk_add_avx2,
+         .relu2_mul = tk_relu2_mul_avx2,
+         .silu_mul = tk_silu_mul_avx2,
+         .exp = tk_exp_avx2,
+         .softmax = tk_softmax_avx2,
+         .f32_to_f16 = tk_f32_to_f16_avx2,
+         .f16_to_f32 = tk_f16_to_f32_avx2,
+         .attention[TK_CACHE_F32] = tk_attention_f32_avx2,
+         .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
+         .dense_gemv = tk_dense_gemv_avx2,
+     },
+     has_avxvnni},
     {{
          .name = "avx2",
          .quantize = tk_quantize_avx2,

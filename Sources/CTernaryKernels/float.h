@@ -141,6 +141,7 @@ static inline tk_cache_rows tk_int8_rows(const int8_t *data, const float *scales
 float tk_exponentials_scalar(float *x, size_t n);
 #if defined(__x86_64__)
 float tk_exponentials_avx2(float *x, size_t n);
+float tk_exponentials_avx512(float *x, size_t n);
 #elif defined(__aarch64__)
 float tk_exponentials_neon(float *x, size_t n);
 #endif

@@ -5,47 +5,65 @@
 //
 //   columns range > tokens range > 8 rows (unpack) > a few tokens > 4 rows (multiply)
 //
+// Instruction sets with more registers take 32 rows for both steps; their 64 KiB of codes come from
+// level 2, which is enough where each serves ten tokens.
+//
 // The 16 KiB of codes and the few activation rows stay in level 1, the 128 activation rows in
 // level 2; unpacking costs a few instructions per 32 codes and is shared by up to 128 tokens.
 
 #include "ternary.h"
 
-enum { PANEL_TILES = TK_PANEL_ROWS / TK_TILE_ROWS };
-
 /// A range of columns of one panel: what the inner loops need to know.
 typedef struct panel {
   const uint8_t *codes;
   size_t columns; ///< Whole blocks, including padding.
-  size_t rows;    ///< Rows to write, in [1, TK_PANEL_ROWS].
+  size_t rows;    ///< Rows to write, at least one.
   bool first;     ///< Whether y is still unwritten.
 } panel;
 
 /// Adds one tile's products to y, or starts y with them minus the sums of the activations.
-static void add_tile(const int32_t *restrict out, const int32_t *restrict sums, size_t tokens,
-                     size_t rows, bool first, int32_t *restrict y, size_t y_stride) {
-  for (size_t t = 0; t < tokens; t++, out += TK_TILE_ROWS, y += y_stride)
+static inline void add_tile(const int32_t *restrict out, size_t out_stride,
+                            const int32_t *restrict sums, size_t tokens, size_t rows, bool first,
+                            int32_t *restrict y, size_t y_stride) {
+  for (size_t t = 0; t < tokens; t++, out += out_stride, y += y_stride)
     for (size_t r = 0; r < rows; r++)
       y[r] = out[r] + (first ? -sums[t] : y[r]);
 }
 
-static void sweep(const tk_gemm_steps *steps, const panel *p, const int8_t *q, size_t q_stride,
-                  const int32_t *sums, size_t tokens, int32_t *y, size_t y_stride) {
-  int32_t out[TK_MAX_TOKENS * TK_TILE_ROWS];
+/// `tile` is steps->rows.
+static inline void sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q,
+                         size_t q_stride, const int32_t *sums, size_t tokens, int32_t *y,
+                         size_t y_stride) {
+  int32_t out[TK_MAX_TOKENS * TK_MAX_PANEL_ROWS];
   for (size_t t = 0; t < tokens; t += steps->tokens) {
     size_t group = tokens - t < steps->tokens ? tokens - t : steps->tokens;
-    for (size_t r = 0; r < p->rows; r += TK_TILE_ROWS) {
-      size_t rows = p->rows - r < TK_TILE_ROWS ? p->rows - r : TK_TILE_ROWS;
+    for (size_t r = 0; r < p->rows; r += tile) {
+      size_t rows = p->rows - r < tile ? p->rows - r : tile;
       steps->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride,
                       group, out);
-      add_tile(out, sums + t, group, rows, p->first, y + t * y_stride + r, y_stride);
+      add_tile(out, tile, sums + t, group, rows, p->first, y + t * y_stride + r, y_stride);
     }
   }
+}
+
+/// Codes of `rows` rows from `row` on, of `blocks` blocks from `block` on.
+static void unpack(const tk_gemm_steps *steps, const tk_matrix *w, size_t row, size_t rows,
+                   size_t block, size_t blocks, uint8_t *codes) {
+  const uint8_t *tile = tk_packed_row(w, row) + block * TK_TILE_BYTES;
+  size_t stride = tk_block_count(w->layout, w->columns) * TK_TILE_BYTES;
+  if (steps->unpack_panel) {
+    steps->unpack_panel(w->layout, tile, stride, (rows + TK_TILE_ROWS - 1) / TK_TILE_ROWS, blocks,
+                        codes);
+    return;
+  }
+  for (size_t i = 0; i < rows; i += TK_TILE_ROWS, tile += stride)
+    steps->unpack(w->layout, tile, blocks, codes + i * TK_PANEL_COLUMNS);
 }
 
 size_t tk_gemm_scratch_size(const tk_matrix *w) {
   // Scalar keeps one whole row of trits there, the others a panel of codes.
   size_t row = (w->columns + 63) / 64 * 64;
-  size_t codes = (size_t)TK_PANEL_ROWS * TK_PANEL_COLUMNS;
+  size_t codes = TK_MAX_PANEL_BYTES;
   return row > codes ? row : codes;
 }
 
@@ -57,19 +75,20 @@ void tk_gemm_panels(const tk_gemm_steps *steps, const tk_matrix *w, const int8_t
   size_t most = TK_PANEL_COLUMNS / width;
   size_t ranges = (blocks + most - 1) / most;
   size_t step = ranges > 0 ? (blocks + ranges - 1) / ranges : 0; // ranges of about equal size
+  size_t height = steps->unpack_panel ? steps->rows : TK_PANEL_ROWS;
   for (size_t b = 0; b < blocks; b += step) {
     size_t count = blocks - b < step ? blocks - b : step;
     for (size_t t = 0; t < batch; t += TK_PANEL_TOKENS) {
       size_t tokens = batch - t < TK_PANEL_TOKENS ? batch - t : TK_PANEL_TOKENS;
-      for (size_t r = row_begin; r < row_end; r += TK_PANEL_ROWS) {
-        size_t rows = row_end - r < TK_PANEL_ROWS ? row_end - r : TK_PANEL_ROWS;
-        uint8_t *codes = scratch;
-        for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
-          steps->unpack(w->layout, tk_packed_row(w, r + i) + b * TK_TILE_BYTES, count,
-                        codes + i * TK_PANEL_COLUMNS);
-        panel p = {codes, count * width, rows, b == 0};
-        sweep(steps, &p, q + t * q_stride + b * width, q_stride, sums + t, tokens,
-              y + t * y_stride + r - row_begin, y_stride);
+      for (size_t r = row_begin; r < row_end; r += height) {
+        panel p = {scratch, count * width, row_end - r < height ? row_end - r : height, b == 0};
+        unpack(steps, w, r, p.rows, b, count, scratch);
+        const int8_t *x = q + t * q_stride + b * width;
+        int32_t *out = y + t * y_stride + r - row_begin;
+        if (steps->rows == TK_TILE_ROWS) // a constant where this is inlined
+          sweep(steps, TK_TILE_ROWS, &p, x, q_stride, sums + t, tokens, out, y_stride);
+        else
+          sweep(steps, steps->rows, &p, x, q_stride, sums + t, tokens, out, y_stride);
       }
     }
   }

@@ -37,7 +37,7 @@ static inline void unpack_t5(__m256i code, const tk_t5_tables *tables, uint8_t *
   _mm256_storeu_si256(out + 4, _mm256_and_si256(_mm256_srli_epi16(u.high, 2), m03));
 }
 
-static void unpack(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes) {
+void tk_gemm_unpack_avx2(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes) {
   const tk_t5_tables tables = tk_t5_load_tables();
   size_t width = tk_block_columns(layout);
   for (size_t b = 0; b < blocks; b++)
@@ -91,7 +91,8 @@ static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size
 void tk_gemm_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                   size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
                   void *scratch) {
-  static const tk_gemm_steps steps = {unpack, multiply, TOKENS};
+  static const tk_gemm_steps steps = {
+      .unpack = tk_gemm_unpack_avx2, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
   tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 

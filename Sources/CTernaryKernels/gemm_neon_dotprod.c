@@ -50,7 +50,8 @@ static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size
 void tk_gemm_neon_dotprod(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                           size_t batch, size_t row_begin, size_t row_end, int32_t *y,
                           size_t y_stride, void *scratch) {
-  static const tk_gemm_steps steps = {tk_gemm_unpack_neon, multiply, TOKENS};
+  static const tk_gemm_steps steps = {
+      .unpack = tk_gemm_unpack_neon, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
   tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 

@@ -98,6 +98,26 @@ tk_attention_int8_function tk_attention_int8_scalar, tk_attention_int8_avx2;
 tk_attention_int8_function tk_attention_int8_neon;
 tk_dense_gemv_function tk_dense_gemv_scalar, tk_dense_gemv_avx2, tk_dense_gemv_neon;
 
+tk_quantize_function tk_quantize_avx512;
+tk_dequantize_function tk_dequantize_avx512;
+tk_gemv_function tk_gemv_t2_avxvnni, tk_gemv_t2_avx512_vnni;
+tk_gemv_function tk_gemv_t5_avxvnni, tk_gemv_t5_avx512_vnni, tk_gemv_t5_avx512;
+tk_gemm_function tk_gemm_avxvnni, tk_gemm_avx512_vnni, tk_gemm_avx512;
+tk_int8_peak_function tk_int8_peak_avxvnni, tk_int8_peak_avx512_vnni;
+
+tk_rms_norm_function tk_rms_norm_avx512;
+tk_rope_function tk_rope_avx512;
+tk_map_function tk_add_avx512, tk_exp_avx512;
+tk_gated_function tk_relu2_mul_avx512, tk_silu_mul_avx512;
+tk_softmax_function tk_softmax_avx512;
+tk_f32_to_f16_function tk_f32_to_f16_avx512;
+tk_f16_to_f32_function tk_f16_to_f32_avx512;
+tk_attention_function tk_attention_f32_avx512, tk_attention_f16_avx512;
+tk_dense_gemv_function tk_dense_gemv_avx512;
+
+// The part of tk_dense_gemv_avx2 for Q4_0.
+tk_dense_gemv_function tk_dense_gemv_q4_0_avx2;
+
 // The two halves of tk_self_test: NULL, or the name of the first kernel that disagrees.
 const char *tk_self_test_ternary(const tk_kernels *k);
 const char *tk_self_test_float(const tk_kernels *k);

@@ -12,7 +12,7 @@ enum {
   ROWS = 7, // one whole tile and one with a padding row
   // 9 T5 blocks, the last one of 10 columns, or 11 T2 blocks: past the flush after 8.
   COLUMNS = 8 * TK_T5_COLUMNS + 10,
-  TOKENS = 5, // whole and partial groups of 2, 3 and 4 tokens
+  TOKENS = 12, // whole and partial groups of 2, 3, 4 and 10 tokens
   STRIDE = COLUMNS + TK_ACTIVATION_PADDING,
   PACKED = 2 * 11 * TK_TILE_BYTES,
 };
@@ -83,11 +83,16 @@ static bool same_gemv(const tk_kernels *k, const tk_matrix *w, const inputs *in)
 }
 
 static bool same_gemm(const tk_kernels *k, const tk_matrix *w, const inputs *in) {
-  _Alignas(64) uint8_t scratch[TK_PANEL_ROWS * TK_PANEL_COLUMNS];
+  _Alignas(64) uint8_t scratch[TK_MAX_PANEL_BYTES];
+  static const size_t batches[] = {5, TOKENS}; // instruction sets treat small batches apart
   int32_t expected[TOKENS * ROWS], y[TOKENS * ROWS];
   tk_gemm_scalar(w, in->q, STRIDE, in->sums, TOKENS, 0, ROWS, expected, ROWS, scratch);
-  k->gemm(w, in->q, STRIDE, in->sums, TOKENS, 0, ROWS, y, ROWS, scratch);
-  return memcmp(y, expected, sizeof y) == 0;
+  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+    k->gemm(w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS, scratch);
+    if (memcmp(y, expected, batches[i] * ROWS * sizeof *y) != 0)
+      return false;
+  }
+  return true;
 }
 
 const char *tk_self_test_ternary(const tk_kernels *k) {

@@ -45,7 +45,9 @@ enum {
   TK_PANEL_COLUMNS = 2048,
   // Activation rows swept per panel: 128 x 2 KiB = 256 KiB, which stays in a level 2 cache.
   TK_PANEL_TOKENS = 128,
-  TK_MAX_TOKENS = 4, ///< The most tokens an instruction set multiplies at once.
+  TK_MAX_TOKENS = 10,     ///< The most tokens an instruction set multiplies at once.
+  TK_MAX_PANEL_ROWS = 32, ///< The most rows an instruction set multiplies at once.
+  TK_MAX_PANEL_BYTES = TK_MAX_PANEL_ROWS * TK_PANEL_COLUMNS,
 };
 
 /// Blocks that cover `columns` columns.
@@ -67,17 +69,25 @@ static inline float tk_activation_scale(float largest) { return (1.0f / largest)
 /// Decodes the 32 bytes of one row in one block into 128 or 160 trits, in column order.
 void tk_unpack_block(tk_layout layout, const uint8_t *bytes, int8_t *trits);
 
-/// What one instruction set brings to GEMM; tk_gemm_panels does the rest.
+/// What one instruction set brings to GEMM; tk_gemm_panels does the rest. Most keep the codes of a
+/// row together and multiply one tile at a time; those with wider tiles set the last two members.
 typedef struct tk_gemm_steps {
   /// Writes the codes trit + 1 of one tile's `blocks` blocks, in column order: row r of the tile
   /// starts at codes + r * TK_PANEL_COLUMNS.
   void (*unpack)(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes);
-  /// out[t * TK_TILE_ROWS + r] = sum of codes[r][c] * q[t * q_stride + c] over c in [0, columns);
-  /// columns is a multiple of 32 up to TK_PANEL_COLUMNS, t in [0, tokens).
+  /// out[t * rows + r] = sum of codes[r][c] * q[t * q_stride + c] over c in [0, columns); columns
+  /// is a multiple of 32 up to TK_PANEL_COLUMNS, t in [0, tokens), r in [0, rows).
   void (*multiply)(const uint8_t *codes, size_t columns, const int8_t *q, size_t q_stride,
                    size_t tokens, int32_t *out);
   /// The most tokens `multiply` takes, at most TK_MAX_TOKENS.
   size_t tokens;
+  /// Rows that `multiply` takes: TK_TILE_ROWS, or with `unpack_panel` up to TK_MAX_PANEL_ROWS.
+  size_t rows;
+  /// Instead of `unpack`: writes the codes of `tiles` tiles, each tile_stride bytes after the one
+  /// before, in whatever order `multiply` reads. `tiles` is less than `rows` needs at the end of a
+  /// matrix, where all other codes may be anything.
+  void (*unpack_panel)(tk_layout layout, const uint8_t *tile, size_t tile_stride, size_t tiles,
+                       size_t blocks, uint8_t *codes);
 } tk_gemm_steps;
 
 /// tk_gemm by `steps`.

@@ -65,4 +65,7 @@ static inline tk_t5_fields tk_t5_decode(__m256i code, const tk_t5_tables *tables
 
 #pragma clang attribute pop
 
+/// The unpack step of GEMM (ternary.h), shared with AVX-VNNI.
+void tk_gemm_unpack_avx2(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes);
+
 #endif

@@ -148,8 +148,8 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
 }
 
 static void check_gemm(const tk_kernels *k) {
-  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 130};
-  static const size_t rows_to_try[] = {1, 5, 8, 13};
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130};
+  static const size_t rows_to_try[] = {1, 5, 8, 13, 36};
   for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
     for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
       for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
@@ -159,7 +159,9 @@ static void check_gemm(const tk_kernels *k) {
             g = (fill)(b / 2 % FILLS);
             f = b % 2 ? LARGEST : g;
           }
-          if (batches[b] > 9 && rows_to_try[j] != 13)
+          if (batches[b] > 11 && rows_to_try[j] != 13)
+            continue;
+          if (rows_to_try[j] > 32 && batches[b] < 9) // more than one panel of 32 rows
             continue;
           problem p =
               make_problem((tk_layout)layout, rows_to_try[j], columns_to_try[i], batches[b], f, g);
@@ -190,6 +192,39 @@ static void check_every_code(const tk_kernels *k) {
   free(trits);
   free(q);
   free(packed);
+}
+
+/// The longest rows there are, all +1 times all 127 and all -127: sums as large as they can become,
+/// past every flush of partial sums. Returns how many sets took part.
+static size_t check_longest_rows(tk_layout layout) {
+  enum { COLUMNS = TK_MAX_COLUMNS, STRIDE = COLUMNS + TK_ACTIVATION_PADDING };
+  int8_t *trits = allocate(COLUMNS), *q = allocate(2 * (size_t)STRIDE);
+  memset(trits, 1, COLUMNS);
+  memset(q, 127, COLUMNS);
+  memset(q + STRIDE, -127, COLUMNS);
+  uint8_t *packed = allocate(tk_packed_size(layout, 1, COLUMNS));
+  tk_pack(layout, trits, 1, COLUMNS, 0, 1, packed);
+  tk_matrix w = {packed, 1, COLUMNS, layout};
+  void *scratch = allocate(tk_gemm_scratch_size(&w));
+  size_t blocks = (COLUMNS + tk_block_columns(layout) - 1) / tk_block_columns(layout), sets = 0;
+  const int32_t expected[2] = {127 * COLUMNS, -127 * COLUMNS};
+  for (size_t i = 0; i + 1 < tk_kernel_set_count(); i++) { // scalar has no partial sums
+    const tk_kernels *k = tk_kernel_set(i);
+    if (!tk_kernel_set_supported(k))
+      continue;
+    int32_t y[2];
+    for (size_t t = 0; t < 2; t++)
+      tk_gemv(k, &w, q + t * STRIDE, expected[t], 0, blocks, 0, 1, y + t);
+    check_same(expected, y, 2, sizeof *y, "gemv of the longest rows", tk_kernel_set_name(k));
+    tk_gemm(k, &w, q, STRIDE, expected, 2, 0, 1, y, 1, scratch);
+    check_same(expected, y, 2, sizeof *y, "gemm of the longest rows", tk_kernel_set_name(k));
+    sets++;
+  }
+  free(trits);
+  free(q);
+  free(packed);
+  free(scratch);
+  return sets;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -313,6 +348,9 @@ int main(void) {
     check_gemm(k);
     printf("%s: checked\n", tk_kernel_set_name(k));
   }
+  for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
+    printf("%s: %zu sets take the longest rows\n", tk_layout_name((tk_layout)layout),
+           check_longest_rows((tk_layout)layout));
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;
 }

@@ -1,0 +1,45 @@
+// Ternary GEMM with AVX-512 VNNI alone: gemm_avx512.h with the 16-entry look-ups for T5.
+
+#if defined(__x86_64__)
+
+#include "gemm_avx512.h"
+#include "t5_avx512_vnni.h"
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,"           \
+                                                   "avx512vnni,fma,f16c"))),                       \
+                             apply_to = function)
+
+enum { T2_FIELDS = 4, T5_FIELDS = 5 };
+
+static void unpack_panel(tk_layout layout, const uint8_t *tile, size_t tile_stride, size_t tiles,
+                         size_t blocks, uint8_t *codes) {
+  const tk_tables512 tables = tk_t5_load_tables512();
+  if (layout == TK_LAYOUT_T5)
+    tk_unpack_panel512(tk_t5_fields512, T5_FIELDS, &tables, tile, tile_stride, tiles, blocks,
+                       codes);
+  else
+    tk_unpack_panel512(tk_t2_fields512, T2_FIELDS, &tables, tile, tile_stride, tiles, blocks,
+                       codes);
+}
+
+void tk_gemm_avx512_vnni(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                         size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+                         size_t y_stride, void *scratch) {
+  static const tk_gemm_steps steps = {.multiply = tk_multiply512,
+                                      .tokens = TK_TOKENS_512,
+                                      .rows = TK_PANEL_ROWS_512,
+                                      .unpack_panel = unpack_panel};
+  const tk_tables512 tables = tk_t5_load_tables512();
+  if (batch > TK_SMALL_BATCH)
+    tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+  else if (w->layout == TK_LAYOUT_T5)
+    tk_small_gemm512(tk_t5_fields512, T5_FIELDS, &tables, w, q, q_stride, sums, batch, row_begin,
+                     row_end, y, y_stride);
+  else
+    tk_small_gemm512(tk_t2_fields512, T2_FIELDS, &tables, w, q, q_stride, sums, batch, row_begin,
+                     row_end, y, y_stride);
+}
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,40 @@
+// The only process of the emulated machine: runs the kernel checks one after another, says on the
+// serial port how each ended, and stops.
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+static void run(const char *program) {
+  pid_t child = fork();
+  if (child == 0) {
+    execl(program, program, (char *)NULL);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  printf("%s: %s %d\n", program, WIFEXITED(status) ? "exit status" : "signal",
+         WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+  fflush(stdout);
+}
+
+int main(void) {
+  mkdir("/dev", 0755);
+  mknod("/dev/ttyS0", S_IFCHR | 0600, makedev(4, 64));
+  int serial = open("/dev/ttyS0", O_RDWR | O_NOCTTY);
+  for (int fd = 0; fd < 3; fd++)
+    dup2(serial, fd);
+  run("/ternary_check");
+  run("/float_check");
+  printf("end of checks\n");
+  fflush(stdout);
+  tcdrain(1);
+  reboot(RB_POWER_OFF);
+  for (;;)
+    pause();
+}
