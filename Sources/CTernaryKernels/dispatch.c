@@ -61,6 +61,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F32] = tk_attention_f32_avx2,
          .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
          .dense_gemv = tk_dense_gemv_avx2,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
      },
      has_avx2},
 #elif defined(__aarch64__)
@@ -84,6 +86,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F32] = tk_attention_f32_neon,
          .attention[TK_CACHE_F16] = tk_attention_f16_neon,
          .dense_gemv = tk_dense_gemv_neon,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_neon_dotprod,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_neon_dotprod,
      },
      has_dotprod},
     {{
@@ -106,6 +110,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F32] = tk_attention_f32_neon,
          .attention[TK_CACHE_F16] = tk_attention_f16_neon,
          .dense_gemv = tk_dense_gemv_neon,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_neon,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_neon,
      },
      always},
 #endif
@@ -129,6 +135,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F32] = tk_attention_f32_scalar,
          .attention[TK_CACHE_F16] = tk_attention_f16_scalar,
          .dense_gemv = tk_dense_gemv_scalar,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_scalar,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_scalar,
      },
      always},
 };
@@ -144,7 +152,8 @@ bool tk_kernel_set_supported(const tk_kernels *k) { return ((const kernel_set *)
 
 const char *tk_self_test(const tk_kernels *k) {
   const char *disagreement = tk_self_test_ternary(k);
-  return disagreement ? disagreement : tk_self_test_float(k);
+  disagreement = disagreement ? disagreement : tk_self_test_float(k);
+  return disagreement ? disagreement : tk_self_test_head(k);
 }
 
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum) {
@@ -210,4 +219,9 @@ void tk_attention(const tk_kernels *k, const float *query, const void *keys, con
 void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t columns,
                    const float *x, size_t row_begin, size_t row_end, float *y) {
   k->dense_gemv(type, data, columns, x, row_begin, row_end, y);
+}
+
+void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
+                  size_t row_begin, size_t row_end, float *scores) {
+  k->head_scan[h->type](h, q, scale, row_begin, row_end, scores);
 }

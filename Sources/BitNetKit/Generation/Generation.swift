@@ -89,6 +89,7 @@ struct Generation {
         // The cache holds what this response can need, not what the model could hold.
         let source = try backend.makeTokenSource(
             contextLength: tokens.count + room, cache: options.kvCache)
+        source.setLogitsNeeded(options.logitsNeeded)
         for token in tokens { sampler.accept(token) }
         try source.prefill(tokens, isCancelled: isCancelled)
         return source

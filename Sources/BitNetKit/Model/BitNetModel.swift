@@ -25,6 +25,8 @@ public final class BitNetModel: Sendable {
     let blocks: [TransformerBlock]
     let finalNorm: RMSNorm
     let head: DenseMatrix
+    /// What a two-stage head scans first.
+    let headScan: HeadScan?
     let rotary: RotaryEmbedding
     private let queue = DispatchQueue(label: "BitNetModel", qos: .userInitiated)
 
@@ -38,6 +40,7 @@ public final class BitNetModel: Sendable {
         blocks = parts.blocks
         finalNorm = parts.finalNorm
         head = parts.head
+        headScan = parts.headScan
         rotary = parts.rotary
         self.tokenizer = tokenizer
     }
@@ -49,12 +52,26 @@ public final class BitNetModel: Sendable {
         }
     }
 
-    /// Bytes of the packed ternary weights, and of the embedding and the head as stored.
+    /// Bytes of the packed ternary weights, and of the embedding and the head as they are held.
     public var byteCount: (ternary: Int, dense: Int) {
         let ternary = blocks.reduce(0) { sum, block in
             sum + block.linearLayers.reduce(0) { $0 + $1.weight.byteCount }
         }
-        return (ternary, embedding.byteCount + (configuration.isHeadTied ? 0 : head.byteCount))
+        let hasOwnHead = !configuration.isHeadTied || head.type != embedding.type
+        let dense = embedding.byteCount + (hasOwnHead ? head.byteCount : 0)
+        return (ternary, dense + (headScan?.byteCount ?? 0))
+    }
+
+    /// Bytes of the head that a greedy choice reads, but for the few rows that a scan finds.
+    var headBytesRead: Int { headScan?.byteCount ?? head.byteCount }
+
+    /// The head's type, and how it is scanned.
+    var headName: String {
+        switch headScan?.type {
+        case nil: head.type.rawValue
+        case .int8: "\(head.type.rawValue) exact"
+        case .int4: "\(head.type.rawValue) fast"
+        }
     }
 
     /// Scratch bytes of the largest matrix product.
@@ -119,7 +136,8 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: options.layout ?? .t2,
             progress: progress)
-        let parts = try loader.load()
+        var parts = try loader.load()
+        try parts.hold(head: options.head, pool: compute.pool)
         self.init(configuration, parts, compute: compute, tokenizer: tokenizer)
     }
 }

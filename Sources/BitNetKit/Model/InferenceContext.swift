@@ -7,6 +7,9 @@ final class InferenceContext {
     let contextLength: Int
     private var cache: KVCache
     private let workspace: Workspace
+    /// Of a two-stage head.
+    let headScratch: HeadScratch?
+    private var logitsNeeded = LogitsNeed.all
 
     /// Tokens of one forward pass through all layers while a prompt is read.
     static let batchLength = 128
@@ -25,6 +28,9 @@ final class InferenceContext {
             model.configuration, batch: min(InferenceContext.batchLength, contextLength),
             contextLength: contextLength, threads: model.compute.pool.threads,
             gemmScratch: model.gemmScratchSize)
+        headScratch = try model.headScan.map { (scan) throws(BitNetError) in
+            try HeadScratch(scan, threads: model.compute.pool.threads)
+        }
     }
 
     /// Tokens in the cache.
@@ -53,11 +59,11 @@ final class InferenceContext {
             try forward(tokens[start..<end], isCancelled: isCancelled)
             if let allLogits {
                 for index in start..<end {
-                    try computeLogits(row: index - start)
+                    try computeLogits(row: index - start, need: .all)
                     workspace.logits.withSpan { allLogits(index, $0) }
                 }
             } else if end == tokens.count {
-                try computeLogits(row: end - start - 1)
+                try computeLogits(row: end - start - 1, need: logitsNeeded)
             }
             start = end
         }
@@ -77,6 +83,9 @@ final class InferenceContext {
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
         try workspace.logits.withSpan(body)
     }
+
+    /// With a two-stage head, logits that are not needed may be -infinity.
+    func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
 
     /// Sets a function that sees every intermediate result; for tests against a reference.
     func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
@@ -123,13 +132,20 @@ final class InferenceContext {
     }
 
     /// Final norm and LM head for one row of the residual stream.
-    private func computeLogits(row: Int) throws(BitNetError) {
+    private func computeLogits(row: Int, need: LogitsNeed) throws(BitNetError) {
         let normed = workspace.normed(row + 1)[row]
         model.finalNorm.apply(
             workspace.residual(row + 1)[row], into: normed, kernels: model.compute.kernels)
         workspace.probe?(-1, "final_norm", Activations(normed, rows: 1, columns: normed.count))
-        model.compute.multiply(model.head, normed, into: workspace.logits)
-        guard workspace.logits.isFinite else { throw notFinite("logits") }
+        if case .top(let top) = need, let scan = model.headScan, let headScratch {
+            model.compute.multiply(
+                model.head, scan: scan, top: top, normed, scratch: headScratch,
+                into: workspace.logits)
+            guard headScratch.isFinite(workspace.logits) else { throw notFinite("logits") }
+        } else {
+            model.compute.multiply(model.head, normed, into: workspace.logits)
+            guard workspace.logits.isFinite else { throw notFinite("logits") }
+        }
     }
 
     private func notFinite(_ place: String) -> BitNetError {

@@ -1,4 +1,5 @@
-/// What a model computes with once it is loaded. No choice changes a result, only its speed.
+/// What a model computes with once it is loaded. Choices change the speed, and only where they say
+/// so a result.
 ///
 /// ```swift
 /// let options = LoadOptions(threads: 4, instructionSet: "avx2")
@@ -12,14 +13,19 @@ public struct LoadOptions: Sendable, Hashable {
     /// How trits are packed in memory, whatever the file has; nil takes the library's choice, which
     /// is `t2`. Matrices with several scales in a row can only be packed as `t2`.
     public var layout: TernaryLayout?
+    /// How the LM head is held. Unlike the other choices, `f16`, `q8_0`, `q6_K` and `q4_0` round the
+    /// head once more, and `twoStageFast` can miss a token.
+    public var head: HeadStorage = .asStored
 
     /// Options that differ from the defaults in what is given.
     public init(
-        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil
+        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
+        head: HeadStorage = .asStored
     ) {
         self.threads = threads
         self.instructionSet = instructionSet
         self.layout = layout
+        self.head = head
     }
 }
 
@@ -69,6 +75,7 @@ struct ModelLoader {
     struct Parts: Sendable {
         var embedding: DenseMatrix
         var head: DenseMatrix
+        var headScan: HeadScan?
         var finalNorm: RMSNorm
         var blocks: [TransformerBlock]
         var rotary: RotaryEmbedding
