@@ -28,6 +28,22 @@ static void add_tile(const int32_t *restrict out, const int32_t *restrict sums, 
       y[r] = out[r] + (first ? -sums[t] : y[r]);
 }
 
+/// Codes trit + 1 of `blocks` blocks of one tile of L2, row r of the tile at r * TK_PANEL_COLUMNS.
+/// That layout is made for GEMV; here its bytes are only taken apart.
+static void unpack_l2(const tk_matrix *w, size_t row, size_t block, size_t blocks, uint8_t *codes) {
+  for (size_t r = 0; r < TK_TILE_ROWS; r++, codes += TK_PANEL_COLUMNS) {
+    const uint8_t *lane = tk_l2_row(w, row + r) + block * TK_L2_BYTES;
+    for (size_t g = 0; g < blocks * (TK_L2_COLUMNS / 4); g++) {
+      uint32_t byte = lane[g * TK_L2_ROWS];
+      uint32_t four = (byte | byte << 6 | byte << 12 | byte << 18) & 0x03030303;
+      codes[4 * g] = (uint8_t)four;
+      codes[4 * g + 1] = (uint8_t)(four >> 8);
+      codes[4 * g + 2] = (uint8_t)(four >> 16);
+      codes[4 * g + 3] = (uint8_t)(four >> 24);
+    }
+  }
+}
+
 static void sweep(const tk_gemm_steps *steps, const panel *p, const int8_t *q, size_t q_stride,
                   const int32_t *sums, size_t tokens, int32_t *y, size_t y_stride) {
   int32_t out[TK_MAX_TOKENS * TK_TILE_ROWS];
@@ -65,8 +81,11 @@ void tk_gemm_panels(const tk_gemm_steps *steps, const tk_matrix *w, const int8_t
         size_t rows = row_end - r < TK_PANEL_ROWS ? row_end - r : TK_PANEL_ROWS;
         uint8_t *codes = scratch;
         for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
-          steps->unpack(w->layout, tk_packed_row(w, r + i) + b * TK_TILE_BYTES, count,
-                        codes + i * TK_PANEL_COLUMNS);
+          if (w->layout == TK_LAYOUT_L2)
+            unpack_l2(w, r + i, b, count, codes + i * TK_PANEL_COLUMNS);
+          else
+            steps->unpack(w->layout, tk_packed_row(w, r + i) + b * TK_TILE_BYTES, count,
+                          codes + i * TK_PANEL_COLUMNS);
         panel p = {codes, count * width, rows, b == 0};
         sweep(steps, &p, q + t * q_stride + b * width, q_stride, sums + t, tokens,
               y + t * y_stride + r - row_begin, y_stride);

@@ -75,6 +75,7 @@ tk_quantize_function tk_quantize_scalar, tk_quantize_avx2, tk_quantize_neon;
 tk_dequantize_function tk_dequantize_scalar, tk_dequantize_avx2, tk_dequantize_neon;
 tk_gemv_function tk_gemv_t2_scalar, tk_gemv_t2_avx2, tk_gemv_t2_neon, tk_gemv_t2_neon_dotprod;
 tk_gemv_function tk_gemv_t5_scalar, tk_gemv_t5_avx2, tk_gemv_t5_neon, tk_gemv_t5_neon_dotprod;
+tk_gemv_function tk_gemv_l2_scalar, tk_gemv_l2_avx2, tk_gemv_l2_neon;
 tk_gemm_function tk_gemm_scalar, tk_gemm_avx2, tk_gemm_neon, tk_gemm_neon_dotprod;
 tk_int8_peak_function tk_int8_peak_scalar, tk_int8_peak_avx2, tk_int8_peak_neon;
 tk_int8_peak_function tk_int8_peak_neon_dotprod;

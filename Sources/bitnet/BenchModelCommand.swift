@@ -44,7 +44,7 @@ struct BenchModelCommand: AsyncParsableCommand {
             """)
     var head: String?
 
-    @Option(help: "Packed layout of the ternary matrices: t2 or t5.")
+    @Option(help: "Packed layout of the ternary matrices: t2, t5 or l2.")
     var layout: String?
 
     @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
@@ -128,7 +128,7 @@ struct BenchModelCommand: AsyncParsableCommand {
     private func parsedLayout() throws -> TernaryLayout? {
         guard let layout else { return nil }
         guard let value = TernaryLayout(rawValue: layout.uppercased()) else {
-            throw ValidationError("'\(layout)' is not a layout: t2 or t5")
+            throw ValidationError("'\(layout)' is not a layout: t2, t5 or l2")
         }
         return value
     }

@@ -65,10 +65,14 @@ typedef enum tk_layout {
   /// 1.6 bits per weight. Block = 160 columns in 32 bytes; byte j holds the trits of columns
   /// j, 32 + j, 64 + j, 96 + j, 128 + j in a sign-and-nibbles code made for 16-entry look-ups.
   TK_LAYOUT_T5 = 1,
+  /// 2 bits per weight, for look-ups of activation sums. Not in tiles: panels of 32 rows, a row in
+  /// each byte; byte r of group g holds trit + 1 of row r and columns 4 g to 4 g + 3 in bits 0-1 to
+  /// 6-7. Block = 128 columns.
+  TK_LAYOUT_L2 = 2,
 } tk_layout;
 
 enum {
-  TK_LAYOUT_COUNT = 2,
+  TK_LAYOUT_COUNT = 3,
   TK_TILE_ROWS = 4,
   /// Zero bytes that must follow every quantised activation row (tk_quantize writes them).
   TK_ACTIVATION_PADDING = 320,
@@ -86,9 +90,9 @@ typedef struct tk_matrix {
   tk_layout layout;
 } tk_matrix;
 
-/// "T2" or "T5", static.
+/// "T2", "T5" or "L2", static.
 const char *tk_layout_name(tk_layout layout);
-/// Columns in one block: 128 or 160.
+/// Columns in one block: 128, of T5 160.
 size_t tk_block_columns(tk_layout layout);
 /// Bytes of a packed matrix (always a multiple of 128).
 size_t tk_packed_size(tk_layout layout, size_t rows, size_t columns);
