@@ -1,7 +1,7 @@
 // Which kernels this CPU can run: a grid of named kernel sets, fastest first, and the public calls
 // that go through it. A new instruction set is one row, a new kernel one column.
 
-#include "kernels.h"
+#include "ternary.h"
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
@@ -63,6 +63,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_avx512,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx512_vnni,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx512,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avx512,
          .int8_peak = tk_int8_peak_avx512_vnni,
          .rms_norm = tk_rms_norm_avx512,
@@ -70,13 +71,17 @@ static const kernel_set grid[] = {
          .add = tk_add_avx512,
          .relu2_mul = tk_relu2_mul_avx512,
          .silu_mul = tk_silu_mul_avx512,
+         .gelu_mul = tk_gelu_mul_avx2,
          .exp = tk_exp_avx512,
          .softmax = tk_softmax_avx512,
          .f32_to_f16 = tk_f32_to_f16_avx512,
          .f16_to_f32 = tk_f16_to_f32_avx512,
          .attention[TK_CACHE_F32] = tk_attention_f32_avx512,
          .attention[TK_CACHE_F16] = tk_attention_f16_avx512,
+         .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx512,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
      },
      has_avx512},
     {{
@@ -85,6 +90,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_avx512,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx512_vnni,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx512_vnni,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avx512_vnni,
          .int8_peak = tk_int8_peak_avx512_vnni,
          .rms_norm = tk_rms_norm_avx512,
@@ -92,13 +98,17 @@ static const kernel_set grid[] = {
          .add = tk_add_avx512,
          .relu2_mul = tk_relu2_mul_avx512,
          .silu_mul = tk_silu_mul_avx512,
+         .gelu_mul = tk_gelu_mul_avx2,
          .exp = tk_exp_avx512,
          .softmax = tk_softmax_avx512,
          .f32_to_f16 = tk_f32_to_f16_avx512,
          .f16_to_f32 = tk_f16_to_f32_avx512,
          .attention[TK_CACHE_F32] = tk_attention_f32_avx512,
          .attention[TK_CACHE_F16] = tk_attention_f16_avx512,
+         .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx512,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
      },
      has_avx512_vnni},
     {{
@@ -107,6 +117,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_avx2,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avxvnni,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avxvnni,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avxvnni,
          .int8_peak = tk_int8_peak_avxvnni,
          .rms_norm = tk_rms_norm_avx2,
@@ -114,13 +125,17 @@ static const kernel_set grid[] = {
          .add = tk_add_avx2,
          .relu2_mul = tk_relu2_mul_avx2,
          .silu_mul = tk_silu_mul_avx2,
+         .gelu_mul = tk_gelu_mul_avx2,
          .exp = tk_exp_avx2,
          .softmax = tk_softmax_avx2,
          .f32_to_f16 = tk_f32_to_f16_avx2,
          .f16_to_f32 = tk_f16_to_f32_avx2,
          .attention[TK_CACHE_F32] = tk_attention_f32_avx2,
          .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
+         .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx2,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
      },
      has_avxvnni},
     {{
@@ -129,6 +144,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_avx2,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_avx2,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx2,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avx2,
          .int8_peak = tk_int8_peak_avx2,
          .rms_norm = tk_rms_norm_avx2,
@@ -145,6 +161,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
          .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx2,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
      },
      has_avx2},
 #elif defined(__aarch64__)
@@ -154,6 +172,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_neon,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon_dotprod,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon_dotprod,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_neon,
          .gemm = tk_gemm_neon_dotprod,
          .int8_peak = tk_int8_peak_neon_dotprod,
          .rms_norm = tk_rms_norm_neon,
@@ -170,6 +189,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_neon,
          .attention_int8 = tk_attention_int8_neon,
          .dense_gemv = tk_dense_gemv_neon,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_neon_dotprod,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_neon_dotprod,
      },
      has_dotprod},
     {{
@@ -178,6 +199,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_neon,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_neon,
          .gemm = tk_gemm_neon,
          .int8_peak = tk_int8_peak_neon,
          .rms_norm = tk_rms_norm_neon,
@@ -194,6 +216,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_neon,
          .attention_int8 = tk_attention_int8_neon,
          .dense_gemv = tk_dense_gemv_neon,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_neon,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_neon,
      },
      always},
 #endif
@@ -203,6 +227,7 @@ static const kernel_set grid[] = {
          .dequantize = tk_dequantize_scalar,
          .gemv[TK_LAYOUT_T2] = tk_gemv_t2_scalar,
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_scalar,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_scalar,
          .gemm = tk_gemm_scalar,
          .int8_peak = tk_int8_peak_scalar,
          .rms_norm = tk_rms_norm_scalar,
@@ -219,6 +244,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_scalar,
          .attention_int8 = tk_attention_int8_scalar,
          .dense_gemv = tk_dense_gemv_scalar,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_scalar,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_scalar,
      },
      always},
 };
@@ -234,7 +261,8 @@ bool tk_kernel_set_supported(const tk_kernels *k) { return ((const kernel_set *)
 
 const char *tk_self_test(const tk_kernels *k) {
   const char *disagreement = tk_self_test_ternary(k);
-  return disagreement ? disagreement : tk_self_test_float(k);
+  disagreement = disagreement ? disagreement : tk_self_test_float(k);
+  return disagreement ? disagreement : tk_self_test_head(k);
 }
 
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum) {
@@ -254,6 +282,14 @@ void tk_gemv(const tk_kernels *k, const tk_matrix *w, const int8_t *q, int32_t s
 void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
              size_t y_stride, void *scratch) {
+  // Taking the bytes of L2 apart costs as much as some 16 of its GEMVs.
+  if (w->layout == TK_LAYOUT_L2 && batch <= 16) {
+    const size_t blocks = tk_block_count(w->layout, w->columns);
+    for (size_t t = 0; t < batch; t++)
+      k->gemv[w->layout](w, q + t * q_stride, sums[t], 0, blocks, row_begin, row_end,
+                         y + t * y_stride);
+    return;
+  }
   k->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 
@@ -312,4 +348,9 @@ void tk_attention_int8(const tk_kernels *k, const float *query, const int8_t *ke
 void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t columns,
                    const float *x, size_t row_begin, size_t row_end, float *y) {
   k->dense_gemv(type, data, columns, x, row_begin, row_end, y);
+}
+
+void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
+                  size_t row_begin, size_t row_end, float *scores) {
+  k->head_scan[h->type](h, q, scale, row_begin, row_end, scores);
 }

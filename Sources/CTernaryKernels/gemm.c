@@ -30,6 +30,22 @@ static inline void add_tile(const int32_t *restrict out, size_t out_stride,
       y[r] = out[r] + (first ? -sums[t] : y[r]);
 }
 
+/// Codes trit + 1 of `blocks` blocks of one tile of L2, row r of the tile at r * TK_PANEL_COLUMNS.
+/// That layout is made for GEMV; here its bytes are only taken apart.
+static void unpack_l2(const tk_matrix *w, size_t row, size_t block, size_t blocks, uint8_t *codes) {
+  for (size_t r = 0; r < TK_TILE_ROWS; r++, codes += TK_PANEL_COLUMNS) {
+    const uint8_t *lane = tk_l2_row(w, row + r) + block * TK_L2_BYTES;
+    for (size_t g = 0; g < blocks * (TK_L2_COLUMNS / 4); g++) {
+      uint32_t byte = lane[g * TK_L2_ROWS];
+      uint32_t four = (byte | byte << 6 | byte << 12 | byte << 18) & 0x03030303;
+      codes[4 * g] = (uint8_t)four;
+      codes[4 * g + 1] = (uint8_t)(four >> 8);
+      codes[4 * g + 2] = (uint8_t)(four >> 16);
+      codes[4 * g + 3] = (uint8_t)(four >> 24);
+    }
+  }
+}
+
 /// `tile` is steps->rows.
 static inline void sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q,
                          size_t q_stride, const int32_t *sums, size_t tokens, int32_t *y,
@@ -49,6 +65,11 @@ static inline void sweep(const tk_gemm_steps *steps, size_t tile, const panel *p
 /// Codes of `rows` rows from `row` on, of `blocks` blocks from `block` on.
 static void unpack(const tk_gemm_steps *steps, const tk_matrix *w, size_t row, size_t rows,
                    size_t block, size_t blocks, uint8_t *codes) {
+  if (w->layout == TK_LAYOUT_L2) {
+    for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
+      unpack_l2(w, row + i, block, blocks, codes + i * TK_PANEL_COLUMNS);
+    return;
+  }
   const uint8_t *tile = tk_packed_row(w, row) + block * TK_TILE_BYTES;
   size_t stride = tk_block_count(w->layout, w->columns) * TK_TILE_BYTES;
   if (steps->unpack_panel) {

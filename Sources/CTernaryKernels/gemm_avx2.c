@@ -93,6 +93,11 @@ void tk_gemm_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const in
                   void *scratch) {
   static const tk_gemm_steps steps = {
       .unpack = tk_gemm_unpack_avx2, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
+  const size_t small = w->layout == TK_LAYOUT_T5 ? TK_SMALL_BATCH_T5 : TK_SMALL_BATCH_T2;
+  if (batch <= small && w->layout != TK_LAYOUT_L2) {
+    tk_gemm_small_avx2(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+    return;
+  }
   tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 

@@ -30,7 +30,9 @@ void tk_gemm_avx512_vnni(const tk_matrix *w, const int8_t *q, size_t q_stride, c
                                       .rows = TK_PANEL_ROWS_512,
                                       .unpack_panel = unpack_panel};
   const tk_tables512 tables = tk_t5_load_tables512();
-  if (batch > TK_SMALL_BATCH)
+  if (w->layout == TK_LAYOUT_L2) // not worth an order of codes of its own
+    tk_gemm_avx2(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+  else if (batch > TK_SMALL_BATCH)
     tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
   else if (w->layout == TK_LAYOUT_T5)
     tk_small_gemm512(tk_t5_fields512, T5_FIELDS, &tables, w, q, q_stride, sums, batch, row_begin,

@@ -41,6 +41,8 @@ struct tk_kernels {
                          size_t positions, size_t head_dim, float scale, float *scores, float *out);
   void (*dense_gemv)(tk_type type, const void *data, size_t columns, const float *x,
                      size_t row_begin, size_t row_end, float *y);
+  void (*head_scan[TK_HEAD_COUNT])(const tk_head *h, const void *q, float scale, size_t row_begin,
+                                   size_t row_end, float *scores);
 };
 
 // The functions behind the columns are named tk_<column>_<isa>. A function type per column, then
@@ -74,10 +76,14 @@ typedef void tk_attention_int8_function(const float *query, const int8_t *keys,
 typedef void tk_dense_gemv_function(tk_type type, const void *data, size_t columns, const float *x,
                                     size_t row_begin, size_t row_end, float *y);
 
+typedef void tk_head_scan_function(const tk_head *h, const void *q, float scale, size_t row_begin,
+                                   size_t row_end, float *scores);
+
 tk_quantize_function tk_quantize_scalar, tk_quantize_avx2, tk_quantize_neon;
 tk_dequantize_function tk_dequantize_scalar, tk_dequantize_avx2, tk_dequantize_neon;
 tk_gemv_function tk_gemv_t2_scalar, tk_gemv_t2_avx2, tk_gemv_t2_neon, tk_gemv_t2_neon_dotprod;
 tk_gemv_function tk_gemv_t5_scalar, tk_gemv_t5_avx2, tk_gemv_t5_neon, tk_gemv_t5_neon_dotprod;
+tk_gemv_function tk_gemv_l2_scalar, tk_gemv_l2_avx2, tk_gemv_l2_neon;
 tk_gemm_function tk_gemm_scalar, tk_gemm_avx2, tk_gemm_neon, tk_gemm_neon_dotprod;
 tk_int8_peak_function tk_int8_peak_scalar, tk_int8_peak_avx2, tk_int8_peak_neon;
 tk_int8_peak_function tk_int8_peak_neon_dotprod;
@@ -97,6 +103,10 @@ tk_attention_function tk_attention_f16_scalar, tk_attention_f16_avx2, tk_attenti
 tk_attention_int8_function tk_attention_int8_scalar, tk_attention_int8_avx2;
 tk_attention_int8_function tk_attention_int8_neon;
 tk_dense_gemv_function tk_dense_gemv_scalar, tk_dense_gemv_avx2, tk_dense_gemv_neon;
+tk_head_scan_function tk_head_int8_scalar, tk_head_int8_avx2, tk_head_int8_neon;
+tk_head_scan_function tk_head_int8_neon_dotprod;
+tk_head_scan_function tk_head_int4_scalar, tk_head_int4_avx2, tk_head_int4_neon;
+tk_head_scan_function tk_head_int4_neon_dotprod;
 
 tk_quantize_function tk_quantize_avx512;
 tk_dequantize_function tk_dequantize_avx512;
@@ -118,8 +128,9 @@ tk_dense_gemv_function tk_dense_gemv_avx512;
 // The part of tk_dense_gemv_avx2 for Q4_0.
 tk_dense_gemv_function tk_dense_gemv_q4_0_avx2;
 
-// The two halves of tk_self_test: NULL, or the name of the first kernel that disagrees.
+// The parts of tk_self_test: NULL, or the name of the first kernel that disagrees.
 const char *tk_self_test_ternary(const tk_kernels *k);
 const char *tk_self_test_float(const tk_kernels *k);
+const char *tk_self_test_head(const tk_kernels *k);
 
 #endif

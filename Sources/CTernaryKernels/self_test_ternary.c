@@ -14,7 +14,7 @@ enum {
   COLUMNS = 8 * TK_T5_COLUMNS + 10,
   TOKENS = 12, // whole and partial groups of 2, 3, 4 and 10 tokens
   STRIDE = COLUMNS + TK_ACTIVATION_PADDING,
-  PACKED = 2 * 11 * TK_TILE_BYTES,
+  PACKED = 11 * TK_L2_BYTES, // the largest of the layouts
 };
 
 typedef struct inputs {
@@ -71,7 +71,9 @@ static void fill(inputs *in, tk_layout layout) {
 static bool same_gemv(const tk_kernels *k, const tk_matrix *w, const inputs *in) {
   int32_t expected[ROWS], y[ROWS];
   size_t blocks = tk_block_count(w->layout, COLUMNS);
-  tk_gemv_function *scalar = w->layout == TK_LAYOUT_T5 ? tk_gemv_t5_scalar : tk_gemv_t2_scalar;
+  tk_gemv_function *const scalars[TK_LAYOUT_COUNT] = {tk_gemv_t2_scalar, tk_gemv_t5_scalar,
+                                                      tk_gemv_l2_scalar};
+  tk_gemv_function *scalar = scalars[w->layout];
   for (size_t t = 0; t < 2; t++) {
     const int8_t *q = in->q + t * STRIDE;
     scalar(w, q, in->sums[t], 0, blocks, 0, ROWS, expected);
@@ -102,10 +104,12 @@ const char *tk_self_test_ternary(const tk_kernels *k) {
     inputs in;
     fill(&in, (tk_layout)layout);
     tk_matrix w = {in.packed, ROWS, COLUMNS, (tk_layout)layout};
-    if (!same_gemv(k, &w, &in))
-      return layout == TK_LAYOUT_T5 ? "gemv of T5" : "gemv of T2";
+    static const char *const gemv[TK_LAYOUT_COUNT] = {"gemv of T2", "gemv of T5", "gemv of L2"};
+    static const char *const gemm[TK_LAYOUT_COUNT] = {"gemm of T2", "gemm of T5", "gemm of L2"};
+    if (!k->gemv[layout] || !same_gemv(k, &w, &in))
+      return gemv[layout];
     if (!same_gemm(k, &w, &in))
-      return layout == TK_LAYOUT_T5 ? "gemm of T5" : "gemm of T2";
+      return gemm[layout];
   }
   return NULL;
 }

@@ -22,6 +22,13 @@
 //
 // 3^5 = 243 of the 256 bytes occur. Five zeros are 0x04, so padding is not all zero bits.
 //
+// L2, for the look-ups of lut_*.c: panels of 32 rows with a row in each byte lane, 4 columns a
+// byte. A row of a panel begins at its lane and goes on every 32 bytes, so that rows can be packed
+// alone:
+//
+//   panel 0 | group 0 (columns 0-3): row 0, row 1, ... row 31 | group 1 (columns 4-7): ... | ...
+//   byte = u[0] | u[1] << 2 | u[2] << 4 | u[3] << 6, u = trit + 1
+//
 // Kernels multiply unsigned codes trit + 1 and subtract the sum of the activations at the end:
 // sum((t + 1) q) - sum(q) = sum(t q). With |q| <= 127 and columns <= TK_MAX_COLUMNS = 2^23 the
 // first sum is at most 2 * 127 * 2^23 = 2130706432 < 2^31.
@@ -37,6 +44,9 @@ enum {
   TK_T2_COLUMNS = 128,
   TK_T5_COLUMNS = 160,
   TK_T5_ZERO = 0x04, ///< Code of five zero trits.
+  TK_L2_ROWS = 32,   ///< Rows of a panel, and bytes of a group of 4 columns.
+  TK_L2_COLUMNS = 128,
+  TK_L2_BYTES = TK_L2_COLUMNS / 4 * TK_L2_ROWS, ///< Bytes of one panel in one block.
 
   // GEMM works on panels of unpacked codes: 8 rows x 2048 columns = 16 KiB, half of the smallest
   // level 1 cache in use, beside three activation rows of 2 KiB each. 2048 columns are also as many
@@ -56,7 +66,13 @@ static inline size_t tk_block_count(tk_layout layout, size_t columns) {
   return (columns + block - 1) / block;
 }
 
-/// The 32 bytes of row `row` in column block 0; block b is b * TK_TILE_BYTES further.
+/// Where row `row` of an L2 matrix begins: group g is g * TK_L2_ROWS further.
+static inline const uint8_t *tk_l2_row(const tk_matrix *w, size_t row) {
+  size_t panel = tk_block_count(TK_LAYOUT_L2, w->columns) * TK_L2_BYTES;
+  return w->data + row / TK_L2_ROWS * panel + row % TK_L2_ROWS;
+}
+
+/// Of T2 and T5, the 32 bytes of row `row` in column block 0; block b is b * TK_TILE_BYTES further.
 static inline const uint8_t *tk_packed_row(const tk_matrix *w, size_t row) {
   size_t tile = tk_block_count(w->layout, w->columns) * TK_TILE_BYTES;
   return w->data + row / TK_TILE_ROWS * tile + row % TK_TILE_ROWS * TK_BLOCK_BYTES;
@@ -66,14 +82,16 @@ static inline const uint8_t *tk_packed_row(const tk_matrix *w, size_t row) {
 /// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
 static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
 
-/// Decodes the 32 bytes of one row in one block into 128 or 160 trits, in column order.
+/// Decodes the 32 bytes of one row in one block of T2 or T5 into 128 or 160 trits, in column order.
 void tk_unpack_block(tk_layout layout, const uint8_t *bytes, int8_t *trits);
+/// Decodes one row in one block of L2, which begins at `lane`, into 128 trits.
+void tk_unpack_l2(const uint8_t *lane, int8_t *trits);
 
 /// What one instruction set brings to GEMM; tk_gemm_panels does the rest. Most keep the codes of a
 /// row together and multiply one tile at a time; those with wider tiles set the last two members.
 typedef struct tk_gemm_steps {
-  /// Writes the codes trit + 1 of one tile's `blocks` blocks, in column order: row r of the tile
-  /// starts at codes + r * TK_PANEL_COLUMNS.
+  /// Of T2 and T5, writes the codes trit + 1 of one tile's `blocks` blocks, in column order: row r
+  /// of the tile starts at codes + r * TK_PANEL_COLUMNS.
   void (*unpack)(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes);
   /// out[t * rows + r] = sum of codes[r][c] * q[t * q_stride + c] over c in [0, columns); columns
   /// is a multiple of 32 up to TK_PANEL_COLUMNS, t in [0, tokens), r in [0, rows).

@@ -63,6 +63,15 @@ static inline tk_t5_fields tk_t5_decode(__m256i code, const tk_t5_tables *tables
   };
 }
 
+/// GEMM of T2 or T5 for a few activation rows (gemm_small_avx2.c).
+void tk_gemm_small_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                        size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+                        size_t y_stride);
+/// The most activation rows for which that is as fast as panels, in cache and from memory. On Zen 4
+/// 2, 4 and 8 rows take 0.9, 0.8 and 0.8 times as long as so many GEMVs (T2 from memory,
+/// panels 2.0, 1.2 and 0.9), 2 and 4 rows of T5 0.8 and 0.6 times (panels 1.2 and 0.8).
+enum { TK_SMALL_BATCH_T2 = 8, TK_SMALL_BATCH_T5 = 4 };
+
 #pragma clang attribute pop
 
 /// The unpack step of GEMM (ternary.h), shared with AVX-VNNI.

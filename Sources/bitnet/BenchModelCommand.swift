@@ -39,10 +39,14 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: "Times each test is repeated.")
     var repetitions = 5
 
-    @Option(help: "Type of a synthetic model's head: f32, f16, bf16, q8_0, q6_k or q4_0.")
+    @Option(
+        help: """
+            How the LM head is held: as-stored, f16, q8_0, q6_k, q4_0, exact or fast. Of a synthetic \
+            model (default: q6_k) its type, also f32 or bf16; exact and fast scan one in f16.
+            """)
     var head: String?
 
-    @Option(help: "Packed layout of the ternary matrices: t2 or t5.")
+    @Option(help: "Packed layout of the ternary matrices: t2, t5 or l2.")
     var layout: String?
 
     @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
@@ -55,10 +59,8 @@ struct BenchModelCommand: AsyncParsableCommand {
         guard model == nil || synthetic == nil else {
             throw ValidationError("Give either --model or --synthetic.")
         }
-        guard head == nil || synthetic != nil else {
-            throw ValidationError("--head goes with --synthetic.")
-        }
-        _ = try parsedHead()
+        _ = synthetic == nil ? nil : try syntheticHead()
+        _ = synthetic == nil ? try storage() : nil
         _ = try parsedLayout()
     }
 
@@ -97,29 +99,38 @@ struct BenchModelCommand: AsyncParsableCommand {
     }
 
     private func load(threads: Int) async throws -> BitNetModel {
-        let options = LoadOptions(
+        var options = LoadOptions(
             threads: threads, instructionSet: isa, layout: try parsedLayout())
         guard let synthetic else {
+            options.head = try storage()
             let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
             return try await BitNetModel.load(url, options: options)
         }
         Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
-        return try BitNetModel.synthetic(
-            synthetic.shape, head: try parsedHead() ?? .q6_K, options: options)
+        let (type, storage) = try syntheticHead()
+        options.head = storage
+        return try BitNetModel.synthetic(synthetic.shape, head: type, options: options)
     }
 
-    private func parsedHead() throws -> ElementType? {
-        guard let head else { return nil }
+    private func storage() throws -> HeadStorage {
+        try head.map(ComputeArguments.head) ?? .asStored
+    }
+
+    /// The type that a synthetic head is made in, and how it is held then.
+    private func syntheticHead() throws -> (ElementType, HeadStorage) {
+        guard let head else { return (.q6_K, .asStored) }
         let types = ElementType.allCases
-        guard let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() })
-        else { throw ValidationError("'\(head)' is not a type of heads") }
-        return type
+        if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {
+            return (type, .asStored)
+        }
+        let storage = try storage()
+        return (storage == .asStored ? .q6_K : .f16, storage)
     }
 
     private func parsedLayout() throws -> TernaryLayout? {
         guard let layout else { return nil }
         guard let value = TernaryLayout(rawValue: layout.uppercased()) else {
-            throw ValidationError("'\(layout)' is not a layout: t2 or t5")
+            throw ValidationError("'\(layout)' is not a layout: t2, t5 or l2")
         }
         return value
     }

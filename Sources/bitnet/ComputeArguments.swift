@@ -28,6 +28,13 @@ struct ComputeArguments: ParsableArguments {
         transform: Self.i2sOrder)
     var order: I2SOrder?
 
+    @Option(
+        help: .init(
+            "How the LM head is held: \(heads) (default: as-stored).", valueName: "name"),
+        transform: Self.head)
+    var head: HeadStorage?
+
+    private static let heads = HeadStorage.allCases.map(\.rawValue).joined(separator: ", ")
     private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
         .joined(separator: " or ")
@@ -58,6 +65,13 @@ struct ComputeArguments: ParsableArguments {
         return order
     }
 
+    static func head(_ name: String) throws -> HeadStorage {
+        guard let storage = HeadStorage(rawValue: name.lowercased()) else {
+            throw ValidationError("'\(name)' is not one of \(heads)")
+        }
+        return storage
+    }
+
     /// Loads a model and shows how far that is if it takes more than a second.
     func load(_ path: String) async throws(FileError) -> BitNetModel {
         var options = LoadOptions()
@@ -65,6 +79,7 @@ struct ComputeArguments: ParsableArguments {
         options.instructionSet = isa
         options.layout = layout
         if let order { options.i2sOrder = order }
+        options.head = head ?? .asStored
         let line = ProgressLine()
         defer { line.clear() }
         let model = try await naming(path) { () async throws(BitNetError) in

@@ -13,7 +13,7 @@ struct TernarySet: Sendable, CustomTestStringConvertible {
     static let scalar = TernarySet(index: tk_kernel_set_count() - 1)
 }
 
-let ternaryLayouts = [TK_LAYOUT_T2, TK_LAYOUT_T5]
+let ternaryLayouts = [TK_LAYOUT_T2, TK_LAYOUT_T5, TK_LAYOUT_L2]
 
 /// A packed matrix in 64-byte aligned memory.
 final class PackedTernary {

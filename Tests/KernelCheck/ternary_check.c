@@ -105,7 +105,7 @@ static void check_gemv_range(const tk_kernels *k, const problem *p, size_t block
 }
 
 static void check_gemv(const tk_kernels *k) {
-  static const size_t rows_to_try[] = {1, 3, 4, 9};
+  static const size_t rows_to_try[] = {1, 3, 4, 9, 37};
   for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
     for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
       for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++)

@@ -154,6 +154,7 @@ struct Generation {
         let source = try backend.makeTokenSource(
             contextLength: tokens.count + room, cache: options.kvCache)
         sampler.constraint = try backend.makeConstraint(for: options)
+        source.setLogitsNeeded(sampler.isSteered ? .all : options.logitsNeeded)
         for token in tokens { sampler.acceptPrompt(token) }
         try source.prefill(tokens, isCancelled: isCancelled)
         source.countZeros(options.includesSparsity)

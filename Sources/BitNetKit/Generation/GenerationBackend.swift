@@ -43,6 +43,8 @@ protocol TokenSource: AnyObject {
     ) throws(BitNetError)
     /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
     func rewind(to position: Int)
+    /// Says which logits `withLogits` must have from the next `prefill` on; others may be -infinity.
+    func setLogitsNeeded(_ need: LogitsNeed)
     /// The logits of the latest token, one per token of the vocabulary.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R
     /// Starts to count zeros in the feed-forward networks, from none, or stops.

@@ -67,7 +67,7 @@ extension AsyncSequence where Element == GenerationEvent, Failure == BitNetError
         var tokens: [Int] = []
         var logProbabilities: [LogProbabilities] = []
         var iterator = makeAsyncIterator()
-        while let event = try await iterator.next() {
+        while let event = try await iterator.next(isolation: nil) {
             switch event {
             case .text(let piece): text += piece
             case .token(let id, let found):

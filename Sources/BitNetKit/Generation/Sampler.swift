@@ -82,10 +82,19 @@ struct Sampler {
         guard !logits.isEmpty else {
             throw .corruptTensor(tensor: "logits", detail: "there are none")
         }
-        for index in logits.indices where !logits[index].isFinite {
-            throw .corruptTensor(
-                tensor: "logits",
-                detail: "\(logits[index]) for token \(index); the model's weights are damaged")
+        // -infinity is a token that cannot be chosen; there must be another.
+        var canChoose = false
+        for index in logits.indices {
+            if logits[index].isFinite {
+                canChoose = true
+            } else if logits[index] != -.infinity {
+                throw .corruptTensor(
+                    tensor: "logits",
+                    detail: "\(logits[index]) for token \(index); the model's weights are damaged")
+            }
+        }
+        if !canChoose {
+            throw .corruptTensor(tensor: "logits", detail: "all of them are -infinity")
         }
     }
 

@@ -35,6 +35,10 @@ extension Activation {
         case .squaredReLU: x <= 0 || x * x == 0
         // Half the smallest number is rounded to 0, and below -88.7 exp(-x) is infinite.
         case .silu: x.magnitude <= .leastNonzeroMagnitude || x < -0x1.62e42ep6
+        // The same with exp(-1.5957691 x - 0.0713548 x^3).
+        case .gelu:
+            x.magnitude <= .leastNonzeroMagnitude
+                || -1.595_769_1 * x - 0.071_354_8 * x * x * x > 0x1.62e42ep6
         }
     }
 }

@@ -56,6 +56,7 @@ package struct ModelBenchmark: Sendable {
             }
         let context = try InferenceContext(
             model: model, contextLength: max(depth + count, 1), cache: .f16)
+        context.setLogitsNeeded(.top(1))
         let vocabulary = model.configuration.vocabularySize
         let tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }
         var speeds: [Double] = []
@@ -79,7 +80,7 @@ package struct ModelBenchmark: Sendable {
         _ test: Test, speed: Spread, depth: Int, count: Int, sparsity: FeedForwardSparsity?
     ) -> Row {
         let weights = model.byteCount.ternary
-        let head = model.head.byteCount
+        let head = model.headBytesRead
         let c = model.configuration
         let keyValue = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 2
         var bytes = weights + head + (depth + count / 2) * keyValue
@@ -88,7 +89,7 @@ package struct ModelBenchmark: Sendable {
         let products = Double(c.ternaryWeightCount) * speed.median
         return Row(
             test: "\(test)", threads: model.threads, isa: model.kernels.name,
-            layout: model.layout.rawValue, head: model.head.type.rawValue, tokensPerSecond: speed,
+            layout: model.layout.rawValue, head: model.headName, tokensPerSecond: speed,
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
             int8PeakShare: products / limits.int8PerSecond, peakBytes: MachineLimits.peakMemory,

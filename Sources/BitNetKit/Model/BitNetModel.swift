@@ -27,6 +27,8 @@ public final class BitNetModel: Sendable {
     let blocks: [TransformerBlock]
     let finalNorm: RMSNorm
     let head: DenseMatrix
+    /// What a two-stage head scans first.
+    let headScan: HeadScan?
     let rotary: RotaryEmbedding
     /// The rotation of layers with a window.
     let localRotary: RotaryEmbedding?
@@ -46,6 +48,7 @@ public final class BitNetModel: Sendable {
         blocks = parts.blocks
         finalNorm = parts.finalNorm
         head = parts.head
+        headScan = parts.headScan
         rotary = parts.rotary
         localRotary = parts.localRotary
         warnings = parts.warnings
@@ -59,12 +62,26 @@ public final class BitNetModel: Sendable {
         }
     }
 
-    /// Bytes of the packed ternary weights, and of the embedding and the head as stored.
+    /// Bytes of the packed ternary weights, and of the embedding and the head as they are held.
     public var byteCount: (ternary: Int, dense: Int) {
         let ternary = blocks.reduce(0) { sum, block in
             sum + block.linearLayers.reduce(0) { $0 + $1.weight.byteCount }
         }
-        return (ternary, embedding.byteCount + (configuration.isHeadTied ? 0 : head.byteCount))
+        let hasOwnHead = !configuration.isHeadTied || head.type != embedding.type
+        let dense = embedding.byteCount + (hasOwnHead ? head.byteCount : 0)
+        return (ternary, dense + (headScan?.byteCount ?? 0))
+    }
+
+    /// Bytes of the head that a greedy choice reads, but for the few rows that a scan finds.
+    var headBytesRead: Int { headScan?.byteCount ?? head.byteCount }
+
+    /// The head's type, and how it is scanned.
+    var headName: String {
+        switch headScan?.type {
+        case nil: head.type.rawValue
+        case .int8: "\(head.type.rawValue) exact"
+        case .int4: "\(head.type.rawValue) fast"
+        }
     }
 
     /// Scratch bytes of the largest matrix product.
@@ -131,7 +148,8 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         loader.i2sOrder = options.i2sOrder
-        let parts = try loader.load()
+        var parts = try loader.load()
+        try parts.hold(head: options.head, pool: compute.pool)
         self.init(
             configuration, parts, compute: compute, tokenizer: tokenizer,
             chatTemplate: try ChatTemplate(checkpoint, tokenizer: tokenizer))

@@ -7,6 +7,9 @@ final class InferenceContext {
     let contextLength: Int
     private var cache: KVCache
     private let workspace: Workspace
+    /// Of a two-stage head.
+    let headScratch: HeadScratch?
+    private var logitsNeeded = LogitsNeed.all
 
     /// Tokens of one forward pass through all layers while a prompt is read.
     static let batchLength = 128
@@ -37,6 +40,9 @@ final class InferenceContext {
             model.configuration, batch: min(InferenceContext.batchLength, contextLength),
             contextLength: contextLength, threads: model.compute.pool.threads,
             gemmScratch: model.gemmScratchSize)
+        headScratch = try model.headScan.map { (scan) throws(BitNetError) in
+            try HeadScratch(scan, threads: model.compute.pool.threads)
+        }
     }
 
     /// An independent context with the same tokens in its cache; there are no logits until the next
@@ -62,7 +68,8 @@ final class InferenceContext {
         _ tokens: [Int], isCancelled: () -> Bool = { false }
     ) throws(BitNetError) {
         try read(tokens, isCancelled: isCancelled)
-        if !tokens.isEmpty { try computeLogits(row: (tokens.count - 1) % workspace.batch) }
+        guard !tokens.isEmpty else { return }
+        try computeLogits(row: (tokens.count - 1) % workspace.batch, need: logitsNeeded)
     }
 
     /// The same, calling `eachLogits` with the index and the logits of one token after the other
@@ -77,7 +84,7 @@ final class InferenceContext {
             let end = min(start + workspace.batch, tokens.count)
             try forward(tokens[start..<end], isCancelled: isCancelled)
             for index in start..<end where isWanted {
-                try computeLogits(row: index - start)
+                try computeLogits(row: index - start, need: logitsNeeded)
                 isWanted = workspace.logits.withSpan { eachLogits(index, $0) }
             }
         }
@@ -154,6 +161,9 @@ final class InferenceContext {
         try workspace.logits.withSpan(body)
     }
 
+    /// With a two-stage head, logits that are not needed may be -infinity.
+    func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
+
     /// Sets a function that sees every intermediate result; for tests against a reference.
     func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
         workspace.probe = body
@@ -204,10 +214,17 @@ final class InferenceContext {
     }
 
     /// Final norm and LM head for one row of the residual stream.
-    private func computeLogits(row: Int) throws(BitNetError) {
+    private func computeLogits(row: Int, need: LogitsNeed) throws(BitNetError) {
         let normed = normalizedState(row: row)
-        model.compute.multiply(model.head, normed, into: workspace.logits)
-        guard workspace.logits.isFinite else { throw notFinite("logits") }
+        if case .top(let top) = need, let scan = model.headScan, let headScratch {
+            model.compute.multiply(
+                model.head, scan: scan, top: top, normed, scratch: headScratch,
+                into: workspace.logits)
+            guard headScratch.isFinite(workspace.logits) else { throw notFinite("logits") }
+        } else {
+            model.compute.multiply(model.head, normed, into: workspace.logits)
+            guard workspace.logits.isFinite else { throw notFinite("logits") }
+        }
     }
 
     /// Final norm of one row of the residual stream.

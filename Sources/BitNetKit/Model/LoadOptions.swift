@@ -1,4 +1,5 @@
-/// What a model computes with once it is loaded. No choice changes a result, only its speed.
+/// What a model computes with once it is loaded. Choices change the speed, and only where they say
+/// so a result.
 ///
 /// ```swift
 /// let options = LoadOptions(threads: 4, instructionSet: "avx2")
@@ -15,16 +16,20 @@ public struct LoadOptions: Sendable, Hashable {
     /// How the codes of I2_S tensors lie in their bytes; unlike the other choices it has to be right,
     /// and no file says which it is.
     public var i2sOrder = I2SOrder.a
+    /// How the LM head is held. `f16`, `q8_0`, `q6_K` and `q4_0` round the head once more, and
+    /// `twoStageFast` can miss a token; the others change no result.
+    public var head: HeadStorage = .asStored
 
     /// Options that differ from the defaults in what is given.
     public init(
         threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
-        i2sOrder: I2SOrder = .a
+        i2sOrder: I2SOrder = .a, head: HeadStorage = .asStored
     ) {
         self.threads = threads
         self.instructionSet = instructionSet
         self.layout = layout
         self.i2sOrder = i2sOrder
+        self.head = head
     }
 }
 

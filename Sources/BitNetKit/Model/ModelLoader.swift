@@ -32,6 +32,7 @@ struct ModelLoader {
     struct Parts: Sendable {
         var embedding: DenseMatrix
         var head: DenseMatrix
+        var headScan: HeadScan?
         var finalNorm: RMSNorm
         var blocks: [TransformerBlock]
         var rotary: RotaryEmbedding

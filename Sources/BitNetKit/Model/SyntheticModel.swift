@@ -80,8 +80,10 @@ extension BitNetModel {
         let compute = try Compute(options)
         let model = try SyntheticModel(
             shape, head: head, layout: options.layout, compute: compute, seed: seed)
+        var parts = model.parts
+        try parts.hold(head: options.head, pool: compute.pool)
         return BitNetModel(
-            model.configuration, model.parts, compute: compute, tokenizer: try .bytes())
+            model.configuration, parts, compute: compute, tokenizer: try .bytes())
     }
 }
 
@@ -177,7 +179,8 @@ extension DenseMatrix {
             throw .invalidArgument(
                 name: "head", detail: "\(type.rawValue) cannot hold rows of \(columns) weights")
         }
-        // A few rows are drawn and encoded; the others repeat them, which costs no less to read.
+        // A few rows are drawn and encoded; the others are put together from their pieces, which
+        // costs no less to read and leaves no two rows alike.
         let distinct = 61
         let rowBytes = columns / type.block.elements * type.block.bytes
         let values = try AlignedBuffer<Float>(count: columns, purpose: "random weights")
@@ -192,10 +195,11 @@ extension DenseMatrix {
                 type, values.view, into: patterns.view[row * rowBytes..<(row + 1) * rowBytes])
         }
         let storage = try AlignedBuffer<UInt8>(count: rows * rowBytes, purpose: "random weights")
-        for row in 0..<rows {
-            let pattern = row % distinct * rowBytes
-            storage.view[row * rowBytes..<(row + 1) * rowBytes].copy(
-                from: patterns.view[pattern..<pattern + rowBytes])
+        let block = type.block
+        let piece = block.bytes * max(1, 16 / block.elements)
+        for start in stride(from: 0, to: rows * rowBytes, by: piece) {
+            let pattern = Int(random.next() % UInt64(distinct)) * rowBytes + start % rowBytes
+            storage.view[start..<start + piece].copy(from: patterns.view[pattern..<pattern + piece])
         }
         self.init(rows: rows, columns: columns, type: type, bytes: storage)
     }

@@ -124,6 +124,7 @@ final class SessionMemory: @unchecked Sendable {
         }
     }
 
+    func setLogitsNeeded(_ need: LogitsNeed) { context.setLogitsNeeded(need) }
     func countZeros(_ isOn: Bool) { context.countZeros(isOn) }
     var sparsity: FeedForwardSparsity? { context.sparsity }
 

@@ -70,6 +70,7 @@ final class SessionSource: TokenSource {
         memory.rewind(to: max(0, position - left))
     }
 
+    func setLogitsNeeded(_ need: LogitsNeed) { memory.setLogitsNeeded(need) }
     func countZeros(_ isOn: Bool) { memory.countZeros(isOn) }
     var sparsity: FeedForwardSparsity? { memory.sparsity }
 

@@ -65,10 +65,14 @@ typedef enum tk_layout {
   /// 1.6 bits per weight. Block = 160 columns in 32 bytes; byte j holds the trits of columns
   /// j, 32 + j, 64 + j, 96 + j, 128 + j in a sign-and-nibbles code made for 16-entry look-ups.
   TK_LAYOUT_T5 = 1,
+  /// 2 bits per weight, for look-ups of activation sums. Not in tiles: panels of 32 rows, a row in
+  /// each byte; byte r of group g holds trit + 1 of row r and columns 4 g to 4 g + 3 in bits 0-1 to
+  /// 6-7. Block = 128 columns.
+  TK_LAYOUT_L2 = 2,
 } tk_layout;
 
 enum {
-  TK_LAYOUT_COUNT = 2,
+  TK_LAYOUT_COUNT = 3,
   TK_TILE_ROWS = 4,
   /// Zero bytes that must follow every quantised activation row (tk_quantize writes them).
   TK_ACTIVATION_PADDING = 320,
@@ -86,9 +90,9 @@ typedef struct tk_matrix {
   tk_layout layout;
 } tk_matrix;
 
-/// "T2" or "T5", static.
+/// "T2", "T5" or "L2", static.
 const char *tk_layout_name(tk_layout layout);
-/// Columns in one block: 128 or 160.
+/// Columns in one block: 128, of T5 160.
 size_t tk_block_columns(tk_layout layout);
 /// Bytes of a packed matrix (always a multiple of 128).
 size_t tk_packed_size(tk_layout layout, size_t rows, size_t columns);
@@ -250,6 +254,89 @@ bool tk_can_dense_gemv(tk_type type);
 /// `data` is row-major as in the file (rows of whole blocks); columns is a multiple of 16.
 void tk_dense_gemv(const tk_kernels *k, tk_type type, const void *data, size_t columns,
                    const float *x, size_t row_begin, size_t row_end, float *y);
+
+// ---------------------------------------------------------------------------------------------
+// Two-stage LM head: a scan of all rows in a small format says which rows of the stored matrix
+// can still be among the k largest logits; only those are computed with tk_dense_gemv.
+//
+//   tk_head_round -> tk_head_scan, tk_head_rank (row ranges, threads) -> the k-th best lower bound
+//   -> tk_head_candidates (row ranges) -> tk_dense_gemv for each candidate
+// ---------------------------------------------------------------------------------------------
+
+/// How the rows are held for the scan.
+typedef enum tk_head_type {
+  /// int8 with one scale a row; its bounds are strict.
+  TK_HEAD_INT8 = 0,
+  /// 4-bit codes with a float16 scale for 32 columns, 4.5 bits a weight; its bounds are
+  /// statistical.
+  TK_HEAD_INT4 = 1,
+} tk_head_type;
+
+enum {
+  TK_HEAD_COUNT = 2,
+  /// Row ranges of scans start at multiples of this.
+  TK_HEAD_TILE_ROWS = 8,
+};
+
+/// A small copy of a dense matrix W[rows, columns], columns a multiple of 16.
+typedef struct tk_head {
+  tk_head_type type;
+  size_t rows;
+  size_t columns;
+  const uint8_t *codes; ///< tk_head_size() bytes, 64-byte aligned.
+  const float *scales;  ///< `rows` values; only TK_HEAD_INT8 uses them.
+  const float *errors;  ///< At least the norm of W[r] minus what the codes say; inf: W[r] is not
+                        ///< finite or cannot be coded.
+  const float *norms;   ///< At least the norm of W[r].
+} tk_head;
+
+/// Bytes of the codes.
+size_t tk_head_size(tk_head_type type, size_t rows, size_t columns);
+/// Codes rows [row_begin, row_end), given as floats (row-major, starting at row_begin), into arrays
+/// that start at row 0. row_begin is a multiple of TK_HEAD_TILE_ROWS; row_end is too, or is `rows`.
+void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns, size_t row_begin,
+                  size_t row_end, uint8_t *codes, float *scales, float *errors, float *norms);
+/// What the codes of one row say: `columns` floats.
+void tk_head_decode_row(const tk_head *h, size_t row, float *w);
+
+/// A hidden state rounded for a scan: x is about scale * q.
+typedef struct tk_head_input {
+  float scale;    ///< 0 where x is too small, too large or not finite: compute all rows then.
+  float norm;     ///< At least the norm of x.
+  float residual; ///< At least the norm of x - scale * q.
+} tk_head_input;
+
+/// Bytes of a rounded state, of any type of scan.
+size_t tk_head_input_size(size_t columns);
+/// Rounds x to integers in `q`: tk_head_input_size() bytes, 64-byte aligned.
+tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, void *q);
+
+/// scores[r - row_begin] = what the codes of row r times the rounded state give, in float32:
+/// INT8: (float)(integer sum) * (scales[r] * scale). INT4: a chain of fma over the blocks of 32
+/// columns, (float)(integer sum) and scale of the block, then times `scale`.
+void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
+                  size_t row_begin, size_t row_end, float *scores);
+
+/// How far a logit can be from its score: errors[r] * error + norms[r] * norm + constant.
+typedef struct tk_head_margin {
+  float error, norm, constant;
+} tk_head_margin;
+
+/// A strict margin for what tk_dense_gemv computes; the derivation is in head.c.
+tk_head_margin tk_head_strict_margin(const tk_head_input *input, size_t columns);
+/// A statistical one: `deviations` standard deviations of a sum of independent rounding errors.
+/// `spread` is the root mean square of x, weighted by each column's share of the squared errors.
+tk_head_margin tk_head_likely_margin(const tk_head_input *input, size_t columns, float spread,
+                                     float deviations);
+
+/// Merges the lower bounds score - margin of rows [row_begin, row_end) into `best`: k values, the
+/// largest first (-infinity to begin with). `scores` starts at row_begin.
+void tk_head_rank(const tk_head *h, const tk_head_margin *margin, const float *scores,
+                  size_t row_begin, size_t row_end, float *best, size_t k);
+/// Writes the rows of [row_begin, row_end) whose upper bound score + margin reaches `threshold` to
+/// `ids`, in order, and -infinity to all of `scores`, which starts at row_begin. Returns how many.
+size_t tk_head_candidates(const tk_head *h, const tk_head_margin *margin, float threshold,
+                          size_t row_begin, size_t row_end, float *scores, uint32_t *ids);
 
 // ---------------------------------------------------------------------------------------------
 // Ternary interchange formats <-> trits (int8 -1, 0, +1)

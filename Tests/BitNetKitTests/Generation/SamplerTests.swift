@@ -207,9 +207,20 @@ struct SamplerTests {
         }
     }
 
+    @Test("a token of -infinity is never chosen, and there must be another")
+    func excluded() throws {
+        let least = -Float.infinity
+        for options in [GenerationOptions(), Self.options(), Self.options(penalty: 2)] {
+            var sampler = Sampler(options)
+            sampler.accept(1)
+            for _ in 0..<20 { #expect(try sampler.next([-3, least, -2].span) != 1) }
+            #expect(throws: BitNetError.self) { try sampler.next([least, least].span) }
+        }
+    }
+
     @Test(
         "logits that are not finite are an error",
-        arguments: [Float.nan, .infinity, -.infinity])
+        arguments: [Float.nan, .infinity])
     func notFinite(value: Float) {
         for options in [GenerationOptions(), Self.options()] {
             var sampler = Sampler(options)

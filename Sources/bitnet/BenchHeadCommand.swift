@@ -1,0 +1,90 @@
+import ArgumentParser
+import BitNetKit
+import Foundation
+
+struct BenchHeadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "head",
+        abstract: "Compare the two-stage LM head with the full one.",
+        discussion: """
+            For every type a head can be stored in: 'full' computes all logits, 'exact' scans an \
+            int8 copy and computes the rows that can be among the largest, 'fast' scans a 4.5-bit \
+            copy with a statistical margin. Every result is compared with the full head's; \
+            'different' counts the states whose largest logits are not the same, bit for bit.
+            """)
+
+    @Option(help: "Tokens of the vocabulary.")
+    var rows = 128_256
+
+    @Option(help: "Hidden size.")
+    var columns = 2560
+
+    @Option(help: "Logits asked for: 1 for greedy, up to 64 for top-k.")
+    var top = 1
+
+    @Option(help: "Random hidden states.")
+    var states = 64
+
+    @Option(help: "Numbers of threads, separated by commas.")
+    var threads = NumberList([1])
+
+    @Option(help: "Types of the stored head, separated by commas.")
+    var types = "f16,bf16,f32,q8_0,q6_k,q4_0"
+
+    @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
+    var isa: String?
+
+    @Flag(help: "Print one JSON object instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard ([rows, columns, states] + threads.numbers).allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("sizes and threads are positive")
+        }
+        guard columns % 16 == 0 else { throw ValidationError("--columns is a multiple of 16") }
+        guard (1...64).contains(top), top <= rows else {
+            throw ValidationError("--top is in 1...64 and at most --rows")
+        }
+        _ = try parsedTypes()
+    }
+
+    private func parsedTypes() throws -> [ElementType] {
+        try types.split(separator: ",").map { name in
+            guard
+                let type = ElementType.allCases.first(where: {
+                    $0.rawValue.lowercased() == name.lowercased()
+                })
+            else { throw ValidationError("'\(name)' is not a type of heads") }
+            return type
+        }
+    }
+
+    func run() throws {
+        warnAboutDebugBuild()
+        let kernels = try isa.map { (name) throws(BitNetError) in try KernelSet.named(name) }
+        let benchmark = HeadBenchmark(rows: rows, columns: columns, states: states)
+        if !json { try Terminal.write(Self.header) }
+        var all: [HeadBenchmark.Row] = []
+        for count in threads.numbers {
+            for type in try parsedTypes() {
+                try benchmark.run(type, threads: count, top: top, kernels: kernels ?? .best) {
+                    all.append($0)
+                    if !json { try? Terminal.write(Self.line($0)) }
+                }
+            }
+        }
+        if json { try Terminal.write(try Terminal.json(["rows": all]) + "\n") }
+    }
+
+    private static let header =
+        "head  method  threads  top        us   GB/s  x full  rows kept (most)  all rows  different\n"
+
+    private static func line(_ row: HeadBenchmark.Row) -> String {
+        row.type.padding(toLength: 5, withPad: " ", startingAt: 0) + " "
+            + row.method.padding(toLength: 7, withPad: " ", startingAt: 0)
+            + String(
+                format: "%8d %4d %9.0f %6.1f %7.2f %9d %8d %6d/%d %6d\n", row.threads, row.top,
+                row.seconds * 1e6, row.bytesPerSecond / 1e9, row.speedup, row.medianCandidates,
+                row.largestCandidates, row.fallbacks, row.states, row.differences)
+    }
+}

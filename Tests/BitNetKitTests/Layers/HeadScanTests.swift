@@ -1,0 +1,274 @@
+import BitNetSampleModel
+import Foundation
+import TestSupport
+import Testing
+
+@testable import BitNetKit
+
+/// The two-stage head: what it leaves is what the full head has.
+@Suite("Two-stage head")
+struct HeadScanTests {
+    static let types: [ElementType] = [.f16, .bf16, .f32, .q8_0, .q6_K]
+
+    @Test(
+        "the top 40 of thousands of random states are the full head's, bit for bit",
+        arguments: types)
+    func random(_ type: ElementType) throws {
+        let columns = 256
+        var random = SplitMix64(seed: 1)
+        let matrix = try DenseMatrix(
+            rows: 1501, columns: columns, values: (0..<1501 * columns).map { _ in random.normal() },
+            type: type)
+        let head = try TwoStage(matrix, .int8)
+        for state in 0..<2000 {
+            let x = (0..<columns).map { _ in random.normal() * (state % 5 == 4 ? 1e-6 : 1) }
+            try head.check(x, top: [1, 7, 40][state % 3])
+        }
+        #expect(head.scratch.fallbacks == 0, "nothing was left out")
+        #expect(head.candidates < 2000 * 1501 / 3)
+    }
+
+    @Test("rows and states made to mislead it change nothing", arguments: types)
+    func adversarial(_ type: ElementType) throws {
+        let columns = 512
+        var random = SplitMix64(seed: 2)
+        let matrix = try DenseMatrix(
+            rows: 700, columns: columns, values: Self.hardRows(700, columns, &random), type: type)
+        for kind in [HeadScanType.int8, .int4] {
+            let head = try TwoStage(matrix, kind)
+            for row in 0..<700 {
+                let stored = matrix.row(row)
+                let coded = head.decoded(row)
+                let error = zip(stored, coded).map { $0 - $1 }
+                let states = [
+                    stored, error, stored.map { -$0 }, zip(stored, error).map { $0 + 300 * $1 },
+                ]
+                // The bounds of the 4-bit scan suppose states that know nothing of its errors.
+                for x in kind == .int8 ? states : [stored] where x.contains(where: { $0 != 0 }) {
+                    try head.check(x, top: [1, 40][row % 2])
+                }
+            }
+        }
+    }
+
+    /// Constant rows, equal rows, neighbours one bit apart, zero rows, norms from 1e-5 to 1e3, rows of
+    /// a single weight.
+    static func hardRows(_ rows: Int, _ columns: Int, _ random: inout SplitMix64) -> [Float] {
+        var values: [Float] = []
+        var previous = [Float](repeating: 0, count: columns)
+        for row in 0..<rows {
+            var next = (0..<columns).map { _ in random.normal() }
+            switch row % 8 {
+            case 0: next = [Float](repeating: next[0], count: columns)
+            case 1: next = previous
+            case 2:
+                next = previous
+                next[row % columns] = next[row % columns].nextUp
+            case 3: next = [Float](repeating: 0, count: columns)
+            case 4: next = next.map { $0 * 1e-5 }
+            case 5: next = next.map { $0 * 1e3 }
+            case 6: next = next.indices.map { $0 == row % columns ? 5 : 0 }
+            default: break
+            }
+            previous = next
+            values += next
+        }
+        return values
+    }
+
+    @Test("a state of zeros, and one with nothing to choose between, give all rows")
+    func fallback() throws {
+        var random = SplitMix64(seed: 3)
+        let row = (0..<64).map { _ in random.normal() }
+        let matrix = try DenseMatrix(
+            rows: 100, columns: 64, values: (0..<100).flatMap { _ in row })
+        for kind in [HeadScanType.int8, .int4] {
+            let head = try TwoStage(matrix, kind)
+            try head.check([Float](repeating: 0, count: 64), top: 1)
+            try head.check((0..<64).map { _ in random.normal() }, top: 1)
+            try head.check([Float](repeating: 1e-35, count: 64), top: 1)
+            #expect(head.scratch.fallbacks == 3)
+            #expect(head.scratch.candidates == 100)
+        }
+    }
+
+    @Test("rows that are not finite, and states that are not, are computed as without a scan")
+    func notFinite() throws {
+        var random = SplitMix64(seed: 4)
+        var values = (0..<200 * 64).map { _ in random.normal() }
+        let x = (0..<64).map { _ in random.normal() }
+        for bad in [Float.nan, .infinity, 3e38] {
+            values[64 * 5 + 3] = bad
+            let head = try TwoStage(
+                try DenseMatrix(rows: 200, columns: 64, values: values), .int8)
+            let (full, part) = try head.products(x.map { $0 * 1e3 }, top: 1)
+            #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
+            #expect(head.scratch.fallbacks == 1)
+        }
+        values[64 * 5 + 3] = 1
+        let head = try TwoStage(try DenseMatrix(rows: 200, columns: 64, values: values), .int4)
+        var state = x
+        state[9] = .nan
+        let (full, part) = try head.products(state, top: 1)
+        #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
+    }
+
+    @Test("every instruction set and number of threads leaves the same logits")
+    func sameBits() throws {
+        var random = SplitMix64(seed: 5)
+        for columns in [16, 48, 320] {
+            let values = (0..<333 * columns).map { _ in random.normal() }
+            let matrix = try DenseMatrix(rows: 333, columns: columns, values: values)
+            let states = (0..<40).map { _ in (0..<columns).map { _ in random.normal() } }
+            for kind in [HeadScanType.int8, .int4] {
+                let scalar = try TwoStage(matrix, kind, kernels: .named("scalar"), threads: 1)
+                for set in KernelSet.available {
+                    for threads in [1, 3] {
+                        let head = try TwoStage(matrix, kind, kernels: set, threads: threads)
+                        for x in states {
+                            let expected = try scalar.products(x, top: 3).part
+                            #expect(try head.products(x, top: 3).part == expected)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("the fast scan misses none of 10,000 states")
+    func fast() throws {
+        let sample = try SampleStates.load()
+        let trained = try TwoStage(sample.head, .int4)
+        var differences = 0
+        for x in sample.states.prefix(5000) where try !trained.agrees(x, top: 1) {
+            differences += 1
+        }
+        var random = SplitMix64(seed: 6)
+        let matrix = try DenseMatrix(
+            rows: 1501, columns: 256, values: (0..<1501 * 256).map { _ in random.normal() },
+            type: .f16)
+        let untrained = try TwoStage(matrix, .int4)
+        let count = 10_000 - min(sample.states.count, 5000)
+        for _ in 0..<count {
+            let x = (0..<256).map { _ in random.normal() }
+            if try !untrained.agrees(x, top: 1) { differences += 1 }
+        }
+        print("fast head: \(differences) of 10000 greedy tokens differ")
+        #expect(differences == 0)
+        #expect(untrained.candidates < count * 1501 / 4)
+    }
+
+    @Test("the sample model's states keep their top 40", arguments: types)
+    func sampleModel(_ type: ElementType) throws {
+        let sample = try SampleStates.load()
+        let matrix = try sample.head.encoded(as: type, pool: Compute.standard.pool)
+        let head = try TwoStage(matrix, .int8)
+        for (index, x) in sample.states.prefix(2000).enumerated() {
+            try head.check(x, top: index % 2 == 0 ? 1 : 40)
+        }
+    }
+
+    @Test(
+        "10,000 states at a vocabulary of 128,256",
+        .enabled(if: ProcessInfo.processInfo.environment["BITNET_EXHAUSTIVE"] != nil))
+    func exhaustive() throws {
+        let benchmark = HeadBenchmark(rows: 128_256, columns: 2560, states: 10_000)
+        try benchmark.run(.f16, threads: Compute.standard.pool.threads, top: 40) { row in
+            print("\(row.method): \(row.differences) of \(row.states) differ")
+            #expect(row.method == "fast" || row.differences == 0)
+        }
+    }
+}
+
+/// Hidden states of the sample model on text it has written itself.
+struct SampleStates {
+    let head: DenseMatrix
+    let states: [[Float]]
+
+    static func load() throws -> SampleStates { try cached.get() }
+
+    private static let cached = Result { () throws -> SampleStates in
+        let model = try BitNetModel(loading: BitNetSampleModel.url)
+        var states: [[Float]] = []
+        var random = SplitMix64(seed: 9)
+        let length = min(model.configuration.contextLength, 256)
+        while states.count < 5000 {
+            let context = try InferenceContext(model: model, contextLength: length, cache: .f16)
+            context.probe { _, name, values in
+                if name == "final_norm" { states.append(values.storage.array) }
+            }
+            let tokens = (0..<length).map { _ in
+                Int(random.next() % UInt64(model.configuration.vocabularySize))
+            }
+            _ = try context.allLogits(tokens)
+        }
+        return SampleStates(head: model.head, states: states)
+    }
+}
+
+/// A matrix, its scan, and memory to use both.
+private final class TwoStage {
+    let matrix: DenseMatrix
+    let scan: HeadScan
+    let scratch: HeadScratch
+    let compute: Compute
+    /// Rows computed so far.
+    private(set) var candidates = 0
+
+    init(
+        _ matrix: DenseMatrix, _ type: HeadScanType, kernels: KernelSet = .best, threads: Int = 1
+    ) throws {
+        self.matrix = matrix
+        compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
+        scan = try HeadScan(matrix, type: type, pool: compute.pool)
+        scratch = try HeadScratch(scan, threads: threads)
+    }
+
+    func products(_ x: [Float], top: Int) throws -> (full: [Float], part: [Float]) {
+        let (full, part) = try buffers(x, top: top)
+        return (full.array, part.array)
+    }
+
+    private func buffers(
+        _ x: [Float], top: Int
+    ) throws -> (AlignedBuffer<Float>, AlignedBuffer<Float>) {
+        let input = try AlignedBuffer(x, purpose: "a test")
+        defer { withExtendedLifetime(input) {} }
+        let full = try AlignedBuffer<Float>(count: matrix.rows, purpose: "a test")
+        let part = try AlignedBuffer<Float>(count: matrix.rows, purpose: "a test")
+        compute.multiply(matrix, input.view, into: full.view)
+        compute.multiply(
+            matrix, scan: scan, top: top, input.view, scratch: scratch, into: part.view)
+        candidates += scratch.candidates
+        return (full, part)
+    }
+
+    func agrees(_ x: [Float], top: Int) throws -> Bool {
+        let (full, part) = try buffers(x, top: top)
+        defer { withExtendedLifetime((full, part)) {} }
+        return part.view.hasTop(top, of: full.view)
+    }
+
+    func check(_ x: [Float], top: Int) throws {
+        #expect(try agrees(x, top: top))
+    }
+
+    func decoded(_ row: Int) -> [Float] {
+        var values = [Float](repeating: 0, count: matrix.columns)
+        values.withUnsafeMutableBufferPointer { buffer in
+            if let base = buffer.baseAddress {
+                scan.decodeRow(row, into: BufferView(base: base, count: matrix.columns))
+            }
+        }
+        return values
+    }
+}
+
+extension SplitMix64 {
+    /// About normal, with deviation 1.
+    fileprivate mutating func normal() -> Float {
+        var sum: Float = 0
+        for _ in 0..<6 { sum += nextFloat() }
+        return sum * 0.7071
+    }
+}

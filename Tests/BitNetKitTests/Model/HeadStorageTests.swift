@@ -1,0 +1,105 @@
+import BitNetSampleModel
+import Testing
+
+@testable import BitNetKit
+
+/// Heads made at load time, in a whole model.
+@Suite("Head storage")
+struct HeadStorageTests {
+    private func model(_ head: HeadStorage, threads: Int? = nil) throws -> BitNetModel {
+        try BitNetModel(
+            loading: BitNetSampleModel.url, options: LoadOptions(threads: threads, head: head))
+    }
+
+    static let choices: [GenerationOptions] = [
+        GenerationOptions(maximumResponseTokens: 60),
+        GenerationOptions(
+            sampling: .random(temperature: 0.9, topK: 40, topP: 0.95, minP: 0.01, seed: 5),
+            maximumResponseTokens: 60),
+        GenerationOptions(
+            sampling: .random(temperature: 1.2, topK: 8, seed: 6), maximumResponseTokens: 60,
+            repetitionPenalty: 1.3, repetitionWindow: 20),
+        GenerationOptions(
+            maximumResponseTokens: 60, repetitionPenalty: 1.2, repetitionWindow: 5),
+        GenerationOptions(
+            sampling: .random(temperature: 0.8, seed: 7), maximumResponseTokens: 20,
+            topLogProbabilities: 0),
+    ]
+
+    @Test("a two-stage head writes what the stored one writes", arguments: choices)
+    func sameText(_ options: GenerationOptions) async throws {
+        let prompt = "Once upon a time"
+        let stored = try await model(.asStored).generate(prompt, options: options)
+        for head in [HeadStorage.twoStageExact, .twoStageFast] {
+            for threads in [1, 2] {
+                let found = try await model(head, threads: threads).generate(
+                    prompt, options: options)
+                #expect(found.text == stored.text, "\(head.rawValue), \(threads) threads")
+                #expect(found.tokens == stored.tokens)
+            }
+        }
+    }
+
+    @Test("a choice that needs few logits gets few, and logits are always all there")
+    func needs() async throws {
+        let model = try model(.twoStageExact)
+        let context = try InferenceContext(model: model, contextLength: 8, cache: .f16)
+        let scratch = try #require(context.headScratch)
+        try context.prefill([5, 6])
+        #expect(scratch.products == 0, "nothing was said about what is needed")
+        context.setLogitsNeeded(.top(1))
+        try context.prefill([7])
+        #expect(scratch.products == 1)
+        #expect(scratch.candidates < model.configuration.vocabularySize / 4)
+        let left = context.withLogits { row in row.indices.count { row[$0].isFinite } }
+        #expect(left == scratch.candidates)
+        _ = try context.allLogits([8])
+        #expect(scratch.products == 1)
+        let expected = try await self.model(.asStored).logits("The cat")
+        #expect(try await model.logits("The cat") == expected)
+    }
+
+    @Test("what is needed follows from the options")
+    func optionsToNeeds() {
+        #expect(Self.choices.map(\.logitsNeeded) == [.top(1), .top(40), .top(28), .top(6), .all])
+        var options = GenerationOptions(sampling: .random(temperature: 1, topK: 65))
+        #expect(options.logitsNeeded == .all)
+        options.sampling = .random(temperature: 0, topK: 65)
+        #expect(options.logitsNeeded == .top(1))
+        options.repetitionPenalty = 0.9
+        options.repetitionWindow = 3
+        #expect(options.logitsNeeded == .all, "any token could be raised to the top")
+        options.repetitionPenalty = 1.1
+        options.repetitionWindow = .max
+        #expect(options.logitsNeeded == .all)
+        options.repetitionWindow = nil
+        #expect(options.logitsNeeded == .all)
+        #expect(GenerationOptions(sampling: .random(temperature: 1)).logitsNeeded == .all)
+    }
+
+    @Test(
+        "a head encoded anew is the stored one, rounded",
+        arguments: [HeadStorage.f16, .q8_0, .q6_K, .q4_0])
+    func encoded(_ storage: HeadStorage) async throws {
+        let stored = try model(.asStored)
+        let model = try model(storage)
+        let type = try #require(storage.elementType)
+        #expect(model.head.type == type)
+        #expect(model.embedding.type == stored.embedding.type)
+        let row = stored.head.row(17)
+        let values = try DenseMatrix(rows: 1, columns: row.count, values: row, type: type)
+        #expect(type == stored.head.type || model.head.row(17) == values.row(0))
+        let (a, b) = (try await model.logits("The dog"), try await stored.logits("The dog"))
+        let scale = b.logits[0].map(abs).max() ?? 0
+        for (x, y) in zip(a.logits[0], b.logits[0]) { #expect(abs(x - y) < scale * 0.2) }
+    }
+
+    @Test("rows that are not whole blocks of a type are refused by name")
+    func refused() throws {
+        let matrix = try DenseMatrix(
+            rows: 2, columns: 48, values: [Float](repeating: 1, count: 96))
+        #expect {
+            try matrix.encoded(as: .q6_K, pool: WorkerPool(threads: 1))
+        } throws: { "\($0)".contains("Q6_K cannot hold rows of 48 weights") }
+    }
+}
