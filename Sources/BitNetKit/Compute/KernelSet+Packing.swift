@@ -21,6 +21,7 @@ struct PackedTrits: Sendable {
     let columns: Int
     let layout: TernaryLayout
     let storage: AlignedBuffer<UInt8>
+    let arrangement: Arrangement
 
     /// An all-zero matrix to pack into.
     init(rows: Int, columns: Int, layout: TernaryLayout) throws(BitNetError) {
@@ -35,11 +36,13 @@ struct PackedTrits: Sendable {
         self.rows = rows
         self.columns = columns
         self.layout = layout
+        arrangement = .tiles
         storage = try AlignedBuffer(count: size, purpose: "packed weights")
     }
 
     var blockCount: Int { (columns + layout.blockColumns - 1) / layout.blockColumns }
 
+    /// The matrix, in tiles, as kernels take it.
     var kernelMatrix: tk_matrix {
         tk_matrix(
             data: storage.view.base, rows: rows, columns: columns, layout: layout.kernelLayout)
@@ -56,6 +59,7 @@ struct PackedTrits: Sendable {
     /// Writes rows `range` as trits, row-major.
     func unpack(rows range: Range<Int>, into trits: BufferView<Int8>) {
         precondition(range.upperBound <= rows && trits.count >= range.count * columns)
+        guard arrangement == .tiles else { return unpackStrands(rows: range, into: trits) }
         var w = kernelMatrix
         tk_unpack(&w, range.lowerBound, range.upperBound, trits.base)
     }

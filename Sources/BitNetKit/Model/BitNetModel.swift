@@ -119,6 +119,7 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: options.layout ?? .t2,
             progress: progress)
+        loader.sparsity = options.sparsity
         let parts = try loader.load()
         self.init(configuration, parts, compute: compute, tokenizer: tokenizer)
     }

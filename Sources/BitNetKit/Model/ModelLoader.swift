@@ -12,14 +12,19 @@ public struct LoadOptions: Sendable, Hashable {
     /// How trits are packed in memory, whatever the file has; nil takes the library's choice, which
     /// is `t2`. Matrices with several scales in a row can only be packed as `t2`.
     public var layout: TernaryLayout?
+    /// Whether feed-forward layers leave out what zeros make irrelevant; matters to models with
+    /// squared ReLU only.
+    public var sparsity: Sparsity
 
     /// Options that differ from the defaults in what is given.
     public init(
-        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil
+        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
+        sparsity: Sparsity = .automatic
     ) {
         self.threads = threads
         self.instructionSet = instructionSet
         self.layout = layout
+        self.sparsity = sparsity
     }
 }
 
@@ -50,6 +55,7 @@ struct ModelLoader {
     let compute: Compute
     let layout: TernaryLayout
     let progress: (@Sendable (LoadProgress) -> Void)?
+    var sparsity = Sparsity.off
     private var taken: Set<String> = []
     private var packedWeights = 0
 
@@ -105,9 +111,10 @@ extension ModelLoader {
                 headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
                 headDimension: c.headDimension),
             feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
-            feedForward: FeedForward(
+            feedForward: try FeedForward(
                 gate: try linear(.gate, layer), up: try linear(.up, layer),
-                down: try linear(.down, layer), activation: c.activation))
+                down: try linear(.down, layer), activation: c.activation
+            ).skippingZeros(sparsity, pool: compute.pool))
     }
 
     private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {

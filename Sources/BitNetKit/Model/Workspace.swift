@@ -9,6 +9,9 @@ final class Workspace: @unchecked Sendable {
     /// hidden states with a reference.
     var probe: ((_ layer: Int, _ name: String, _ values: Activations) -> Void)?
 
+    /// What the feed-forward layers need to leave out zeros.
+    var skipping: SkippingScratch
+
     private let configuration: ModelConfiguration
     private let residualStorage, normedStorage, projectedStorage: AlignedBuffer<Float>
     private let queryStorage, keyStorage, valueStorage, attendedStorage: AlignedBuffer<Float>
@@ -31,6 +34,7 @@ final class Workspace: @unchecked Sendable {
         let attention = configuration.headCount * configuration.headDimension
         let keyValue = configuration.keyValueHeadCount * configuration.headDimension
         let feedForward = configuration.feedForwardSize
+        skipping = try SkippingScratch(configuration)
         quantized = try QuantizedActivations(
             rows: batch, columns: max(hidden, attention, feedForward), threads: threads,
             gemmScratch: gemmScratch)

@@ -46,6 +46,7 @@ public struct TernaryMatrix: Sendable {
     public let scale: TernaryScale
     /// Scales where kernels read them: 1, `rows`, or `[groups, rows]` values.
     private let betas: AlignedBuffer<Float>
+    var scales: BufferView<Float> { betas.view }
     /// Columns that share a scale.
     private let groupSize: Int
 
@@ -180,11 +181,12 @@ extension TernaryMatrix {
         return output.array
     }
 
-    /// The rows that are share `index` of `count` equal ones, in whole tiles.
+    /// The rows that are share `index` of `count` equal ones, in whole tiles or blocks.
     func rows(ofShare index: Int, of count: Int) -> Range<Int> {
-        let tiles = (rows + KernelSet.tileRows - 1) / KernelSet.tileRows
-        let begin = min(tiles * index / count * KernelSet.tileRows, rows)
-        let end = min(tiles * (index + 1) / count * KernelSet.tileRows, rows)
+        let granule = trits.rowGranule(shares: count)
+        let tiles = (rows + granule - 1) / granule
+        let begin = min(tiles * index / count * granule, rows)
+        let end = min(tiles * (index + 1) / count * granule, rows)
         return begin..<end
     }
 
@@ -195,6 +197,10 @@ extension TernaryMatrix {
         thread: Int, kernels: KernelSet
     ) {
         precondition(input.columns == columns && output.rows == input.rows)
+        if trits.arrangement != .tiles {
+            return multiplyStrands(
+                input, rows: range, into: output, thread: thread, kernels: kernels)
+        }
         if groupSize < columns {
             return multiplyGroups(input, rows: range, into: output, kernels: kernels)
         }
