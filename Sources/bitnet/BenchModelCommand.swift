@@ -46,6 +46,17 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
     var isa: String?
 
+    @Option(
+        help: "Whether feed-forward layers leave out zeros: automatic, off or always.",
+        transform: Sparsity.argument)
+    var sparsity = Sparsity.automatic
+
+    @Option(
+        help: .init(
+            "Impose zeros on a synthetic model's gates and inputs of `down`, by a bias on the gate: "
+                + "0.73,0.88.", valueName: "gate,down"))
+    var zeroShare: ShareList?
+
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
@@ -55,6 +66,11 @@ struct BenchModelCommand: AsyncParsableCommand {
         }
         guard head == nil || synthetic != nil else {
             throw ValidationError("--head goes with --synthetic.")
+        }
+        if let zeroShare {
+            guard synthetic != nil, zeroShare.shares.count == 2 else {
+                throw ValidationError("--zero-share takes two shares and goes with --synthetic.")
+            }
         }
         _ = try parsedHead()
         _ = try parsedLayout()
@@ -96,14 +112,19 @@ struct BenchModelCommand: AsyncParsableCommand {
 
     private func load(threads: Int) async throws -> BitNetModel {
         let options = LoadOptions(
-            threads: threads, instructionSet: isa, layout: try parsedLayout())
+            threads: threads, instructionSet: isa, layout: try parsedLayout(),
+            sparsity: sparsity)
         guard let synthetic else {
             let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
             return try await BitNetModel.load(url, options: options)
         }
         Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
+        if let shares = zeroShare?.shares {
+            Terminal.report("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
+        }
         return try BitNetModel.synthetic(
-            synthetic.shape, head: try parsedHead() ?? .q6_K, options: options)
+            synthetic.shape, head: try parsedHead() ?? .q6_K, options: options,
+            zeroShares: zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
     }
 
     private func parsedHead() throws -> ElementType? {
@@ -145,6 +166,17 @@ extension BenchModelCommand {
                 format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f\n", Double(row.bytesPerToken) / 1e6,
                 row.bandwidthShare * 100, row.int8PeakShare * 100, Double(row.peakBytes) / 1e6,
                 row.loadSeconds)
+            + skipping(row)
+    }
+
+    /// Zeros met and what was left out for them; nothing on rows where none could be.
+    private func skipping(_ row: ModelBenchmark.Row) -> String {
+        guard let skipped = row.skipping else { return "" }
+        func percent(_ share: Double) -> String { String(format: "%.0f%%", share * 100) }
+        return "              zeros: \(percent(skipped.zeroGates)) of gates, "
+            + "\(percent(skipped.zeroInputs)) of down's inputs; left out: "
+            + "\(percent(skipped.rowsSkipped)) of up's rows, "
+            + "\(percent(skipped.columnsSkipped)) of down's columns\n"
     }
 }
 

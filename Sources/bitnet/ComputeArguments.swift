@@ -20,6 +20,13 @@ struct ComputeArguments: ParsableArguments {
         transform: Self.layout)
     var layout: TernaryLayout?
 
+    @Option(
+        help: .init(
+            "Whether feed-forward layers leave out zeros: automatic, off or always.",
+            valueName: "mode"),
+        transform: Sparsity.argument)
+    var sparsity = Sparsity.automatic
+
     private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
         .joined(separator: " or ")
@@ -49,6 +56,7 @@ struct ComputeArguments: ParsableArguments {
         options.threads = threads
         options.instructionSet = isa
         options.layout = layout
+        options.sparsity = sparsity
         let line = ProgressLine()
         defer { line.clear() }
         return try await naming(path) { () async throws(BitNetError) in
@@ -56,5 +64,15 @@ struct ComputeArguments: ParsableArguments {
                 line.update("loading: \($0.phase.rawValue)", $0.fraction)
             }
         }
+    }
+}
+
+extension Sparsity {
+    /// A mode by its name on the command line.
+    static func argument(_ name: String) throws -> Sparsity {
+        guard let sparsity = Sparsity(rawValue: name.lowercased()) else {
+            throw ValidationError("'\(name)' is not automatic, off or always")
+        }
+        return sparsity
     }
 }

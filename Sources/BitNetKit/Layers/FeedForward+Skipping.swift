@@ -167,7 +167,7 @@ extension SkippedWork {
 
 extension Compute {
     /// The listed rows of `matrix` times the one token of `input`; all other elements of `y` are 0.
-    fileprivate func sums(
+    func sums(
         _ input: QuantizedActivations, _ matrix: TernaryMatrix, rows list: BufferView<Int32>,
         into y: BufferView<Float>
     ) {
@@ -179,7 +179,7 @@ extension Compute {
     }
 
     /// `matrix` times the one token of `input` over the listed columns, rows split over the threads.
-    fileprivate func multiply(
+    func multiply(
         _ input: QuantizedActivations, _ matrix: TernaryMatrix, columns list: BufferView<Int32>?,
         into y: BufferView<Float>
     ) {

@@ -11,7 +11,7 @@ public enum Activation: String, Sendable, Hashable {
 struct FeedForward: Sendable {
     let gate: BitLinear
     let up: BitLinear
-    let down: BitLinear
+    var down: BitLinear
     let activation: Activation
     /// How zeros are left out when a single token comes; nil where none are.
     var skipping: Skipping?

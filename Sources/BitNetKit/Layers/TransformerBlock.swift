@@ -3,7 +3,7 @@ struct TransformerBlock: Sendable {
     let attentionNorm: RMSNorm
     let attention: Attention
     let feedForwardNorm: RMSNorm
-    let feedForward: FeedForward
+    var feedForward: FeedForward
 
     /// Updates the residual stream `x` (`[tokens, hidden]`) in place.
     func callAsFunction(

@@ -33,6 +33,17 @@ package struct ModelBenchmark: Sendable {
         package let int8PeakShare: Double
         package let peakBytes: Int
         package let loadSeconds: Double
+        /// Shares of zero gates and of zero inputs of `down`, and of the rows of `up` and the columns
+        /// of `down` left out; nil where nothing could be.
+        package let skipping: Skipped?
+    }
+
+    /// Shares of feed-forward work, over all layers and decoded tokens.
+    package struct Skipped: Sendable, Codable {
+        package let zeroGates: Double
+        package let zeroInputs: Double
+        package let rowsSkipped: Double
+        package let columnsSkipped: Double
     }
 
     private let model: BitNetModel
@@ -67,11 +78,14 @@ package struct ModelBenchmark: Sendable {
             }
             if repetition > 0 { speeds.append(Double(count) / time) }
         }
-        return row(test, speed: Spread(speeds), depth: depth, count: count)
+        return row(
+            test, speed: Spread(speeds), depth: depth, count: count, work: context.skippedWork)
     }
 
-    private func row(_ test: Test, speed: Spread, depth: Int, count: Int) -> Row {
-        let weights = model.byteCount.ternary
+    private func row(
+        _ test: Test, speed: Spread, depth: Int, count: Int, work: [SkippedWork]
+    ) -> Row {
+        let weights = model.byteCount.ternary - bytesSkipped(work)
         let head = model.head.byteCount
         let c = model.configuration
         let keyValue = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 2
@@ -86,6 +100,34 @@ package struct ModelBenchmark: Sendable {
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
             int8PeakShare: products / limits.int8PerSecond, peakBytes: MachineLimits.peakMemory,
-            loadSeconds: loadSeconds)
+            loadSeconds: loadSeconds, skipping: Skipped(work))
+    }
+
+    /// Bytes of weights that a decoded token did not read, on average.
+    private func bytesSkipped(_ work: [SkippedWork]) -> Int {
+        zip(model.blocks, work).reduce(0) { sum, pair in
+            let (block, work) = pair
+            guard work.tokens > 0 else { return sum }
+            let network = block.feedForward
+            let all = [network.gate, network.up, network.down].reduce(0) {
+                $0 + $1.weight.byteCount
+            }
+            return sum + all - work.bytesRead / work.tokens
+        }
+    }
+}
+
+extension ModelBenchmark.Skipped {
+    fileprivate init?(_ work: [SkippedWork]) {
+        let rows = work.reduce(0) { $0 + $1.rows }
+        let columns = work.reduce(0) { $0 + $1.columns }
+        guard rows > 0, columns > 0 else { return nil }
+        func share(_ part: KeyPath<SkippedWork, Int>, of all: Int) -> Double {
+            Double(work.reduce(0) { $0 + $1[keyPath: part] }) / Double(all)
+        }
+        zeroGates = share(\.zeroRows, of: rows)
+        zeroInputs = share(\.zeroColumns, of: columns)
+        rowsSkipped = share(\.skippedRows, of: rows)
+        columnsSkipped = share(\.skippedColumns, of: columns)
     }
 }

@@ -78,6 +78,9 @@ final class InferenceContext {
         try workspace.logits.withSpan(body)
     }
 
+    /// What the feed-forward network of every layer has left out so far.
+    var skippedWork: [SkippedWork] { workspace.skipping.layers.map(\.work) }
+
     /// Sets a function that sees every intermediate result; for tests against a reference.
     func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
         workspace.probe = body
