@@ -51,41 +51,43 @@ struct SkippingScratch {
 }
 
 extension FeedForward {
-    /// The same network, arranged so that it can leave out what zeros make irrelevant; itself where
-    /// that is not wanted or its activation makes no zeros.
-    func skippingZeros(
-        _ sparsity: Sparsity, pool: WorkerPool
-    ) throws(BitNetError) -> FeedForward {
+    /// Arranges `up` so that rows, and `down` so that columns can be left out, as far as is wanted
+    /// and the network can have zeros. Never touches a network that cannot.
+    mutating func skipZeros(
+        rows: Bool, columns: Bool, always: Bool, pool: WorkerPool
+    ) throws(BitNetError) {
         // A norm inside `up` would need an input of its own, rounded before the gate is known.
-        guard sparsity != .off, activation == .squaredReLU, gate.inputNorm == nil,
-            up.inputNorm == nil
-        else { return self }
-        let upWeight = try up.weight.arranged(.rows, pool: pool)
-        let downWeight = try down.weight.arranged(.columns, pool: pool)
-        // Matrices with several scales in a row stay as they are.
-        guard upWeight.trits.arrangement == .rows, downWeight.trits.arrangement == .columns
-        else { return self }
-        var result = FeedForward(
-            gate: gate, up: BitLinear(weight: upWeight),
-            down: BitLinear(weight: downWeight, inputNorm: down.inputNorm), activation: activation)
-        result.skipping = Skipping(
-            always: sparsity == .always,
-            largestUpScale: upWeight.scale.values.reduce(0) { max($0, $1.magnitude) })
-        return result
+        guard activation == .squaredReLU, gate.inputNorm == nil, up.inputNorm == nil else { return }
+        if rows { up = BitLinear(weight: try up.weight.arranged(.rows, pool: pool)) }
+        if columns {
+            down = BitLinear(
+                weight: try down.weight.arranged(.columns, pool: pool), inputNorm: down.inputNorm)
+        }
+        // Matrices with several scales in a row have stayed as they were.
+        let arrangements = (up.weight.trits.arrangement, down.weight.trits.arrangement)
+        guard arrangements != (.tiles, .tiles) else { return }
+        skipping = Skipping(
+            always: always, rows: arrangements.0 == .rows, columns: arrangements.1 == .columns,
+            largestUpScale: up.weight.scale.values.reduce(0) { max($0, $1.magnitude) })
     }
 }
 
 /// How a feed-forward network leaves out zeros.
 struct Skipping: Sendable {
+    /// However few they are.
     let always: Bool
+    /// Whether rows of `up`, and columns of `down`, can be left out.
+    let rows, columns: Bool
     /// The largest magnitude of a scale of `up`.
     let largestUpScale: Float
 
-    /// Shares of zero gates from which on `up` goes row by row, and below which it stops.
-    static let enter = 0.25
-    static let leave = 0.15
-    /// Share of zero inputs from which on `down` leaves out columns.
-    static let columns = 0.05
+    /// Share of zeros from which on a matrix is worth arranging: streaming from memory, skipping
+    /// kernels take as long as dense ones at about 0.35 (columns) and 0.45 (rows).
+    static let worthArranging = 0.5
+    /// Once arranged, a list costs next to nothing, but gate first takes one more meeting of the
+    /// threads: shares of zero gates from which on it is done, and below which it stops.
+    static let enter = 0.1
+    static let leave = 0.05
 }
 
 // MARK: - One token
@@ -100,7 +102,8 @@ extension FeedForward {
         compute.quantize(x, norm: nil, into: q)
         let gateProduct = TernaryProduct(matrix: gate.weight, output: gated)
         let upProduct = TernaryProduct(matrix: up.weight, output: upper)
-        let isGateFirst = skipping.always || workspace.skipping.layers[layer].isSparse
+        let isGateFirst =
+            skipping.rows && (skipping.always || workspace.skipping.layers[layer].isSparse)
         if isGateFirst {
             compute.multiply(q, gateProduct)
         } else {
@@ -138,13 +141,16 @@ extension FeedForward {
         let list = workspace.skipping.list.view
         let count = compute.kernels.nonzero(q[0], count: q.columns, into: list)
         let columns = down.weight.columns
-        let zeroShare = 1 - Double(count) / Double(columns)
-        let skips = skipping.always || zeroShare >= Skipping.columns
-        compute.multiply(
-            q, down.weight, columns: skips ? list[0..<count] : nil, into: output[0])
+        if skipping.columns {
+            compute.multiply(q, down.weight, columns: list[0..<count], into: output[0])
+        } else {
+            compute.multiply(q, TernaryProduct(matrix: down.weight, output: output))
+        }
         workspace.skipping.layers[layer].work.countDown(
-            columns: columns, zero: columns - count, skipped: skips ? columns - count : 0,
-            bytes: skips ? count * down.weight.trits.strandBytes : down.weight.byteCount)
+            columns: columns, zero: columns - count,
+            skipped: skipping.columns ? columns - count : 0,
+            bytes: skipping.columns
+                ? count * down.weight.trits.strandBytes : down.weight.byteCount)
     }
 }
 

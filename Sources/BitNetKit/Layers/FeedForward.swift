@@ -10,7 +10,7 @@ public enum Activation: String, Sendable, Hashable {
 /// models, is `down.inputNorm`.
 struct FeedForward: Sendable {
     let gate: BitLinear
-    let up: BitLinear
+    var up: BitLinear
     var down: BitLinear
     let activation: Activation
     /// How zeros are left out when a single token comes; nil where none are.

@@ -119,8 +119,9 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: options.layout ?? .t2,
             progress: progress)
-        loader.sparsity = options.sparsity
-        let parts = try loader.load()
+        var parts = try loader.load()
+        try parts.skipZeros(
+            options.sparsity, configuration, compute: compute, tokenizer: tokenizer)
         self.init(configuration, parts, compute: compute, tokenizer: tokenizer)
     }
 }

@@ -55,7 +55,6 @@ struct ModelLoader {
     let compute: Compute
     let layout: TernaryLayout
     let progress: (@Sendable (LoadProgress) -> Void)?
-    var sparsity = Sparsity.off
     private var taken: Set<String> = []
     private var packedWeights = 0
 
@@ -111,10 +110,9 @@ extension ModelLoader {
                 headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
                 headDimension: c.headDimension),
             feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
-            feedForward: try FeedForward(
+            feedForward: FeedForward(
                 gate: try linear(.gate, layer), up: try linear(.up, layer),
-                down: try linear(.down, layer), activation: c.activation
-            ).skippingZeros(sparsity, pool: compute.pool))
+                down: try linear(.down, layer), activation: c.activation))
     }
 
     private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {

@@ -16,8 +16,8 @@ public struct ZeroShares: Sendable, Hashable {
 /// What a few tokens show of one layer.
 private struct Sample {
     var gates: [Float] = []
-    var zeroInputs = 0
-    var inputs = 0
+    /// Share of the inputs of `down` that round to 0.
+    var zeroInputs = 0.0
 }
 
 extension SyntheticModel {
@@ -39,7 +39,7 @@ extension SyntheticModel {
         shifted.parts.blocks = try replacing { layer, network throws(BitNetError) in
             network.gateShift = shifts[layer]
         }
-        let natural = try shifted.sample(compute).map { Double($0.zeroInputs) / Double($0.inputs) }
+        let natural = try shifted.sample(compute).map(\.zeroInputs)
         var result = shifted
         result.parts.blocks = try shifted.replacing { layer, network throws(BitNetError) in
             let missing = 1 - (1 - shares.down) / max(1 - natural[layer], 1e-9)
@@ -76,13 +76,7 @@ extension SyntheticModel {
         var samples = [Sample](repeating: Sample(), count: configuration.layerCount)
         context.probe { layer, name, values in
             if name == "gate" { samples[layer].gates += values.storage.array }
-            guard name == "down_input" else { return }
-            for row in 0..<values.rows {
-                let input = values[row].array
-                let largest = input.reduce(Float(1e-5)) { max($0, $1.magnitude) }
-                samples[layer].inputs += input.count
-                samples[layer].zeroInputs += input.count { $0.magnitude / largest * 127 <= 0.5 }
-            }
+            if name == "down_input" { samples[layer].zeroInputs = values.roundedToZero }
         }
         try context.prefill(tokens)
         return samples

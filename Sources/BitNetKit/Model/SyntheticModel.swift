@@ -44,8 +44,8 @@ struct SyntheticModel {
 
     /// Fills the packed layout with random trits, all threads at once.
     init(
-        _ shape: ModelShape, head: ElementType, layout: TernaryLayout, sparsity: Sparsity,
-        compute: Compute, seed: UInt64
+        _ shape: ModelShape, head: ElementType, layout: TernaryLayout, compute: Compute,
+        seed: UInt64
     ) throws(BitNetError) {
         configuration = ModelConfiguration(
             name: "synthetic", architecture: .bitnet, vocabularySize: shape.vocabularySize,
@@ -58,7 +58,7 @@ struct SyntheticModel {
             scaleDirection: .multiply, quantizesMasters: false, endTokens: [], beginToken: nil)
         try configuration.validate(path: "synthetic")
         var builder = Builder(
-            configuration: configuration, layout: layout, sparsity: sparsity, pool: compute.pool,
+            configuration: configuration, layout: layout, pool: compute.pool,
             random: RandomBits(seed: seed))
         parts = try builder.parts(head: head)
     }
@@ -81,11 +81,13 @@ extension BitNetModel {
     ) throws(BitNetError) -> BitNetModel {
         let compute = try Compute(options)
         var model = try SyntheticModel(
-            shape, head: head, layout: options.layout ?? .t2, sparsity: options.sparsity,
-            compute: compute, seed: seed)
+            shape, head: head, layout: options.layout ?? .t2, compute: compute, seed: seed)
         if let zeroShares { model = try model.imposing(zeroShares, compute: compute) }
+        let tokenizer = try Tokenizer.bytes()
+        try model.parts.skipZeros(
+            options.sparsity, model.configuration, compute: compute, tokenizer: tokenizer)
         return BitNetModel(
-            model.configuration, model.parts, compute: compute, tokenizer: try .bytes())
+            model.configuration, model.parts, compute: compute, tokenizer: tokenizer)
     }
 }
 
@@ -104,7 +106,6 @@ extension Tokenizer {
 private struct Builder {
     let configuration: ModelConfiguration
     let layout: TernaryLayout
-    let sparsity: Sparsity
     let pool: WorkerPool
     var random: RandomBits
 
@@ -129,10 +130,9 @@ private struct Builder {
                 output: try linear(.output), queryNorm: nil, keyNorm: nil, headCount: c.headCount,
                 keyValueHeadCount: c.keyValueHeadCount, headDimension: c.headDimension),
             feedForwardNorm: try norm(c.hiddenSize),
-            feedForward: try FeedForward(
+            feedForward: FeedForward(
                 gate: try linear(.gate), up: try linear(.up), down: try linear(.down),
-                activation: c.activation
-            ).skippingZeros(sparsity, pool: pool))
+                activation: c.activation))
     }
 
     private func norm(_ count: Int) throws(BitNetError) -> RMSNorm {
