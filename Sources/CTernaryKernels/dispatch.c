@@ -65,6 +65,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx512,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avx512,
+         .active = tk_active_avx2,
+         .nonzero = tk_nonzero_avx2,
+         .gemv_rows = tk_gemv_rows_avx2,
+         .gemv_columns = tk_gemv_columns_avx2,
+         .split_t5 = tk_split_t5_avx2,
          .int8_peak = tk_int8_peak_avx512_vnni,
          .rms_norm = tk_rms_norm_avx512,
          .rope = tk_rope_avx512,
@@ -92,6 +97,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx512_vnni,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avx512_vnni,
+         .active = tk_active_avx2,
+         .nonzero = tk_nonzero_avx2,
+         .gemv_rows = tk_gemv_rows_avx2,
+         .gemv_columns = tk_gemv_columns_avx2,
+         .split_t5 = tk_split_t5_avx2,
          .int8_peak = tk_int8_peak_avx512_vnni,
          .rms_norm = tk_rms_norm_avx512,
          .rope = tk_rope_avx512,
@@ -119,6 +129,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avxvnni,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avxvnni,
+         .active = tk_active_avx2,
+         .nonzero = tk_nonzero_avx2,
+         .gemv_rows = tk_gemv_rows_avx2,
+         .gemv_columns = tk_gemv_columns_avx2,
+         .split_t5 = tk_split_t5_avx2,
          .int8_peak = tk_int8_peak_avxvnni,
          .rms_norm = tk_rms_norm_avx2,
          .rope = tk_rope_avx2,
@@ -146,6 +161,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_avx2,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_avx2,
          .gemm = tk_gemm_avx2,
+         .active = tk_active_avx2,
+         .nonzero = tk_nonzero_avx2,
+         .gemv_rows = tk_gemv_rows_avx2,
+         .gemv_columns = tk_gemv_columns_avx2,
+         .split_t5 = tk_split_t5_avx2,
          .int8_peak = tk_int8_peak_avx2,
          .rms_norm = tk_rms_norm_avx2,
          .rope = tk_rope_avx2,
@@ -174,6 +194,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon_dotprod,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_neon,
          .gemm = tk_gemm_neon_dotprod,
+         .active = tk_active_neon,
+         .nonzero = tk_nonzero_neon,
+         .gemv_rows = tk_gemv_rows_neon,
+         .gemv_columns = tk_gemv_columns_neon,
+         .split_t5 = tk_split_t5_neon,
          .int8_peak = tk_int8_peak_neon_dotprod,
          .rms_norm = tk_rms_norm_neon,
          .rope = tk_rope_neon,
@@ -201,6 +226,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_neon,
          .gemm = tk_gemm_neon,
+         .active = tk_active_neon,
+         .nonzero = tk_nonzero_neon,
+         .gemv_rows = tk_gemv_rows_neon,
+         .gemv_columns = tk_gemv_columns_neon,
+         .split_t5 = tk_split_t5_neon,
          .int8_peak = tk_int8_peak_neon,
          .rms_norm = tk_rms_norm_neon,
          .rope = tk_rope_neon,
@@ -229,6 +259,11 @@ static const kernel_set grid[] = {
          .gemv[TK_LAYOUT_T5] = tk_gemv_t5_scalar,
          .gemv[TK_LAYOUT_L2] = tk_gemv_l2_scalar,
          .gemm = tk_gemm_scalar,
+         .active = tk_active_scalar,
+         .nonzero = tk_nonzero_scalar,
+         .gemv_rows = tk_gemv_rows_scalar,
+         .gemv_columns = tk_gemv_columns_scalar,
+         .split_t5 = tk_split_t5_scalar,
          .int8_peak = tk_int8_peak_scalar,
          .rms_norm = tk_rms_norm_scalar,
          .rope = tk_rope_scalar,
@@ -261,6 +296,8 @@ bool tk_kernel_set_supported(const tk_kernels *k) { return ((const kernel_set *)
 
 const char *tk_self_test(const tk_kernels *k) {
   const char *disagreement = tk_self_test_ternary(k);
+  if (!disagreement)
+    disagreement = tk_self_test_sparse(k);
   disagreement = disagreement ? disagreement : tk_self_test_float(k);
   return disagreement ? disagreement : tk_self_test_head(k);
 }
@@ -291,6 +328,25 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
     return;
   }
   k->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+}
+
+size_t tk_active(const tk_kernels *k, const float *x, size_t n, int32_t *list) {
+  return k->active(x, n, list);
+}
+
+size_t tk_nonzero(const tk_kernels *k, const int8_t *q, size_t n, int32_t *list) {
+  return k->nonzero(q, n, list);
+}
+
+void tk_gemv_rows(const tk_kernels *k, const tk_strands *w, const int8_t *q, int32_t sum,
+                  const int32_t *_Nullable list, size_t begin, size_t end, int32_t *y) {
+  k->gemv_rows(w, q, sum, list, begin, end, y);
+}
+
+void tk_gemv_columns(const tk_kernels *k, const tk_strands *w, const int8_t *q, int32_t sum,
+                     const int32_t *_Nullable list, size_t count, size_t row_begin, size_t row_end,
+                     int32_t *y) {
+  k->gemv_columns(w, q, sum, list, count, row_begin, row_end, y);
 }
 
 uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds) { return k->int8_peak(rounds); }

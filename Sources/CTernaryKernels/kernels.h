@@ -20,6 +20,17 @@ struct tk_kernels {
                size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
                void *scratch);
 
+  // Products that skip zeros. Shapes and ranges as in CTernaryKernels.h.
+  size_t (*active)(const float *x, size_t n, int32_t *list);
+  size_t (*nonzero)(const int8_t *q, size_t n, int32_t *list);
+  void (*gemv_rows)(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                    size_t begin, size_t end, int32_t *y);
+  void (*gemv_columns)(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                       size_t count, size_t row_begin, size_t row_end, int32_t *y);
+  /// Splits n bytes of T5, a multiple of 32, into 2-bit fields trit + 1: three trits in `low`, two
+  /// in `high`.
+  void (*split_t5)(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high);
+
   /// Multiplies and adds on registers only; returns how many products it made.
   uint64_t (*int8_peak)(size_t rounds);
 
@@ -56,6 +67,14 @@ typedef void tk_gemv_function(const tk_matrix *w, const int8_t *q, int32_t sum, 
 typedef void tk_gemm_function(const tk_matrix *w, const int8_t *q, size_t q_stride,
                               const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
                               int32_t *y, size_t y_stride, void *scratch);
+typedef size_t tk_active_function(const float *x, size_t n, int32_t *list);
+typedef size_t tk_nonzero_function(const int8_t *q, size_t n, int32_t *list);
+typedef void tk_gemv_rows_function(const tk_strands *w, const int8_t *q, int32_t sum,
+                                   const int32_t *list, size_t begin, size_t end, int32_t *y);
+typedef void tk_gemv_columns_function(const tk_strands *w, const int8_t *q, int32_t sum,
+                                      const int32_t *list, size_t count, size_t row_begin,
+                                      size_t row_end, int32_t *y);
+typedef void tk_split_t5_function(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high);
 typedef uint64_t tk_int8_peak_function(size_t rounds);
 typedef void tk_rms_norm_function(const float *x, const float *weight, size_t n, float eps,
                                   float *y);
@@ -87,6 +106,12 @@ tk_gemv_function tk_gemv_l2_scalar, tk_gemv_l2_avx2, tk_gemv_l2_neon;
 tk_gemm_function tk_gemm_scalar, tk_gemm_avx2, tk_gemm_neon, tk_gemm_neon_dotprod;
 tk_int8_peak_function tk_int8_peak_scalar, tk_int8_peak_avx2, tk_int8_peak_neon;
 tk_int8_peak_function tk_int8_peak_neon_dotprod;
+
+tk_active_function tk_active_scalar, tk_active_avx2, tk_active_neon;
+tk_nonzero_function tk_nonzero_scalar, tk_nonzero_avx2, tk_nonzero_neon;
+tk_gemv_rows_function tk_gemv_rows_scalar, tk_gemv_rows_avx2, tk_gemv_rows_neon;
+tk_gemv_columns_function tk_gemv_columns_scalar, tk_gemv_columns_avx2, tk_gemv_columns_neon;
+tk_split_t5_function tk_split_t5_scalar, tk_split_t5_avx2, tk_split_t5_neon;
 
 tk_rms_norm_function tk_rms_norm_scalar, tk_rms_norm_avx2, tk_rms_norm_neon;
 tk_rope_function tk_rope_scalar, tk_rope_avx2, tk_rope_neon;
@@ -132,5 +157,6 @@ tk_dense_gemv_function tk_dense_gemv_q4_0_avx2;
 const char *tk_self_test_ternary(const tk_kernels *k);
 const char *tk_self_test_float(const tk_kernels *k);
 const char *tk_self_test_head(const tk_kernels *k);
+const char *tk_self_test_sparse(const tk_kernels *k);
 
 #endif

@@ -112,6 +112,13 @@ void tk_pack(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
     }
 }
 
+void tk_pack_block(tk_layout layout, const int8_t *trits, uint8_t *bytes) {
+  if (layout == TK_LAYOUT_T5)
+    pack_t5(trits, bytes);
+  else
+    pack_t2(trits, bytes);
+}
+
 void tk_unpack_block(tk_layout layout, const uint8_t *bytes, int8_t *trits) {
   if (layout == TK_LAYOUT_T5)
     unpack_t5(bytes, trits);

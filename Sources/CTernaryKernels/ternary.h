@@ -82,6 +82,8 @@ static inline const uint8_t *tk_packed_row(const tk_matrix *w, size_t row) {
 /// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
 static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
 
+/// Codes 128 or 160 trits in 32 bytes of T2 or T5.
+void tk_pack_block(tk_layout layout, const int8_t *trits, uint8_t *bytes);
 /// Decodes the 32 bytes of one row in one block of T2 or T5 into 128 or 160 trits, in column order.
 void tk_unpack_block(tk_layout layout, const uint8_t *bytes, int8_t *trits);
 /// Decodes one row in one block of L2, which begins at `lane`, into 128 trits.

@@ -22,6 +22,17 @@ struct NumberList: ExpressibleByArgument {
     }
 }
 
+/// Shares in 0...1 separated by commas: "0,0.5,0.9".
+struct ShareList: ExpressibleByArgument {
+    let shares: [Double]
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        shares = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+        guard shares.count == parts.count, shares.allSatisfy((0...1).contains) else { return nil }
+    }
+}
+
 /// A number with one digit behind the point.
 func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
 
@@ -53,6 +64,12 @@ struct BenchMatmulCommand: ParsableCommand {
     @Option(help: "Numbers of threads, separated by commas.")
     var threads = NumberList([1])
 
+    @Option(
+        help: .init(
+            "Measure products that leave out these shares of rows or columns instead: 0,0.5,0.9.",
+            valueName: "shares"))
+    var zeroShare: ShareList?
+
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
@@ -70,6 +87,7 @@ struct BenchMatmulCommand: ParsableCommand {
 
     func run() throws {
         warnAboutDebugBuild()
+        if let zeroShare { return try runSkipping(zeroShare.shares) }
         let sizes = rows.isEmpty ? [(2560, 2560), (6912, 2560), (2560, 6912)] : zipped
         var all: [MatmulBenchmark.Row] = []
         for count in threads.numbers {

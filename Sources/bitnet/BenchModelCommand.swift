@@ -52,12 +52,28 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
     var isa: String?
 
+    @Option(
+        help: "Whether feed-forward layers leave out zeros: automatic, off or always.",
+        transform: Sparsity.argument)
+    var sparsity = Sparsity.automatic
+
+    @Option(
+        help: .init(
+            "Impose zeros on a synthetic model's gates and inputs of `down`, by a bias on the gate: "
+                + "0.73,0.88.", valueName: "gate,down"))
+    var zeroShare: ShareList?
+
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
     func validate() throws {
         guard model == nil || synthetic == nil else {
             throw ValidationError("Give either --model or --synthetic.")
+        }
+        if let zeroShare {
+            guard synthetic != nil, zeroShare.shares.count == 2 else {
+                throw ValidationError("--zero-share takes two shares and goes with --synthetic.")
+            }
         }
         _ = synthetic == nil ? nil : try syntheticHead()
         _ = synthetic == nil ? try storage() : nil
@@ -101,15 +117,21 @@ struct BenchModelCommand: AsyncParsableCommand {
     private func load(threads: Int) async throws -> BitNetModel {
         var options = LoadOptions(
             threads: threads, instructionSet: isa, layout: try parsedLayout())
+        options.sparsity = sparsity
         guard let synthetic else {
             options.head = try storage()
             let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
             return try await BitNetModel.load(url, options: options)
         }
         Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
+        if let shares = zeroShare?.shares {
+            Terminal.report("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
+        }
         let (type, storage) = try syntheticHead()
         options.head = storage
-        return try BitNetModel.synthetic(synthetic.shape, head: type, options: options)
+        return try BitNetModel.synthetic(
+            synthetic.shape, head: type, options: options,
+            zeroShares: zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
     }
 
     private func storage() throws -> HeadStorage {
@@ -162,7 +184,15 @@ extension BenchModelCommand {
             + (row.sparsity.map {
                 String(
                     format: " %10.1f%% %9.1f%%", $0.gateZeroShare * 100, $0.downZeroShare * 100)
-            } ?? "") + "\n"
+            } ?? "") + "\n" + skipped(row)
+    }
+
+    /// What was left out for zeros; nothing on rows where it could not be.
+    private func skipped(_ row: ModelBenchmark.Row) -> String {
+        guard let skipped = row.skipping else { return "" }
+        return String(
+            format: "              left out: %.0f%% of up's rows, %.0f%% of down's columns\n",
+            skipped.rows * 100, skipped.columns * 100)
     }
 }
 

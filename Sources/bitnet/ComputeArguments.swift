@@ -34,6 +34,13 @@ struct ComputeArguments: ParsableArguments {
         transform: Self.head)
     var head: HeadStorage?
 
+    @Option(
+        help: .init(
+            "Whether feed-forward layers leave out zeros: automatic, off or always.",
+            valueName: "mode"),
+        transform: Sparsity.argument)
+    var sparsity = Sparsity.automatic
+
     private static let heads = HeadStorage.allCases.map(\.rawValue).joined(separator: ", ")
     private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
@@ -80,6 +87,7 @@ struct ComputeArguments: ParsableArguments {
         options.layout = layout
         if let order { options.i2sOrder = order }
         options.head = head ?? .asStored
+        options.sparsity = sparsity
         let line = ProgressLine()
         defer { line.clear() }
         let model = try await naming(path) { () async throws(BitNetError) in
@@ -90,5 +98,15 @@ struct ComputeArguments: ParsableArguments {
         line.clear()
         for warning in model.warnings { Terminal.report("warning: \(path): \(warning)") }
         return model
+    }
+}
+
+extension Sparsity {
+    /// A mode by its name on the command line.
+    static func argument(_ name: String) throws -> Sparsity {
+        guard let sparsity = Sparsity(rawValue: name.lowercased()) else {
+            throw ValidationError("'\(name)' is not automatic, off or always")
+        }
+        return sparsity
     }
 }

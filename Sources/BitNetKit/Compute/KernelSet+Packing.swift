@@ -35,6 +35,7 @@ struct PackedTrits: Sendable {
     let groupColumns: Int
     let layout: TernaryLayout
     let storage: AlignedBuffer<UInt8>
+    let arrangement: Arrangement
 
     /// An all-zero matrix to pack into; `groupColumns` divides the columns.
     init(
@@ -57,6 +58,7 @@ struct PackedTrits: Sendable {
         self.columns = columns
         self.groupColumns = group
         self.layout = layout
+        arrangement = .tiles
         storage = try AlignedBuffer(count: columns / group * size, purpose: "packed weights")
     }
 
@@ -66,7 +68,7 @@ struct PackedTrits: Sendable {
     /// Blocks of a row, of each group where there are several.
     var blockCount: Int { (groupColumns + layout.blockColumns - 1) / layout.blockColumns }
 
-    /// The matrix as kernels take it; of several groups the first.
+    /// The matrix, in tiles, as kernels take it; of several groups the first.
     var kernelMatrix: tk_matrix { kernelMatrix(group: 0) }
 
     func kernelMatrix(group: Int) -> tk_matrix {
@@ -105,6 +107,7 @@ struct PackedTrits: Sendable {
     /// Writes rows `range` as trits, row-major.
     func unpack(rows range: Range<Int>, into trits: BufferView<Int8>) {
         precondition(range.upperBound <= rows && trits.count >= range.count * columns)
+        guard arrangement == .tiles else { return unpackStrands(rows: range, into: trits) }
         var start = 0
         for row in range where groupCount > 1 {
             for index in 0..<groupCount {

@@ -181,6 +181,7 @@ extension KernelSet {
 
     /// Bytes of scratch that `gemm` needs for each thread.
     static func gemmScratchSize(_ matrix: PackedTrits) -> Int {
+        guard matrix.arrangement == .tiles else { return gemmStrandsScratchSize(matrix) }
         var w = matrix.kernelMatrix
         return tk_gemm_scratch_size(&w)
     }

@@ -12,9 +12,13 @@ public enum Activation: String, Sendable, Hashable {
 /// models, is `down.inputNorm`.
 struct FeedForward: Sendable {
     let gate: BitLinear
-    let up: BitLinear
-    let down: BitLinear
+    var up: BitLinear
+    var down: BitLinear
     let activation: Activation
+    /// How zeros are left out when a single token comes; nil where none are.
+    var skipping: Skipping?
+    /// What is added to the gate of a synthetic model, so that a chosen share of it is 0.
+    var gateShift: Float?
 
     /// Applies the network to every row of `x`; the result is in `workspace.projected`.
     func callAsFunction(
@@ -22,7 +26,15 @@ struct FeedForward: Sendable {
     ) {
         let gated = workspace.gate(x.rows)
         let upper = workspace.up(x.rows)
-        compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
+        let skipping = x.rows == 1 ? skipping : nil
+        if let skipping {
+            expand(
+                x, skipping, layer: layer, gated: gated, upper: upper, workspace: workspace,
+                compute: compute)
+        } else {
+            compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
+            shiftGate(gated, compute)
+        }
         workspace.probe?(layer, "gate", gated)
         workspace.probe?(layer, "up", upper)
         workspace.zeros?.countGates(gated, activation, layer: layer)
@@ -32,11 +44,20 @@ struct FeedForward: Sendable {
             compute.kernels.gated(activation, gated.storage[range], upper.storage[range])
         }
         workspace.probe?(layer, "ffn_before_sub_norm", gated)
-        compute.apply(
-            down, to: gated, into: workspace.projected(x.rows), scratch: workspace.quantized)
+        if let skipping {
+            compute.quantize(gated, norm: down.inputNorm, into: workspace.quantized)
+            contract(skipping, layer: layer, workspace: workspace, compute: compute)
+        } else {
+            compute.apply(
+                down, to: gated, into: workspace.projected(x.rows), scratch: workspace.quantized)
+        }
         workspace.zeros?.countDownInputs(workspace.quantized, layer: layer)
         workspace.probe?(
             layer, "down_input", down.inputNorm == nil ? gated : workspace.quantized.normed)
         workspace.probe?(layer, "down", workspace.projected(x.rows))
+    }
+    func shiftGate(_ gated: Activations, _ compute: Compute) {
+        guard let gateShift else { return }
+        for index in 0..<gated.storage.count { gated.storage[index] += gateShift }
     }
 }

@@ -4,7 +4,7 @@ struct TransformerBlock: Sendable {
     let attentionNorm: RMSNorm
     let attention: Attention
     let feedForwardNorm: RMSNorm
-    let feedForward: FeedForward
+    var feedForward: FeedForward
     var attentionPostNorm: RMSNorm?
     var feedForwardPostNorm: RMSNorm?
 

@@ -150,6 +150,8 @@ extension BitNetModel {
         loader.i2sOrder = options.i2sOrder
         var parts = try loader.load()
         try parts.hold(head: options.head, pool: compute.pool)
+        try parts.skipZeros(
+            options.sparsity, configuration, compute: compute, tokenizer: tokenizer)
         self.init(
             configuration, parts, compute: compute, tokenizer: tokenizer,
             chatTemplate: try ChatTemplate(checkpoint, tokenizer: tokenizer))

@@ -164,6 +164,9 @@ final class InferenceContext {
     /// With a two-stage head, logits that are not needed may be -infinity.
     func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
 
+    /// What the feed-forward network of every layer has left out so far.
+    var skippedWork: [SkippedWork] { workspace.skipping.layers.map(\.work) }
+
     /// Sets a function that sees every intermediate result; for tests against a reference.
     func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
         workspace.probe = body

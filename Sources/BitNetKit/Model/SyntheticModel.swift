@@ -40,7 +40,7 @@ public struct ModelShape: Sendable, Hashable {
 /// The graph is that of BitNet b1.58 with squared ReLU and a tied head.
 struct SyntheticModel {
     let configuration: ModelConfiguration
-    let parts: ModelLoader.Parts
+    var parts: ModelLoader.Parts
 
     /// Fills the packed layout, or the fastest one here, with random trits, all threads at once.
     init(
@@ -69,27 +69,33 @@ extension BitNetModel {
     /// A model of `shape` with random trits: right in bytes and speed, its text is noise. Its
     /// tokenizer has one token for each byte.
     ///
-    /// - Parameter head: type of the embedding and LM head, one that has a kernel: F32, F16, BF16,
-    ///   Q8_0, Q6_K or Q4_0.
+    /// - Parameters:
+    ///   - head: type of the embedding and LM head, one that has a kernel: F32, F16, BF16, Q8_0,
+    ///     Q6_K or Q4_0.
+    ///   - zeroShares: zeros to impose on the feed-forward layers, or nil for what random weights
+    ///     give.
     /// - Throws: `BitNetError.invalidArgument`, `.invalidMetadata` for an impossible shape,
     ///   `.kernelUnavailable`, `.outOfMemory`.
     public static func synthetic(
         _ shape: ModelShape, head: ElementType = .q6_K, options: LoadOptions = LoadOptions(),
-        seed: UInt64 = 0
+        zeroShares: ZeroShares? = nil, seed: UInt64 = 0
     ) throws(BitNetError) -> BitNetModel {
         let compute = try Compute(options)
-        let model = try SyntheticModel(
+        var model = try SyntheticModel(
             shape, head: head, layout: options.layout, compute: compute, seed: seed)
-        var parts = model.parts
-        try parts.hold(head: options.head, pool: compute.pool)
+        if let zeroShares { model = try model.imposing(zeroShares, compute: compute) }
+        let tokenizer = try Tokenizer.bytes()
+        try model.parts.hold(head: options.head, pool: compute.pool)
+        try model.parts.skipZeros(
+            options.sparsity, model.configuration, compute: compute, tokenizer: tokenizer)
         return BitNetModel(
-            model.configuration, parts, compute: compute, tokenizer: try .bytes())
+            model.configuration, model.parts, compute: compute, tokenizer: tokenizer)
     }
 }
 
 extension Tokenizer {
     /// One token for each byte, no merges, no special tokens.
-    fileprivate static func bytes() throws(BitNetError) -> Tokenizer {
+    static func bytes() throws(BitNetError) -> Tokenizer {
         let tokens = ByteStrings((0...UInt8.max).map { ByteAlphabet.encode([$0]) })
         return try Tokenizer(
             gguf: GGUFVocabulary(
@@ -206,7 +212,7 @@ extension DenseMatrix {
 }
 
 /// A small seeded generator (SplitMix64).
-private struct RandomBits {
+struct RandomBits {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }

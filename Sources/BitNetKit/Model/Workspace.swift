@@ -11,6 +11,8 @@ final class Workspace: @unchecked Sendable {
 
     /// Zeros met in the feed-forward networks, when they are to be counted.
     var zeros: ZeroCounts?
+    /// What the feed-forward layers need to leave out zeros.
+    var skipping: SkippingScratch
 
     private let configuration: ModelConfiguration
     private let residualStorage, normedStorage, projectedStorage: AlignedBuffer<Float>
@@ -34,6 +36,7 @@ final class Workspace: @unchecked Sendable {
         let attention = configuration.headCount * configuration.headDimension
         let keyValue = configuration.keyValueHeadCount * configuration.headDimension
         let feedForward = configuration.feedForwardSize
+        skipping = try SkippingScratch(configuration)
         quantized = try QuantizedActivations(
             rows: batch, columns: max(hidden, attention, feedForward), threads: threads,
             gemmScratch: gemmScratch)

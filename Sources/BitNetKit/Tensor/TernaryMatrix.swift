@@ -187,11 +187,12 @@ extension TernaryMatrix {
         return output.array
     }
 
-    /// The rows that are share `index` of `count` equal ones, in whole tiles.
+    /// The rows that are share `index` of `count` equal ones, in whole tiles or blocks.
     func rows(ofShare index: Int, of count: Int) -> Range<Int> {
-        let tiles = (rows + KernelSet.tileRows - 1) / KernelSet.tileRows
-        let begin = min(tiles * index / count * KernelSet.tileRows, rows)
-        let end = min(tiles * (index + 1) / count * KernelSet.tileRows, rows)
+        let granule = trits.rowGranule(shares: count)
+        let tiles = (rows + granule - 1) / granule
+        let begin = min(tiles * index / count * granule, rows)
+        let end = min(tiles * (index + 1) / count * granule, rows)
         return begin..<end
     }
 
@@ -202,6 +203,10 @@ extension TernaryMatrix {
         thread: Int, kernels: KernelSet
     ) {
         precondition(input.columns == columns && output.rows == input.rows)
+        if trits.arrangement != .tiles {
+            return multiplyStrands(
+                input, rows: range, into: output, thread: thread, kernels: kernels)
+        }
         if trits.groupCount > 1 {
             return multiplyGroups(
                 input, rows: range, into: output, thread: thread, kernels: kernels)

@@ -144,6 +144,67 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
 size_t tk_gemm_scratch_size(const tk_matrix *w);
 
 // ---------------------------------------------------------------------------------------------
+// Products that skip zeros
+//
+// Behind a squared ReLU most neurons of a feed-forward layer are 0. Rows of `up` whose gate is 0
+// and columns of `down` whose input is 0 need not be read: sums stay the same, exactly.
+// ---------------------------------------------------------------------------------------------
+
+/// A packed ternary matrix of which single rows, or single columns, can be left out. A strand is
+/// one row or one column, and contiguous: the blocks of its layout one after the other, padded with
+/// zeros to whole blocks. `data` is 64-byte aligned, tk_strands_size() bytes.
+typedef struct tk_strands {
+  const uint8_t *data;
+  size_t count;  ///< Strands: rows of a matrix held by rows, columns of one held by columns.
+  size_t length; ///< Trits of a strand.
+  tk_layout layout;
+} tk_strands;
+
+/// Bytes of `count` strands of `length` trits.
+size_t tk_strands_size(tk_layout layout, size_t count, size_t length);
+/// Packs rows [row_begin, row_end) of W[rows, columns] by rows. `trits` is row-major and starts at
+/// row_begin, `packed` is the start of all strands.
+void tk_pack_rows(tk_layout layout, const int8_t *trits, size_t columns, size_t row_begin,
+                  size_t row_end, uint8_t *packed);
+/// Packs rows [row_begin, row_end) of W[rows, columns] by columns: a part of every strand.
+/// row_begin is a multiple of tk_block_columns(layout); row_end is too, or equals `rows`.
+void tk_pack_columns(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
+                     size_t row_begin, size_t row_end, uint8_t *packed);
+/// Inverses of the two, for any range of rows: write (row_end - row_begin) rows of W, row-major.
+void tk_unpack_rows(const tk_strands *w, size_t row_begin, size_t row_end, int8_t *trits);
+void tk_unpack_columns(const tk_strands *w, size_t row_begin, size_t row_end, int8_t *trits);
+
+/// Elements that a list of n indices must have room for: kernels write whole vectors.
+size_t tk_list_size(size_t n);
+/// Writes the indices, ascending, of those x[i] that are not <= 0 (NaN counts) and returns how
+/// many. `list` has tk_list_size(n) elements.
+size_t tk_active(const tk_kernels *k, const float *x, size_t n, int32_t *list);
+/// Writes the indices, ascending, of those q[i] that are not 0 and returns how many. `list` has
+/// tk_list_size(n) elements. Reads q up to TK_ACTIVATION_PADDING elements past n.
+size_t tk_nonzero(const tk_kernels *k, const int8_t *q, size_t n, int32_t *list);
+
+/// GEMV over some rows of a matrix held by rows, for i in [begin, end):
+///   y[list[i]] = sum_c W[list[i], c] * q[c],  or, where list is NULL, y[i] = sum_c W[i, c] * q[c].
+/// `q` and `sum` are as tk_quantize wrote them; other elements of y are not touched.
+void tk_gemv_rows(const tk_kernels *k, const tk_strands *w, const int8_t *q, int32_t sum,
+                  const int32_t *_Nullable list, size_t begin, size_t end, int32_t *y);
+/// GEMV over some columns of a matrix held by columns: for r in [row_begin, row_end),
+///   y[r - row_begin] = sum over i in [0, count) of W[r, list[i]] * q[list[i]].
+/// Where list is NULL all columns [0, count) are taken. `sum` is the sum of those q. row_begin is a
+/// multiple of tk_block_columns(w->layout); row_end is too, or equals w->length.
+void tk_gemv_columns(const tk_kernels *k, const tk_strands *w, const int8_t *q, int32_t sum,
+                     const int32_t *_Nullable list, size_t count, size_t row_begin, size_t row_end,
+                     int32_t *y);
+
+/// Rearranges rows [row_begin, row_end) as a tiled matrix for tk_gemm: `tiles` gets
+/// tk_packed_size(layout, row_end - row_begin, columns) bytes. tk_tile_rows keeps the layout and
+/// takes any range; tk_tile_columns always writes TK_LAYOUT_T2, and takes ranges as
+/// tk_gemv_columns does.
+void tk_tile_rows(const tk_strands *w, size_t row_begin, size_t row_end, uint8_t *tiles);
+void tk_tile_columns(const tk_kernels *k, const tk_strands *w, size_t row_begin, size_t row_end,
+                     uint8_t *tiles);
+
+// ---------------------------------------------------------------------------------------------
 // Float order
 //
 // Sums use 16 virtual lanes: lane l adds elements l, 16 + l, 32 + l, ... in that order with one

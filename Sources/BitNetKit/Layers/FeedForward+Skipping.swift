@@ -1,0 +1,202 @@
+/// Whether feed-forward layers leave out what zeros make irrelevant. No choice changes a result.
+///
+/// With squared ReLU most gates are 0: those rows of `up`, and the columns of `down` whose int8
+/// input is 0, need not be read. Models with another activation have no such zeros; for them all
+/// choices are the same.
+public enum Sparsity: String, Sendable, Hashable, CaseIterable {
+    /// Rows and columns are left out where enough of them can be to be worth it, layer by layer.
+    case automatic
+    /// Everything is computed, from the arrangement that is fastest for that.
+    case off
+    /// Rows and columns are left out however few they are.
+    case always
+}
+
+/// What the feed-forward network of one layer left out, one token at a time.
+///
+/// Prompts and other batches are not counted: they are computed densely.
+package struct SkippedWork: Sendable, Hashable {
+    /// Tokens decoded.
+    package var tokens = 0
+    /// Rows of `up`, and columns of `down`, of all those tokens.
+    package var rows = 0
+    package var columns = 0
+    /// How many of them were zero, and how many of those were left out.
+    package var zeroRows = 0
+    package var zeroColumns = 0
+    package var skippedRows = 0
+    package var skippedColumns = 0
+    /// Bytes of packed weights of the three matrices that were read.
+    package var bytesRead = 0
+}
+
+/// Scratch of the products that leave out zeros, and what is known of each layer.
+struct SkippingScratch {
+    /// Indices of active neurons.
+    let list: AlignedBuffer<Int32>
+    var layers: [LayerState]
+
+    /// What one layer remembers from token to token.
+    struct LayerState {
+        /// Whether the last token had enough zeros to go gate first.
+        var isSparse = true
+        var work = SkippedWork()
+    }
+
+    init(_ configuration: ModelConfiguration) throws(BitNetError) {
+        list = try AlignedBuffer(
+            count: KernelSet.listSize(configuration.feedForwardSize), purpose: "active neurons")
+        layers = Array(repeating: LayerState(), count: configuration.layerCount)
+    }
+}
+
+extension FeedForward {
+    /// Arranges `up` so that rows, and `down` so that columns can be left out, as far as is wanted
+    /// and the network can have zeros. Never touches a network that cannot.
+    mutating func skipZeros(
+        rows: Bool, columns: Bool, always: Bool, pool: WorkerPool
+    ) throws(BitNetError) {
+        // A norm inside `up` would need an input of its own, rounded before the gate is known.
+        guard activation == .squaredReLU, gate.inputNorm == nil, up.inputNorm == nil else { return }
+        if rows { up = BitLinear(weight: try up.weight.arranged(.rows, pool: pool)) }
+        if columns {
+            down = BitLinear(
+                weight: try down.weight.arranged(.columns, pool: pool), inputNorm: down.inputNorm)
+        }
+        // Matrices with several scales in a row have stayed as they were.
+        let arrangements = (up.weight.trits.arrangement, down.weight.trits.arrangement)
+        guard arrangements != (.tiles, .tiles) else { return }
+        skipping = Skipping(
+            always: always, rows: arrangements.0 == .rows, columns: arrangements.1 == .columns,
+            largestUpScale: up.weight.scale.values.reduce(0) { max($0, $1.magnitude) })
+    }
+}
+
+/// How a feed-forward network leaves out zeros.
+struct Skipping: Sendable {
+    /// However few they are.
+    let always: Bool
+    /// Whether rows of `up`, and columns of `down`, can be left out.
+    let rows, columns: Bool
+    /// The largest magnitude of a scale of `up`.
+    let largestUpScale: Float
+
+    /// Share of zeros from which on a matrix is worth arranging: streaming from memory, skipping
+    /// kernels take as long as dense ones at about 0.35 (columns) and 0.45 (rows).
+    static let worthArranging = 0.5
+    /// Once arranged, a list costs next to nothing, but gate first takes one more meeting of the
+    /// threads: shares of zero gates from which on it is done, and below which it stops.
+    static let enter = 0.1
+    static let leave = 0.05
+}
+
+// MARK: - One token
+
+extension FeedForward {
+    /// Gate and up for one token; where the gate is known to be 0 the element of `upper` is 0.
+    func expand(
+        _ x: Activations, _ skipping: Skipping, layer: Int, gated: Activations, upper: Activations,
+        workspace: Workspace, compute: Compute
+    ) {
+        let q = workspace.quantized
+        compute.quantize(x, norm: nil, into: q)
+        let gateProduct = TernaryProduct(matrix: gate.weight, output: gated)
+        let upProduct = TernaryProduct(matrix: up.weight, output: upper)
+        let isGateFirst =
+            skipping.rows && (skipping.always || workspace.skipping.layers[layer].isSparse)
+        if isGateFirst {
+            compute.multiply(q, gateProduct)
+        } else {
+            compute.multiply(q, gateProduct, upProduct)
+        }
+        shiftGate(gated, compute)
+        let count = compute.kernels.active(gated[0], into: workspace.skipping.list.view)
+        let zeroShare = 1 - Double(count) / Double(gated.columns)
+        let isSparse = zeroShare >= (isGateFirst ? Skipping.leave : Skipping.enter)
+        workspace.skipping.layers[layer].isSparse = isSparse
+        // A 0 times an infinite `up` is not 0: where `up` could overflow nothing is left out, so
+        // that a damaged scale shows.
+        let skips =
+            isGateFirst && (skipping.always || isSparse)
+            && up.weight.staysFinite(q, largestScale: skipping.largestUpScale)
+        if skips {
+            compute.sums(
+                q, up.weight, rows: workspace.skipping.list.view[0..<count], into: upper[0])
+        } else if isGateFirst {
+            compute.multiply(q, upProduct)
+        }
+        let rows = up.weight.rows
+        workspace.skipping.layers[layer].work.countUp(
+            rows: rows, zero: rows - count, skipped: skips ? rows - count : 0,
+            bytes: gate.weight.byteCount
+                + (skips ? count * up.weight.trits.strandBytes : up.weight.byteCount))
+    }
+
+    /// `down` for one token that `workspace.quantized` holds.
+    func contract(
+        _ skipping: Skipping, layer: Int, workspace: Workspace, compute: Compute
+    ) {
+        let q = workspace.quantized
+        let output = workspace.projected(1)
+        let list = workspace.skipping.list.view
+        let count = compute.kernels.nonzero(q[0], count: q.columns, into: list)
+        let columns = down.weight.columns
+        if skipping.columns {
+            compute.multiply(q, down.weight, columns: list[0..<count], into: output[0])
+        } else {
+            compute.multiply(q, TernaryProduct(matrix: down.weight, output: output))
+        }
+        workspace.skipping.layers[layer].work.countDown(
+            columns: columns, zero: columns - count,
+            skipped: skipping.columns ? columns - count : 0,
+            bytes: skipping.columns
+                ? count * down.weight.trits.strandBytes : down.weight.byteCount)
+    }
+}
+
+extension SkippedWork {
+    fileprivate mutating func countUp(rows: Int, zero: Int, skipped: Int, bytes: Int) {
+        tokens += 1
+        self.rows += rows
+        zeroRows += zero
+        skippedRows += skipped
+        bytesRead += bytes
+    }
+
+    fileprivate mutating func countDown(columns: Int, zero: Int, skipped: Int, bytes: Int) {
+        self.columns += columns
+        zeroColumns += zero
+        skippedColumns += skipped
+        bytesRead += bytes
+    }
+}
+
+extension Compute {
+    /// The listed rows of `matrix` times the one token of `input`; all other elements of `y` are 0.
+    func sums(
+        _ input: QuantizedActivations, _ matrix: TernaryMatrix, rows list: BufferView<Int32>,
+        into y: BufferView<Float>
+    ) {
+        y.fill(0)
+        pool.parallel(list.count, granule: 4, work: list.count * matrix.columns) { _, range in
+            matrix.sums(input, rows: list, range: range, into: y, kernels: kernels)
+        }
+        matrix.dequantize(y, rows: 0..<matrix.rows, scale: input.scales[0], kernels: kernels)
+    }
+
+    /// `matrix` times the one token of `input` over the listed columns, rows split over the threads.
+    func multiply(
+        _ input: QuantizedActivations, _ matrix: TernaryMatrix, columns list: BufferView<Int32>?,
+        into y: BufferView<Float>
+    ) {
+        let shares = pool.threads
+        let work = matrix.rows * (list?.count ?? matrix.columns)
+        pool.parallel(shares, work: work) { _, parts in
+            for share in parts {
+                let rows = matrix.rows(ofShare: share, of: shares)
+                guard !rows.isEmpty else { continue }
+                matrix.multiply(input, columns: list, rows: rows, into: y, kernels: kernels)
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+/// Shares of zeros imposed on a synthetic model, to measure what leaving them out is worth.
+public struct ZeroShares: Sendable, Hashable {
+    /// Share of gates that are 0 after the squared ReLU, in 0...1.
+    public let gate: Double
+    /// Share of the int8 inputs of `down` that are 0, in 0...1; at least about what follows from the
+    /// zero gates.
+    public let down: Double
+
+    /// Shares of the gate's and of `down`'s zeros.
+    public init(gate: Double, down: Double) {
+        self.gate = gate
+        self.down = down
+    }
+}
+
+/// What a few tokens show of one layer.
+private struct Sample {
+    var gates: [Float] = []
+    /// Share of the inputs of `down` that round to 0.
+    var zeroInputs = 0.0
+}
+
+extension SyntheticModel {
+    /// The same model with zeros imposed: a bias on the gates of each layer makes their share, and
+    /// sub-norm weights of 0 add what inputs of `down` are missing. Both are set by what a few
+    /// tokens give, so that the shares are met approximately.
+    func imposing(_ shares: ZeroShares, compute: Compute) throws(BitNetError) -> SyntheticModel {
+        guard (0...1).contains(shares.gate), (0...1).contains(shares.down) else {
+            throw .invalidArgument(
+                name: "zero share", detail: "\(shares.gate), \(shares.down) are not in 0...1")
+        }
+        let shifts = try sample(compute).map { layer in
+            let sorted = layer.gates.sorted()
+            let rank = Int(Double(sorted.count) * shares.gate)
+            guard rank < sorted.count else { return -Float.greatestFiniteMagnitude }
+            return rank == 0 ? -min(sorted.first ?? 0, 0) + 1 : -sorted[rank - 1]
+        }
+        var shifted = self
+        shifted.parts.blocks = try replacing { layer, network throws(BitNetError) in
+            network.gateShift = shifts[layer]
+        }
+        let natural = try shifted.sample(compute).map(\.zeroInputs)
+        var result = shifted
+        result.parts.blocks = try shifted.replacing { layer, network throws(BitNetError) in
+            let missing = 1 - (1 - shares.down) / max(1 - natural[layer], 1e-9)
+            guard missing > 0, let norm = network.down.inputNorm else { return }
+            var random = RandomBits(seed: UInt64(layer))
+            let weight = (0..<norm.count).map { _ in
+                Double(random.next() >> 11) * 0x1p-53 < missing ? Float(0) : 1
+            }
+            network.down = BitLinear(
+                weight: network.down.weight,
+                inputNorm: try RMSNorm(weight: weight, epsilon: norm.epsilon))
+        }
+        return result
+    }
+
+    private func replacing(
+        _ change: (Int, inout FeedForward) throws(BitNetError) -> Void
+    ) throws(BitNetError) -> [TransformerBlock] {
+        var blocks: [TransformerBlock] = []
+        for (layer, block) in parts.blocks.enumerated() {
+            var block = block
+            try change(layer, &block.feedForward)
+            blocks.append(block)
+        }
+        return blocks
+    }
+
+    /// Gates and inputs of `down` of every layer, for a few tokens.
+    private func sample(_ compute: Compute) throws(BitNetError) -> [Sample] {
+        let model = BitNetModel(configuration, parts, compute: compute, tokenizer: try .bytes())
+        let tokens = [3, 5, 11, 17].map { $0 % configuration.vocabularySize }
+        let context = try InferenceContext(
+            model: model, contextLength: tokens.count, cache: .f16)
+        var samples = [Sample](repeating: Sample(), count: configuration.layerCount)
+        context.probe { layer, name, values in
+            if name == "gate" { samples[layer].gates += values.storage.array }
+            if name == "down_input" { samples[layer].zeroInputs = values.roundedToZero }
+        }
+        try context.prefill(tokens)
+        return samples
+    }
+}

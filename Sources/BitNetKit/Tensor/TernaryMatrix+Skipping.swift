@@ -1,0 +1,76 @@
+extension TernaryMatrix {
+    /// The same matrix, its weights arranged so that rows or columns can be left out; itself where
+    /// it has several scales in a row or is packed for look-ups, which only tiles can have.
+    func arranged(
+        _ arrangement: Arrangement, pool: WorkerPool
+    ) throws(BitNetError) -> TernaryMatrix {
+        guard trits.groupCount == 1, layout != .l2, trits.arrangement != arrangement else {
+            return self
+        }
+        return try TernaryMatrix(
+            PackedTrits(trits, arrangement: arrangement, pool: pool), scale: scale)
+    }
+
+    /// `multiply` for a matrix that is not in tiles.
+    func multiplyStrands(
+        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
+        thread: Int, kernels: KernelSet
+    ) {
+        if input.rows == 1 && trits.arrangement == .columns {
+            return multiply(input, columns: nil, rows: range, into: output[0], kernels: kernels)
+        }
+        let target = output.storage.reinterpreted(as: Int32.self)
+        if input.rows == 1 {
+            kernels.gemvRows(
+                trits, list: nil, range: range, q: input[0], sum: input.sums[0], into: target)
+        } else {
+            kernels.gemmStrands(
+                trits, rows: range, q: input.all, qStride: input.stride, sums: input.sums,
+                batch: input.rows, into: target.from(range.lowerBound), yStride: output.columns,
+                scratch: input.gemmScratch(thread: thread))
+        }
+        for token in 0..<input.rows {
+            dequantize(output[token], rows: range, scale: input.scales[token], kernels: kernels)
+        }
+    }
+
+    /// Sums of the rows `list[range]` with the one token of `input`, each to its place in `y`, whose
+    /// other elements stay as they are. They are int32 until `dequantize` has scaled all of `y`.
+    func sums(
+        _ input: QuantizedActivations, rows list: BufferView<Int32>, range: Range<Int>,
+        into y: BufferView<Float>, kernels: KernelSet
+    ) {
+        kernels.gemvRows(
+            trits, list: list, range: range, q: input[0], sum: input.sums[0],
+            into: y.reinterpreted(as: Int32.self))
+    }
+
+    /// Rows `range` of the product with the one token of `input`, over the listed columns (without a
+    /// list, over all). Columns that are not listed meet a 0.
+    func multiply(
+        _ input: QuantizedActivations, columns list: BufferView<Int32>?, rows range: Range<Int>,
+        into y: BufferView<Float>, kernels: KernelSet
+    ) {
+        kernels.gemvColumns(
+            trits, list: list, rows: range, q: input[0], sum: input.sums[0],
+            into: y[range].reinterpreted(as: Int32.self))
+        dequantize(y, rows: range, scale: input.scales[0], kernels: kernels)
+    }
+
+    /// Scales the int32 sums of `range` in place.
+    func dequantize(
+        _ y: BufferView<Float>, rows range: Range<Int>, scale: Float, kernels: KernelSet
+    ) {
+        let beta = scales.count == 1 ? scales : scales[range]
+        let part = y[range]
+        kernels.dequantize(
+            part.reinterpreted(as: Int32.self), scale: scale, beta: beta, into: part)
+    }
+
+    /// Whether no element of the product with the one token of `input` can overflow to infinity,
+    /// where `largestScale` is the largest magnitude of a scale: an int8 is at most 127, a trit 1.
+    func staysFinite(_ input: QuantizedActivations, largestScale: Float) -> Bool {
+        let largest = 127 * Double(columns) * Double(largestScale) / Double(input.scales[0])
+        return largest < Double(Float.greatestFiniteMagnitude)
+    }
+}

@@ -1,0 +1,35 @@
+import BitNetKit
+import Foundation
+
+extension BenchMatmulCommand {
+    /// Products that leave out zeros, next to dense ones.
+    func runSkipping(_ shares: [Double]) throws {
+        let sizes = rows.isEmpty ? [(6912, 2560), (2560, 6912)] : Array(zip(rows, columns))
+        var all: [SkippingBenchmark.Row] = []
+        for count in threads.numbers {
+            let benchmark = SkippingBenchmark(threads: count)
+            if !json { try Terminal.write("\(count) threads\n\(Self.skippingHeader)") }
+            for (rows, columns) in sizes {
+                let shape = MatmulBenchmark.Case(rows: rows, columns: columns)
+                try benchmark.run(shape, zeroShares: shares) { row in
+                    all.append(row)
+                    if !json { try? Terminal.write(Self.line(row)) }
+                }
+            }
+        }
+        if json { try Terminal.write(try Terminal.json(["rows": all]) + "\n") }
+    }
+
+    private static let skippingHeader =
+        "kernel                 shape        where   zeros        us   Gw/s  MB read  x dense time\n"
+
+    private static func line(_ row: SkippingBenchmark.Row) -> String {
+        row.kernel.padding(toLength: 22, withPad: " ", startingAt: 0) + " "
+            + "\(row.rows)x\(row.columns)".padding(toLength: 12, withPad: " ", startingAt: 0) + " "
+            + row.placement.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0)
+            + String(
+                format: "%6.0f%% %9.1f %6.1f %8.2f %13.2f\n", row.zeroShare * 100,
+                row.seconds * 1e6, row.weightsPerSecond / 1e9, Double(row.bytesRead) / 1e6,
+                row.timeRatio)
+    }
+}

@@ -1,0 +1,192 @@
+import BitNetSampleModel
+import Foundation
+import TestSupport
+import Testing
+
+@testable import BitNetKit
+
+/// Leaving out rows and columns changes no bit.
+@Suite("Skipped zeros")
+struct SkippingTests {
+    /// Logits of every token, each token a pass of its own.
+    private func decode(
+        _ model: BitNetModel, _ tokens: [Int]
+    ) throws -> (logits: [[Float]], work: [SkippedWork]) {
+        let context = try InferenceContext(
+            model: model, contextLength: tokens.count, cache: .f16)
+        var logits: [[Float]] = []
+        for token in tokens {
+            try context.prefill([token])
+            logits.append(context.withLogits { (0..<$0.count).map { [logits = $0] in logits[$0] } })
+        }
+        return (logits, context.skippedWork)
+    }
+
+    private func tokens(_ count: Int, vocabulary: Int) -> [Int] {
+        var random = SplitMix64(seed: 3)
+        return (0..<count).map { _ in Int(random.next() % UInt64(vocabulary)) }
+    }
+
+    @Test("the sample model gives the same bits whatever is left out")
+    func sampleModel() throws {
+        let reference = try BitNetModel(
+            loading: try BitNetSampleModel.url, options: LoadOptions(threads: 1, sparsity: .off))
+        let tokens = tokens(24, vocabulary: reference.configuration.vocabularySize)
+        let expected = try decode(reference, tokens)
+        #expect(expected.work.allSatisfy { $0.tokens == 0 })
+        for set in KernelSet.available {
+            for sparsity in [Sparsity.automatic, .always] {
+                for (layout, threads) in [(TernaryLayout.t2, 1), (.t5, 2), (.t2, 3)] {
+                    let options = LoadOptions(
+                        threads: threads, instructionSet: set.name, layout: layout,
+                        sparsity: sparsity)
+                    let model = try BitNetModel(
+                        loading: try BitNetSampleModel.url, options: options)
+                    let found = try decode(model, tokens)
+                    #expect(found.logits == expected.logits, "\(options)")
+                    #expect(found.work.allSatisfy { $0.tokens == tokens.count })
+                    let rows = found.work.reduce(0) { $0 + $1.rows }
+                    let skipped = found.work.reduce(0) { $0 + $1.skippedRows }
+                    #expect(Double(skipped) > 0.5 * Double(rows) && skipped < rows)
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a small checkpoint gives the same bits whatever is left out",
+        arguments: Sparsity.allCases, KernelSet.available)
+    func fixture(sparsity: Sparsity, set: KernelSet) throws {
+        let url = Fixtures.url("reference/bitnet-untied/packed")
+        let dense = try BitNetModel(loading: url, options: LoadOptions(sparsity: .off))
+        let tokens = tokens(40, vocabulary: 312)
+        let expected = try decode(dense, tokens).logits
+        for layout in TernaryLayout.allCases {
+            for threads in [1, 2, 5] {
+                let options = LoadOptions(
+                    threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity)
+                let model = try BitNetModel(loading: url, options: options)
+                #expect(try decode(model, tokens).logits == expected)
+                let context = try InferenceContext(
+                    model: model, contextLength: tokens.count, cache: .f16)
+                #expect(try context.allLogits(tokens) == expected, "as one batch")
+            }
+        }
+    }
+
+    @Test("models without squared ReLU keep their tiles, and so does `off`")
+    func untouched() throws {
+        let silu = try BitNetModel(
+            loading: Fixtures.url("reference/llama-bitlinear/gguf/tq2_0-embd-q4_0.gguf"),
+            options: LoadOptions(sparsity: .always))
+        let off = try BitNetModel(
+            loading: Fixtures.url("reference/bitnet-untied/packed"),
+            options: LoadOptions(sparsity: .off))
+        for block in silu.blocks + off.blocks {
+            #expect(block.feedForward.skipping == nil)
+            #expect(block.linearLayers.allSatisfy { $0.weight.trits.arrangement == .tiles })
+        }
+        let always = try BitNetModel(
+            loading: Fixtures.url("reference/bitnet-untied/packed"),
+            options: LoadOptions(sparsity: .always))
+        #expect(always.blocks.allSatisfy { $0.feedForward.up.weight.trits.arrangement == .rows })
+        #expect(
+            always.blocks.allSatisfy { $0.feedForward.down.weight.trits.arrangement == .columns })
+    }
+
+    private static let shape = ModelShape(
+        hiddenSize: 176, feedForwardSize: 528, layerCount: 2, headCount: 2, keyValueHeadCount: 1,
+        vocabularySize: 97)
+
+    /// Shares where everything is active, nothing is, and in between; odd sizes.
+    @Test(
+        "imposed zeros give the same bits whatever is left out",
+        arguments: [(0.0, 0.0), (0.5, 0.6), (0.73, 0.9), (1.0, 1.0)], TernaryLayout.allCases)
+    func imposed(share: (gate: Double, down: Double), layout: TernaryLayout) throws {
+        func model(_ sparsity: Sparsity, _ set: KernelSet, threads: Int) throws -> BitNetModel {
+            try BitNetModel.synthetic(
+                Self.shape, head: .f16,
+                options: LoadOptions(
+                    threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity),
+                zeroShares: ZeroShares(gate: share.gate, down: share.down))
+        }
+        let tokens = tokens(12, vocabulary: Self.shape.vocabularySize)
+        let expected = try decode(model(.off, .best, threads: 1), tokens).logits
+        for set in KernelSet.available {
+            for (sparsity, threads) in [(Sparsity.always, 1), (.automatic, 3)] {
+                let found = try decode(model(sparsity, set, threads: threads), tokens)
+                #expect(found.logits == expected, "\(set) \(sparsity)")
+                guard sparsity == .always else { continue }
+                let rows = found.work.reduce(0) { $0 + $1.rows }
+                let zeros = found.work.reduce(0) { $0 + $1.zeroRows }
+                #expect(abs(Double(zeros) / Double(rows) - share.gate) < 0.1)
+                if share.gate == 1 { #expect(zeros == rows) }
+                if share.gate == 0 { #expect(found.work.allSatisfy { $0.zeroRows < $0.rows / 20 }) }
+            }
+        }
+    }
+
+    @Test("a model is rearranged where it meets zeros, and only there")
+    func choice() throws {
+        let tokens = tokens(6, vocabulary: Self.shape.vocabularySize)
+        let shares = [ZeroShares(gate: 0, down: 0), ZeroShares(gate: 0.8, down: 0.9)]
+        let skipped = try shares.map { shares in
+            let model = try BitNetModel.synthetic(Self.shape, head: .f16, zeroShares: shares)
+            let isArranged = model.blocks.map { $0.feedForward.skipping?.rows ?? false }
+            #expect(isArranged.allSatisfy { $0 == (shares.gate > 0.5) })
+            return try decode(model, tokens).work.reduce(0) { $0 + $1.skippedRows }
+        }
+        #expect(skipped[0] == 0 && skipped[1] > 0)
+    }
+}
+
+/// Matrices held by rows and by columns.
+@Suite("Arranged matrices")
+struct ArrangementTests {
+    private func random(_ rows: Int, _ columns: Int, _ layout: TernaryLayout, perRow: Bool) throws
+        -> TernaryMatrix
+    {
+        var random = SplitMix64(seed: UInt64(rows * columns))
+        let scale: TernaryScale =
+            perRow ? .perRow((0..<rows).map { Float($0 + 1) / 7 }) : .perTensor(0.3)
+        return try TernaryMatrix(rows: rows, columns: columns, scale: scale, layout: layout) {
+            _, _ in Trit(rawValue: random.nextTrit()) ?? .zero
+        }
+    }
+
+    @Test(
+        "products and trits do not depend on the arrangement",
+        arguments: [(1, 1), (3, 130), (129, 5), (161, 320), (300, 33)], TernaryLayout.allCases)
+    func products(shape: (rows: Int, columns: Int), layout: TernaryLayout) throws {
+        for perRow in [false, true] {
+            let tiles = try random(shape.rows, shape.columns, layout, perRow: perRow)
+            var random = SplitMix64(seed: 9)
+            let one = (0..<shape.columns).map { _ in random.nextFloat() }
+            let batch = (0..<5 * shape.columns).map { _ in random.nextFloat() }
+            for arrangement in [Arrangement.rows, .columns] {
+                let pool = WorkerPool(threads: 2)
+                let matrix = try tiles.arranged(arrangement, pool: pool)
+                #expect(matrix.trits.arrangement == arrangement)
+                #expect(matrix.trits(ofRow: shape.rows - 1) == tiles.trits(ofRow: shape.rows - 1))
+                #expect(matrix.statistics() == tiles.statistics())
+                for set in KernelSet.available {
+                    #expect(
+                        try matrix.multiply(one, kernels: set)
+                            == tiles.multiply(one, kernels: set))
+                    #expect(
+                        try matrix.multiply(batch, kernels: set)
+                            == tiles.multiply(batch, kernels: set))
+                }
+            }
+        }
+    }
+
+    @Test("a matrix with several scales in a row stays in tiles")
+    func groups() throws {
+        let matrix = try TernaryMatrix(
+            rows: 2, columns: 256, scale: .perGroup(size: 128, [1, 2, 3, 4])
+        ) { _, _ in .plus }
+        let arranged = try matrix.arranged(.columns, pool: Compute.standard.pool)
+        #expect(arranged.trits.arrangement == .tiles)
+    }
+}
