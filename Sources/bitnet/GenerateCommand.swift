@@ -55,6 +55,9 @@ struct GenerateCommand: AsyncParsableCommand {
     var stop: [String] = []
 
     @OptionGroup
+    var conversation: ChatPromptArguments
+
+    @OptionGroup
     var compute: ComputeArguments
 
     @Flag(help: "Write one JSON object at the end instead of streaming text.")
@@ -80,7 +83,7 @@ struct GenerateCommand: AsyncParsableCommand {
         let loading = ContinuousClock.now - start
         let seed = seed ?? .random(in: .min ... .max)
         let response = Response(
-            prompt: prompt, stream: model.stream(prompt, options: options(seed: seed)),
+            prompt: conversation.chat ? "" : prompt, stream: try stream(prompt, model, seed: seed),
             isText: !json)
 
         let task = Task { try await response.run() }
@@ -93,6 +96,14 @@ struct GenerateCommand: AsyncParsableCommand {
             "loaded in \(seconds) (\(model.kernels.name), \(model.threads) threads)")
         report(result, seed: seed)
         if result.stopReason == .cancelled { throw ExitCode(130) }
+    }
+
+    private func stream(
+        _ prompt: String, _ model: BitNetModel, seed: UInt64
+    ) throws(BitNetError) -> GenerationStream {
+        guard conversation.chat else { return model.stream(prompt, options: options(seed: seed)) }
+        let tokens = try conversation.tokens(of: prompt, model.tokenizer, model.chatTemplate)
+        return model.stream(tokens: tokens, options: options(seed: seed))
     }
 
     private func options(seed: UInt64) -> GenerationOptions {
