@@ -28,6 +28,8 @@ public final class BitNetModel: Sendable {
     let finalNorm: RMSNorm
     let head: DenseMatrix
     let rotary: RotaryEmbedding
+    /// What responses in a grammar share.
+    let grammars: GrammarCache
     private let queue = DispatchQueue(label: "BitNetModel", qos: .userInitiated)
 
     init(
@@ -43,6 +45,7 @@ public final class BitNetModel: Sendable {
         head = parts.head
         rotary = parts.rotary
         self.tokenizer = tokenizer
+        grammars = GrammarCache(tokenizer)
     }
 
     /// Runs blocking work on the model's own serial queue, off Swift's cooperative threads.
