@@ -177,7 +177,7 @@ struct JSONSchemaTests {
                     return best?.id
                 }
                 let token = try #require(id)
-                if model.endOfTurnTokens.contains(token) { break }
+                if model.tokenizer.endTokens.contains(token) { break }
                 ids.append(token)
                 state.accept(token)
                 try context.prefill([token], isCancelled: { false })
