@@ -79,6 +79,9 @@ struct GenerateCommand: AsyncParsableCommand {
     var kvCache = KVCachePrecision.f16
 
     @OptionGroup
+    var conversation: ChatPromptArguments
+
+    @OptionGroup
     var compute: ComputeArguments
 
     @Flag(help: "Write one JSON object at the end instead of streaming text.")
@@ -120,7 +123,7 @@ struct GenerateCommand: AsyncParsableCommand {
         let loading = ContinuousClock.now - start
         let seed = seed ?? .random(in: .min ... .max)
         let response = Response(
-            prompt: prompt, stream: model.stream(prompt, options: options(seed: seed)),
+            prompt: conversation.chat ? "" : prompt, stream: try stream(prompt, model, seed: seed),
             isText: !json)
 
         let task = Task { try await response.run() }
@@ -134,6 +137,14 @@ struct GenerateCommand: AsyncParsableCommand {
         Terminal.report(result.summary + (temperature != 0 ? ", seed \(seed)" : ""))
         if statistics, let table = result.zeroTable { Terminal.report(table) }
         if result.stopReason == .cancelled { throw ExitCode(130) }
+    }
+
+    private func stream(
+        _ prompt: String, _ model: BitNetModel, seed: UInt64
+    ) throws(BitNetError) -> GenerationStream {
+        guard conversation.chat else { return model.stream(prompt, options: options(seed: seed)) }
+        let tokens = try conversation.tokens(of: prompt, model.tokenizer, model.chatTemplate)
+        return model.stream(tokens: tokens, options: options(seed: seed))
     }
 
     private func options(seed: UInt64) -> GenerationOptions {

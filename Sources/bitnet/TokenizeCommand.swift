@@ -8,7 +8,8 @@ struct TokenizeCommand: AsyncParsableCommand {
         abstract: "Turn text into token ids, or ids into text, as JSON.",
         discussion: """
             Prints one array of ids for TEXT or standard input, or one array per line for a file \
-            with one JSON string per line (--lines). No begin-of-text token is added. With \
+            with one JSON string per line (--lines). No begin-of-text token is added, except with \
+            --chat where the model wants one. With \
             --decode the input is arrays of ids, one per line, and the output JSON strings.
             """)
 
@@ -30,6 +31,9 @@ struct TokenizeCommand: AsyncParsableCommand {
     @Flag(help: "Recognise special tokens in the text.")
     var special = false
 
+    @OptionGroup
+    var conversation: ChatPromptArguments
+
     @Flag(help: "Turn ids into text.")
     var decode = false
 
@@ -37,9 +41,19 @@ struct TokenizeCommand: AsyncParsableCommand {
         if text != nil && lines != nil {
             throw ValidationError("Give either a text or --lines, not both.")
         }
+        if conversation.chat && (decode || special) {
+            throw ValidationError("--chat does not go with --decode or --special.")
+        }
         if decode && special {
             throw ValidationError("--special is for encoding; --decode prints special tokens.")
         }
+    }
+
+    /// Of a text alone, or of a conversation.
+    private func ids(_ text: String, _ tokenizer: Tokenizer) throws(BitNetError) -> [Int] {
+        guard conversation.chat else { return tokenizer.encode(text, special: special) }
+        let template = try ChatTemplate.load(from: Terminal.url(model), tokenizer: tokenizer)
+        return try conversation.tokens(of: text, tokenizer, template)
     }
 
     func run() async throws {
@@ -62,7 +76,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     }
 
     private func encoded(_ text: String, _ tokenizer: Tokenizer) throws(BitNetError) -> String {
-        try Terminal.json(tokenizer.encode(text, special: special))
+        try Terminal.json(try ids(text, tokenizer))
     }
 
     private func decoded(_ line: Line, _ tokenizer: Tokenizer) throws(BitNetError) -> String {

@@ -35,6 +35,8 @@ public final class BitNetModel: Sendable {
     /// What is odd about the file, but no error: one sentence each, for example scales that look as
     /// if they were meant to divide where the file says that they multiply.
     public let warnings: [String]
+    /// What responses in a grammar share.
+    let grammars: GrammarCache
     private let queue = DispatchQueue(label: "BitNetModel", qos: .userInitiated)
 
     init(
@@ -53,6 +55,7 @@ public final class BitNetModel: Sendable {
         localRotary = parts.localRotary
         warnings = parts.warnings
         self.tokenizer = tokenizer
+        grammars = GrammarCache(tokenizer)
     }
 
     /// Runs blocking work on the model's own serial queue, off Swift's cooperative threads.

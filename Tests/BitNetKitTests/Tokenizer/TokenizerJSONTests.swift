@@ -179,7 +179,7 @@ struct TokenizerJSONTests {
         }
         #expect(try !tokenizer(#"{"add_bos_token": false}"#).addsBeginOfText)
         #expect(try tokenizer("{}").addsBeginOfText)
-        #expect(try tokenizer(#"{"eos_token": null}"#, [5]).endTokens == [5])
+        #expect(try tokenizer(#"{"eos_token": null}"#, [5]).endTokens == [5, 313, 316])
         let plain = try json { $0["post_processor"] = ["type": "ByteLevel"] }
         let named = Data(#"{"bos_token": "<|begin_of_text|>"}"#.utf8)
         let without = try Tokenizer(json: plain, config: named)

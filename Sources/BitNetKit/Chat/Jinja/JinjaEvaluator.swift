@@ -3,10 +3,11 @@ internal import Foundation
 /// Runs a template over variables, as jinja2's immutable sandbox does, with bounded work.
 struct JinjaEvaluator {
     /// Work is counted in bytes written and copied; an evaluation counts as `evaluationCost`.
-    static let maximumWork = 64 << 20
+    static let maximumWork = 32 << 20
     static let evaluationCost = 16
-    /// Nesting of statements, expressions and macro calls together, which recurse.
-    static let maximumDepth = 220
+    /// Nesting of statements, expressions and macro calls together, which recurse: within the
+    /// 512 KB that a thread's stack may have.
+    static let maximumDepth = 128
 
     /// What is written so far, of the template or of the innermost capture.
     var output = ""

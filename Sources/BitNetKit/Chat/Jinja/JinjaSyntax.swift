@@ -7,7 +7,7 @@ struct JinjaFailure: Error {
 /// An expression of a template, with its height as a tree, which is limited: templates come from
 /// files, and evaluation recurses.
 struct JinjaExpression: Sendable {
-    static let maximumHeight = 100
+    static let maximumHeight = 64
 
     /// What an expression is made of.
     indirect enum Node: Sendable {

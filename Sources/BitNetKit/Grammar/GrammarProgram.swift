@@ -1,0 +1,273 @@
+/// A set of bytes.
+struct ByteSet: Sendable, Hashable {
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    init(_ range: ClosedRange<UInt8>) { for byte in range { insert(byte) } }
+
+    private mutating func insert(_ byte: UInt8) {
+        let bit = UInt64(1) << UInt64(byte & 63)
+        switch byte >> 6 {
+        case 0: words.0 |= bit
+        case 1: words.1 |= bit
+        case 2: words.2 |= bit
+        default: words.3 |= bit
+        }
+    }
+
+    func contains(_ byte: UInt8) -> Bool {
+        let word =
+            switch byte >> 6 {
+            case 0: words.0
+            case 1: words.1
+            case 2: words.2
+            default: words.3
+            }
+        return word >> UInt64(byte & 63) & 1 == 1
+    }
+
+    static func == (left: Self, right: Self) -> Bool { left.words == right.words }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
+}
+
+/// A compiled grammar: rules whose alternatives are sequences of byte sets and rules.
+struct GrammarProgram: Sendable, Hashable {
+    /// The most symbols a grammar may have: repetitions are written out.
+    private static let maximumSize = 500_000
+
+    /// A place in an alternative.
+    enum Symbol: Sendable, Hashable {
+        case bytes(ByteSet)
+        case rule(Int)
+        case end
+    }
+
+    /// All alternatives, one after the other, each ended by `end`.
+    private(set) var symbols: [Symbol] = []
+    /// For each rule, where its alternatives start.
+    private(set) var alternatives: [[Int]] = []
+    private(set) var root = 0
+    /// Rules by name; those without come from groups and repetitions.
+    private var names: [String: Int] = [:]
+
+    /// Compiles rules and refuses those that have no end or no beginning.
+    init(_ rules: [GrammarRule], root: String) throws(BitNetError) {
+        for rule in rules {
+            guard names.updateValue(names.count, forKey: rule.name) == nil else {
+                throw .grammar(detail: "the rule '\(rule.name)' is there twice")
+            }
+        }
+        guard let start = names[root] else {
+            throw .grammar(detail: "there is no rule '\(root)' to begin with")
+        }
+        self.root = start
+        alternatives = rules.map { _ in [] }
+        for (index, rule) in rules.enumerated() {
+            let choices = if case .choice(let nodes) = rule.node { nodes } else { [rule.node] }
+            try define(index, choices)
+        }
+        try check()
+    }
+
+    /// Gives a rule its alternatives.
+    private mutating func define(_ rule: Int, _ choices: [GrammarNode]) throws(BitNetError) {
+        for choice in choices {
+            var sequence: [Symbol] = []
+            try append(choice, to: &sequence)
+            try finish(sequence, of: rule)
+        }
+    }
+
+    private mutating func finish(_ sequence: [Symbol], of rule: Int) throws(BitNetError) {
+        guard symbols.count + sequence.count < Self.maximumSize else {
+            throw .grammar(detail: "the grammar is too large; use fewer or smaller repetitions")
+        }
+        alternatives[rule].append(symbols.count)
+        symbols += sequence + [.end]
+    }
+
+    /// A new rule without a name.
+    private mutating func makeRule() -> Int {
+        alternatives.append([])
+        return alternatives.count - 1
+    }
+
+    private mutating func append(
+        _ node: GrammarNode, to sequence: inout [Symbol]
+    ) throws(BitNetError) {
+        switch node {
+        case .literal(let bytes): sequence += bytes.map { .bytes(ByteSet($0...$0)) }
+        case .scalars(let ranges): try appendScalars(ranges, to: &sequence)
+        case .rule(let name):
+            guard let index = names[name] else {
+                throw .grammar(detail: "there is no rule '\(name)'")
+            }
+            sequence.append(.rule(index))
+        case .sequence(let nodes):
+            for node in nodes { try append(node, to: &sequence) }
+        case .choice(let nodes):
+            let rule = makeRule()
+            try define(rule, nodes)
+            sequence.append(.rule(rule))
+        case .repetition(let node, let minimum, let maximum):
+            try appendRepetition(of: node, minimum, maximum, to: &sequence)
+        }
+    }
+
+    private mutating func appendScalars(
+        _ ranges: [ClosedRange<UInt32>], to sequence: inout [Symbol]
+    ) throws(BitNetError) {
+        let encodings = ranges.flatMap(UTF8Ranges.sequences)
+        if encodings.count == 1 {
+            sequence += encodings[0].map { .bytes(ByteSet($0)) }
+            return
+        }
+        let rule = makeRule()
+        for encoding in encodings { try finish(encoding.map { .bytes(ByteSet($0)) }, of: rule) }
+        sequence.append(.rule(rule))
+    }
+
+    private mutating func appendRepetition(
+        of node: GrammarNode, _ minimum: Int, _ maximum: Int?, to sequence: inout [Symbol]
+    ) throws(BitNetError) {
+        let part = makeRule()
+        try define(part, [node])
+        guard sequence.count + minimum < Self.maximumSize else {
+            throw .grammar(detail: "the grammar is too large; use fewer or smaller repetitions")
+        }
+        sequence += repeatElement(.rule(part), count: minimum)
+        guard let maximum else {
+            let more = makeRule()
+            try finish([.rule(part), .rule(more)], of: more)
+            try finish([], of: more)
+            sequence.append(.rule(more))
+            return
+        }
+        // Each rule is one more of the part, or none: the last one made allows all.
+        var more: Int?
+        for _ in 0..<max(maximum - minimum, 0) {
+            let rule = makeRule()
+            try finish([.rule(part)] + (more.map { [.rule($0)] } ?? []), of: rule)
+            try finish([], of: rule)
+            more = rule
+        }
+        if let more { sequence.append(.rule(more)) }
+    }
+}
+
+// MARK: - Checks
+
+extension GrammarProgram {
+    private func name(of rule: Int) -> String {
+        names.first { $0.value == rule }.map { "the rule '\($0.key)'" } ?? "a group"
+    }
+
+    /// The symbols of the alternative that starts at `position`.
+    private func sequence(at position: Int) -> ArraySlice<Symbol> {
+        symbols[position...].prefix { $0 != .end }
+    }
+
+    private func check() throws(BitNetError) {
+        let ends = closed { rule, known in
+            alternatives[rule].contains { start in
+                sequence(at: start).allSatisfy { symbol in
+                    if case .rule(let other) = symbol { known[other] } else { true }
+                }
+            }
+        }
+        if let rule = ends.indices.first(where: { !ends[$0] }) {
+            throw .grammar(detail: "\(name(of: rule)) has no end: it always needs itself again")
+        }
+        let empty = closed { rule, known in
+            alternatives[rule].contains { start in
+                sequence(at: start).allSatisfy { symbol in
+                    if case .rule(let other) = symbol { known[other] } else { false }
+                }
+            }
+        }
+        try checkLeftRecursion(empty)
+    }
+
+    /// The rules for which `holds` follows from the rules for which it holds already.
+    private func closed(_ holds: (Int, [Bool]) -> Bool) -> [Bool] {
+        var known = [Bool](repeating: false, count: alternatives.count)
+        var users: [[Int]] = alternatives.map { _ in [] }
+        for rule in alternatives.indices {
+            for start in alternatives[rule] {
+                for case .rule(let other) in sequence(at: start) { users[other].append(rule) }
+            }
+        }
+        var pending = Array(alternatives.indices)
+        while let rule = pending.popLast() {
+            guard !known[rule], holds(rule, known) else { continue }
+            known[rule] = true
+            pending += users[rule]
+        }
+        return known
+    }
+
+    /// Refuses rules that begin with themselves and have something left to match afterwards: without
+    /// reading a byte, there would be ever more to match.
+    private func checkLeftRecursion(_ empty: [Bool]) throws(BitNetError) {
+        var edges: [[(target: Int, grows: Bool)]] = alternatives.map { _ in [] }
+        for rule in alternatives.indices {
+            for start in alternatives[rule] {
+                let sequence = sequence(at: start)
+                for (index, symbol) in zip(sequence.indices, sequence) {
+                    guard case .rule(let target) = symbol else { break }
+                    edges[rule].append((target, index + 1 < sequence.endIndex))
+                    if !empty[target] { break }
+                }
+            }
+        }
+        let component = Self.components(edges.map { $0.map(\.target) })
+        for rule in edges.indices {
+            for edge in edges[rule] where edge.grows && component[rule] == component[edge.target] {
+                throw .grammar(
+                    detail: "\(name(of: rule)) begins with itself; write what is repeated with *")
+            }
+        }
+    }
+
+    /// The strongly connected component of every node (Tarjan's algorithm, without recursion).
+    private static func components(_ edges: [[Int]]) -> [Int] {
+        var order = [Int](repeating: -1, count: edges.count)
+        var low = order
+        var component = order
+        var (open, path, next): ([Int], [(node: Int, edge: Int)], Int) = ([], [], 0)
+        for start in edges.indices where order[start] < 0 {
+            path.append((start, 0))
+            while let (node, edge) = path.last {
+                if edge == 0 {
+                    order[node] = next
+                    low[node] = next
+                    next += 1
+                    open.append(node)
+                }
+                if edge < edges[node].count {
+                    path[path.count - 1].edge += 1
+                    let target = edges[node][edge]
+                    if order[target] < 0 {
+                        path.append((target, 0))
+                    } else if component[target] < 0 {
+                        low[node] = min(low[node], order[target])
+                    }
+                    continue
+                }
+                path.removeLast()
+                if let parent = path.last?.node { low[parent] = min(low[parent], low[node]) }
+                guard low[node] == order[node] else { continue }
+                while let member = open.popLast() {
+                    component[member] = node
+                    if member == node { break }
+                }
+            }
+        }
+        return component
+    }
+}

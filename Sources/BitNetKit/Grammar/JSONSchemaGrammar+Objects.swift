@@ -1,0 +1,121 @@
+extension JSONSchemaGrammar {
+    /// An object: its properties in the order of the schema, then others if there may be any.
+    mutating func object(_ schema: JSONValue, at place: String) throws(BitNetError) -> GrammarNode {
+        let properties = schema["properties"]?.object?.members ?? []
+        if let value = schema["properties"], value.object == nil {
+            throw .grammar(detail: "\(place): properties is \(value.kind), not an object")
+        }
+        let required = try required(schema, properties.map(\.key), at: place)
+        var members: [(node: GrammarNode, isRequired: Bool)] = []
+        for (key, value) in properties.map({ ($0.key, $0.value) }) {
+            let node = GrammarNode.sequence([
+                .text(key.jsonLiteral(isASCII: false) + ":"), space,
+                try node(value, at: "\(place)/properties/\(key)"),
+            ])
+            members.append((node, required.contains(ExactString(key))))
+        }
+        let others = try others(schema, properties.map(\.key), at: place)
+        return .sequence([.text("{"), contents(members, others), space, .text("}")])
+    }
+
+    private func required(
+        _ schema: JSONValue, _ keys: [String], at place: String
+    ) throws(BitNetError) -> Set<ExactString> {
+        guard let value = schema["required"] else { return [] }
+        let names = value.array?.compactMap(\.string) ?? []
+        guard let count = value.array?.count, count == names.count else {
+            throw .grammar(detail: "\(place): required is no list of names")
+        }
+        if let missing = names.first(where: { name in !keys.contains { $0.isExactly(name) } }) {
+            throw .grammar(detail: "\(place): '\(missing)' is required, but no property")
+        }
+        return Set(names.map(ExactString.init))
+    }
+
+    /// One member that the schema does not name; nil where there may be none.
+    private mutating func others(
+        _ schema: JSONValue, _ keys: [String], at place: String
+    ) throws(BitNetError) -> GrammarNode? {
+        let additional = schema["additionalProperties"]
+        if additional == .bool(false) { return nil }
+        // An object of which nothing is said has any members; one with properties those alone.
+        guard let rule = additional ?? (keys.isEmpty ? .bool(true) : nil) else { return nil }
+        let value = try node(rule, at: "\(place)/additionalProperties")
+        let key = keys.isEmpty ? string : keyOutside(keys)
+        return .sequence([key, .text(":"), space, value])
+    }
+
+    /// The members from the first on: each rule is what can follow a member, or the opening brace.
+    private mutating func contents(
+        _ members: [(node: GrammarNode, isRequired: Bool)], _ others: GrammarNode?
+    ) -> GrammarNode {
+        let prefix = "members-\(rules.count)-"
+        let separated = GrammarNode.sequence([.text(","), space])
+        // What follows the last named member: with a comma first, or without.
+        var afterOne = GrammarNode.sequence([])
+        var atStart = GrammarNode.sequence([])
+        if let others {
+            let more = GrammarNode.repetition(
+                .sequence([separated, others]), minimum: 0, maximum: nil)
+            afterOne = more
+            atStart = .optional(.sequence([space, others, more]))
+        }
+        for (index, member) in members.enumerated().reversed() {
+            // Rules of their own, or what follows would be written out twice for every member.
+            let name = prefix + "\(index)-next"
+            add(name, afterOne)
+            let first = GrammarNode.sequence([space, member.node, .rule(name)])
+            let later = GrammarNode.sequence([separated, member.node, .rule(name)])
+            let start = member.isRequired ? first : .choice([first, atStart])
+            afterOne = member.isRequired ? later : .choice([later, .rule(name)])
+            add(prefix + "\(index)-start", start)
+            atStart = .rule(prefix + "\(index)-start")
+        }
+        return atStart
+    }
+
+    /// A key that is none of `keys`: without escapes, so that none can be spelled another way.
+    private mutating func keyOutside(_ keys: [String]) -> GrammarNode {
+        let plain: [ClosedRange<UInt32>] = [0...0x1F, 0x22...0x22, 0x5C...0x5C]
+        let rest = GrammarNode.sequence([
+            .repetition(.scalars(GrammarNode.complement(of: plain)), minimum: 0, maximum: nil),
+            .text("\""),
+        ])
+        var groups: [Group] = [Group(node: 0, keys: keys.map { Array($0.unicodeScalars)[...] })]
+        let prefix = "key-\(rules.count)-"
+        var next = 0
+        // One rule for each beginning that some key has.
+        while next < groups.count {
+            let group = groups[next]
+            var choices: [GrammarNode] = []
+            if !group.keys.contains(where: \.isEmpty) { choices.append(.text("\"")) }
+            var byFirst: [(Unicode.Scalar, [ArraySlice<Unicode.Scalar>])] = []
+            for key in group.keys {
+                guard let first = key.first else { continue }
+                if let index = byFirst.firstIndex(where: { $0.0 == first }) {
+                    byFirst[index].1.append(key.dropFirst())
+                } else {
+                    byFirst.append((first, [key.dropFirst()]))
+                }
+            }
+            for (first, keys) in byFirst where !plain.contains(where: { $0.contains(first.value) })
+            {
+                choices.append(
+                    .sequence([.text("\(first)"), .rule(prefix + "\(groups.count)")]))
+                groups.append(Group(node: groups.count, keys: keys))
+            }
+            let taken = plain + byFirst.map { $0.0.value...$0.0.value }
+            choices.append(
+                .sequence([.scalars(GrammarNode.complement(of: taken)), rest]))
+            add(prefix + "\(group.node)", .choice(choices))
+            next += 1
+        }
+        return .sequence([.text("\""), .rule(prefix + "0")])
+    }
+
+    /// What is left of the keys that begin alike.
+    private struct Group {
+        let node: Int
+        let keys: [ArraySlice<Unicode.Scalar>]
+    }
+}
