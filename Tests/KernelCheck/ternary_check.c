@@ -2,10 +2,13 @@
 // the unpacked trits. Plain C, so that it also runs under an emulator:
 //
 //   clang -std=c17 -O2 -ISources/CTernaryKernels/include Tests/KernelCheck/ternary_check.c \
-//     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check
+//     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check [SET...]
+//
+// Given names of sets, it checks only those, and fails if one of them cannot run here.
 
 #include "CTernaryKernels.h"
 #include "check.h"
+#include "sets.h"
 
 #include <math.h>
 
@@ -330,11 +333,14 @@ static void check_dequantize(const tk_kernels *k) {
       }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   size_t count = tk_kernel_set_count();
+  check_wanted_sets(argc - 1, argv + 1);
   const tk_kernels *scalar = tk_kernel_set(count - 1);
   for (size_t i = 0; i < count; i++) {
     const tk_kernels *k = tk_kernel_set(i);
+    if (!is_wanted_set(k, argc - 1, argv + 1))
+      continue;
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
@@ -347,6 +353,7 @@ int main(void) {
     check_gemv(k);
     check_gemm(k);
     printf("%s: checked\n", tk_kernel_set_name(k));
+    fflush(stdout);
   }
   for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
     printf("%s: %zu sets take the longest rows\n", tk_layout_name((tk_layout)layout),
