@@ -199,7 +199,7 @@ static void check_every_code(const tk_kernels *k) {
 
 /// The longest rows there are, all +1 times all 127 and all -127: sums as large as they can become,
 /// past every flush of partial sums. Returns how many sets took part.
-static size_t check_longest_rows(tk_layout layout) {
+static size_t check_longest_rows(tk_layout layout, int named, char **names) {
   enum { COLUMNS = TK_MAX_COLUMNS, STRIDE = COLUMNS + TK_ACTIVATION_PADDING };
   int8_t *trits = allocate(COLUMNS), *q = allocate(2 * (size_t)STRIDE);
   memset(trits, 1, COLUMNS);
@@ -213,7 +213,7 @@ static size_t check_longest_rows(tk_layout layout) {
   const int32_t expected[2] = {127 * COLUMNS, -127 * COLUMNS};
   for (size_t i = 0; i + 1 < tk_kernel_set_count(); i++) { // scalar has no partial sums
     const tk_kernels *k = tk_kernel_set(i);
-    if (!tk_kernel_set_supported(k))
+    if (!tk_kernel_set_supported(k) || !is_wanted_set(k, named, names))
       continue;
     int32_t y[2];
     for (size_t t = 0; t < 2; t++)
@@ -357,7 +357,7 @@ int main(int argc, char **argv) {
   }
   for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
     printf("%s: %zu sets take the longest rows\n", tk_layout_name((tk_layout)layout),
-           check_longest_rows((tk_layout)layout));
+           check_longest_rows((tk_layout)layout, argc - 1, argv + 1));
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;
 }
