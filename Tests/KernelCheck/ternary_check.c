@@ -2,10 +2,13 @@
 // the unpacked trits. Plain C, so that it also runs under an emulator:
 //
 //   clang -std=c17 -O2 -ISources/CTernaryKernels/include Tests/KernelCheck/ternary_check.c \
-//     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check
+//     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check [SET...]
+//
+// Given names of sets, it checks only those, and fails if one of them cannot run here.
 
 #include "CTernaryKernels.h"
 #include "check.h"
+#include "sets.h"
 
 #include <math.h>
 
@@ -196,7 +199,7 @@ static void check_every_code(const tk_kernels *k) {
 
 /// The longest rows there are, all +1 times all 127 and all -127: sums as large as they can become,
 /// past every flush of partial sums. Returns how many sets took part.
-static size_t check_longest_rows(tk_layout layout) {
+static size_t check_longest_rows(tk_layout layout, int named, char **names) {
   enum { COLUMNS = TK_MAX_COLUMNS, STRIDE = COLUMNS + TK_ACTIVATION_PADDING };
   int8_t *trits = allocate(COLUMNS), *q = allocate(2 * (size_t)STRIDE);
   memset(trits, 1, COLUMNS);
@@ -210,7 +213,7 @@ static size_t check_longest_rows(tk_layout layout) {
   const int32_t expected[2] = {127 * COLUMNS, -127 * COLUMNS};
   for (size_t i = 0; i + 1 < tk_kernel_set_count(); i++) { // scalar has no partial sums
     const tk_kernels *k = tk_kernel_set(i);
-    if (!tk_kernel_set_supported(k))
+    if (!tk_kernel_set_supported(k) || !is_wanted_set(k, named, names))
       continue;
     int32_t y[2];
     for (size_t t = 0; t < 2; t++)
@@ -330,11 +333,14 @@ static void check_dequantize(const tk_kernels *k) {
       }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   size_t count = tk_kernel_set_count();
+  check_wanted_sets(argc - 1, argv + 1);
   const tk_kernels *scalar = tk_kernel_set(count - 1);
   for (size_t i = 0; i < count; i++) {
     const tk_kernels *k = tk_kernel_set(i);
+    if (!is_wanted_set(k, argc - 1, argv + 1))
+      continue;
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
@@ -347,10 +353,11 @@ int main(void) {
     check_gemv(k);
     check_gemm(k);
     printf("%s: checked\n", tk_kernel_set_name(k));
+    fflush(stdout);
   }
   for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
     printf("%s: %zu sets take the longest rows\n", tk_layout_name((tk_layout)layout),
-           check_longest_rows((tk_layout)layout));
+           check_longest_rows((tk_layout)layout, argc - 1, argv + 1));
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;
 }
