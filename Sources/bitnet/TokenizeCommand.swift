@@ -15,7 +15,8 @@ struct TokenizeCommand: AsyncParsableCommand {
 
     @Option(
         help: .init(
-            "A model, a vocabulary-only GGUF file, a folder with tokenizer.json, or that file.",
+            "A model, a vocabulary-only GGUF file, a folder with tokenizer.json or "
+                + "tokenizer.model, or one of those files.",
             valueName: "path"))
     var model: String
 

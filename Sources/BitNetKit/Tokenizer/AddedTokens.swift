@@ -34,16 +34,23 @@ struct AddedTokens: Sendable {
     /// Whether the second pass is for a text that has been normalised in between.
     private let secondIsSeparate: Bool
 
-    /// Finds `entries`; a `normalizer` that changes texts changes those of the second pass.
-    init(_ entries: [Entry], normalizer: Normalizer = .identity) {
+    /// Finds `entries`, those of the second pass in texts that `normalizer` has changed; they are
+    /// changed by `contents`, or as such texts are.
+    init(
+        _ entries: [Entry], normalizer: Normalizer = .identity, contents: Normalizer? = nil
+    ) {
         let entries = entries.filter { !$0.text.isEmpty }
         first = TokenTrie(entries.filter { !$0.flags.contains(.normalized) })
+        // Where texts have spaces for U+2581, that is no white space to those who wrote the file.
+        let hidesSpaces = normalizer.steps.contains(
+            .replace(TokenSpelling.spaceMark, with: [0x20]))
         second = TokenTrie(
             entries.filter { $0.flags.contains(.normalized) }.map { entry in
                 var entry = entry
-                entry.text = normalizer.apply(Array(entry.text), isAtStart: true)[...]
+                let contents = contents ?? normalizer
+                entry.text = contents.apply(Array(entry.text), isAtStart: true)[...]
                 return entry
-            })
+            }, spacesAreText: hidesSpaces)
         secondIsSeparate = !normalizer.steps.isEmpty
     }
 
@@ -81,7 +88,11 @@ private struct TokenTrie: Sendable {
     private var hasAny = false
     private var hasPlain = false
 
-    init(_ entries: [AddedTokens.Entry]) {
+    /// Whether a space counts as text where white space is taken along.
+    private let spacesAreText: Bool
+
+    init(_ entries: [AddedTokens.Entry], spacesAreText: Bool = false) {
+        self.spacesAreText = spacesAreText
         for entry in entries {
             var node = 0
             for byte in entry.text {
@@ -142,6 +153,10 @@ private struct TokenTrie: Sendable {
         return best
     }
 
+    private func isStripped(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isWhitespace && !(spacesAreText && scalar == " ")
+    }
+
     /// Takes white space along as `flags` say, not before `start`; false if the match is part of a
     /// longer word and may not be.
     private func stretch(
@@ -162,13 +177,13 @@ private struct TokenTrie: Sendable {
         var (lower, upper) = (found.lowerBound, found.upperBound)
         if flags.contains(.stripsLeft) {
             while lower > start, let (scalar, index) = before(lower),
-                scalar.properties.isWhitespace
+                isStripped(scalar)
             {
                 lower = index
             }
         }
         if flags.contains(.stripsRight) {
-            while let (scalar, index) = after(upper), scalar.properties.isWhitespace {
+            while let (scalar, index) = after(upper), isStripped(scalar) {
                 upper = index
             }
         }
@@ -180,7 +195,8 @@ private struct TokenTrie: Sendable {
 }
 
 extension Unicode.Scalar {
-    /// `\w`: letters, marks, decimal digits, connectors, joiners.
+    /// Whether this is part of a word as `single_word` has it: letters, marks, decimal digits,
+    /// connectors, joiners.
     var isWord: Bool {
         switch properties.generalCategory {
         case .decimalNumber, .connectorPunctuation, .nonspacingMark, .spacingMark, .enclosingMark:

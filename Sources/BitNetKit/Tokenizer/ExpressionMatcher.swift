@@ -2,7 +2,7 @@ extension Expression {
     /// Calls `body` with every match in `bytes[range]`, valid UTF-8, from the left, none of them
     /// empty or overlapping; with `isByteLevel` every byte is its character of the byte alphabet.
     ///
-    /// Time is linear in the text between two matches times the length of the expression.
+    /// Each attempt takes time linear in the text that it looks at.
     func forEachMatch(
         in bytes: [UInt8], _ range: Range<Int>, isByteLevel: Bool, _ body: (Range<Int>) -> Void
     ) {

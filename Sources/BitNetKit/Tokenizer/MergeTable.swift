@@ -28,8 +28,10 @@ struct MergeTable: Sendable {
         }
         slots = [UInt64](repeating: Self.none, count: 2 * TokenTable.size(holding: count))
         var scratch: [UInt8] = []
+        var merged: Int32 = -1
         for rank in 0..<count {
-            let (left, right, merged) = try Self.parse(rank, of: merges, vocabulary, &scratch)
+            let (left, right) = try Self.parse(rank, of: merges, vocabulary, &scratch)
+            merged = try Self.merged(scratch, after: merged, vocabulary, rank, merges)
             let pair = Self.pair(left, right)
             let slot = slot(of: pair)
             guard slots[slot] == Self.none else {
@@ -72,9 +74,29 @@ struct MergeTable: Sendable {
         return slot
     }
 
+    /// The token with the bytes of `scratch`.
+    ///
+    /// Merges mostly come in the order of the tokens they make, several for one token: that of the
+    /// merge before and its successor are tried before the table.
+    private static func merged(
+        _ scratch: [UInt8], after last: Int32, _ vocabulary: Vocabulary, _ rank: Int,
+        _ merges: ByteStrings
+    ) throws(BitNetError) -> Int32 {
+        if vocabulary.is(Int(last), scratch) { return last }
+        if last < Int32.max, vocabulary.is(Int(last) + 1, scratch) { return last + 1 }
+        let id = vocabulary.id(of: scratch, 0..<scratch.count)
+        guard id >= 0 else {
+            throw .tokenizer(
+                detail: "merge \(rank) '\(merges.text(rank))' makes a token that is not in the "
+                    + "vocabulary")
+        }
+        return id
+    }
+
+    /// The tokens of a merge; their bytes, one after the other, are left in `scratch`.
     private static func parse(
         _ rank: Int, of merges: ByteStrings, _ vocabulary: Vocabulary, _ scratch: inout [UInt8]
-    ) throws(BitNetError) -> (left: Int32, right: Int32, merged: Int32) {
+    ) throws(BitNetError) -> (left: Int32, right: Int32) {
         let range = merges.range(rank)
         let text = merges.storage
         var space = range.lowerBound
@@ -98,12 +120,6 @@ struct MergeTable: Sendable {
                 detail: "merge \(rank) '\(merges.text(rank))' names "
                     + "'\(String(decoding: unknown, as: UTF8.self))', which is not a token")
         }
-        let merged = vocabulary.id(of: scratch, 0..<scratch.count)
-        guard merged >= 0 else {
-            throw .tokenizer(
-                detail: "merge \(rank) '\(merges.text(rank))' makes a token that is not in the "
-                    + "vocabulary")
-        }
-        return (left, right, merged)
+        return (left, right)
     }
 }

@@ -6,7 +6,7 @@ struct ScalarSet: Sendable, Equatable {
         case category(String)
         /// `\s`.
         case whitespace
-        /// `\w`.
+        /// `\w`: letters, marks, numbers and connectors.
         case word
         /// All that is not in a set, for `\S` or `\P{L}` in a class.
         case except([Member])
@@ -30,7 +30,8 @@ struct ScalarSet: Sendable, Equatable {
             case .range(let range): range.contains(scalar.value)
             case .category(let name): scalar.categoryName.hasPrefix(name)
             case .whitespace: scalar.properties.isWhitespace
-            case .word: scalar.isWord
+            case .word:
+                ["L", "M", "N", "Pc"].contains { scalar.categoryName.hasPrefix($0) }
             case .except(let others): !contains(scalar, others)
             }
         }

@@ -39,7 +39,8 @@ extension Tokenizer {
                 detail: "the vocabulary has neither a token for every byte nor one for unknown "
                     + "characters")
         }
-        var normalizer = Normalizer(steps: [.replace(TokenSpelling.spaceMark, with: [0x20])])
+        let marks = Normalizer(steps: [.replace(TokenSpelling.spaceMark, with: [0x20])])
+        var normalizer = marks
         if let prefix { normalizer.steps.insert(.prepend([0x20], prefix), at: 0) }
         storage = Storage(
             encoder: BytePairEncoder(
@@ -48,9 +49,11 @@ extension Tokenizer {
                 unknown: unknown.map { .init(id: Int32(truncatingIfNeeded: $0), isFused: true) },
                 ignoresMerges: false),
             wordCut: WordCut(beforeSpacesOf: pieces), normalizer: normalizer,
-            addedTokens: AddedTokens(pieces.addedEntries(flags: flags), normalizer: normalizer),
+            addedTokens: AddedTokens(
+                pieces.addedEntries(flags: flags), normalizer: normalizer, contents: marks),
             template: template,
-            decoding: Decoding(leadingSpace: prefix == nil ? .kept : .dropped, repairsBytes: true))
+            decoding: Decoding(
+                leadingSpace: prefix == nil ? .kept : .droppedFromPiece, repairsBytes: true))
     }
 }
 

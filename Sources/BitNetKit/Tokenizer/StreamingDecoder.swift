@@ -32,7 +32,8 @@ public struct StreamingDecoder: Sendable {
     public mutating func append(_ id: Int) -> String {
         complete.removeAll(keepingCapacity: true)
         if let bytes = tokenizer.slice(of: id, skippingSpecial: skipsSpecial) {
-            assembler.append(bytes, to: &complete)
+            let isByte = tokenizer.vocabulary.kinds[id] == .byte
+            assembler.append(bytes, isByte: isByte, to: &complete)
         }
         return String(decoding: complete, as: UTF8.self)
     }

@@ -4,8 +4,10 @@ struct Decoding: Sendable {
     enum LeadingSpace: Sendable {
         /// They stay.
         case kept
-        /// One is taken off, as sentencepiece put one there.
+        /// One is taken off (`Strip`).
         case dropped
+        /// One is taken off, unless it is a byte by itself, as sentencepiece does.
+        case droppedFromPiece
         /// All that the first token has are taken off (`Metaspace`).
         case droppedFromFirstToken
     }
@@ -16,12 +18,15 @@ struct Decoding: Sendable {
 
     /// A token without the spaces that are taken off; `isAtStart` says whether the text is empty
     /// so far, and is brought up to date.
-    func trim(_ token: ArraySlice<UInt8>, _ isAtStart: inout Bool) -> ArraySlice<UInt8> {
+    func trim(
+        _ token: ArraySlice<UInt8>, isByte: Bool, _ isAtStart: inout Bool
+    ) -> ArraySlice<UInt8> {
         guard isAtStart, !token.isEmpty else { return token }
         isAtStart = false
         switch leadingSpace {
         case .kept: return token
-        case .dropped: return token.first == 0x20 ? token.dropFirst() : token
+        case .droppedFromPiece where isByte: return token
+        case .dropped, .droppedFromPiece: return token.first == 0x20 ? token.dropFirst() : token
         case .droppedFromFirstToken: return token.drop { $0 == 0x20 }
         }
     }
@@ -40,8 +45,8 @@ struct TextAssembler: Sendable {
     }
 
     /// Appends to `output` what a token completes.
-    mutating func append(_ token: ArraySlice<UInt8>, to output: inout [UInt8]) {
-        repair.append(decoding.trim(token, &isAtStart), to: &output)
+    mutating func append(_ token: ArraySlice<UInt8>, isByte: Bool, to output: inout [UInt8]) {
+        repair.append(decoding.trim(token, isByte: isByte, &isAtStart), to: &output)
     }
 
     /// Ends the text, and begins another.

@@ -33,7 +33,7 @@ extension Tokenizer {
     /// The name of the word cut.
     private func ggufPre() throws(BitNetError) -> String {
         let isNFC = storage.normalizer.steps == [.nfc]
-        guard isNFC || storage.normalizer.steps.isEmpty,
+        guard isNFC || storage.normalizer.steps.isEmpty, storage.prefix.steps.isEmpty,
             let known = NamedWordCut.all.first(where: {
                 $0.cut == storage.wordCut && $0.ignoresMerges == storage.encoder.ignoresMerges
                     && $0.isNFC == isNFC

@@ -33,5 +33,6 @@ extension GGUFVocabulary {
 }
 
 extension ByteStrings {
-    fileprivate var strings: [String] { (0..<count).map { text($0) } }
+    /// All strings, for a file's metadata.
+    var strings: [String] { (0..<count).map { text($0) } }
 }

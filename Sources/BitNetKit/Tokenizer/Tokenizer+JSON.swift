@@ -33,7 +33,7 @@ extension Tokenizer {
         encoder.unknown = try file.unknown(vocabulary, tokens, scanner.ids)
         storage = Storage(
             encoder: encoder, wordCut: rules.wordCut.simplified(for: vocabulary),
-            normalizer: rules.normalizer,
+            normalizer: rules.normalizer, prefix: rules.prefix,
             addedTokens: AddedTokens(
                 vocabulary.addedEntries(flags: flags), normalizer: rules.normalizer),
             template: try file.template(config, endTokens, vocabulary), decoding: rules.decoding)
@@ -104,8 +104,9 @@ extension TokenizerJSON {
         let added = addedTokens ?? []
         let names = ByteStrings(added.map(\.content))
         var table = TokenTable(capacity: added.count)
-        for index in 0..<added.count where table.insert(index, from: names) >= 0 {
-            throw .tokenizer(detail: "added token '\(names.text(index))' is listed twice")
+        for index in 0..<added.count {
+            let first = table.insert(index, from: names)
+            guard first < 0 else { throw Self.conflict(added[index], added[Int(first)].id) }
         }
         // Per id where its token is: in `tokens`, or after those in `names`.
         var places = [Int](repeating: -1, count: tokens.count + added.count)

@@ -15,17 +15,21 @@ public struct Tokenizer: Sendable {
         let encoder: BytePairEncoder
         let wordCut: WordCut
         let normalizer: Normalizer
+        /// What pre-tokenizers add to a text once added tokens are found.
+        let prefix: Normalizer
         let addedTokens: AddedTokens
         let template: Template
         let decoding: Decoding
 
         init(
             encoder: BytePairEncoder, wordCut: WordCut, normalizer: Normalizer = .identity,
-            addedTokens: AddedTokens, template: Template, decoding: Decoding = Decoding()
+            prefix: Normalizer = .identity, addedTokens: AddedTokens, template: Template,
+            decoding: Decoding = Decoding()
         ) {
             self.encoder = encoder
             self.wordCut = wordCut
             self.normalizer = normalizer
+            self.prefix = prefix
             self.addedTokens = addedTokens
             self.template = template
             self.decoding = decoding
@@ -117,21 +121,35 @@ extension Tokenizer.Storage {
         _ bytes: [UInt8], _ range: Range<Int>, special: Bool, into output: inout [Int],
         _ scratch: inout BytePairEncoder.Scratch
     ) {
-        let encoder = encoder
+        let isAtStart = range.lowerBound == 0
         guard !normalizer.steps.isEmpty else {
-            return wordCut.forEachWord(in: bytes, range) { word in
-                encoder.encode(bytes, word, into: &output, &scratch)
-            }
+            return encodeWords(bytes, range, isAtStart: isAtStart, into: &output, &scratch)
         }
-        let text = normalizer.apply(Array(bytes[range]), isAtStart: range.lowerBound == 0)
+        let text = normalizer.apply(Array(bytes[range]), isAtStart: isAtStart)
         addedTokens.forEachNormalizedPiece(in: text, special: special) { piece in
             switch piece {
             case .token(let id): output.append(id)
             case .text(let part):
-                wordCut.forEachWord(in: text, part) { word in
-                    encoder.encode(text, word, into: &output, &scratch)
-                }
+                let isAtStart = isAtStart && part.lowerBound == 0
+                encodeWords(text, part, isAtStart: isAtStart, into: &output, &scratch)
             }
+        }
+    }
+
+    /// Appends the tokens of a text that is normalised and has no added tokens.
+    private func encodeWords(
+        _ bytes: [UInt8], _ range: Range<Int>, isAtStart: Bool, into output: inout [Int],
+        _ scratch: inout BytePairEncoder.Scratch
+    ) {
+        let encoder = encoder
+        guard !prefix.steps.isEmpty else {
+            return wordCut.forEachWord(in: bytes, range) { word in
+                encoder.encode(bytes, word, into: &output, &scratch)
+            }
+        }
+        let text = prefix.apply(Array(bytes[range]), isAtStart: isAtStart)
+        wordCut.forEachWord(in: text, 0..<text.count) { word in
+            encoder.encode(text, word, into: &output, &scratch)
         }
     }
 }
@@ -151,7 +169,7 @@ extension Tokenizer {
         text.reserveCapacity(ids.count * 4)
         for id in ids {
             guard let bytes = slice(of: id, skippingSpecial: skippingSpecial) else { continue }
-            assembler.append(bytes, to: &text)
+            assembler.append(bytes, isByte: vocabulary.kinds[id] == .byte, to: &text)
         }
         assembler.finish(to: &text)
         return String(decoding: text, as: UTF8.self)
@@ -164,7 +182,8 @@ extension Tokenizer {
         var isAtStart = true
         for id in ids {
             guard let token = slice(of: id, skippingSpecial: false) else { continue }
-            bytes += storage.decoding.trim(token, &isAtStart)
+            bytes += storage.decoding.trim(
+                token, isByte: vocabulary.kinds[id] == .byte, &isAtStart)
         }
         return bytes
     }

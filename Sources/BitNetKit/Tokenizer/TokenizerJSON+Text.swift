@@ -5,6 +5,8 @@
 struct TextRules {
     var spelling = TokenSpelling.byteAlphabet
     var normalizer = Normalizer.identity
+    /// What pre-tokenizers add once added tokens are found.
+    var prefix = Normalizer.identity
     var wordCut = WordCut(steps: [])
     var decoding = Decoding()
 }
@@ -88,7 +90,7 @@ extension TextRules {
                         detail: "pre_tokenizer ByteLevel: add_prefix_space after another part is "
                             + "not supported")
                 }
-                normalizer.steps.append(.prepend([0x20], .unlessPresent))
+                prefix.steps.append(.prepend([0x20], .unlessPresent))
             }
             if part.useRegex ?? true { wordCut.steps.append(.scanner(.gpt2)) }
             wordCut.steps.append(.byteLevel)
@@ -97,9 +99,9 @@ extension TextRules {
                 throw .tokenizer(
                     detail: "pre_tokenizer Metaspace is supported only first, and with U+2581")
             }
-            normalizer.steps.append(.replace(TokenSpelling.spaceMark, with: [0x20]))
-            if let prefix = part.metaspacePrefix {
-                normalizer.steps.append(.prepend([0x20], prefix))
+            prefix.steps.append(.replace(TokenSpelling.spaceMark, with: [0x20]))
+            if let rule = part.metaspacePrefix {
+                prefix.steps.append(.prepend([0x20], rule))
             }
             if part.split ?? true {
                 wordCut.steps.append(.split(.text([0x20]), .mergedWithNext, inverted: false))

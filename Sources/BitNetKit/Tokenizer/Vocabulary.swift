@@ -71,6 +71,22 @@ struct Vocabulary: Sendable {
         table.id(of: bytes, range, in: tokens)
     }
 
+    /// Whether `id` is a normal token of a byte-level vocabulary with these bytes; such a token is
+    /// the only one with them.
+    @inline(__always)
+    func `is`(_ id: Int, _ bytes: [UInt8]) -> Bool {
+        guard spelling == .byteAlphabet, kinds.indices.contains(id), kinds[id] == .normal else {
+            return false
+        }
+        let range = tokens.range(id)
+        guard range.count == bytes.count else { return false }
+        let storage = tokens.storage
+        for offset in 0..<bytes.count where storage[range.lowerBound + offset] != bytes[offset] {
+            return false
+        }
+        return true
+    }
+
     /// The special or user-defined token with this text.
     func id(ofAdded text: String) -> Int? { added[Array(text.utf8)] }
 

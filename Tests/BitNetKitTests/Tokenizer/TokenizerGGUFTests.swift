@@ -89,6 +89,39 @@ struct TokenizerGGUFTests {
         }
     }
 
+    @Test("architecture and first tokens tell what the size does not")
+    func inferredFromContents() throws {
+        func tokenizer(
+            _ architecture: String, _ first: [String], _ count: Int
+        ) throws -> Tokenizer {
+            let names = first + (first.count..<count - 256).map { "<|\($0)|>" }
+            var gguf = GGUFVocabulary(
+                model: "gpt2", pre: nil, architecture: architecture, tokens: ByteStrings(names),
+                merges: ByteStrings())
+            for byte in TokenizerFixtures.vocabulary(merges: []).tokens.strings {
+                gguf.tokens.append(byte.utf8)
+            }
+            gguf.tokenTypes = names.map { _ in 3 } + [Int32](repeating: 1, count: 256)
+            return try Tokenizer(gguf: gguf)
+        }
+        let neox = ["<|endoftext|>", "<|padding|>"]
+        for (architecture, first, count, expected) in [
+            ("gptneox", [], 3000, "gpt-neox"), ("llama", neox, 50_304, "gpt-neox"),
+            ("falcon", [], 65_024, "falcon"), ("qwen3", [], 300, "qwen2"),
+        ] {
+            let found = try tokenizer(architecture, first, count)
+            let named = try NamedWordCut.named(expected)
+            #expect(found.preTokenizerWasInferred)
+            #expect(found.storage.wordCut == named.cut)
+            #expect(found.storage.normalizer.steps == named.normalizer.steps)
+        }
+        #expect {
+            try tokenizer("llama", [], 50_304)
+        } throws: {
+            "\($0)".contains("--pre-tokenizer") && "\($0)".contains("olmo")
+        }
+    }
+
     @Test("what is written to a GGUF file makes the same tokenizer", arguments: [true, false])
     func written(ignoresMerges: Bool) throws {
         let file = try #require(

@@ -1,0 +1,63 @@
+import Testing
+
+@testable import BitNetKit
+
+@Suite("Expressions")
+struct ExpressionTests {
+    private func matches(_ source: String, _ text: String) throws -> [String] {
+        let bytes = Array(text.utf8)
+        var found: [String] = []
+        try Expression(source).forEachMatch(in: bytes, 0..<bytes.count, isByteLevel: false) {
+            found.append(String(decoding: bytes[$0], as: UTF8.self))
+        }
+        return found
+    }
+
+    @Test(
+        "matches are those of the definition",
+        arguments: [
+            ("a|ab", "abab", ["a", "a"]), ("ab|a", "aba", ["ab", "a"]),
+            ("a+?b", "ab", []), ("(?:ab){2}", "ababab", ["abab"]),
+            ("a{1,2}", "aaaaa", ["aa", "aa", "a"]), ("a{2,}", "a aa aaa", ["aa", "aaa"]),
+            ("a++a", "aaa", []), ("a?+b", "aab", ["ab"]), ("x*", "axxb", ["xx"]),
+            ("(?>a|ab)c", "abc", []), ("a(?=b)", "abac", ["a"]), ("a(?!b)", "abac", ["a"]),
+            ("(?i:ss|K)x", "\u{17F}Sxk\u{212A}xKx", ["\u{17F}Sx", "\u{212A}x", "Kx"]),
+            (#"[^\s\p{L}]+"#, "ab 12-é", ["12-"]),
+            (#"\p{Lu}\p{Ll}*"#, "HelloWorld", ["Hello", "World"]),
+            (#"\p{^L}\P{N}"#, "a1b22", ["1b"]), (#"[a\-c]+"#, "ab-c", ["a", "-c"]),
+            (#"\w+"#, "a_b-¼e\u{301}", ["a_b", "¼e\u{301}"]), (#"\d\D"#, "1a٣b²c", ["1a", "٣b"]),
+            (#"\x41\u0042\x{43}"#, "ABC", ["ABC"]), (".", "a\n日", ["a", "日"]), ("", "ab", []),
+        ])
+    func definition(_ source: String, _ text: String, _ expected: [String]) throws {
+        guard source != "a+?b" else {
+            // Lazy quantifiers are not read.
+            #expect(throws: BitNetError.self) { try matches(source, text) }
+            return
+        }
+        #expect(try matches(source, text) == expected)
+    }
+
+    @Test(
+        "what is not understood is refused, showing the expression",
+        arguments: [
+            "a*?", "(?<=a)b", "(?<n>a)", "^a", "a$", "(a", "a)", "[a", "[]", "[z-a]", "[[a]b]",
+            "[a&&b]", #"\p{Han}"#, #"\b"#, #"\1"#, "a{2,1}", "a{1001}", "a{x}", "*a", "a**", "\\",
+            #"\x{110000}"#, "(?=a)*", "a{1}{2}", String(repeating: "(", count: 100),
+            "(?:(?:a{1000}){1000}){1000}",
+        ])
+    func refused(_ source: String) {
+        #expect {
+            try Expression(source)
+        } throws: {
+            ($0 as? BitNetError)?.description.contains(source) == true
+        }
+    }
+
+    @Test("expressions that other matchers take for ever on end soon", .timeLimit(.minutes(1)))
+    func catastrophic() throws {
+        let text = String(repeating: "a", count: 500)
+        #expect(try matches("(?:a+)+b", text) == [])
+        #expect(try matches("(?:a|aa)+b", text) == [])
+        #expect(try matches("(?:a*)*", text) == [text])
+    }
+}
