@@ -75,6 +75,12 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(help: .init("The most tokens to try at once with --speculate.", valueName: "n"))
     var draft: Int?
 
+    @Option(help: .init("Only what this GBNF grammar in a file allows.", valueName: "file"))
+    var grammar: String?
+
+    @Option(help: .init("Only JSON that fits this JSON schema in a file.", valueName: "file"))
+    var jsonSchema: String?
+
     @Option(help: KVCachePrecision.help, transform: KVCachePrecision.parse)
     var kvCache = KVCachePrecision.f16
 
@@ -100,6 +106,9 @@ struct GenerateCommand: AsyncParsableCommand {
         if draft != nil && !speculate {
             throw ValidationError("--draft goes with --speculate.")
         }
+        if grammar != nil && jsonSchema != nil {
+            throw ValidationError("Give either --grammar or --json-schema.")
+        }
         if logprobs != nil && !json { throw ValidationError("--logprobs goes with --json.") }
         do {
             try options(seed: 0).validate()
@@ -118,12 +127,15 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let prompt = try readPrompt()
+        let grammar = try readGrammar()
         let start = ContinuousClock.now
         let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
         let loading = ContinuousClock.now - start
         let seed = seed ?? .random(in: .min ... .max)
+        var options = options(seed: seed)
+        options.grammar = grammar
         let response = Response(
-            prompt: conversation.chat ? "" : prompt, stream: try stream(prompt, model, seed: seed),
+            prompt: conversation.chat ? "" : prompt, stream: try stream(prompt, model, options),
             isText: !json)
 
         let task = Task { try await response.run() }
@@ -140,11 +152,16 @@ struct GenerateCommand: AsyncParsableCommand {
     }
 
     private func stream(
-        _ prompt: String, _ model: BitNetModel, seed: UInt64
+        _ prompt: String, _ model: BitNetModel, _ options: GenerationOptions
     ) throws(BitNetError) -> GenerationStream {
-        guard conversation.chat else { return model.stream(prompt, options: options(seed: seed)) }
+        guard conversation.chat else { return model.stream(prompt, options: options) }
         let tokens = try conversation.tokens(of: prompt, model.tokenizer, model.chatTemplate)
-        return model.stream(tokens: tokens, options: options(seed: seed))
+        return model.stream(tokens: tokens, options: options)
+    }
+
+    private func readGrammar() throws -> Grammar? {
+        if let grammar { return try Grammar(gbnf: try Terminal.readText(grammar)) }
+        return try jsonSchema.map { try Grammar(jsonSchema: try Terminal.readText($0)) }
     }
 
     private func options(seed: UInt64) -> GenerationOptions {

@@ -40,7 +40,7 @@ extension ChatTemplate {
 
     /// What only the placeholder in BitNet b1.58 2B-4T's published GGUF file calls the assistant: the
     /// converter wrote it, and the model was trained with another template.
-    private static let placeholderMark = "BITNETAssistant"
+    static let placeholderMark = "BITNETAssistant"
 
     /// The file's own template, or a known one that fits model and vocabulary.
     init?(_ origin: Origin, tokenizer: Tokenizer) {

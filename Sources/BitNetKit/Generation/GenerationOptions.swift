@@ -68,6 +68,9 @@ public struct GenerationOptions: Sendable, Hashable {
     public var speculation: Speculation?
     /// Whether the statistics tell how much of the feed-forward networks' work met zeros.
     public var includesSparsity = false
+    /// What the whole response must be; nil for any text. The response ends where nothing can follow,
+    /// and only there or where the grammar is complete can it end by itself.
+    public var grammar: Grammar?
 
     /// Options that differ from the defaults in what is given: greedy, as many tokens as fit, no stop
     /// strings, no penalty.
@@ -77,7 +80,7 @@ public struct GenerationOptions: Sendable, Hashable {
         logitBias: [Int: Float] = [:], presencePenalty: Float = 0, frequencyPenalty: Float = 0,
         contextLength: Int? = nil, kvCache: KVCachePrecision = .f16,
         topLogProbabilities: Int? = nil, speculation: Speculation? = nil,
-        includesSparsity: Bool = false
+        includesSparsity: Bool = false, grammar: Grammar? = nil
     ) {
         self.sampling = sampling
         self.maximumResponseTokens = maximumResponseTokens
@@ -92,6 +95,7 @@ public struct GenerationOptions: Sendable, Hashable {
         self.topLogProbabilities = topLogProbabilities
         self.speculation = speculation
         self.includesSparsity = includesSparsity
+        self.grammar = grammar
     }
 
     /// Checks every value. A response does that before it begins, and checks that the tokens of
