@@ -81,8 +81,9 @@ struct Skipping: Sendable {
     /// The largest magnitude of a scale of `up`.
     let largestUpScale: Float
 
-    /// Share of zeros from which on a matrix is worth arranging: streaming from memory, skipping
-    /// kernels take as long as dense ones at about 0.35 (columns) and 0.45 (rows).
+    /// Share of zeros from which on a matrix is worth arranging. With AVX2, columns took as long as
+    /// tiles at shares of 0.3 to 0.4; rows at 0.4 from a cache, and from memory at 0.2 (T5) to 0.6
+    /// (T2), on a machine that had other work too.
     static let worthArranging = 0.5
     /// Once arranged, a list costs next to nothing, but gate first takes one more meeting of the
     /// threads: shares of zero gates from which on it is done, and below which it stops.
