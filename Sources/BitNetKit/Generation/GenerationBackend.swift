@@ -78,6 +78,12 @@ extension BitNetModel: GenerationBackend {
 
     func encode(_ text: String) -> [Int] { tokenizer.encode(text) }
 
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)? {
+        options.grammar.map { grammars.state(for: $0) }
+    }
+
     func makeTextDecoder() -> any TextDecoder {
         StreamingDecoder(tokenizer: tokenizer, continuing: true)
     }
