@@ -113,7 +113,15 @@ extension ByteStrings {
     init(_ array: GGUFStringArray) {
         self.init()
         reserveCapacity(array.count, bytes: array.count * 8)
-        for index in array.indices { array.utf8(at: index).withUnsafeBytes { append($0) } }
+        // One copy of all, and not a view of each: there are some 400,000.
+        let bytes = array.region.bytes
+        var index = 0
+        for _ in array.indices {
+            // A 64-bit length and the text; opening the file has checked that they fit.
+            let length = bytes[index..<index + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+            append(bytes[index + 8..<index + 8 + length])
+            index += 8 + length
+        }
     }
 }
 

@@ -1,3 +1,6 @@
+import Dispatch
+import Synchronization
+
 /// Which pairs of tokens merge, in which order, into what: open addressing on both ids.
 struct MergeTable: Sendable {
     /// No merge; every real one is smaller.
@@ -27,19 +30,54 @@ struct MergeTable: Sendable {
             throw .tokenizer(detail: "\(count) merges are more than a vocabulary can have")
         }
         slots = [UInt64](repeating: Self.none, count: 2 * TokenTable.size(holding: count))
+        var rank = 0
+        for part in Self.parseInParallel(merges, vocabulary) {
+            for (pair, merged) in try part.get() {
+                let slot = slot(of: pair)
+                guard slots[slot] == Self.none else {
+                    throw .tokenizer(
+                        detail: "merge \(rank) '\(merges.text(rank))' is listed twice")
+                }
+                slots[slot] = pair
+                slots[slot + 1] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: merged))
+                rank += 1
+            }
+        }
+    }
+
+    /// A pair and the token it makes.
+    private typealias Parsed = (pair: UInt64, merged: Int32)
+
+    /// All merges in order, in parts; looking tokens up waits for memory, which threads share well.
+    private static func parseInParallel(
+        _ merges: ByteStrings, _ vocabulary: Vocabulary
+    ) -> [Result<[Parsed], BitNetError>] {
+        let parts = merges.count < 4096 ? 1 : 4
+        let results = Mutex([Result<[Parsed], BitNetError>](repeating: .success([]), count: parts))
+        DispatchQueue.concurrentPerform(iterations: parts) { part in
+            let first = merges.count / parts * part
+            let end = part + 1 < parts ? merges.count / parts * (part + 1) : merges.count
+            let result = Result { () throws(BitNetError) in
+                try parse(first..<end, of: merges, vocabulary)
+            }
+            results.withLock { $0[part] = result }
+        }
+        return results.withLock { $0 }
+    }
+
+    private static func parse(
+        _ ranks: Range<Int>, of merges: ByteStrings, _ vocabulary: Vocabulary
+    ) throws(BitNetError) -> [Parsed] {
+        var parsed: [Parsed] = []
+        parsed.reserveCapacity(ranks.count)
         var scratch: [UInt8] = []
         var merged: Int32 = -1
-        for rank in 0..<count {
-            let (left, right) = try Self.parse(rank, of: merges, vocabulary, &scratch)
+        for rank in ranks {
+            let (left, right) = try parse(rank, of: merges, vocabulary, &scratch)
             merged = try Self.merged(scratch, after: merged, vocabulary, rank, merges)
-            let pair = Self.pair(left, right)
-            let slot = slot(of: pair)
-            guard slots[slot] == Self.none else {
-                throw .tokenizer(detail: "merge \(rank) '\(merges.text(rank))' is listed twice")
-            }
-            slots[slot] = pair
-            slots[slot + 1] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: merged))
+            parsed.append((pair(left, right), merged))
         }
+        return parsed
     }
 
     /// The merge of two tokens, `rank << 32 | id`, or `none`.

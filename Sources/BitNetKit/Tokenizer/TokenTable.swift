@@ -20,6 +20,8 @@ struct TokenTable: Sendable {
     /// Per slot what a token is compared by (see `Key`), and its length in the upper and its id + 1
     /// in the lower half of a word; 0 is free.
     private var slots: [UInt64]
+    /// The tokens of one byte and of two, -1 where there is none: nearly half of what merges name.
+    private var short = [Int32](repeating: -1, count: 256 + 65_536)
     private let hasher = TokenHash()
 
     /// An empty table for `capacity` tokens.
@@ -63,7 +65,23 @@ struct TokenTable: Sendable {
     }
 
     /// The id of the token that is `bytes[range]`, -1 if there is none.
+    @inline(__always)
     func id(of bytes: [UInt8], _ range: Range<Int>, in tokens: ByteStrings) -> Int32 {
+        if let place = Self.shortPlace(bytes, range) { return short[place] }
+        return longID(of: bytes, range, in: tokens)
+    }
+
+    /// Where tokens of one byte or two are in `short`.
+    @inline(__always)
+    private static func shortPlace(_ bytes: [UInt8], _ range: Range<Int>) -> Int? {
+        switch range.count {
+        case 1: Int(bytes[range.lowerBound])
+        case 2: 256 + (Int(bytes[range.lowerBound]) << 8 | Int(bytes[range.lowerBound + 1]))
+        default: nil
+        }
+    }
+
+    private func longID(of bytes: [UInt8], _ range: Range<Int>, in tokens: ByteStrings) -> Int32 {
         let key = Key(bytes, range, hasher)
         var slot = start(key)
         while slots[slot + 1] != 0 {
@@ -78,6 +96,11 @@ struct TokenTable: Sendable {
     /// - Returns: the id of that token, -1 if `id` was added.
     mutating func insert(_ id: Int, from tokens: ByteStrings) -> Int32 {
         let range = tokens.range(id)
+        if let place = Self.shortPlace(tokens.storage, range) {
+            if short[place] >= 0 { return short[place] }
+            short[place] = Int32(truncatingIfNeeded: id)
+            return -1
+        }
         let key = Key(tokens.storage, range, hasher)
         var slot = start(key)
         while slots[slot + 1] != 0 {

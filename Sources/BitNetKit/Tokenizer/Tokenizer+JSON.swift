@@ -103,6 +103,7 @@ extension TokenizerJSON {
     ) throws(BitNetError) -> (ByteStrings, [Vocabulary.Kind]) {
         let added = addedTokens ?? []
         let names = ByteStrings(added.map(\.content))
+        if let listed = Self.inOrder(tokens, ids, names, added) { return listed }
         var table = TokenTable(capacity: added.count)
         for index in 0..<added.count {
             let first = table.insert(index, from: names)
@@ -138,6 +139,25 @@ extension TokenizerJSON {
                 !places.indices.contains(token.id) || places[token.id] >= tokens.count
             }
         return (try Self.collect(tokens, names, places.prefix(count)), kinds(count))
+    }
+
+    /// The usual case: the vocabulary's tokens in the order of their ids, then the added ones.
+    private static func inOrder(
+        _ tokens: ByteStrings, _ ids: [Int], _ names: ByteStrings, _ added: [AddedToken]
+    ) -> (ByteStrings, [Vocabulary.Kind])? {
+        guard ids.elementsEqual(0..<tokens.count),
+            added.map(\.id).elementsEqual(tokens.count..<tokens.count + added.count)
+        else { return nil }
+        // An added token that the vocabulary has too is a contradiction, told elsewhere.
+        var table = TokenTable(capacity: added.count)
+        for index in 0..<added.count where table.insert(index, from: names) >= 0 { return nil }
+        for index in 0..<tokens.count
+        where table.id(of: tokens.storage, tokens.range(index), in: names) >= 0 { return nil }
+        var spellings = tokens
+        for index in 0..<names.count { spellings.append(names[index]) }
+        return (
+            spellings, [Vocabulary.Kind](repeating: .normal, count: tokens.count + added.count)
+        )
     }
 
     private func kinds(_ count: Int) -> [Vocabulary.Kind] {

@@ -19,9 +19,6 @@ struct TokenizerJSONScanner {
     /// - Throws: `BitNetError.tokenizer` saying where vocabulary or merges are malformed.
     init(_ data: Data) throws(BitNetError) {
         bytes = [UInt8](data)
-        guard String(validating: bytes, as: UTF8.self) != nil else {
-            throw .tokenizer(detail: "tokenizer.json is not UTF-8")
-        }
         rest.reserveCapacity(1 << 16)
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
         var copied = position
@@ -48,6 +45,9 @@ struct TokenizerJSONScanner {
             }
         }
         rest.append(contentsOf: bytes[copied...])
+        guard tokens.map({ String(validating: $0.storage, as: UTF8.self) != nil }) ?? true else {
+            throw .tokenizer(detail: "tokenizer.json: model.vocab is not UTF-8")
+        }
     }
 
     private mutating func readVocabulary() throws(BitNetError) {

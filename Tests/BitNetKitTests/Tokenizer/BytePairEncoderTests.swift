@@ -77,6 +77,27 @@ struct BytePairEncoderTests {
         #expect(try Tokenizer(gguf: vocabulary).encode("abc") == [258])
     }
 
+    @Test("of thousands of merges, all are read in order, and the first bad one is named")
+    func manyMerges() throws {
+        let pairs = (0..<80).flatMap { left in (0..<80).map { (left, $0) } }
+        let vocabulary = TokenizerFixtures.vocabulary(merges: pairs)
+        let read = try Tokenizer(gguf: vocabulary).storage.encoder.merges.pairs
+        #expect(read.map { [$0.left, $0.right] } == pairs.map { [$0.0, $0.1] })
+        func expectError(_ words: String, _ changes: [Int: String]) {
+            var changed = vocabulary
+            changed.merges = ByteStrings(
+                vocabulary.merges.strings.enumerated().map { changes[$0.offset] ?? $0.element })
+            #expect {
+                try Tokenizer(gguf: changed)
+            } throws: {
+                ($0 as? BitNetError)?.description.contains(words) == true
+            }
+        }
+        expectError("merge 2000 ''", [2000: "", 6000: ""])
+        expectError("merge 6000 'zz a' names 'zz'", [6000: "zz a"])
+        expectError("merge 6399", [6399: vocabulary.merges.text(0)])
+    }
+
     @Test("bytes without a token are left out")
     func missingBytes() throws {
         let vocabulary = GGUFVocabulary(
