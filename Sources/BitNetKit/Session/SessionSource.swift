@@ -12,7 +12,10 @@ struct SessionBackend: GenerationBackend {
 
     func encode(_ text: String) -> [Int] { model.encode(text) }
 
-    func makeTextDecoder() -> any TextDecoder { model.makeTextDecoder() }
+    /// An answer is a text of its own; without a chat template it goes on with the prompt's.
+    func makeTextDecoder() -> any TextDecoder {
+        StreamingDecoder(tokenizer: model.tokenizer, continuing: model.chatTemplate == nil)
+    }
 
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
