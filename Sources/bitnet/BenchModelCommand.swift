@@ -164,7 +164,7 @@ extension BenchModelCommand {
     private func heading(_ limits: MachineLimits) -> String {
         "\(limits.threads) threads: memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
             + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n"
-            + "test          isa     layout head   tokens/s [min - max]            MB/token"
+            + "test          isa     layout head       tokens/s [min - max]            MB/token"
             + "  of memory  of int8 peak  peak MB  load s"
             + "  zero gates  zero down\n"
     }
@@ -175,7 +175,7 @@ extension BenchModelCommand {
         }
         let speed = row.tokensPerSecond
         return pad(row.test, 13) + " " + pad(row.isa, 7) + " " + pad(row.layout, 6) + " "
-            + pad(row.head, 6) + " "
+            + pad(row.head, 10) + " "
             + pad(String(format: "%.1f [%.1f - %.1f]", speed.median, speed.min, speed.max), 30)
             + String(
                 format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f", Double(row.bytesPerToken) / 1e6,

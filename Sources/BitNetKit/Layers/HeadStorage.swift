@@ -21,9 +21,9 @@ public enum HeadStorage: String, Sendable, Hashable, CaseIterable {
     /// the norm of the hidden state), and every row that can still be one of the likeliest is
     /// computed from the stored matrix; where too many can, all are.
     case twoStageExact = "exact"
-    /// As stored, and a 4.5-bit copy to scan, with a statistical margin of `HeadScan.deviations`
-    /// standard deviations in place of a bound: half the bytes of the exact scan. A choice can differ
-    /// from the stored head's, in theory.
+    /// As stored, and a 4.5-bit copy to scan, with a statistical margin of four standard
+    /// deviations of the score's error in place of a bound: about half the bytes of the exact scan. A
+    /// choice can differ from the stored head's; of 10,000 greedy ones in the tests none does.
     case twoStageFast = "fast"
 
     /// The type that the head is encoded in while the model is loaded.
