@@ -15,19 +15,30 @@ extension Tokenizer {
             addsEndOfText: endOfText != nil && appendedTokens == [endOfText])
         gguf.unknown = encoder.unknown.map { Int($0.id) }
         if isSentencePiece {
-            guard !encoder.priorities.isEmpty else {
+            guard let scores = encoder.scores(), let addsSpace = addsSpacePrefix else {
                 throw .tokenizer(
-                    detail: "GGUF has no words for sentencepiece merges without scores; put the "
-                        + "model's tokenizer.model into the folder")
+                    detail: "GGUF has no words for how this tokenizer.json merges characters; put "
+                        + "the model's tokenizer.model into the folder in its place")
             }
-            gguf.scores = encoder.priorities.map { PieceScore.score($0) }
-            gguf.addsSpacePrefix = storage.normalizer.steps.contains {
-                if case .prepend = $0 { true } else { false }
-            }
+            gguf.scores = scores
+            gguf.addsSpacePrefix = addsSpace
         } else {
             gguf.merges = encoder.listedMerges()
         }
         return gguf
+    }
+
+    /// Whether a space is put before every text; nil where something else is done to it that a
+    /// GGUF vocabulary with scores has no key for.
+    private var addsSpacePrefix: Bool? {
+        let space = Normalizer.Step.prepend([0x20], .always)
+        let marks = Normalizer.Step.replace(TokenSpelling.spaceMark, with: [0x20])
+        let steps = storage.normalizer.steps + storage.prefix.steps
+        let isCutBySpaces = storage.wordCut == WordCut(beforeSpacesOf: vocabulary)
+        guard storage.wordCut.steps.isEmpty || isCutBySpaces,
+            steps.allSatisfy({ $0 == space || $0 == marks })
+        else { return nil }
+        return steps.contains(space)
     }
 
     /// The name of the word cut.

@@ -65,6 +65,36 @@ struct TokenizerFormsTests {
         for variant in variants { try variant.check() }
     }
 
+    @Test("merges of characters become scores in a GGUF vocabulary, or are refused")
+    func scores() throws {
+        let fixture = try #require(
+            TokenizerVariant.object("tokenizer-marks.json") as? [String: Any])
+        let base = ["model": try #require(fixture["model"])]
+        let variants = try TokenizerVariant.all(fixture["variants"], in: base)
+        var written: [String] = []
+        for variant in variants {
+            let original = try Tokenizer(json: variant.json)
+            let vocabulary: GGUFVocabulary
+            do {
+                vocabulary = try original.ggufVocabulary(architecture: "llama")
+            } catch {
+                #expect(error.description.contains("tokenizer.model"))
+                continue
+            }
+            written.append(variant.name)
+            let copy = try Tokenizer(gguf: vocabulary)
+            for expected in variant.cases where !expected.text.contains("<") {
+                // A user-defined token, which parts the text before spaces are put in front.
+                if expected.text.contains("    ") { continue }
+                let ids = copy.encode(expected.text)
+                #expect(ids == expected.ids, "\(variant.name): \(expected.text.debugDescription)")
+                #expect(copy.decode(ids) == original.decode(ids))
+            }
+        }
+        #expect(written.contains("Llama 2") && !written.contains("Metaspace first"))
+        #expect(!written.contains("Metaspace never, normalised"))
+    }
+
     @Test("word cuts in several steps agree with Hugging Face")
     func cuts() throws {
         var base = try #require(TokenizerVariant.object("tokenizer-tiny.json") as? [String: Any])
