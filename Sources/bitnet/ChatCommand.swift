@@ -45,13 +45,23 @@ struct ChatCommand: AsyncParsableCommand {
     @Flag(help: "After each answer, write what it cost to standard error.")
     var statistics = false
 
+    @Option(help: .init("The most tokens of an answer.", valueName: "n"))
+    var maxTokens = 400
+
     @OptionGroup
     var sampling: SamplingArguments
 
     @OptionGroup
     var compute: ComputeArguments
 
+    private var options: GenerationOptions {
+        var options = sampling.options
+        options.maximumResponseTokens = maxTokens
+        return options
+    }
+
     func validate() throws {
+        try SamplingArguments.check(options)
         if restore != nil, system != nil || context != nil || slidingWindow != nil {
             throw ValidationError(
                 "--restore brings its own --system, --context and --sliding-window.")
@@ -68,8 +78,7 @@ struct ChatCommand: AsyncParsableCommand {
                 model: model, instructions: system, context: context, cache: kvCache,
                 overflow: slidingWindow.map { .slidingWindow(sinks: $0) } ?? .error)
         }
-        var chat = Chat(
-            session: session, options: sampling.options, showsStatistics: statistics)
+        var chat = Chat(session: session, options: options, showsStatistics: statistics)
         if Terminal.isInputTerminal {
             Terminal.report("\(model.configuration.name); /help lists the commands")
         }

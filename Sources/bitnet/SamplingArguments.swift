@@ -1,11 +1,8 @@
 import ArgumentParser
 import BitNetKit
 
-/// How the answers of a conversation are chosen.
+/// How tokens are chosen, and what ends a text.
 struct SamplingArguments: ParsableArguments {
-    @Option(help: .init("The most tokens of an answer.", valueName: "n"))
-    var maxTokens = 400
-
     @Option(
         help: .init("Randomness of the choice; 0 always takes the likeliest token.", valueName: "t")
     )
@@ -30,14 +27,59 @@ struct SamplingArguments: ParsableArguments {
     var repetitionPenalty: Float?
 
     @Option(
+        help: .init("Makes tokens that the text has less likely, once per token.", valueName: "x"))
+    var presencePenalty: Float = 0
+
+    @Option(
+        help: .init("Makes tokens that the text has less likely, each time.", valueName: "x"))
+    var frequencyPenalty: Float = 0
+
+    @Option(
         help: .init(
-            "The same seed gives the same answers (default: a new one each time).", valueName: "s"))
+            "Adds to the logit of a token, before all else; may be repeated.",
+            valueName: "id=x"))
+    var logitBias: [LogitBiasArgument] = []
+
+    @Option(
+        help: .init(
+            "The same seed gives the same text (default: a new one each time).", valueName: "s"))
     var seed: UInt64?
 
-    @Option(help: .init("End an answer before this string; may be repeated.", valueName: "text"))
+    @Option(help: .init("End the text before this string; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
+    @Flag(
+        help: "Look up what followed the last words before, and try it in one pass; same text.")
+    var speculate = false
+
+    @Option(help: .init("The most tokens to try at once with --speculate.", valueName: "n"))
+    var draft: Int?
+
     func validate() throws {
+        if draft != nil && !speculate {
+            throw ValidationError("--draft goes with --speculate.")
+        }
+    }
+
+    func sampling(seed: UInt64?) -> GenerationOptions.Sampling {
+        .random(temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed)
+    }
+
+    var options: GenerationOptions {
+        var options = GenerationOptions()
+        options.sampling = sampling(seed: seed)
+        options.repetitionPenalty = repetitionPenalty
+        options.presencePenalty = presencePenalty
+        options.frequencyPenalty = frequencyPenalty
+        options.logitBias = Dictionary(
+            logitBias.map { ($0.token, $0.bias) }, uniquingKeysWith: +)
+        options.stop = stop
+        if speculate { options.speculation = .promptLookup(maximumDraft: draft ?? 8) }
+        return options
+    }
+
+    /// Throws what is wrong with `options`, in terms of the command line.
+    static func check(_ options: GenerationOptions) throws {
         do {
             try options.validate()
         } catch {
@@ -45,15 +87,26 @@ struct SamplingArguments: ParsableArguments {
             let flags = [
                 "maximumResponseTokens": "max-tokens", "topK": "top-k", "topP": "top-p",
                 "minP": "min-p", "repetitionPenalty": "repetition-penalty",
+                "presencePenalty": "presence-penalty", "frequencyPenalty": "frequency-penalty",
+                "logitBias": "logit-bias", "topLogProbabilities": "logprobs",
+                "maximumDraft": "draft",
             ]
             throw ValidationError("--\(flags[name] ?? name): \(detail)")
         }
     }
+}
 
-    var options: GenerationOptions {
-        GenerationOptions(
-            sampling: .random(
-                temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed),
-            maximumResponseTokens: maxTokens, stop: stop, repetitionPenalty: repetitionPenalty)
+/// A token and what is added to its logit, `id=x`.
+struct LogitBiasArgument: ExpressibleByArgument {
+    let token: Int
+    let bias: Float
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, let token = Int(parts[0]), let bias = Float(parts[1]) else {
+            return nil
+        }
+        self.token = token
+        self.bias = bias
     }
 }
