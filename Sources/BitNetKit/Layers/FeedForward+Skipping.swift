@@ -12,9 +12,9 @@ public enum Sparsity: String, Sendable, Hashable, CaseIterable {
     case always
 }
 
-/// What the feed-forward network of one layer left out, one token at a time.
+/// What the feed-forward network of one layer left out, a few tokens at a time.
 ///
-/// Prompts and other batches are not counted: they are computed densely.
+/// Prompts and other large batches are not counted: they are computed densely.
 package struct SkippedWork: Sendable, Hashable {
     /// Tokens decoded.
     package var tokens = 0
@@ -81,6 +81,8 @@ struct Skipping: Sendable {
     /// The largest magnitude of a scale of `up`.
     let largestUpScale: Float
 
+    /// The most tokens that come as a few: more are cheaper put in tiles and multiplied together.
+    static let mostTokens = 12
     /// Share of zeros from which on a matrix is worth arranging. With AVX2, columns took as long as
     /// tiles at shares of 0.3 to 0.4; rows at 0.4 from a cache, and from memory at 0.2 (T5) to 0.6
     /// (T2), on a machine that had other work too.
@@ -91,10 +93,10 @@ struct Skipping: Sendable {
     static let leave = 0.05
 }
 
-// MARK: - One token
+// MARK: - A few tokens
 
 extension FeedForward {
-    /// Gate and up for one token; where the gate is known to be 0 the element of `upper` is 0.
+    /// Gate and up for a few tokens; where the gate is known to be 0 the element of `upper` is 0.
     func expand(
         _ x: Activations, _ skipping: Skipping, layer: Int, gated: Activations, upper: Activations,
         workspace: Workspace, compute: Compute
@@ -111,53 +113,65 @@ extension FeedForward {
             compute.multiply(q, gateProduct, upProduct)
         }
         shiftGate(gated, compute)
-        let count = compute.kernels.active(gated[0], into: workspace.skipping.list.view)
-        let zeroShare = 1 - Double(count) / Double(gated.columns)
-        let isSparse = zeroShare >= (isGateFirst ? Skipping.leave : Skipping.enter)
-        workspace.skipping.layers[layer].isSparse = isSparse
-        // A 0 times an infinite `up` is not 0: where `up` could overflow nothing is left out, so
-        // that a damaged scale shows.
-        let skips =
-            isGateFirst && (skipping.always || isSparse)
-            && up.weight.staysFinite(q, largestScale: skipping.largestUpScale)
-        if skips {
-            compute.sums(
-                q, up.weight, rows: workspace.skipping.list.view[0..<count], into: upper[0])
-        } else if isGateFirst {
-            compute.multiply(q, upProduct)
+        var skips = isGateFirst
+        var active = 0
+        for token in 0..<x.rows {
+            let list = workspace.skipping.list.view
+            let count = compute.kernels.active(gated[token], into: list)
+            active += count
+            let zeroShare = 1 - Double(count) / Double(gated.columns)
+            let isSparse = zeroShare >= (isGateFirst ? Skipping.leave : Skipping.enter)
+            workspace.skipping.layers[layer].isSparse = isSparse
+            // A 0 times an infinite `up` is not 0: where `up` could overflow nothing is left out,
+            // so that a damaged scale shows.
+            skips =
+                skips && (skipping.always || isSparse)
+                && up.weight.staysFinite(q, token: token, largestScale: skipping.largestUpScale)
+            if skips {
+                compute.sums(q, token: token, up.weight, rows: list[0..<count], into: upper[token])
+            }
         }
-        let rows = up.weight.rows
+        // One token that needs every row is reason enough to compute them for all.
+        if isGateFirst && !skips { compute.multiply(q, upProduct) }
+        let rows = up.weight.rows * x.rows
         workspace.skipping.layers[layer].work.countUp(
-            rows: rows, zero: rows - count, skipped: skips ? rows - count : 0,
+            tokens: x.rows, rows: rows, zero: rows - active, skipped: skips ? rows - active : 0,
             bytes: gate.weight.byteCount
-                + (skips ? count * up.weight.trits.strandBytes : up.weight.byteCount))
+                + (skips ? active * up.weight.trits.strandBytes : up.weight.byteCount))
     }
 
-    /// `down` for one token that `workspace.quantized` holds.
+    /// `down` for the few tokens that `workspace.quantized` holds.
     func contract(
         _ skipping: Skipping, layer: Int, workspace: Workspace, compute: Compute
     ) {
         let q = workspace.quantized
-        let output = workspace.projected(1)
-        let list = workspace.skipping.list.view
-        let count = compute.kernels.nonzero(q[0], count: q.columns, into: list)
-        let columns = down.weight.columns
-        if skipping.columns {
-            compute.multiply(q, down.weight, columns: list[0..<count], into: output[0])
-        } else {
+        let output = workspace.projected(q.rows)
+        let columns = down.weight.columns * q.rows
+        var active = 0
+        for token in 0..<q.rows {
+            let list = workspace.skipping.list.view
+            let count = compute.kernels.nonzero(q[token], count: q.columns, into: list)
+            active += count
+            guard skipping.columns else { continue }
+            compute.multiply(
+                q, token: token, down.weight, columns: list[0..<count], into: output[token])
+        }
+        if !skipping.columns {
             compute.multiply(q, TernaryProduct(matrix: down.weight, output: output))
         }
         workspace.skipping.layers[layer].work.countDown(
-            columns: columns, zero: columns - count,
-            skipped: skipping.columns ? columns - count : 0,
+            columns: columns, zero: columns - active,
+            skipped: skipping.columns ? columns - active : 0,
             bytes: skipping.columns
-                ? count * down.weight.trits.strandBytes : down.weight.byteCount)
+                ? active * down.weight.trits.strandBytes : down.weight.byteCount)
     }
 }
 
 extension SkippedWork {
-    fileprivate mutating func countUp(rows: Int, zero: Int, skipped: Int, bytes: Int) {
-        tokens += 1
+    fileprivate mutating func countUp(
+        tokens: Int, rows: Int, zero: Int, skipped: Int, bytes: Int
+    ) {
+        self.tokens += tokens
         self.rows += rows
         zeroRows += zero
         skippedRows += skipped
@@ -173,30 +187,31 @@ extension SkippedWork {
 }
 
 extension Compute {
-    /// The listed rows of `matrix` times the one token of `input`; all other elements of `y` are 0.
+    /// The listed rows of `matrix` times one token of `input`; all other elements of `y` are 0.
     func sums(
-        _ input: QuantizedActivations, _ matrix: TernaryMatrix, rows list: BufferView<Int32>,
-        into y: BufferView<Float>
+        _ input: QuantizedActivations, token: Int, _ matrix: TernaryMatrix,
+        rows list: BufferView<Int32>, into y: BufferView<Float>
     ) {
         y.fill(0)
         pool.parallel(list.count, granule: 4, work: list.count * matrix.columns) { _, range in
-            matrix.sums(input, rows: list, range: range, into: y, kernels: kernels)
+            matrix.sums(input, token: token, rows: list, range: range, into: y, kernels: kernels)
         }
-        matrix.dequantize(y, rows: 0..<matrix.rows, scale: input.scales[0], kernels: kernels)
+        matrix.dequantize(y, rows: 0..<matrix.rows, scale: input.scales[token], kernels: kernels)
     }
 
-    /// `matrix` times the one token of `input` over the listed columns, rows split over the threads.
+    /// `matrix` times one token of `input` over the listed columns, rows split over the threads.
     func multiply(
-        _ input: QuantizedActivations, _ matrix: TernaryMatrix, columns list: BufferView<Int32>?,
-        into y: BufferView<Float>
+        _ input: QuantizedActivations, token: Int, _ matrix: TernaryMatrix,
+        columns list: BufferView<Int32>, into y: BufferView<Float>
     ) {
         let shares = pool.threads
-        let work = matrix.rows * (list?.count ?? matrix.columns)
+        let work = matrix.rows * list.count
         pool.parallel(shares, work: work) { _, parts in
             for share in parts {
                 let rows = matrix.rows(ofShare: share, of: shares)
                 guard !rows.isEmpty else { continue }
-                matrix.multiply(input, columns: list, rows: rows, into: y, kernels: kernels)
+                matrix.multiply(
+                    input, token: token, columns: list, rows: rows, into: y, kernels: kernels)
             }
         }
     }

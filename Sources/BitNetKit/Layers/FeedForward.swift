@@ -15,7 +15,7 @@ struct FeedForward: Sendable {
     var up: BitLinear
     var down: BitLinear
     let activation: Activation
-    /// How zeros are left out when a single token comes; nil where none are.
+    /// How zeros are left out when a few tokens come; nil where none are.
     var skipping: Skipping?
     /// What is added to the gate of a synthetic model, so that a chosen share of it is 0.
     var gateShift: Float?
@@ -26,7 +26,7 @@ struct FeedForward: Sendable {
     ) {
         let gated = workspace.gate(x.rows)
         let upper = workspace.up(x.rows)
-        let skipping = x.rows == 1 ? skipping : nil
+        let skipping = x.rows <= Skipping.mostTokens ? skipping : nil
         if let skipping {
             expand(
                 x, skipping, layer: layer, gated: gated, upper: upper, workspace: workspace,

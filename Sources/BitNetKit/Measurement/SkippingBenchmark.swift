@@ -148,9 +148,9 @@ extension SkippingBenchmark.Bench {
         _ y: BufferView<Float>
     ) {
         if arrangement == .rows {
-            compute.sums(q, matrix, rows: list, into: y)
+            compute.sums(q, token: 0, matrix, rows: list, into: y)
         } else {
-            compute.multiply(q, matrix, columns: list, into: y)
+            compute.multiply(q, token: 0, matrix, columns: list, into: y)
         }
     }
 

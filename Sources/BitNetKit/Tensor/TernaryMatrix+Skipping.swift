@@ -17,7 +17,8 @@ extension TernaryMatrix {
         thread: Int, kernels: KernelSet
     ) {
         if input.rows == 1 && trits.arrangement == .columns {
-            return multiply(input, columns: nil, rows: range, into: output[0], kernels: kernels)
+            return multiply(
+                input, token: 0, columns: nil, rows: range, into: output[0], kernels: kernels)
         }
         let target = output.storage.reinterpreted(as: Int32.self)
         if input.rows == 1 {
@@ -34,27 +35,27 @@ extension TernaryMatrix {
         }
     }
 
-    /// Sums of the rows `list[range]` with the one token of `input`, each to its place in `y`, whose
+    /// Sums of the rows `list[range]` with one token of `input`, each to its place in `y`, whose
     /// other elements stay as they are. They are int32 until `dequantize` has scaled all of `y`.
     func sums(
-        _ input: QuantizedActivations, rows list: BufferView<Int32>, range: Range<Int>,
-        into y: BufferView<Float>, kernels: KernelSet
+        _ input: QuantizedActivations, token: Int, rows list: BufferView<Int32>,
+        range: Range<Int>, into y: BufferView<Float>, kernels: KernelSet
     ) {
         kernels.gemvRows(
-            trits, list: list, range: range, q: input[0], sum: input.sums[0],
+            trits, list: list, range: range, q: input[token], sum: input.sums[token],
             into: y.reinterpreted(as: Int32.self))
     }
 
-    /// Rows `range` of the product with the one token of `input`, over the listed columns (without a
+    /// Rows `range` of the product with one token of `input`, over the listed columns (without a
     /// list, over all). Columns that are not listed meet a 0.
     func multiply(
-        _ input: QuantizedActivations, columns list: BufferView<Int32>?, rows range: Range<Int>,
-        into y: BufferView<Float>, kernels: KernelSet
+        _ input: QuantizedActivations, token: Int, columns list: BufferView<Int32>?,
+        rows range: Range<Int>, into y: BufferView<Float>, kernels: KernelSet
     ) {
         kernels.gemvColumns(
-            trits, list: list, rows: range, q: input[0], sum: input.sums[0],
+            trits, list: list, rows: range, q: input[token], sum: input.sums[token],
             into: y[range].reinterpreted(as: Int32.self))
-        dequantize(y, rows: range, scale: input.scales[0], kernels: kernels)
+        dequantize(y, rows: range, scale: input.scales[token], kernels: kernels)
     }
 
     /// Scales the int32 sums of `range` in place.
@@ -67,10 +68,12 @@ extension TernaryMatrix {
             part.reinterpreted(as: Int32.self), scale: scale, beta: beta, into: part)
     }
 
-    /// Whether no element of the product with the one token of `input` can overflow to infinity,
+    /// Whether no element of the product with one token of `input` can overflow to infinity,
     /// where `largestScale` is the largest magnitude of a scale: an int8 is at most 127, a trit 1.
-    func staysFinite(_ input: QuantizedActivations, largestScale: Float) -> Bool {
-        let largest = 127 * Double(columns) * Double(largestScale) / Double(input.scales[0])
+    func staysFinite(
+        _ input: QuantizedActivations, token: Int, largestScale: Float
+    ) -> Bool {
+        let largest = 127 * Double(columns) * Double(largestScale) / Double(input.scales[token])
         return largest < Double(Float.greatestFiniteMagnitude)
     }
 }

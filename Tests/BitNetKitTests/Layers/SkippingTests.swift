@@ -70,6 +70,12 @@ struct SkippingTests {
                 let context = try InferenceContext(
                     model: model, contextLength: tokens.count, cache: .f16)
                 #expect(try context.allLogits(tokens) == expected, "as one batch")
+                context.rewind(to: 0)
+                var found: [[Float]] = []
+                for count in [2, 5, 12, 13, 8] {
+                    found += try context.allLogits(Array(tokens[found.count..<found.count + count]))
+                }
+                #expect(found == expected, "as several batches")
             }
         }
     }
