@@ -74,7 +74,7 @@ struct SamplingArguments: ParsableArguments {
         options.logitBias = Dictionary(
             logitBias.map { ($0.token, $0.bias) }, uniquingKeysWith: +)
         options.stop = stop
-        if speculate { options.speculation = .promptLookup(maximumDraft: draft ?? 8) }
+        if speculate { options.speculation = .promptLookup(maximumDraft: draft ?? 7) }
         return options
     }
 

@@ -35,7 +35,7 @@ public struct GenerationOptions: Sendable, Hashable {
         /// or response (prompt look-up decoding).
         /// - `maximumDraft`: the most tokens guessed at once, in 1...64.
         /// - `ngram`: at least 1. More finds fewer and better guesses.
-        case promptLookup(maximumDraft: Int = 8, ngram: Int = 3)
+        case promptLookup(maximumDraft: Int = 7, ngram: Int = 3)
     }
 
     /// How the next token is chosen.

@@ -253,7 +253,7 @@ struct SpeculationTests {
             options: .init(speculation: .promptLookup(ngram: 1))
         ).collect()
         #expect(result.text == "abababab")
-        #expect(backend.log.withLock { $0.passes.prefix(3) } == [3, 9, 1])
+        #expect(backend.log.withLock { $0.passes.prefix(3) } == [3, 8, 1])
         #expect(
             result.statistics.decodePasses + result.statistics.acceptedDraftTokens
                 == result.statistics.decodedTokens)
