@@ -20,6 +20,9 @@ public enum TernaryLayout: String, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// Whether single rows or columns can be left out; panels of rows have neither for themselves.
+    var canSkip: Bool { self != .l2 }
+
     /// Columns in one block.
     var blockColumns: Int { tk_block_columns(kernelLayout) }
 }

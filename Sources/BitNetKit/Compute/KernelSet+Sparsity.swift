@@ -17,7 +17,7 @@ extension PackedTrits {
     init(
         _ other: PackedTrits, arrangement: Arrangement, pool: WorkerPool
     ) throws(BitNetError) {
-        precondition(arrangement != .tiles && other.groupCount == 1 && other.layout != .l2)
+        precondition(arrangement != .tiles && other.groupCount == 1 && other.layout.canSkip)
         let isByRows = arrangement == .rows
         rows = other.rows
         columns = other.columns

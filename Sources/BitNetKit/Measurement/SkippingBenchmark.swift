@@ -20,11 +20,13 @@ package struct SkippingBenchmark: Sendable {
 
     fileprivate let pool: WorkerPool
     fileprivate let repetitions: Int
-    fileprivate let streamBytes = 256 << 20
+    fileprivate let streamBytes: Int
 
-    package init(threads: Int, repetitions: Int = 9) {
+    /// - Parameter streamBytes: how much packed weight to go through before a matrix is met again.
+    package init(threads: Int, repetitions: Int = 9, streamBytes: Int = 256 << 20) {
         pool = WorkerPool(threads: threads)
         self.repetitions = repetitions
+        self.streamBytes = streamBytes
     }
 
     /// Measures one shape; `report` gets every line as it is measured.
@@ -39,7 +41,7 @@ package struct SkippingBenchmark: Sendable {
         }
         for placement in MatmulBenchmark.Placement.allCases {
             for set in KernelSet.available {
-                for layout in TernaryLayout.allCases {
+                for layout in TernaryLayout.allCases where layout.canSkip {
                     for arrangement in [Arrangement.rows, .columns] {
                         let bench = try Bench(self, shape, placement, set, layout, arrangement)
                         for share in zeroShares { report(try bench.measure(share)) }

@@ -4,7 +4,7 @@ extension TernaryMatrix {
     func arranged(
         _ arrangement: Arrangement, pool: WorkerPool
     ) throws(BitNetError) -> TernaryMatrix {
-        guard trits.groupCount == 1, layout != .l2, trits.arrangement != arrangement else {
+        guard trits.groupCount == 1, layout.canSkip, trits.arrangement != arrangement else {
             return self
         }
         return try TernaryMatrix(
