@@ -68,6 +68,7 @@ static inline __m128 dot4_q8_0(const uint8_t *const rows[ROWS], size_t columns, 
     low[r] = high[r] = _mm256_setzero_ps();
   }
   for (size_t c = 0, offset = 0; c < columns; c += 32, offset += 34) {
+    tk_prefetch_rows(rows, ROWS, offset, 34);
     const __m256 x0 = _mm256_loadu_ps(x + c);
     const __m256 x1 = _mm256_loadu_ps(x + c + 8);
     const __m256 x2 = _mm256_loadu_ps(x + c + 16);
@@ -122,6 +123,7 @@ static inline __m128 dot4_q6_k(const uint8_t *const rows[ROWS], size_t columns, 
     const size_t h = c / 128 % 2;
     int8_t codes[ROWS][128];
     float scales[ROWS][16];
+    tk_prefetch_rows(rows, ROWS, offset + 105 * h, 105);
     for (int r = 0; r < ROWS; r++) {
       unpack_q6_k(rows[r] + offset, h, codes[r]);
       scale_q6_k(rows[r] + offset, scales[r]);

@@ -52,6 +52,7 @@ static inline __attribute__((always_inline)) void dot4_plain(tk_type type,
 static inline void dot4_q8_0(const uint8_t *const rows[ROWS], size_t columns, const float *x,
                              __m512 lanes[ROWS]) {
   for (size_t c = 0, offset = 0; c < columns; c += 32, offset += 34) {
+    tk_prefetch_rows(rows, ROWS, offset, 34);
     const __m512 x0 = _mm512_loadu_ps(x + c);
     const __m512 x1 = _mm512_loadu_ps(x + c + 16);
     for (int r = 0; r < ROWS; r++) {
@@ -69,6 +70,7 @@ static inline void dot4_q4_0(const uint8_t *const rows[ROWS], size_t columns, co
                              __m512 lanes[ROWS]) {
   const __m512 codes = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
   for (size_t c = 0, offset = 0; c < columns; c += 32, offset += 18) {
+    tk_prefetch_rows(rows, ROWS, offset, 18);
     const __m512 x0 = _mm512_loadu_ps(x + c);
     const __m512 x1 = _mm512_loadu_ps(x + c + 16);
     for (int r = 0; r < ROWS; r++) {
@@ -108,6 +110,7 @@ static inline void dot4_q6_k(const uint8_t *const rows[ROWS], size_t columns, co
   for (size_t c = 0; c < columns; c += 128) {
     const size_t offset = c / 256 * 210;
     const size_t h = c / 128 % 2;
+    tk_prefetch_rows(rows, ROWS, offset + 105 * h, 105);
     int8_t codes[ROWS][128];
     float scales[ROWS][16];
     for (int r = 0; r < ROWS; r++) {

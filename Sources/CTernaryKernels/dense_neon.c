@@ -78,7 +78,11 @@ dot4(tk_type type, const uint8_t *const rows[ROWS], size_t columns, const float 
       lanes[r][v] = vdupq_n_f32(0);
     }
   }
+  const size_t bytes = tk_type_block_bytes(type), block = tk_type_block_size(type);
   for (size_t c = 0; c < columns; c += 16) {
+    if (block > 1) {
+      tk_prefetch_rows(rows, ROWS, c * bytes / block, 16 * bytes / block);
+    }
     for (int r = 0; r < ROWS; r++) {
       float32x4_t w[4];
       decode16(type, rows[r], c, w);

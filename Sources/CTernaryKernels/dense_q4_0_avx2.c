@@ -72,6 +72,7 @@ static inline void dot_q4_0(const uint8_t *const rows[ROWS], size_t columns, con
                             pair_lanes lanes[PAIRS]) {
   const __m256i nibble = _mm256_set1_epi8(15);
   for (size_t c = 0, offset = 0; c < columns; c += 32, offset += 18) {
+    tk_prefetch_rows(rows, ROWS, offset, 18);
     for (int p = 0; p < PAIRS; p++) {
       const uint8_t *first = rows[2 * p] + offset, *second = rows[2 * p + 1] + offset;
       const __m256 d = spread(half_to_float(first), half_to_float(second));
