@@ -21,13 +21,27 @@ typedef struct panel {
   bool first;     ///< Whether y is still unwritten.
 } panel;
 
-/// Adds one tile's products to y, or starts y with them minus the sums of the activations.
-static inline void add_tile(const int32_t *restrict out, size_t out_stride,
-                            const int32_t *restrict sums, size_t tokens, size_t rows, bool first,
-                            int32_t *restrict y, size_t y_stride) {
-  for (size_t t = 0; t < tokens; t++, out += out_stride, y += y_stride)
-    for (size_t r = 0; r < rows; r++)
-      y[r] = out[r] + (first ? -sums[t] : y[r]);
+/// Adds one tile's products to y, or starts y with them minus the sums of the activations. `tile` is
+/// a constant where this is inlined, and so is `rows` of a whole tile.
+static inline __attribute__((always_inline)) void
+add_rows(const int32_t *restrict out, size_t tile, const int32_t *restrict sums, size_t tokens,
+         size_t rows, bool first, int32_t *restrict y, size_t y_stride) {
+  for (size_t t = 0; t < tokens; t++, out += tile, y += y_stride)
+    if (first)
+      for (size_t r = 0; r < rows; r++)
+        y[r] = out[r] - sums[t];
+    else
+      for (size_t r = 0; r < rows; r++)
+        y[r] += out[r];
+}
+
+static inline __attribute__((always_inline)) void
+add_tile(const int32_t *restrict out, size_t tile, const int32_t *restrict sums, size_t tokens,
+         size_t rows, bool first, int32_t *restrict y, size_t y_stride) {
+  if (rows == tile)
+    add_rows(out, tile, sums, tokens, tile, first, y, y_stride);
+  else
+    add_rows(out, tile, sums, tokens, rows, first, y, y_stride);
 }
 
 /// Codes trit + 1 of `blocks` blocks of one tile of L2, row r of the tile at r * TK_PANEL_COLUMNS.
@@ -46,8 +60,8 @@ static void unpack_l2(const tk_matrix *w, size_t row, size_t block, size_t block
   }
 }
 
-/// `tile` is steps->rows.
-static inline void sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q,
+/// `tile` is steps->rows, a constant where this is inlined if that is TK_TILE_ROWS.
+static inline __attribute__((always_inline)) void sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q,
                          size_t q_stride, const int32_t *sums, size_t tokens, int32_t *y,
                          size_t y_stride) {
   int32_t out[TK_MAX_TOKENS * TK_MAX_PANEL_ROWS];
@@ -106,7 +120,7 @@ void tk_gemm_panels(const tk_gemm_steps *steps, const tk_matrix *w, const int8_t
         unpack(steps, w, r, p.rows, b, count, scratch);
         const int8_t *x = q + t * q_stride + b * width;
         int32_t *out = y + t * y_stride + r - row_begin;
-        if (steps->rows == TK_TILE_ROWS) // a constant where this is inlined
+        if (steps->rows == TK_TILE_ROWS)
           sweep(steps, TK_TILE_ROWS, &p, x, q_stride, sums + t, tokens, out, y_stride);
         else
           sweep(steps, steps->rows, &p, x, q_stride, sums + t, tokens, out, y_stride);
