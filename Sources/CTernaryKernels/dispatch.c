@@ -87,6 +87,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_avx512,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_avx2,
      },
      has_avx512},
     {{
@@ -119,6 +120,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_avx512,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_avx512_vnni,
      },
      has_avx512_vnni},
     {{
@@ -151,6 +153,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_avx2,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_avx2,
      },
      has_avxvnni},
     {{
@@ -183,6 +186,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_avx2,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_avx2,
      },
      has_avx2},
 #elif defined(__aarch64__)
@@ -216,6 +220,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_neon,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_neon_dotprod,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_neon_dotprod,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_neon,
      },
      has_dotprod},
     {{
@@ -248,6 +253,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_neon,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_neon,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_neon,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_neon,
      },
      always},
 #endif
@@ -281,6 +287,7 @@ static const kernel_set grid[] = {
          .dense_gemv = tk_dense_gemv_scalar,
          .head_scan[TK_HEAD_INT8] = tk_head_int8_scalar,
          .head_scan[TK_HEAD_INT4] = tk_head_int4_scalar,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_scalar,
      },
      always},
 };

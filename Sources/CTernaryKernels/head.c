@@ -30,6 +30,19 @@
 // largest factor is |q . z| < 2^31 (when s * t is subnormal) or the number of columns: the constant
 // 2^-110 is more than all of it. Overflow: the caller computes all rows where n X is above 1e37.
 //
+// Q6_K. Stored weights are exactly d * scale * code: 11, 7 and 5 significant bits. So e is 0, and
+// (1) is n d. The score is a chain of fma over B = columns / 256 blocks with two terms each, z =
+// 128 h + l,
+//
+//   (float)(sum scale code h) * 128 d + (float)(sum scale code l) * d
+//
+// and then times t: each term meets at most 2 B + 2 roundings. |W h| and |W l| add up, over all
+// columns, to at most n (128 |h| + |l|), and 128 |h_i| + |l_i| <= |z_i| + 128:
+//
+//   |f - t (W . z)| <= b n (X + d + 128 t sqrt(columns)),  b = (2 B + 2) u / (1 - (2 B + 2) u) (2')
+//
+//   |y - f| <= n [d + g X + (b + 2 u) (X + d + 128 t sqrt(columns))]
+//
 // If k rows have y >= L because their lower bounds are, a row whose upper bound is below L has a
 // smaller logit than each of those, so it is not among the k largest, however ties are broken.
 
@@ -46,8 +59,9 @@ static float round_up(double x) {
 }
 
 size_t tk_head_input_size(size_t columns) {
-  // int16 for INT8, or int8 and an int32 for each block of 32.
-  return tk_head_blocks(columns) * TK_HEAD_BLOCK * sizeof(int16_t);
+  // int16 for INT8; int8 and an int32 for each block of 32 for INT4; two int8 and two int16 for
+  // each 16 for Q6_K.
+  return tk_head_blocks(columns) * TK_HEAD_BLOCK * 9 / 4;
 }
 
 /// x * inverse rounded half to even, within the limit.
@@ -70,8 +84,49 @@ static void round_int4(const float *x, size_t columns, float inverse, int8_t *q)
   }
 }
 
+/// Rounds to two parts.
+static void round_q6_k(const float *x, size_t columns, float inverse, tk_head_split s) {
+  for (size_t i = 0; i < columns; i++) {
+    const int32_t z = round_value(x[i], inverse, (float)TK_HEAD_SPLIT_LIMIT);
+    // Moved up, so that the division rounds down.
+    const int32_t upper = (z + TK_HEAD_SPLIT / 2 + 128 * TK_HEAD_SPLIT) / TK_HEAD_SPLIT - 128;
+    s.upper[i] = (int8_t)upper;
+    s.lower[i] = (int8_t)(z - TK_HEAD_SPLIT * upper);
+  }
+  for (size_t g = 0; g < columns / TK_HEAD_Q6_K_GROUPS; g++) {
+    int upper = 0, lower = 0;
+    for (size_t i = g * TK_HEAD_Q6_K_GROUPS; i < (g + 1) * TK_HEAD_Q6_K_GROUPS; i++) {
+      upper += s.upper[i];
+      lower += s.lower[i];
+    }
+    const size_t place = g / 16 * 16 + g % 2 * 8 + g % 16 / 2;
+    s.upper_sums[place] = (int16_t)upper;
+    s.lower_sums[place] = (int16_t)lower;
+  }
+}
+
+/// What a state of largest magnitude 1 is multiplied by.
+static float state_limit(tk_head_type type, size_t columns) {
+  switch (type) {
+  case TK_HEAD_INT8:
+    return (float)tk_head_limit(columns);
+  case TK_HEAD_INT4:
+    return 127.0f;
+  case TK_HEAD_Q6_K:
+    return (float)TK_HEAD_SPLIT_LIMIT;
+  }
+  return 0.0f;
+}
+
+/// The integer that stands for x[i].
+static inline int32_t rounded_value(tk_head_type type, const void *q, tk_head_split s, size_t i) {
+  if (type == TK_HEAD_Q6_K)
+    return TK_HEAD_SPLIT * s.upper[i] + s.lower[i];
+  return type == TK_HEAD_INT8 ? ((const int16_t *)q)[i] : ((const int8_t *)q)[i];
+}
+
 tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, void *q) {
-  const float limit = type == TK_HEAD_INT8 ? (float)tk_head_limit(columns) : 127.0f;
+  const float limit = state_limit(type, columns);
   float largest = 0.0f;
   for (size_t i = 0; i < columns; i++) {
     if (!(fabsf(x[i]) < INFINITY))
@@ -84,18 +139,20 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
   const float inverse = limit / largest;
   if (!(inverse < INFINITY))
     return (tk_head_input){0};
+  const tk_head_split split = tk_head_split_at(q, columns);
   int16_t *wide = q;
-  int8_t *narrow = q;
   if (type == TK_HEAD_INT8) {
     for (size_t i = 0; i < tk_head_blocks(columns) * TK_HEAD_BLOCK; i++)
       wide[i] = i < columns ? (int16_t)round_value(x[i], inverse, limit) : 0;
+  } else if (type == TK_HEAD_INT4) {
+    round_int4(x, columns, inverse, q);
   } else {
-    round_int4(x, columns, inverse, narrow);
+    round_q6_k(x, columns, inverse, split);
   }
   double norm = 0.0;
   double residual = 0.0;
   for (size_t i = 0; i < columns; i++) {
-    const double z = type == TK_HEAD_INT8 ? wide[i] : narrow[i];
+    const double z = rounded_value(type, q, split, i);
     const double d = (double)x[i] - (double)scale * z;
     norm += (double)x[i] * (double)x[i];
     residual += d * d;
@@ -104,13 +161,21 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
                          round_up(sqrt(residual) * (1.0 + 0x1p-28))};
 }
 
-tk_head_margin tk_head_strict_margin(const tk_head_input *input, size_t columns) {
+tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *input,
+                                     size_t columns) {
   const double u = 0x1p-24;
   const double larger = 1.0 + 0x1p-20;
   const double x = input->norm;
   const double d = input->residual;
   const double m = (double)(columns / TK_FLOAT_LANES + 4) * u;
   const double g = m / (1.0 - m);
+  if (type == TK_HEAD_Q6_K) {
+    const double roundings = (double)(2 * (columns / TK_HEAD_Q6_K_COLUMNS) + 2) * u;
+    const double b = roundings / (1.0 - roundings);
+    const double parts = x + d + TK_HEAD_SPLIT * (double)input->scale * sqrt((double)columns);
+    const double norm = d + g * x + (b + 2.0 * u) * parts;
+    return (tk_head_margin){0.0f, round_up(norm * larger), 0x1p-110f};
+  }
   return (tk_head_margin){round_up((x + d) * (1.0 + 5.0 * u) * larger),
                           round_up((d + g * x + 5.0 * u * (x + d)) * larger), 0x1p-110f};
 }
@@ -125,7 +190,8 @@ tk_head_margin tk_head_likely_margin(const tk_head_input *input, size_t columns,
 }
 
 static inline float margin_of(const tk_head *h, const tk_head_margin *m, size_t row) {
-  return h->errors[row] * m->error + h->norms[row] * m->norm + m->constant;
+  const float error = h->errors ? h->errors[row] * m->error : 0.0f;
+  return error + h->norms[row] * m->norm + m->constant;
 }
 
 /// Puts `value`, which is above the last of `best`, where it belongs.

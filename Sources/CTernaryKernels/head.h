@@ -14,9 +14,14 @@
 //   column 8 s + 4 + j in bits 4-7, as code + 8 with codes in [-8, 7]
 //   8 float16 scales, of rows 0 to 7
 //
+// Q6_K: the rows as ggml stores them, in blocks of 256 columns with 6-bit codes in [0, 63] that
+// stand for code - 32, a scale in int8 for 16 columns and a float16 d (decode.c).
+//
 // A rounded state (tk_head_round) is, for INT8, int16 of magnitude at most tk_head_limit(columns);
 // for INT4, int8 in [-127, 127], and from tk_head_sums() on, for each block 8 times its sum, which
-// takes back the 8 that was added to every code.
+// takes back the 8 that was added to every code. For Q6_K it is two int8 parts, so that
+// multiplications of bytes do: z = 128 upper + lower, upper in [-127, 127], lower in [-64, 63]; and
+// their sums over 16 columns, which take back the 32 (tk_head_split).
 
 #ifndef TK_HEAD_H
 #define TK_HEAD_H
@@ -51,6 +56,36 @@ static inline const uint8_t *tk_head_int4_panel(const tk_head *h, size_t row) {
 /// The block sums of a state rounded for INT4.
 static inline const int32_t *tk_head_sums(const void *q, size_t columns) {
   return (const int32_t *)((const uint8_t *)q + tk_head_blocks(columns) * TK_HEAD_BLOCK);
+}
+
+enum {
+  TK_HEAD_Q6_K_COLUMNS = 256,
+  TK_HEAD_Q6_K_BYTES = 210,
+  TK_HEAD_Q6_K_SCALES = 192, ///< Where a block's 16 scales begin.
+  TK_HEAD_Q6_K_D = 208,
+  TK_HEAD_Q6_K_GROUPS = 16, ///< Groups of 16 columns in a block.
+  TK_HEAD_SPLIT = 128,      ///< What the upper part of a state stands for.
+  TK_HEAD_SPLIT_LIMIT = 127 * TK_HEAD_SPLIT + TK_HEAD_SPLIT / 2 - 1,
+};
+
+/// The parts of a state rounded for Q6_K.
+typedef struct tk_head_split {
+  int8_t *upper, *lower; ///< `columns` each.
+  /// 16 for each block of 256 columns: sums over groups 0, 2, ... 14, then 1, 3, ... 15, as vectors
+  /// of two halves meet them.
+  int16_t *upper_sums, *lower_sums;
+} tk_head_split;
+
+static inline tk_head_split tk_head_split_at(void *q, size_t columns) {
+  tk_head_split s = {.upper = q, .lower = (int8_t *)q + columns};
+  s.upper_sums = (int16_t *)(void *)(s.lower + columns);
+  s.lower_sums = s.upper_sums + columns / TK_HEAD_Q6_K_GROUPS;
+  return s;
+}
+
+/// Row `row` of a Q6_K head.
+static inline const uint8_t *tk_head_q6_k_row(const tk_head *h, size_t row) {
+  return h->codes + row * (h->columns / TK_HEAD_Q6_K_COLUMNS * TK_HEAD_Q6_K_BYTES);
 }
 
 /// The largest magnitude of an int16 activation: 127 * limit * columns < 2^31, so that no sum of

@@ -123,7 +123,42 @@ void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns
   }
 }
 
+/// The sum of squares of what stands in one Q6_K block, without d.
+static int64_t squares_q6_k(const uint8_t *block) {
+  int64_t total = 0;
+  for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {
+    const size_t half = g / 8, quarter = g % 8 / 2, first = g % 2 * 16;
+    const uint8_t *low = block + 64 * half + 32 * (quarter % 2) + first;
+    const uint8_t *high = block + 128 + 32 * half + first;
+    int32_t squares = 0;
+    for (size_t i = 0; i < 16; i++) {
+      const int code = (low[i] >> quarter / 2 * 4 & 15) | (high[i] >> 2 * quarter & 3) << 4;
+      squares += (code - 32) * (code - 32);
+    }
+    const int32_t scale = (int8_t)block[TK_HEAD_Q6_K_SCALES + g];
+    total += (int64_t)squares * (scale * scale);
+  }
+  return total;
+}
+
+void tk_head_norms_q6_k(const void *data, size_t rows, size_t columns, float *norms) {
+  const uint8_t *block = data;
+  for (size_t r = 0; r < rows; r++) {
+    double sum = 0.0;
+    for (size_t c = 0; c < columns; c += TK_HEAD_Q6_K_COLUMNS, block += TK_HEAD_Q6_K_BYTES) {
+      const uint8_t *half = block + TK_HEAD_Q6_K_D;
+      const double d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
+      sum += d * d * (double)squares_q6_k(block);
+    }
+    norms[r] = sum < INFINITY ? upper(sqrt(sum)) : INFINITY;
+  }
+}
+
 void tk_head_decode_row(const tk_head *h, size_t row, float *w) {
+  if (h->type == TK_HEAD_Q6_K) {
+    tk_decode(TK_Q6_K, tk_head_q6_k_row(h, row), h->columns, w);
+    return;
+  }
   for (size_t c = 0; c < h->columns; c++) {
     const size_t b = c / TK_HEAD_BLOCK;
     const size_t i = c % TK_HEAD_BLOCK;

@@ -132,6 +132,8 @@ tk_head_scan_function tk_head_int8_scalar, tk_head_int8_avx2, tk_head_int8_neon;
 tk_head_scan_function tk_head_int8_neon_dotprod;
 tk_head_scan_function tk_head_int4_scalar, tk_head_int4_avx2, tk_head_int4_neon;
 tk_head_scan_function tk_head_int4_neon_dotprod;
+tk_head_scan_function tk_head_q6_k_scalar, tk_head_q6_k_avx2, tk_head_q6_k_avx512_vnni;
+tk_head_scan_function tk_head_q6_k_neon;
 
 tk_quantize_function tk_quantize_avx512;
 tk_dequantize_function tk_dequantize_avx512;

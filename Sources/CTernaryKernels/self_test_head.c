@@ -35,8 +35,49 @@ static float fill(inputs *in, tk_head_type type, bool largest) {
   return tk_head_round(type, x, COLUMNS, in->q).scale;
 }
 
+enum {
+  Q6_K_ROWS = 6,
+  Q6_K_COLUMNS = 2 * TK_HEAD_Q6_K_COLUMNS,
+  Q6_K_BLOCKS = Q6_K_ROWS * 2,
+};
+
+/// Rows 0 and 1 have the largest sums there are, of either sign.
+static void fill_q6_k(uint8_t *rows) {
+  uint32_t state = 5;
+  for (size_t b = 0; b < Q6_K_BLOCKS; b++, rows += TK_HEAD_Q6_K_BYTES) {
+    for (size_t i = 0; i < TK_HEAD_Q6_K_BYTES; i++)
+      rows[i] = (uint8_t)(next(&state) * 128.0f);
+    if (b < 4) {
+      memset(rows, b < 2 ? 0x00 : 0xFF, TK_HEAD_Q6_K_SCALES);
+      memset(rows + TK_HEAD_Q6_K_SCALES, 0x80, TK_HEAD_Q6_K_GROUPS);
+    }
+    rows[TK_HEAD_Q6_K_D] = (uint8_t)b;
+    rows[TK_HEAD_Q6_K_D + 1] = 0x2C; // about 1 / 16
+  }
+}
+
+static bool agrees_q6_k(const tk_kernels *k, bool largest) {
+  uint8_t rows[Q6_K_BLOCKS * TK_HEAD_Q6_K_BYTES];
+  _Alignas(64) uint8_t q[Q6_K_COLUMNS * 9 / 4];
+  float x[Q6_K_COLUMNS], norms[Q6_K_ROWS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
+  uint32_t state = 7;
+  for (size_t i = 0; i < Q6_K_COLUMNS; i++)
+    x[i] = largest ? 1.0f : next(&state);
+  fill_q6_k(rows);
+  tk_head_norms_q6_k(rows, Q6_K_ROWS, Q6_K_COLUMNS, norms);
+  const float scale = tk_head_round(TK_HEAD_Q6_K, x, Q6_K_COLUMNS, q).scale;
+  const tk_head h = {TK_HEAD_Q6_K, Q6_K_ROWS, Q6_K_COLUMNS, rows, NULL, NULL, norms};
+  tk_head_q6_k_scalar(&h, q, scale, 0, Q6_K_ROWS, expected);
+  if (!k->head_scan[TK_HEAD_Q6_K])
+    return false;
+  k->head_scan[TK_HEAD_Q6_K](&h, q, scale, 0, Q6_K_ROWS, scores);
+  return memcmp(scores, expected, sizeof scores) == 0;
+}
+
 const char *tk_self_test_head(const tk_kernels *k) {
-  for (int type = 0; type < TK_HEAD_COUNT; type++)
+  if (!agrees_q6_k(k, true) || !agrees_q6_k(k, false))
+    return "scan of a Q6_K head";
+  for (int type = TK_HEAD_INT8; type <= TK_HEAD_INT4; type++)
     for (int largest = 0; largest < 2; largest++) {
       inputs in;
       const float scale = fill(&in, (tk_head_type)type, largest != 0);

@@ -101,8 +101,10 @@ static void check_scores(const problem *p, const float *scores, const char *deta
     tk_head_decode_row(&p->head, r, decoded);
     long double sum = 0, magnitude = 0;
     for (size_t c = 0; c < columns; c++) {
-      const int z = p->head.type == TK_HEAD_INT8 ? ((const int16_t *)(const void *)p->q)[c]
-                                                 : ((const int8_t *)p->q)[c];
+      const int8_t *parts = (const int8_t *)p->q;
+      const int z = p->head.type == TK_HEAD_INT8   ? ((const int16_t *)(const void *)p->q)[c]
+                    : p->head.type == TK_HEAD_INT4 ? parts[c]
+                                                   : 128 * parts[c] + parts[columns + c];
       const long double product = (long double)decoded[c] * z * p->input.scale;
       sum += product;
       magnitude += fabsl(product);
@@ -112,14 +114,22 @@ static void check_scores(const problem *p, const float *scores, const char *deta
   free(decoded);
 }
 
+static float margin_at(const problem *p, const tk_head_margin *m, size_t row) {
+  const float error = p->head.errors ? p->errors[row] * m->error : 0;
+  return error + p->norms[row] * m->norm + m->constant;
+}
+
 /// No logit is further from its score than the strict margin says.
 static void check_margin(const tk_kernels *k, const problem *p, const float *scores,
                          const char *detail) {
-  const tk_head_margin m = tk_head_strict_margin(&p->input, p->head.columns);
+  const tk_head_margin m = tk_head_strict_margin(p->head.type, &p->input, p->head.columns);
   float *y = allocate(p->head.rows * sizeof *y);
-  tk_dense_gemv(k, TK_F32, p->w, p->head.columns, p->x, 0, p->head.rows, y);
+  if (p->head.type == TK_HEAD_Q6_K)
+    tk_dense_gemv(k, TK_Q6_K, p->codes, p->head.columns, p->x, 0, p->head.rows, y);
+  else
+    tk_dense_gemv(k, TK_F32, p->w, p->head.columns, p->x, 0, p->head.rows, y);
   for (size_t r = 0; r < p->head.rows; r++) {
-    const float margin = p->errors[r] * m.error + p->norms[r] * m.norm + m.constant;
+    const float margin = margin_at(p, &m, r);
     check(y[r] >= scores[r] - margin && y[r] <= scores[r] + margin, "strict margin", detail);
   }
   free(y);
@@ -129,14 +139,14 @@ static void check_margin(const tk_kernels *k, const problem *p, const float *sco
 static void check_candidates(const problem *p, const float *scores, const char *detail) {
   enum { K = 3 };
   const size_t rows = p->head.rows;
-  const tk_head_margin m = tk_head_strict_margin(&p->input, p->head.columns);
+  const tk_head_margin m = tk_head_strict_margin(p->head.type, &p->input, p->head.columns);
   float best[K] = {-INFINITY, -INFINITY, -INFINITY};
   const size_t half = rows / 2 / TK_HEAD_TILE_ROWS * TK_HEAD_TILE_ROWS;
   tk_head_rank(&p->head, &m, scores, 0, half, best, K);
   tk_head_rank(&p->head, &m, scores + half, half, rows, best, K);
   size_t above = 0, reached = 0;
   for (size_t r = 0; r < rows; r++) {
-    const float margin = p->errors[r] * m.error + p->norms[r] * m.norm + m.constant;
+    const float margin = margin_at(p, &m, r);
     above += scores[r] - margin > best[K - 1];
     reached += scores[r] - margin >= best[K - 1];
   }
@@ -148,7 +158,7 @@ static void check_candidates(const problem *p, const float *scores, const char *
                                           (uint32_t *)ids.data);
   size_t next = 0;
   for (size_t r = 0; r < rows; r++) {
-    const float margin = p->errors[r] * m.error + p->norms[r] * m.norm + m.constant;
+    const float margin = margin_at(p, &m, r);
     if (scores[r] + margin >= best[K - 1]) {
       check(next < count && ((uint32_t *)ids.data)[next] == r, "candidates", detail);
       next++;
@@ -173,7 +183,7 @@ static void check_scan(const tk_kernels *k, const tk_kernels *scalar, const prob
     check_scores(p, expected, detail);
     check_candidates(p, expected, detail);
   }
-  if (row_begin == 0 && p->head.type == TK_HEAD_INT8)
+  if (row_begin == 0 && p->head.type != TK_HEAD_INT4)
     check_margin(k, p, expected, detail);
   free(expected);
 }
@@ -181,7 +191,7 @@ static void check_scan(const tk_kernels *k, const tk_kernels *scalar, const prob
 static void check_head(const tk_kernels *k, const tk_kernels *scalar) {
   static const size_t rows_to_try[] = {1, 3, 8, 13, 40};
   static const size_t columns_to_try[] = {16, 32, 48, 256, 2560};
-  for (int type = 0; type < TK_HEAD_COUNT; type++)
+  for (int type = 0; type <= TK_HEAD_INT4; type++)
     for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++)
       for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++)
         for (int f = 0; f < FILLS * FILLS; f++) {
@@ -204,6 +214,52 @@ static void check_head(const tk_kernels *k, const tk_kernels *scalar) {
         }
 }
 
+/// A head stored as Q6_K, scanned where it lies.
+static problem make_stored(size_t rows, size_t columns, fill weights, fill activations) {
+  problem p = make_problem(TK_HEAD_INT8, rows, columns, weights, activations);
+  free(p.codes);
+  p.codes = allocate(rows * columns / 256 * 210);
+  tk_encode(TK_Q6_K, p.w, rows * columns, p.codes);
+  tk_decode(TK_Q6_K, p.codes, rows * columns, p.w);
+  tk_head_norms_q6_k(p.codes, rows, columns, p.norms);
+  p.input = tk_head_round(TK_HEAD_Q6_K, p.x, columns, p.q);
+  p.head = (tk_head){TK_HEAD_Q6_K, rows, columns, p.codes, NULL, NULL, p.norms};
+  return p;
+}
+
+/// Norms are not below those of the decoded rows, and not far above.
+static void check_norms(const problem *p, const char *detail) {
+  for (size_t r = 0; r < p->head.rows; r++) {
+    long double norm = 0;
+    for (size_t c = 0; c < p->head.columns; c++)
+      norm += (long double)p->w[r * p->head.columns + c] * p->w[r * p->head.columns + c];
+    norm = sqrtl(norm);
+    check(norm <= p->norms[r] && p->norms[r] <= norm * 1.000001L, "norm", detail);
+  }
+}
+
+static void check_stored(const tk_kernels *k, const tk_kernels *scalar) {
+  static const size_t rows_to_try[] = {1, 3, 8, 13};
+  static const size_t columns_to_try[] = {256, 1280};
+  for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++)
+    for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++)
+      for (int f = 0; f < FILLS * FILLS; f++) {
+        if (f % FILLS == ZERO)
+          continue;
+        char detail[160];
+        snprintf(detail, sizeof detail, "%s Q6_K, rows %zu, columns %zu, fill %d",
+                 tk_kernel_set_name(k), rows_to_try[i], columns_to_try[j], f);
+        problem p =
+            make_stored(rows_to_try[i], columns_to_try[j], (fill)(f / FILLS), (fill)(f % FILLS));
+        if (k == scalar)
+          check_norms(&p, detail);
+        check_scan(k, scalar, &p, 0, detail);
+        if (rows_to_try[i] > TK_HEAD_TILE_ROWS)
+          check_scan(k, scalar, &p, TK_HEAD_TILE_ROWS, detail);
+        free_problem(p);
+      }
+}
+
 /// The widest matrix has the largest sums: the state is rounded so that they fit.
 static void check_overflow(const tk_kernels *k, const tk_kernels *scalar) {
   problem p = make_problem(TK_HEAD_INT8, 5, 1 << 17, LARGEST, LARGEST);
@@ -215,7 +271,7 @@ static void check_overflow(const tk_kernels *k, const tk_kernels *scalar) {
 static void check_not_finite(void) {
   static const float bad[] = {NAN, INFINITY, -INFINITY};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    for (int type = 0; type < TK_HEAD_COUNT; type++) {
+    for (int type = 0; type <= TK_HEAD_INT4; type++) {
       problem p = make_problem((tk_head_type)type, 9, 64, RANDOM, RANDOM);
       p.w[2 * 64 + 5] = bad[i];
       tk_head_pack((tk_head_type)type, p.w, 9, 64, 0, 9, p.codes, p.scales, p.errors, p.norms);
@@ -238,6 +294,7 @@ int main(void) {
       continue;
     }
     check_head(k, scalar);
+    check_stored(k, scalar);
     check_overflow(k, scalar);
     printf("%s: checked\n", tk_kernel_set_name(k));
   }

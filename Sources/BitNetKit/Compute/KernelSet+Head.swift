@@ -8,8 +8,16 @@ enum HeadScanType: Sendable, Hashable {
     case int8
     /// 4.5 bits a weight; statistical bounds.
     case int4
+    /// The stored matrix itself, which is Q6_K; strict bounds.
+    case q6_K
 
-    var kernelType: tk_head_type { self == .int8 ? TK_HEAD_INT8 : TK_HEAD_INT4 }
+    var kernelType: tk_head_type {
+        switch self {
+        case .int8: TK_HEAD_INT8
+        case .int4: TK_HEAD_INT4
+        case .q6_K: TK_HEAD_Q6_K
+        }
+    }
 }
 
 /// How far a logit can be from its score.
@@ -39,27 +47,42 @@ extension HeadScan {
     /// Bytes of a rounded state.
     static func inputBytes(columns: Int) -> Int { tk_head_input_size(columns) }
 
-    private var kernelHead: tk_head {
-        tk_head(
-            type: type.kernelType, rows: rows, columns: columns, codes: codes.view.base,
-            scales: scales.view.base, errors: errors.view.base, norms: norms.view.base)
+    private func withKernelHead<R>(_ body: (UnsafePointer<tk_head>) -> R) -> R {
+        func call(codes: UnsafePointer<UInt8>) -> R {
+            var head = tk_head(
+                type: type.kernelType, rows: rows, columns: columns, codes: codes,
+                scales: copy?.scales.view.base, errors: copy?.errors.view.base,
+                norms: norms.view.base)
+            return body(&head)
+        }
+        if let copy { return call(codes: copy.codes.view.base) }
+        return matrix.withBytes { call(codes: $0.assumingMemoryBound(to: UInt8.self)) }
     }
 
-    /// Codes `values`, the floats of rows `range`.
-    func pack(_ values: BufferView<Float>, rows range: Range<Int>) {
+    /// Codes `values`, the floats of rows `range`, in `copy`.
+    func pack(_ values: BufferView<Float>, rows range: Range<Int>, into copy: Copy) {
         precondition(
             range.lowerBound % HeadScan.tileRows == 0 && range.upperBound <= rows
                 && values.count >= range.count * columns)
         tk_head_pack(
             type.kernelType, values.base, rows, columns, range.lowerBound, range.upperBound,
-            codes.view.base, scales.view.base, errors.view.base, norms.view.base)
+            copy.codes.view.base, copy.scales.view.base, copy.errors.view.base, norms.view.base)
+    }
+
+    /// Computes the norms of the stored rows `range`.
+    func measureNorms(rows range: Range<Int>) {
+        precondition(type == .q6_K && matrix.type == .q6_K && range.upperBound <= rows)
+        matrix.withBytes {
+            tk_head_norms_q6_k(
+                $0 + range.lowerBound * matrix.rowBytes, range.count, columns,
+                norms.view[range].base)
+        }
     }
 
     /// What the codes of `row` say.
     func decodeRow(_ row: Int, into values: BufferView<Float>) {
         precondition(row >= 0 && row < rows && values.count == columns)
-        var head = kernelHead
-        tk_head_decode_row(&head, row, values.base)
+        withKernelHead { tk_head_decode_row($0, row, values.base) }
     }
 
     /// Rounds a hidden state into `q`.
@@ -71,7 +94,7 @@ extension HeadScan {
     /// A margin that no logit exceeds.
     func strictMargin(_ input: HeadInput) -> HeadMargin {
         var input = input.input
-        return HeadMargin(margin: tk_head_strict_margin(&input, columns))
+        return HeadMargin(margin: tk_head_strict_margin(type.kernelType, &input, columns))
     }
 
     /// A margin of some standard deviations; `spread` is the weighted root mean square of the state.
@@ -90,14 +113,15 @@ extension HeadScan {
         precondition(
             range.lowerBound % HeadScan.tileRows == 0 && range.upperBound <= rows
                 && q.count >= HeadScan.inputBytes(columns: columns) && best.count > 0)
-        var head = kernelHead
         var margin = margin.margin
         let part = scores[range]
-        tk_head_scan(
-            kernels.kernels, &head, q.base, input.input.scale, range.lowerBound, range.upperBound,
-            part.base)
-        tk_head_rank(
-            &head, &margin, part.base, range.lowerBound, range.upperBound, best.base, best.count)
+        withKernelHead { head in
+            tk_head_scan(
+                kernels.kernels, head, q.base, input.input.scale, range.lowerBound,
+                range.upperBound, part.base)
+            tk_head_rank(
+                head, &margin, part.base, range.lowerBound, range.upperBound, best.base, best.count)
+        }
     }
 
     /// Writes the rows of `range` that can reach `threshold` to the beginning of `ids` and -infinity
@@ -107,10 +131,11 @@ extension HeadScan {
         scores: BufferView<Float>, ids: BufferView<UInt32>
     ) -> Int {
         precondition(range.upperBound <= rows && ids.count >= range.count)
-        var head = kernelHead
         var margin = margin.margin
-        return tk_head_candidates(
-            &head, &margin, threshold, range.lowerBound, range.upperBound, scores[range].base,
-            ids.base)
+        return withKernelHead {
+            tk_head_candidates(
+                $0, &margin, threshold, range.lowerBound, range.upperBound, scores[range].base,
+                ids.base)
+        }
     }
 }

@@ -1,16 +1,25 @@
-/// A small copy of an LM head, `[vocabulary, hidden]`, that is read in place of the stored one to
-/// find the rows that can be among the largest logits.
+/// How an LM head, `[vocabulary, hidden]`, is scanned to find the rows that can be among the largest
+/// logits: a small copy of it, or the stored bytes themselves where integers can be multiplied with
+/// them.
 struct HeadScan: Sendable {
     let type: HeadScanType
-    let rows: Int
-    let columns: Int
-    let codes: AlignedBuffer<UInt8>
-    /// For each row: the scale of its codes, and bounds of the norm of its error and of itself.
-    let scales, errors, norms: AlignedBuffer<Float>
-    /// Each column's share of the squared errors, summing up to 1; empty for int8.
+    /// The stored head.
+    let matrix: DenseMatrix
+    /// What is read in its place.
+    let copy: Copy?
+    /// For each row a bound of its norm.
+    let norms: AlignedBuffer<Float>
+    /// Each column's share of the squared errors, summing up to 1; empty but for int4.
     private(set) var shares: [Float] = []
     /// The largest of `norms`.
     private(set) var largestNorm: Float = 0
+
+    /// Rows in a small format.
+    struct Copy: Sendable {
+        let codes: AlignedBuffer<UInt8>
+        /// For each row: the scale of its codes, and a bound of the norm of its error.
+        let scales, errors: AlignedBuffer<Float>
+    }
 
     /// Standard deviations that the `int4` scan allows a score to be off, each way. A row is lost only
     /// if its error and that of the row it competes with differ by twice that: for independent
@@ -19,21 +28,37 @@ struct HeadScan: Sendable {
     /// The most tokens that can be asked for.
     static let largestTop = 64
 
-    /// Codes every row of `matrix`, all threads at once.
+    /// The type whose bounds are strict, for a head stored as `type`.
+    static func exactType(for type: ElementType) -> HeadScanType { type == .q6_K ? .q6_K : .int8 }
+
+    /// Reads every row of `matrix`, all threads at once.
     init(_ matrix: DenseMatrix, type: HeadScanType, pool: WorkerPool) throws(BitNetError) {
         self.type = type
-        rows = matrix.rows
-        columns = matrix.columns
-        let purpose = "the scan of the LM head"
-        codes = try AlignedBuffer(
-            count: HeadScan.codeBytes(type, rows: rows, columns: columns), purpose: purpose)
-        scales = try AlignedBuffer(count: rows, purpose: purpose)
-        errors = try AlignedBuffer(count: rows, purpose: purpose)
+        self.matrix = matrix
+        let (rows, columns, purpose) = (matrix.rows, matrix.columns, "the scan of the LM head")
         norms = try AlignedBuffer(count: rows, purpose: purpose)
-        let (rows, columns, tile) = (matrix.rows, matrix.columns, HeadScan.tileRows)
-        let scratch = try AlignedBuffer<Float>(
-            count: pool.threads * tile * columns, purpose: purpose)
-        let scan = self
+        if type == .q6_K {
+            copy = nil
+            let scan = self
+            pool.parallel(rows, work: rows * columns * elementWork) { scan.measureNorms(rows: $1) }
+        } else {
+            let copy = Copy(
+                codes: try AlignedBuffer(
+                    count: HeadScan.codeBytes(type, rows: rows, columns: columns),
+                    purpose: purpose),
+                scales: try AlignedBuffer(count: rows, purpose: purpose),
+                errors: try AlignedBuffer(count: rows, purpose: purpose))
+            self.copy = copy
+            let scratch = try AlignedBuffer<Float>(
+                count: pool.threads * HeadScan.tileRows * columns, purpose: purpose)
+            fill(copy, scratch: scratch, pool: pool)
+            if type == .int4 { shares = errorShares(of: copy, scratch: scratch) }
+        }
+        largestNorm = norms.array.reduce(0, max)
+    }
+
+    private func fill(_ copy: Copy, scratch: AlignedBuffer<Float>, pool: WorkerPool) {
+        let tile = HeadScan.tileRows
         pool.parallel(rows, granule: tile, work: rows * columns * elementWork) { thread, range in
             let values = scratch.view[thread * tile * columns..<(thread + 1) * tile * columns]
             for begin in stride(from: range.lowerBound, to: range.upperBound, by: tile) {
@@ -42,18 +67,22 @@ struct HeadScan: Sendable {
                     let offset = (row - begin) * columns
                     matrix.decodeRow(row, into: values[offset..<offset + columns])
                 }
-                scan.pack(values, rows: part)
+                pack(values, rows: part, into: copy)
             }
         }
-        largestNorm = norms.array.reduce(0, max)
-        if type == .int4 { shares = scan.errorShares(of: matrix, scratch: scratch) }
     }
 
+    var rows: Int { matrix.rows }
+    var columns: Int { matrix.columns }
+
     /// Bytes that one scan reads.
-    var byteCount: Int { codes.count + rows * 3 * 4 }
+    var byteCount: Int { copy == nil ? matrix.byteCount + rows * 4 : addedBytes }
+
+    /// Bytes held besides the stored head.
+    var addedBytes: Int { (copy.map { $0.codes.count + rows * 2 * 4 } ?? 0) + rows * 4 }
 
     /// How the squared errors of up to 1024 rows, spread evenly, are split over the columns.
-    private func errorShares(of matrix: DenseMatrix, scratch: AlignedBuffer<Float>) -> [Float] {
+    private func errorShares(of copy: Copy, scratch: AlignedBuffer<Float>) -> [Float] {
         defer { withExtendedLifetime(scratch) {} }
         let stored = scratch.view[0..<columns]
         let coded = scratch.view[columns..<2 * columns]
@@ -61,7 +90,7 @@ struct HeadScan: Sendable {
         let samples = min(rows, 1024)
         for sample in 0..<samples {
             let row = sample * rows / samples
-            let norm = Double(errors.view[row])
+            let norm = Double(copy.errors.view[row])
             guard norm > 0, norm.isFinite else { continue }
             matrix.decodeRow(row, into: stored)
             decodeRow(row, into: coded)

@@ -19,7 +19,8 @@ public enum HeadStorage: String, Sendable, Hashable, CaseIterable {
     /// As stored, and an int8 copy to scan: greedy and top-k choices are, bit for bit, those of the
     /// stored head. For each row the copy's error is bounded (the norm of what rounding changed times
     /// the norm of the hidden state), and every row that can still be one of the likeliest is
-    /// computed from the stored matrix; where too many can, all are.
+    /// computed from the stored matrix; where too many can, all are. Q6_K needs no copy, so such
+    /// heads are always held like this, `asStored` too.
     case twoStageExact = "exact"
     /// As stored, and a 4.5-bit copy to scan, with a statistical margin of four standard
     /// deviations of the score's error in place of a bound: about half the bytes of the exact scan. A
@@ -37,11 +38,12 @@ public enum HeadStorage: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    var scanType: HeadScanType? {
+    /// How a head that is held as `type` is scanned.
+    func scanType(for type: ElementType) -> HeadScanType? {
         switch self {
-        case .twoStageExact: .int8
+        case .twoStageExact: HeadScan.exactType(for: type)
         case .twoStageFast: .int4
-        default: nil
+        default: type == .q6_K ? .q6_K : nil
         }
     }
 }

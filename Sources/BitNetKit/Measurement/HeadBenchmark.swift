@@ -45,7 +45,7 @@ package struct HeadBenchmark: Sendable {
         let compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
         let matrix = try DenseMatrix(randomRows: rows, columns: columns, type: type, seed: 7)
         let scans = [
-            try HeadScan(matrix, type: .int8, pool: compute.pool),
+            try HeadScan(matrix, type: HeadScan.exactType(for: type), pool: compute.pool),
             try HeadScan(matrix, type: .int4, pool: compute.pool),
         ]
         var trials: [Trial] = []

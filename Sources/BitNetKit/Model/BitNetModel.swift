@@ -72,7 +72,7 @@ public final class BitNetModel: Sendable {
         }
         let hasOwnHead = !configuration.isHeadTied || head.type != embedding.type
         let dense = embedding.byteCount + (hasOwnHead ? head.byteCount : 0)
-        return (ternary, dense + (headScan?.byteCount ?? 0))
+        return (ternary, dense + (headScan?.addedBytes ?? 0))
     }
 
     /// Bytes of the head that a greedy choice reads, but for the few rows that a scan finds.
@@ -81,7 +81,7 @@ public final class BitNetModel: Sendable {
     /// The head's type, and how it is scanned.
     var headName: String {
         switch headScan?.type {
-        case nil: head.type.rawValue
+        case nil, .q6_K: head.type.rawValue
         case .int8: "\(head.type.rawValue) exact"
         case .int4: "\(head.type.rawValue) fast"
         }

@@ -6,7 +6,8 @@ extension ModelLoader.Parts {
     mutating func hold(head storage: HeadStorage, pool: WorkerPool) throws(BitNetError) {
         if let type = storage.elementType {
             head = try head.encoded(as: type, pool: pool)
-        } else if let type = storage.scanType {
+        }
+        if let type = storage.scanType(for: head.type) {
             headScan = try HeadScan(head, type: type, pool: pool)
         }
     }

@@ -331,32 +331,41 @@ typedef enum tk_head_type {
   /// 4-bit codes with a float16 scale for 32 columns, 4.5 bits a weight; its bounds are
   /// statistical.
   TK_HEAD_INT4 = 1,
+  /// The stored matrix itself, where that is Q6_K: no copy, and its bounds are strict.
+  TK_HEAD_Q6_K = 2,
 } tk_head_type;
 
 enum {
-  TK_HEAD_COUNT = 2,
+  TK_HEAD_COUNT = 3,
   /// Row ranges of scans start at multiples of this.
   TK_HEAD_TILE_ROWS = 8,
 };
 
-/// A small copy of a dense matrix W[rows, columns], columns a multiple of 16.
+/// A dense matrix W[rows, columns] as a scan reads it, columns a multiple of 16 (of Q6_K 256).
 typedef struct tk_head {
   tk_head_type type;
   size_t rows;
   size_t columns;
-  const uint8_t *codes; ///< tk_head_size() bytes, 64-byte aligned.
-  const float *scales;  ///< `rows` values; only TK_HEAD_INT8 uses them.
-  const float *errors;  ///< At least the norm of W[r] minus what the codes say; inf: W[r] is not
-                        ///< finite or cannot be coded.
-  const float *norms;   ///< At least the norm of W[r].
+  /// tk_head_size() bytes, 64-byte aligned; of TK_HEAD_Q6_K the rows as in the file, anywhere.
+  const uint8_t *codes;
+  /// `rows` values; NULL but for TK_HEAD_INT8.
+  const float *_Nullable scales;
+  /// At least the norm of W[r] minus what the codes say; inf: W[r] is not finite or cannot be
+  /// coded. NULL where the codes are W.
+  const float *_Nullable errors;
+  /// At least the norm of W[r]; inf where W[r] is not finite.
+  const float *norms;
 } tk_head;
 
-/// Bytes of the codes.
+/// Bytes of the codes of INT8 and INT4.
 size_t tk_head_size(tk_head_type type, size_t rows, size_t columns);
-/// Codes rows [row_begin, row_end), given as floats (row-major, starting at row_begin), into arrays
-/// that start at row 0. row_begin is a multiple of TK_HEAD_TILE_ROWS; row_end is too, or is `rows`.
+/// Codes rows [row_begin, row_end) as INT8 or INT4, given as floats (row-major, starting at
+/// row_begin), into arrays that start at row 0. row_begin is a multiple of TK_HEAD_TILE_ROWS;
+/// row_end is too, or is `rows`.
 void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns, size_t row_begin,
                   size_t row_end, uint8_t *codes, float *scales, float *errors, float *norms);
+/// For TK_HEAD_Q6_K: the norms of `rows` stored rows that begin at `data`.
+void tk_head_norms_q6_k(const void *data, size_t rows, size_t columns, float *norms);
 /// What the codes of one row say: `columns` floats.
 void tk_head_decode_row(const tk_head *h, size_t row, float *w);
 
@@ -374,7 +383,9 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
 
 /// scores[r - row_begin] = what the codes of row r times the rounded state give, in float32:
 /// INT8: (float)(integer sum) * (scales[r] * scale). INT4: a chain of fma over the blocks of 32
-/// columns, (float)(integer sum) and scale of the block, then times `scale`.
+/// columns, (float)(integer sum) and scale of the block, then times `scale`. Q6_K: the same over
+/// blocks of 256, each with two sums, of the upper and of the lower parts of the state: the upper
+/// times 128 d, then the lower times d.
 void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
                   size_t row_begin, size_t row_end, float *scores);
 
@@ -383,8 +394,8 @@ typedef struct tk_head_margin {
   float error, norm, constant;
 } tk_head_margin;
 
-/// A strict margin for what tk_dense_gemv computes; the derivation is in head.c.
-tk_head_margin tk_head_strict_margin(const tk_head_input *input, size_t columns);
+/// A strict margin for what tk_dense_gemv computes, for INT8 and Q6_K; the derivation is in head.c.
+tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *input, size_t columns);
 /// A statistical one: `deviations` standard deviations of a sum of independent rounding errors.
 /// `spread` is the root mean square of x, weighted by each column's share of the squared errors.
 tk_head_margin tk_head_likely_margin(const tk_head_input *input, size_t columns, float spread,

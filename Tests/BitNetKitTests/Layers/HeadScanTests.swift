@@ -8,18 +8,20 @@ import Testing
 /// The two-stage head: what it leaves is what the full head has.
 @Suite("Two-stage head")
 struct HeadScanTests {
-    static let types: [ElementType] = [.f16, .bf16, .f32, .q8_0, .q6_K]
+    /// Types of a stored head, each with the scans whose bounds are strict.
+    static let strictScans: [(type: ElementType, scan: HeadScanType)] =
+        [.f16, .bf16, .f32, .q8_0, .q6_K].map { ($0, .int8) } + [(.q6_K, .q6_K)]
 
     @Test(
         "the top 40 of thousands of random states are the full head's, bit for bit",
-        arguments: types)
-    func random(_ type: ElementType) throws {
+        arguments: strictScans)
+    func random(_ type: ElementType, _ scan: HeadScanType) throws {
         let columns = 256
         var random = SplitMix64(seed: 1)
         let matrix = try DenseMatrix(
             rows: 1501, columns: columns, values: (0..<1501 * columns).map { _ in random.normal() },
             type: type)
-        let head = try TwoStage(matrix, .int8)
+        let head = try TwoStage(matrix, scan)
         for state in 0..<2000 {
             let x = (0..<columns).map { _ in random.normal() * (state % 5 == 4 ? 1e-6 : 1) }
             try head.check(x, top: [1, 7, 40][state % 3])
@@ -28,13 +30,13 @@ struct HeadScanTests {
         #expect(head.candidates < 2000 * 1501 / 3)
     }
 
-    @Test("rows and states made to mislead it change nothing", arguments: types)
-    func adversarial(_ type: ElementType) throws {
+    @Test("rows and states made to mislead it change nothing", arguments: strictScans)
+    func adversarial(_ type: ElementType, _ scan: HeadScanType) throws {
         let columns = 512
         var random = SplitMix64(seed: 2)
         let matrix = try DenseMatrix(
             rows: 700, columns: columns, values: Self.hardRows(700, columns, &random), type: type)
-        for kind in [HeadScanType.int8, .int4] {
+        for kind in [scan, .int4] {
             let head = try TwoStage(matrix, kind)
             for row in 0..<700 {
                 let stored = matrix.row(row)
@@ -44,7 +46,7 @@ struct HeadScanTests {
                     stored, error, stored.map { -$0 }, zip(stored, error).map { $0 + 300 * $1 },
                 ]
                 // The bounds of the 4-bit scan suppose states that know nothing of its errors.
-                for x in kind == .int8 ? states : [stored] where x.contains(where: { $0 != 0 }) {
+                for x in kind == .int4 ? [stored] : states where x.contains(where: { $0 != 0 }) {
                     try head.check(x, top: [1, 40][row % 2])
                 }
             }
@@ -79,14 +81,14 @@ struct HeadScanTests {
     @Test("a state of zeros, and one with nothing to choose between, give all rows")
     func fallback() throws {
         var random = SplitMix64(seed: 3)
-        let row = (0..<64).map { _ in random.normal() }
-        let matrix = try DenseMatrix(
-            rows: 100, columns: 64, values: (0..<100).flatMap { _ in row })
-        for kind in [HeadScanType.int8, .int4] {
+        let row = (0..<256).map { _ in random.normal() }
+        for (type, kind) in [(ElementType.f32, HeadScanType.int8), (.f32, .int4), (.q6_K, .q6_K)] {
+            let matrix = try DenseMatrix(
+                rows: 100, columns: 256, values: (0..<100).flatMap { _ in row }, type: type)
             let head = try TwoStage(matrix, kind)
-            try head.check([Float](repeating: 0, count: 64), top: 1)
-            try head.check((0..<64).map { _ in random.normal() }, top: 1)
-            try head.check([Float](repeating: 1e-35, count: 64), top: 1)
+            try head.check([Float](repeating: 0, count: 256), top: 1)
+            try head.check((0..<256).map { _ in random.normal() }, top: 1)
+            try head.check([Float](repeating: 1e-35, count: 256), top: 1)
             #expect(head.scratch.fallbacks == 3)
             #expect(head.scratch.candidates == 100)
         }
@@ -105,6 +107,7 @@ struct HeadScanTests {
             #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
             #expect(head.scratch.fallbacks == 1)
         }
+        try notFiniteInPlace(x.map { $0 * 1e3 } + [Float](repeating: 1, count: 192))
         values[64 * 5 + 3] = 1
         let head = try TwoStage(try DenseMatrix(rows: 200, columns: 64, values: values), .int4)
         var state = x
@@ -113,14 +116,31 @@ struct HeadScanTests {
         #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
     }
 
+    /// A Q6_K block whose float16 scale is infinite.
+    private func notFiniteInPlace(_ x: [Float]) throws {
+        let bytes = try AlignedBuffer<UInt8>(count: 200 * 210, purpose: "a test")
+        for index in 0..<bytes.count { bytes.view[index] = UInt8(truncatingIfNeeded: index * 37) }
+        for row in 0..<200 {
+            bytes.view[row * 210 + 208] = 0
+            bytes.view[row * 210 + 209] = row == 5 ? 0x7C : 0x20
+        }
+        let head = try TwoStage(
+            DenseMatrix(rows: 200, columns: 256, type: .q6_K, bytes: bytes), .q6_K)
+        let (full, part) = try head.products(x, top: 1)
+        #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
+        #expect(head.scratch.fallbacks == 1)
+    }
+
     @Test("every instruction set and number of threads leaves the same logits")
     func sameBits() throws {
         var random = SplitMix64(seed: 5)
-        for columns in [16, 48, 320] {
+        for columns in [16, 48, 320, 512] {
             let values = (0..<333 * columns).map { _ in random.normal() }
-            let matrix = try DenseMatrix(rows: 333, columns: columns, values: values)
+            let inPlace = columns % 256 == 0
+            let matrix = try DenseMatrix(
+                rows: 333, columns: columns, values: values, type: inPlace ? .q6_K : .f32)
             let states = (0..<40).map { _ in (0..<columns).map { _ in random.normal() } }
-            for kind in [HeadScanType.int8, .int4] {
+            for kind in inPlace ? [HeadScanType.q6_K] : [.int8, .int4] {
                 let scalar = try TwoStage(matrix, kind, kernels: .named("scalar"), threads: 1)
                 for set in KernelSet.available {
                     for threads in [1, 3] {
@@ -158,11 +178,11 @@ struct HeadScanTests {
         #expect(untrained.candidates < count * 1501 / 4)
     }
 
-    @Test("the sample model's states keep their top 40", arguments: types)
-    func sampleModel(_ type: ElementType) throws {
+    @Test("the sample model's states keep their top 40", arguments: strictScans)
+    func sampleModel(_ type: ElementType, _ scan: HeadScanType) throws {
         let sample = try SampleStates.load()
         let matrix = try sample.head.encoded(as: type, pool: Compute.standard.pool)
-        let head = try TwoStage(matrix, .int8)
+        let head = try TwoStage(matrix, scan)
         for (index, x) in sample.states.prefix(2000).enumerated() {
             try head.check(x, top: index % 2 == 0 ? 1 : 40)
         }
@@ -173,9 +193,11 @@ struct HeadScanTests {
         .enabled(if: ProcessInfo.processInfo.environment["BITNET_EXHAUSTIVE"] != nil))
     func exhaustive() throws {
         let benchmark = HeadBenchmark(rows: 128_256, columns: 2560, states: 10_000)
-        try benchmark.run(.f16, threads: Compute.standard.pool.threads, top: 40) { row in
-            print("\(row.method): \(row.differences) of \(row.states) differ")
-            #expect(row.method == "fast" || row.differences == 0)
+        for type in [ElementType.f16, .q6_K] {
+            try benchmark.run(type, threads: Compute.standard.pool.threads, top: 40) { row in
+                print("\(row.type) \(row.method): \(row.differences) of \(row.states) differ")
+                #expect(row.method == "fast" || row.differences == 0)
+            }
         }
     }
 }

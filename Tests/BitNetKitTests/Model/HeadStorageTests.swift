@@ -60,6 +60,23 @@ struct HeadStorageTests {
         #expect(try await model.logits("The cat") == expected)
     }
 
+    @Test("a Q6_K head is scanned where it lies, and is written with as without")
+    func inPlace() async throws {
+        let model = try model(.q6_K)
+        #expect(model.headScan?.type == .q6_K)
+        #expect(model.headScan?.copy == nil)
+        #expect(try self.model(.asStored).headScan == nil, "the sample model's is not Q6_K")
+        // Log probabilities ask for every logit, so nothing is scanned for them.
+        for penalty in [Float(1), 1.3] {
+            var options = GenerationOptions(maximumResponseTokens: 60, repetitionPenalty: penalty)
+            options.repetitionWindow = 20
+            let scanned = try await model.generate("Once upon a time", options: options)
+            options.topLogProbabilities = 0
+            let full = try await model.generate("Once upon a time", options: options)
+            #expect(scanned.tokens == full.tokens)
+        }
+    }
+
     @Test("what is needed follows from the options")
     func optionsToNeeds() {
         #expect(Self.choices.map(\.logitsNeeded) == [.top(1), .top(40), .top(28), .top(6), .all])

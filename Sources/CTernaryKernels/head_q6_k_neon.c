@@ -1,0 +1,58 @@
+// The scan of a head stored as Q6_K, with NEON: integer products of the codes as they lie in the
+// file with a state of two int8 parts. 16 signed codes meet 16 bytes of one part in two
+// multiplications (at most 2 * 32 * 127 a 16-bit lane), whose sums are multiplied by the group's
+// scale.
+
+#if defined(__aarch64__)
+
+#include "head.h"
+
+#include <arm_neon.h>
+
+#pragma clang fp contract(off)
+
+/// Codes - 32 of group `g` of 16.
+static inline int8x16_t codes_at(const uint8_t *block, size_t g) {
+  const size_t half = g / 8, quarter = g % 8 / 2, first = g % 2 * 16;
+  const uint8x16_t bytes = vld1q_u8(block + 64 * half + 32 * (quarter % 2) + first);
+  const uint8x16_t low = quarter < 2 ? vandq_u8(bytes, vdupq_n_u8(15)) : vshrq_n_u8(bytes, 4);
+  const uint8x16_t pairs = vld1q_u8(block + 128 + 32 * half + first);
+  const int8x16_t shift = vdupq_n_s8((int8_t)(4 - 2 * (int)quarter));
+  const uint8x16_t high = vandq_u8(vshlq_u8(pairs, shift), vdupq_n_u8(0x30));
+  return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, high)), vdupq_n_s8(32));
+}
+
+static inline int32x4_t dot16(int8x16_t a, int8x16_t b) {
+  const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+  return vpaddlq_s16(vmlal_s8(low, vget_high_s8(a), vget_high_s8(b)));
+}
+
+void tk_head_q6_k_neon(const tk_head *h, const void *q, float scale, size_t row_begin,
+                       size_t row_end, float *scores) {
+  const tk_head_split s = tk_head_split_at((void *)(uintptr_t)q, h->columns);
+  for (size_t row = row_begin; row < row_end; row++) {
+    const uint8_t *block = tk_head_q6_k_row(h, row);
+    float total = 0.0f;
+    for (size_t c = 0; c < h->columns; c += TK_HEAD_Q6_K_COLUMNS, block += TK_HEAD_Q6_K_BYTES) {
+      __builtin_prefetch(block + TK_HEAD_PREFETCH);
+      __builtin_prefetch(block + TK_HEAD_PREFETCH + 64);
+      __builtin_prefetch(block + TK_HEAD_PREFETCH + 128);
+      __builtin_prefetch(block + TK_HEAD_PREFETCH + 192);
+      int32x4_t upper = vdupq_n_s32(0), lower = vdupq_n_s32(0);
+      for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {
+        const int8x16_t codes = codes_at(block, g);
+        const int32_t group = (int8_t)block[TK_HEAD_Q6_K_SCALES + g];
+        const size_t i = c + g * 16;
+        upper = vmlaq_n_s32(upper, dot16(codes, vld1q_s8(s.upper + i)), group);
+        lower = vmlaq_n_s32(lower, dot16(codes, vld1q_s8(s.lower + i)), group);
+      }
+      const uint8_t *half = block + TK_HEAD_Q6_K_D;
+      const float d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
+      total = __builtin_fmaf((float)vaddvq_s32(upper), d * TK_HEAD_SPLIT, total);
+      total = __builtin_fmaf((float)vaddvq_s32(lower), d, total);
+    }
+    scores[row - row_begin] = total * scale;
+  }
+}
+
+#endif
