@@ -21,11 +21,12 @@ typedef struct panel {
   bool first;     ///< Whether y is still unwritten.
 } panel;
 
-/// Adds one tile's products to y, or starts y with them minus the sums of the activations. `tile` is
-/// a constant where this is inlined, and so is `rows` of a whole tile.
-static inline __attribute__((always_inline)) void
-add_rows(const int32_t *restrict out, size_t tile, const int32_t *restrict sums, size_t tokens,
-         size_t rows, bool first, int32_t *restrict y, size_t y_stride) {
+/// Adds one tile's products to y, or starts y with them minus the sums of the activations. `tile`
+/// is a constant where this is inlined, and so is `rows` of a whole tile.
+static inline __attribute__((always_inline)) void add_rows(const int32_t *restrict out, size_t tile,
+                                                           const int32_t *restrict sums,
+                                                           size_t tokens, size_t rows, bool first,
+                                                           int32_t *restrict y, size_t y_stride) {
   for (size_t t = 0; t < tokens; t++, out += tile, y += y_stride)
     if (first)
       for (size_t r = 0; r < rows; r++)
@@ -35,9 +36,10 @@ add_rows(const int32_t *restrict out, size_t tile, const int32_t *restrict sums,
         y[r] += out[r];
 }
 
-static inline __attribute__((always_inline)) void
-add_tile(const int32_t *restrict out, size_t tile, const int32_t *restrict sums, size_t tokens,
-         size_t rows, bool first, int32_t *restrict y, size_t y_stride) {
+static inline __attribute__((always_inline)) void add_tile(const int32_t *restrict out, size_t tile,
+                                                           const int32_t *restrict sums,
+                                                           size_t tokens, size_t rows, bool first,
+                                                           int32_t *restrict y, size_t y_stride) {
   if (rows == tile)
     add_rows(out, tile, sums, tokens, tile, first, y, y_stride);
   else
@@ -61,9 +63,9 @@ static void unpack_l2(const tk_matrix *w, size_t row, size_t block, size_t block
 }
 
 /// `tile` is steps->rows, a constant where this is inlined if that is TK_TILE_ROWS.
-static inline __attribute__((always_inline)) void sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q,
-                         size_t q_stride, const int32_t *sums, size_t tokens, int32_t *y,
-                         size_t y_stride) {
+static inline __attribute__((always_inline)) void
+sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q, size_t q_stride,
+      const int32_t *sums, size_t tokens, int32_t *y, size_t y_stride) {
   int32_t out[TK_MAX_TOKENS * TK_MAX_PANEL_ROWS];
   for (size_t t = 0; t < tokens; t += steps->tokens) {
     size_t group = tokens - t < steps->tokens ? tokens - t : steps->tokens;
