@@ -140,6 +140,12 @@ tk_gemv_function tk_gemv_t5_avxvnni, tk_gemv_t5_avx512_vnni, tk_gemv_t5_avx512;
 tk_gemm_function tk_gemm_avxvnni, tk_gemm_avx512_vnni, tk_gemm_avx512;
 tk_int8_peak_function tk_int8_peak_avxvnni, tk_int8_peak_avx512_vnni;
 
+tk_active_function tk_active_avx512;
+tk_nonzero_function tk_nonzero_avx512;
+tk_gemv_rows_function tk_gemv_rows_avx512, tk_gemv_rows_avx512_vnni;
+tk_gemv_columns_function tk_gemv_columns_avx512, tk_gemv_columns_avx512_vnni;
+tk_split_t5_function tk_split_t5_avx512_vnni;
+
 tk_rms_norm_function tk_rms_norm_avx512;
 tk_rope_function tk_rope_avx512;
 tk_map_function tk_add_avx512, tk_exp_avx512;
