@@ -85,8 +85,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_avx512,
          .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx512,
-         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
-         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx512_vnni,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx512_vnni,
      },
      has_avx512},
     {{
@@ -117,8 +117,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_avx512,
          .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx512,
-         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
-         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx512_vnni,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx512_vnni,
      },
      has_avx512_vnni},
     {{

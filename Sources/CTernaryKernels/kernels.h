@@ -155,6 +155,7 @@ tk_f32_to_f16_function tk_f32_to_f16_avx512;
 tk_f16_to_f32_function tk_f16_to_f32_avx512;
 tk_attention_function tk_attention_f32_avx512, tk_attention_f16_avx512;
 tk_dense_gemv_function tk_dense_gemv_avx512;
+tk_head_scan_function tk_head_int8_avx512_vnni, tk_head_int4_avx512_vnni;
 
 // The part of tk_dense_gemv_avx2 for Q4_0.
 tk_dense_gemv_function tk_dense_gemv_q4_0_avx2;
