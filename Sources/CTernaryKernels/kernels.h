@@ -138,6 +138,7 @@ tk_dequantize_function tk_dequantize_avx512;
 tk_gemv_function tk_gemv_t2_avxvnni, tk_gemv_t2_avx512_vnni;
 tk_gemv_function tk_gemv_t5_avxvnni, tk_gemv_t5_avx512_vnni, tk_gemv_t5_avx512;
 tk_gemm_function tk_gemm_avxvnni, tk_gemm_avx512_vnni, tk_gemm_avx512;
+tk_gemv_function tk_gemv_l2_avx512;
 tk_int8_peak_function tk_int8_peak_avxvnni, tk_int8_peak_avx512_vnni;
 
 tk_active_function tk_active_avx512;
@@ -149,7 +150,7 @@ tk_split_t5_function tk_split_t5_avx512_vnni;
 tk_rms_norm_function tk_rms_norm_avx512;
 tk_rope_function tk_rope_avx512;
 tk_map_function tk_add_avx512, tk_exp_avx512;
-tk_gated_function tk_relu2_mul_avx512, tk_silu_mul_avx512;
+tk_gated_function tk_relu2_mul_avx512, tk_silu_mul_avx512, tk_gelu_mul_avx512;
 tk_softmax_function tk_softmax_avx512;
 tk_f32_to_f16_function tk_f32_to_f16_avx512;
 tk_f16_to_f32_function tk_f16_to_f32_avx512;
