@@ -85,6 +85,18 @@ void tk_silu_mul_avx512(const float *gate, const float *up, size_t n, float *out
   }
 }
 
+void tk_gelu_mul_avx512(const float *gate, const float *up, size_t n, float *out) {
+  const __m512 one = _mm512_set1_ps(1.0f);
+  const __m512 linear = _mm512_set1_ps(tk_gelu_linear);
+  const __m512 cubic = _mm512_set1_ps(tk_gelu_cubic);
+  for (size_t i = 0; i < n; i += 16) {
+    const __m512 g = tk_load16(gate + i, n - i);
+    const __m512 z = _mm512_mul_ps(g, _mm512_fmadd_ps(_mm512_mul_ps(g, g), cubic, linear));
+    const __m512 gelu = _mm512_div_ps(g, _mm512_add_ps(one, exp16(z)));
+    tk_store16(out + i, n - i, _mm512_mul_ps(gelu, tk_load16(up + i, n - i)));
+  }
+}
+
 void tk_exp_avx512(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 16) {
     tk_store16(y + i, n - i, exp16(tk_load16(x + i, n - i)));

@@ -9,17 +9,10 @@
                                                    "avx512vnni,fma,f16c"))),                       \
                              apply_to = function)
 
-enum { T2_FIELDS = 4, T5_FIELDS = 5 };
-
 static void unpack_panel(tk_layout layout, const uint8_t *tile, size_t tile_stride, size_t tiles,
                          size_t blocks, uint8_t *codes) {
   const tk_tables512 tables = tk_t5_load_tables512();
-  if (layout == TK_LAYOUT_T5)
-    tk_unpack_panel512(tk_t5_fields512, T5_FIELDS, &tables, tile, tile_stride, tiles, blocks,
-                       codes);
-  else
-    tk_unpack_panel512(tk_t2_fields512, T2_FIELDS, &tables, tile, tile_stride, tiles, blocks,
-                       codes);
+  tk_unpack_layout512(tk_t5_fields512, &tables, layout, tile, tile_stride, tiles, blocks, codes);
 }
 
 void tk_gemm_avx512_vnni(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
@@ -30,16 +23,8 @@ void tk_gemm_avx512_vnni(const tk_matrix *w, const int8_t *q, size_t q_stride, c
                                       .rows = TK_PANEL_ROWS_512,
                                       .unpack_panel = unpack_panel};
   const tk_tables512 tables = tk_t5_load_tables512();
-  if (w->layout == TK_LAYOUT_L2) // not worth an order of codes of its own
-    tk_gemm_avx2(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-  else if (batch > TK_SMALL_BATCH)
-    tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-  else if (w->layout == TK_LAYOUT_T5)
-    tk_small_gemm512(tk_t5_fields512, T5_FIELDS, &tables, w, q, q_stride, sums, batch, row_begin,
-                     row_end, y, y_stride);
-  else
-    tk_small_gemm512(tk_t2_fields512, T2_FIELDS, &tables, w, q, q_stride, sums, batch, row_begin,
-                     row_end, y, y_stride);
+  tk_gemm512(tk_t5_fields512, &tables, &steps, w, q, q_stride, sums, batch, row_begin, row_end, y,
+             y_stride, scratch);
 }
 
 #pragma clang attribute pop

@@ -140,17 +140,25 @@ tk_dequantize_function tk_dequantize_avx512;
 tk_gemv_function tk_gemv_t2_avxvnni, tk_gemv_t2_avx512_vnni;
 tk_gemv_function tk_gemv_t5_avxvnni, tk_gemv_t5_avx512_vnni, tk_gemv_t5_avx512;
 tk_gemm_function tk_gemm_avxvnni, tk_gemm_avx512_vnni, tk_gemm_avx512;
+tk_gemv_function tk_gemv_l2_avx512;
 tk_int8_peak_function tk_int8_peak_avxvnni, tk_int8_peak_avx512_vnni;
+
+tk_active_function tk_active_avx512;
+tk_nonzero_function tk_nonzero_avx512;
+tk_gemv_rows_function tk_gemv_rows_avx512, tk_gemv_rows_avx512_vnni;
+tk_gemv_columns_function tk_gemv_columns_avx512, tk_gemv_columns_avx512_vnni;
+tk_split_t5_function tk_split_t5_avx512_vnni;
 
 tk_rms_norm_function tk_rms_norm_avx512;
 tk_rope_function tk_rope_avx512;
 tk_map_function tk_add_avx512, tk_exp_avx512;
-tk_gated_function tk_relu2_mul_avx512, tk_silu_mul_avx512;
+tk_gated_function tk_relu2_mul_avx512, tk_silu_mul_avx512, tk_gelu_mul_avx512;
 tk_softmax_function tk_softmax_avx512;
 tk_f32_to_f16_function tk_f32_to_f16_avx512;
 tk_f16_to_f32_function tk_f16_to_f32_avx512;
 tk_attention_function tk_attention_f32_avx512, tk_attention_f16_avx512;
 tk_dense_gemv_function tk_dense_gemv_avx512;
+tk_head_scan_function tk_head_int8_avx512_vnni, tk_head_int4_avx512_vnni;
 
 // The part of tk_dense_gemv_avx2 for Q4_0.
 tk_dense_gemv_function tk_dense_gemv_q4_0_avx2;

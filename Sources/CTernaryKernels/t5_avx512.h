@@ -55,6 +55,14 @@ static inline tk_t5_bytes512 tk_t5_look_up512(__m512i code, const tk_tables512 *
   };
 }
 
+static inline tk_pair_sums tk_add_t5_512(tk_pair_sums s, __m512i code, const int8_t *q,
+                                         const tk_tables512 *tables) {
+  tk_t5_bytes512 u = tk_t5_look_up512(code, tables);
+  s = tk_add_t2_512(s, u.four, q, tables);
+  s.also_by1 = tk_dot512(s.also_by1, u.fifth, tk_load_both(q + 128));
+  return s;
+}
+
 static inline tk_fields512 tk_t5_fields512(__m512i code, const tk_tables512 *tables) {
   tk_t5_bytes512 u = tk_t5_look_up512(code, tables);
   return (tk_fields512){{

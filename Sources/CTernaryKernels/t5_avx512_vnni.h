@@ -48,6 +48,17 @@ static inline tk_t5_bytes512 tk_t5_look_up512(__m512i code, const tk_tables512 *
   };
 }
 
+static inline tk_pair_sums tk_add_t5_512(tk_pair_sums s, __m512i code, const int8_t *q,
+                                         const tk_tables512 *tables) {
+  tk_t5_bytes512 u = tk_t5_look_up512(code, tables);
+  s.by1 = tk_dot512(s.by1, tk_mask512(u.low, 0x03), tk_load_both(q));
+  s.by4 = tk_dot512(s.by4, tk_mask512(u.low, 0x0C), tk_load_both(q + 32));
+  s.by16 = tk_dot512(s.by16, tk_mask512(u.low, 0x30), tk_load_both(q + 64));
+  s.also_by1 = tk_dot512(s.also_by1, tk_mask512(u.high, 0x03), tk_load_both(q + 96));
+  s.also_by4 = tk_dot512(s.also_by4, tk_mask512(u.high, 0x0C), tk_load_both(q + 128));
+  return s;
+}
+
 static inline tk_fields512 tk_t5_fields512(__m512i code, const tk_tables512 *tables) {
   tk_t5_bytes512 u = tk_t5_look_up512(code, tables);
   return (tk_fields512){{

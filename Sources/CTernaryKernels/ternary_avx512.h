@@ -15,15 +15,16 @@
 enum {
   /// Blocks whose sums fit 32-bit lanes: a byte's top field is 64 times too large, so that one
   /// vpdpbusd adds at most 4 * 127 * 2 * 64 = 65024 to a lane, and 2^15 * 65024 = 2130706432 <
-  /// 2^31. Fields that are not shifted up take two products a block, 2^15 * 2 * 4 * 127 * 2 < 2^27.
+  /// 2^31. The sums of lower fields are smaller, two of them together too.
   TK_BLOCKS_PER_FLUSH_512 = 1 << 15,
   /// 4 KiB ahead was the best of 2, 4 and 8 KiB on Zen 4 with one and two threads.
   TK_PREFETCH_BYTES_512 = 4096,
 };
 
-/// 32-bit sums of two rows: of fields as they are, and 4, 16 and 64 times too large.
+/// 32-bit sums of two rows: of fields as they are, and 4, 16 and 64 times too large. T5 has more
+/// than one field of a size; the second goes to a sum of its own, so that none waits for another.
 typedef struct tk_pair_sums {
-  __m512i by1, by4, by16, by64;
+  __m512i by1, by4, by16, by64, also_by1, also_by4;
 } tk_pair_sums;
 
 /// 32 activations for both rows of a vector.
@@ -42,7 +43,8 @@ static inline __m512i tk_mask512(__m512i v, int mask) {
 
 /// The sums with every field at its own size; the divisions are exact.
 static inline __m512i tk_flush512(__m512i total, tk_pair_sums s) {
-  __m512i small = _mm512_add_epi32(s.by1, _mm512_srai_epi32(s.by4, 2));
+  __m512i by1 = _mm512_add_epi32(s.by1, s.also_by1), by4 = _mm512_add_epi32(s.by4, s.also_by4);
+  __m512i small = _mm512_add_epi32(by1, _mm512_srai_epi32(by4, 2));
   __m512i large = _mm512_add_epi32(_mm512_srai_epi32(s.by16, 4), _mm512_srai_epi32(s.by64, 6));
   return _mm512_add_epi32(total, _mm512_add_epi32(small, large));
 }
@@ -77,6 +79,10 @@ typedef struct tk_fields512 {
 
 typedef tk_fields512 tk_decode512(__m512i packed, const tk_tables512 *tables);
 
+/// Adds one block of two rows, whose activations start at `q`.
+typedef tk_pair_sums tk_add512(tk_pair_sums s, __m512i packed, const int8_t *q,
+                               const tk_tables512 *tables);
+
 static inline tk_fields512 tk_t2_fields512(__m512i e, const tk_tables512 *tables) {
   (void)tables;
   return (tk_fields512){{
@@ -85,6 +91,16 @@ static inline tk_fields512 tk_t2_fields512(__m512i e, const tk_tables512 *tables
       tk_mask512(_mm512_srli_epi16(e, 4), 0x03),
       tk_mask512(_mm512_srli_epi16(e, 6), 0x03),
   }};
+}
+
+static inline tk_pair_sums tk_add_t2_512(tk_pair_sums s, __m512i e, const int8_t *q,
+                                         const tk_tables512 *tables) {
+  (void)tables;
+  s.by1 = tk_dot512(s.by1, tk_mask512(e, 0x03), tk_load_both(q));
+  s.by4 = tk_dot512(s.by4, tk_mask512(e, 0x0C), tk_load_both(q + 32));
+  s.by16 = tk_dot512(s.by16, tk_mask512(e, 0x30), tk_load_both(q + 64));
+  s.by64 = tk_dot512(s.by64, tk_mask512(e, 0xC0), tk_load_both(q + 96));
+  return s;
 }
 
 #pragma clang attribute pop

@@ -1,9 +1,15 @@
 // Checks the scans of the two-stage head of every kernel set that this CPU supports against scalar,
 // scalar against plain loops over the decoded rows, and the strict margin against what
 // tk_dense_gemv computes.
+//
+// Given names of sets, it checks only those, and fails if one of them cannot run here. With
+// `--fewer-shapes` it takes the longest rows with one number of rows only.
+//
+// Usage: head_check [--fewer-shapes] [SET...]
 
 #include "CTernaryKernels.h"
 #include "check.h"
+#include "sets.h"
 
 #include <math.h>
 
@@ -188,12 +194,12 @@ static void check_scan(const tk_kernels *k, const tk_kernels *scalar, const prob
   free(expected);
 }
 
-static void check_head(const tk_kernels *k, const tk_kernels *scalar) {
+static void check_head(const tk_kernels *k, const tk_kernels *scalar, int type, bool fewer) {
   static const size_t rows_to_try[] = {1, 3, 8, 13, 40};
   static const size_t columns_to_try[] = {16, 32, 48, 256, 2560};
-  for (int type = 0; type <= TK_HEAD_INT4; type++)
-    for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++)
-      for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++)
+  for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++)
+    for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++)
+      if (!fewer || columns_to_try[j] < 2560 || rows_to_try[i] == 3)
         for (int f = 0; f < FILLS * FILLS; f++) {
           char detail[160];
           snprintf(detail, sizeof detail, "%s int%d, rows %zu, columns %zu, fill %d",
@@ -283,20 +289,36 @@ static void check_not_finite(void) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  int named = argc - 1;
+  char **names = argv + 1;
+  const bool fewer = take_option("--fewer-shapes", &named, &names);
   const size_t count = tk_kernel_set_count();
   const tk_kernels *scalar = tk_kernel_set(count - 1);
+  check_wanted_sets(named, names);
   check_not_finite();
   for (size_t i = 0; i < count; i++) {
     const tk_kernels *k = tk_kernel_set(i);
+    if (!is_wanted_set(k, named, names))
+      continue;
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
-    check_head(k, scalar);
-    check_stored(k, scalar);
-    check_overflow(k, scalar);
+    for (int type = 0; type < TK_HEAD_COUNT; type++) {
+      const bool scan = is_new(k, &k->head_scan[type], sizeof k->head_scan[type], named, names);
+      // The margin is about products in full precision too.
+      if (scan || is_new(k, &k->dense_gemv, sizeof k->dense_gemv, named, names)) {
+        if (type == TK_HEAD_Q6_K)
+          check_stored(k, scalar);
+        else
+          check_head(k, scalar, type, fewer);
+      }
+      if (scan && type == TK_HEAD_INT8)
+        check_overflow(k, scalar);
+    }
     printf("%s: checked\n", tk_kernel_set_name(k));
+    fflush(stdout);
   }
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;

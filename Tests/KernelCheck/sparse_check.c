@@ -1,8 +1,14 @@
 // Checks the kernels that skip zeros, of every kernel set that this CPU supports, against plain
 // loops over the trits. Plain C, so that it also runs under an emulator (ternary_check.c says how).
+//
+// Given names of sets, it checks only those, and fails if one of them cannot run here. With
+// `--fewer-shapes` it takes every size with some others only, not with all of them.
+//
+// Usage: sparse_check [--fewer-shapes] [SET...]
 
 #include "CTernaryKernels.h"
 #include "check.h"
+#include "sets.h"
 
 #include <math.h>
 
@@ -10,14 +16,15 @@ static const size_t sizes[] = {1, 3, 31, 32, 33, 127, 128, 129, 160, 161, 321, 7
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /// How a list is made.
-typedef enum choice { ALL, NONE, ONE, LAST, SOME, MOST, CHOICES } choice;
+typedef enum choice { ALL, NONE, ONE, LAST, THREE, FIVE, SOME, MOST, CHOICES } choice;
 
 static size_t choose(choice how, size_t n, uint64_t *state, int32_t *list) {
   size_t count = 0;
   for (size_t i = 0; i < n; i++) {
     int draw = random_int(state, 0, 99);
     if (how == ALL || (how == ONE && i == n / 2) || (how == LAST && i == n - 1) ||
-        (how == SOME && draw < 15) || (how == MOST && draw < 85))
+        (how == THREE && i < 3) || (how == FIVE && i + 5 >= n) || (how == SOME && draw < 15) ||
+        (how == MOST && draw < 85))
       list[count++] = (int32_t)i;
   }
   return count;
@@ -33,8 +40,9 @@ typedef struct problem {
   char detail[160];
 } problem;
 
+/// `extreme` is the activation of all columns, each of which has only ones; 0 stands for random.
 static problem make_problem(const tk_kernels *k, tk_layout layout, size_t rows, size_t columns,
-                            bool extreme) {
+                            int extreme) {
   uint64_t state = rows * 1009 + columns;
   problem p = {.rows = rows, .columns = columns, .layout = layout};
   p.trits = allocate(rows * columns);
@@ -50,9 +58,9 @@ static problem make_problem(const tk_kernels *k, tk_layout layout, size_t rows, 
   tk_pack_columns(layout, p.trits + block * columns, rows, columns, block, rows, p.by_columns);
   p.q = allocate(columns + TK_ACTIVATION_PADDING);
   for (size_t c = 0; c < columns; c++)
-    p.q[c] = (int8_t)(extreme ? -127 : random_int(&state, -127, 127));
-  snprintf(p.detail, sizeof p.detail, "%s %s, %zu x %zu%s", tk_kernel_set_name(k),
-           tk_layout_name(layout), rows, columns, extreme ? ", extreme" : "");
+    p.q[c] = (int8_t)(extreme ? extreme : random_int(&state, -127, 127));
+  snprintf(p.detail, sizeof p.detail, "%s %s, %zu x %zu, extreme %d", tk_kernel_set_name(k),
+           tk_layout_name(layout), rows, columns, extreme);
   return p;
 }
 
@@ -116,7 +124,7 @@ static void check_rows(const tk_kernels *k, const problem *p, choice how, uint64
     sum += p->q[c];
   int32_t *expected = allocate(p->rows * sizeof *expected);
   memset(expected, GUARD, p->rows * sizeof *expected);
-  size_t begin = count / 3;
+  size_t begin = how == THREE || how == FIVE ? 0 : count / 3;
   for (size_t i = begin; i < count; i++)
     expected[list[i]] = product(p, (size_t)list[i], every, all);
   guarded y = guarded_allocate(p->rows * sizeof *expected, 0);
@@ -190,29 +198,83 @@ static void check_lists(const tk_kernels *k) {
     }
 }
 
-int main(void) {
-  static const tk_layout layouts[] = {TK_LAYOUT_T2, TK_LAYOUT_T5};
+static void check_problem(const tk_kernels *k, tk_layout layout, size_t rows, size_t columns,
+                          int extreme, bool tiles, uint64_t *state) {
+  problem p = make_problem(k, layout, rows, columns, extreme);
+  check_packing(&p);
+  if (tiles)
+    check_tiles(k, &p);
+  for (int how = 0; how < CHOICES; how++) {
+    check_rows(k, &p, (choice)how, state);
+    check_columns(k, &p, (choice)how, state);
+  }
+  free_problem(p);
+}
+
+static void check_shapes(const tk_kernels *k, bool fewer, bool tiles, uint64_t *state) {
+  for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++)
+    for (size_t r = 0; r < SIZES; r++)
+      for (size_t c = 0; c < SIZES; c++) {
+        int extreme = (r + c) % 4 == 0 ? ((r + c) % 8 == 0 ? -127 : 127) : 0;
+        if (!fewer || (r + c) % 3 == 0)
+          check_problem(k, (tk_layout)l, sizes[r], sizes[c], extreme, tiles, state);
+      }
+}
+
+/// Where kernels take a matrix in parts: many blocks of rows, many columns, and more of them than
+/// 32-bit sums of masked fields can take.
+static void check_parts(const tk_kernels *k, bool tiles, uint64_t *state) {
+  for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++) {
+    check_problem(k, (tk_layout)l, 5201, 9, 0, tiles, state);
+    check_problem(k, (tk_layout)l, 3, 65541, 127, false, state);
+  }
+}
+
+/// The longest rows there are, of ones, times the largest activations.
+static void check_longest_row(const tk_kernels *k, tk_layout layout) {
+  enum { COLUMNS = TK_MAX_COLUMNS };
+  int8_t *trits = allocate(COLUMNS), *q = allocate(COLUMNS + TK_ACTIVATION_PADDING);
+  uint8_t *packed = allocate(tk_strands_size(layout, 1, COLUMNS));
+  memset(trits, 1, COLUMNS);
+  tk_pack_rows(layout, trits, COLUMNS, 0, 1, packed);
+  tk_strands w = {packed, 1, COLUMNS, layout};
+  for (int sign = -1; sign <= 1; sign += 2) {
+    const int32_t expected = sign * 127 * COLUMNS;
+    int32_t y = 0;
+    memset(q, sign * 127, COLUMNS);
+    tk_gemv_rows(k, &w, q, expected, NULL, 0, 1, &y);
+    check_same(&expected, &y, 1, sizeof y, "gemv of the longest row", tk_kernel_set_name(k));
+  }
+  free(trits);
+  free(q);
+  free(packed);
+}
+
+int main(int argc, char **argv) {
+  int named = argc - 1;
+  char **names = argv + 1;
+  const bool fewer = take_option("--fewer-shapes", &named, &names);
+  check_wanted_sets(named, names);
   uint64_t state = 7;
   for (size_t i = 0; i < tk_kernel_set_count(); i++) {
     const tk_kernels *k = tk_kernel_set(i);
+    if (!is_wanted_set(k, named, names))
+      continue;
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
-    check_lists(k);
-    for (size_t l = 0; l < 2; l++)
-      for (size_t r = 0; r < SIZES; r++)
-        for (size_t c = 0; c < SIZES; c++) {
-          problem p = make_problem(k, layouts[l], sizes[r], sizes[c], (r + c) % 4 == 0);
-          check_packing(&p);
-          check_tiles(k, &p);
-          for (int how = 0; how < CHOICES; how++) {
-            check_rows(k, &p, (choice)how, &state);
-            check_columns(k, &p, (choice)how, &state);
-          }
-          free_problem(p);
-        }
+    if (is_new(k, &k->active, sizeof k->active + sizeof k->nonzero, named, names))
+      check_lists(k);
+    if (is_new(k, &k->gemv_rows, sizeof k->gemv_rows + sizeof k->gemv_columns, named, names)) {
+      const bool tiles = is_new(k, &k->split_t5, sizeof k->split_t5, named, names);
+      check_shapes(k, fewer, tiles, &state);
+      check_parts(k, tiles, &state);
+      for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++)
+        check_longest_row(k, (tk_layout)l);
+    }
     printf("%s: checked\n", tk_kernel_set_name(k));
+    fflush(stdout);
   }
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;
