@@ -10,13 +10,14 @@ static const size_t sizes[] = {1, 3, 31, 32, 33, 127, 128, 129, 160, 161, 321, 7
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /// How a list is made.
-typedef enum choice { ALL, NONE, ONE, LAST, SOME, MOST, CHOICES } choice;
+typedef enum choice { ALL, NONE, ONE, LAST, THREE, FIVE, SOME, MOST, CHOICES } choice;
 
 static size_t choose(choice how, size_t n, uint64_t *state, int32_t *list) {
   size_t count = 0;
   for (size_t i = 0; i < n; i++) {
     int draw = random_int(state, 0, 99);
     if (how == ALL || (how == ONE && i == n / 2) || (how == LAST && i == n - 1) ||
+        (how == THREE && i < 3) || (how == FIVE && i % 2 == 0 && i < 10) ||
         (how == SOME && draw < 15) || (how == MOST && draw < 85))
       list[count++] = (int32_t)i;
   }
@@ -50,7 +51,7 @@ static problem make_problem(const tk_kernels *k, tk_layout layout, size_t rows, 
   tk_pack_columns(layout, p.trits + block * columns, rows, columns, block, rows, p.by_columns);
   p.q = allocate(columns + TK_ACTIVATION_PADDING);
   for (size_t c = 0; c < columns; c++)
-    p.q[c] = (int8_t)(extreme ? -127 : random_int(&state, -127, 127));
+    p.q[c] = (int8_t)(extreme ? (rows % 2 ? 127 : -127) : random_int(&state, -127, 127));
   snprintf(p.detail, sizeof p.detail, "%s %s, %zu x %zu%s", tk_kernel_set_name(k),
            tk_layout_name(layout), rows, columns, extreme ? ", extreme" : "");
   return p;
@@ -151,6 +152,34 @@ static void check_columns(const tk_kernels *k, const problem *p, choice how, uin
   free(list);
 }
 
+/// The longest row there is, all +1 times all 127 or all -127: sums as large as they can become. By
+/// columns partial sums end with a group, so many groups of one column again and again will do.
+static void check_longest(const tk_kernels *k, tk_layout layout) {
+  enum { LENGTH = TK_MAX_COLUMNS, COUNT = 1 << 14 };
+  int8_t *trits = allocate(LENGTH), *q = allocate(LENGTH + TK_ACTIVATION_PADDING);
+  uint8_t *row = allocate(tk_strands_size(layout, 1, LENGTH));
+  uint8_t *column = allocate(tk_strands_size(layout, 1, 3));
+  int32_t *list = allocate(COUNT * sizeof *list);
+  memset(trits, 1, LENGTH);
+  tk_pack_rows(layout, trits, LENGTH, 0, 1, row);
+  tk_pack_columns(layout, trits, 3, 1, 0, 3, column);
+  for (int value = -127; value <= 127; value += 254) {
+    memset(q, value, LENGTH);
+    const int32_t longest = value * LENGTH;
+    const int32_t expected[3] = {value * COUNT, value * COUNT, value * COUNT};
+    int32_t y[3];
+    tk_gemv_rows(k, &(tk_strands){row, 1, LENGTH, layout}, q, longest, NULL, 0, 1, y);
+    check_same(&longest, y, 1, sizeof *y, "gemv of the longest row", tk_kernel_set_name(k));
+    tk_gemv_columns(k, &(tk_strands){column, 1, 3, layout}, q, *expected, list, COUNT, 0, 3, y);
+    check_same(expected, y, 3, sizeof *y, "gemv of many columns", tk_kernel_set_name(k));
+  }
+  free(trits);
+  free(q);
+  free(row);
+  free(column);
+  free(list);
+}
+
 static void check_lists(const tk_kernels *k) {
   uint64_t state = 5;
   for (size_t s = 0; s < SIZES; s++)
@@ -200,6 +229,9 @@ int main(void) {
       continue;
     }
     check_lists(k);
+    if (i + 1 < tk_kernel_set_count()) // scalar has no partial sums
+      for (size_t l = 0; l < 2; l++)
+        check_longest(k, layouts[l]);
     for (size_t l = 0; l < 2; l++)
       for (size_t r = 0; r < SIZES; r++)
         for (size_t c = 0; c < SIZES; c++) {
