@@ -35,14 +35,32 @@ static bool has_avx512_vnni(void) {
 
 static bool has_avx512(void) { return has_avx512_vnni() && __builtin_cpu_supports("avx512vbmi"); }
 #elif defined(__aarch64__)
+#if defined(__APPLE__)
+static bool has_feature(const char *name) {
+  int has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname(name, &has, &size, NULL, 0) == 0 && has == 1;
+}
+#endif
+
 static bool has_dotprod(void) {
 #if defined(__linux__)
   enum { ASIMDDP = 1 << 20 }; // HWCAP_ASIMDDP of <asm/hwcap.h>
   return (getauxval(AT_HWCAP) & ASIMDDP) != 0;
 #elif defined(__APPLE__)
-  int has = 0;
-  size_t size = sizeof has;
-  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has == 1;
+  return has_feature("hw.optional.arm.FEAT_DotProd");
+#else
+  return false;
+#endif
+}
+
+/// With the dot product extension, whose kernels the set shares.
+static bool has_i8mm(void) {
+#if defined(__linux__)
+  enum { I8MM = 1 << 13 }; // HWCAP2_I8MM
+  return has_dotprod() && (getauxval(AT_HWCAP2) & I8MM) != 0;
+#elif defined(__APPLE__)
+  return has_dotprod() && has_feature("hw.optional.arm.FEAT_I8MM");
 #else
   return false;
 #endif
@@ -133,8 +151,8 @@ static const kernel_set grid[] = {
          .gemm = tk_gemm_avxvnni,
          .active = tk_active_avx2,
          .nonzero = tk_nonzero_avx2,
-         .gemv_rows = tk_gemv_rows_avx2,
-         .gemv_columns = tk_gemv_columns_avx2,
+         .gemv_rows = tk_gemv_rows_avxvnni,
+         .gemv_columns = tk_gemv_columns_avxvnni,
          .split_t5 = tk_split_t5_avx2,
          .int8_peak = tk_int8_peak_avxvnni,
          .rms_norm = tk_rms_norm_avx2,
@@ -151,8 +169,8 @@ static const kernel_set grid[] = {
          .attention[TK_CACHE_F16] = tk_attention_f16_avx2,
          .attention_int8 = tk_attention_int8_avx2,
          .dense_gemv = tk_dense_gemv_avx2,
-         .head_scan[TK_HEAD_INT8] = tk_head_int8_avx2,
-         .head_scan[TK_HEAD_INT4] = tk_head_int4_avx2,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_avxvnni,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_avxvnni,
          .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_avx2,
      },
      has_avxvnni},
@@ -191,6 +209,39 @@ static const kernel_set grid[] = {
      has_avx2},
 #elif defined(__aarch64__)
     {{
+         .name = "neon-i8mm",
+         .quantize = tk_quantize_neon,
+         .dequantize = tk_dequantize_neon,
+         .gemv[TK_LAYOUT_T2] = tk_gemv_t2_neon_dotprod,
+         .gemv[TK_LAYOUT_T5] = tk_gemv_t5_neon_dotprod,
+         .gemv[TK_LAYOUT_L2] = tk_gemv_l2_neon,
+         .gemm = tk_gemm_neon_i8mm,
+         .active = tk_active_neon,
+         .nonzero = tk_nonzero_neon,
+         .gemv_rows = tk_gemv_rows_neon_dotprod,
+         .gemv_columns = tk_gemv_columns_neon_dotprod,
+         .split_t5 = tk_split_t5_neon,
+         .int8_peak = tk_int8_peak_neon_i8mm,
+         .rms_norm = tk_rms_norm_neon,
+         .rope = tk_rope_neon,
+         .add = tk_add_neon,
+         .relu2_mul = tk_relu2_mul_neon,
+         .silu_mul = tk_silu_mul_neon,
+         .gelu_mul = tk_gelu_mul_neon,
+         .exp = tk_exp_neon,
+         .softmax = tk_softmax_neon,
+         .f32_to_f16 = tk_f32_to_f16_neon,
+         .f16_to_f32 = tk_f16_to_f32_neon,
+         .attention[TK_CACHE_F32] = tk_attention_f32_neon,
+         .attention[TK_CACHE_F16] = tk_attention_f16_neon,
+         .attention_int8 = tk_attention_int8_neon,
+         .dense_gemv = tk_dense_gemv_neon,
+         .head_scan[TK_HEAD_INT8] = tk_head_int8_neon_dotprod,
+         .head_scan[TK_HEAD_INT4] = tk_head_int4_neon_dotprod,
+         .head_scan[TK_HEAD_Q6_K] = tk_head_q6_k_neon,
+     },
+     has_i8mm},
+    {{
          .name = "neon-dotprod",
          .quantize = tk_quantize_neon,
          .dequantize = tk_dequantize_neon,
@@ -200,8 +251,8 @@ static const kernel_set grid[] = {
          .gemm = tk_gemm_neon_dotprod,
          .active = tk_active_neon,
          .nonzero = tk_nonzero_neon,
-         .gemv_rows = tk_gemv_rows_neon,
-         .gemv_columns = tk_gemv_columns_neon,
+         .gemv_rows = tk_gemv_rows_neon_dotprod,
+         .gemv_columns = tk_gemv_columns_neon_dotprod,
          .split_t5 = tk_split_t5_neon,
          .int8_peak = tk_int8_peak_neon_dotprod,
          .rms_norm = tk_rms_norm_neon,

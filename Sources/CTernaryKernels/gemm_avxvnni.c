@@ -45,6 +45,10 @@ void tk_gemm_avxvnni(const tk_matrix *w, const int8_t *q, size_t q_stride, const
                      void *scratch) {
   static const tk_gemm_steps steps = {
       .unpack = tk_gemm_unpack_avx2, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
+  if (batch <= TK_SMALL_BATCH_AVXVNNI && w->layout != TK_LAYOUT_L2) {
+    tk_gemm_small_avxvnni(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+    return;
+  }
   tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 

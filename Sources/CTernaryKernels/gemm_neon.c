@@ -13,29 +13,25 @@
 
 enum { TOKENS = 2, COLUMNS_PER_FLUSH = 1024 };
 
-static inline void store_code(uint8_t *codes, size_t field, uint8x16_t u) {
-  vst1q_u8(codes + field * TK_BLOCK_BYTES, vandq_u8(u, vdupq_n_u8(3)));
+/// `layout` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void unpack(tk_layout layout, const uint8_t *tile,
+                                                         size_t blocks, uint8_t *codes) {
+  const tk_t5_tables tables = tk_t5_load_tables();
+  const size_t fields = layout == TK_LAYOUT_T5 ? 5 : 4;
+  for (size_t b = 0; b < blocks; b++, codes += fields * TK_BLOCK_BYTES)
+    for (size_t i = 0; i < TK_TILE_BYTES; i += 16, tile += 16) {
+      const tk_row_codes u = tk_decode_row(layout, vld1q_u8(tile), &tables);
+      uint8_t *out = codes + i / TK_BLOCK_BYTES * TK_PANEL_COLUMNS + i % TK_BLOCK_BYTES;
+      for (size_t f = 0; f < fields; f++)
+        vst1q_u8(out + f * TK_BLOCK_BYTES, vreinterpretq_u8_s8(u.field[f]));
+    }
 }
 
 void tk_gemm_unpack_neon(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes) {
-  const tk_t5_tables tables = tk_t5_load_tables();
-  size_t width = tk_block_columns(layout);
-  for (size_t b = 0; b < blocks; b++)
-    for (size_t i = 0; i < TK_TILE_BYTES; i += 16, tile += 16) {
-      uint8x16_t e = vld1q_u8(tile);
-      uint8_t *out = codes + i / TK_BLOCK_BYTES * TK_PANEL_COLUMNS + b * width + i % TK_BLOCK_BYTES;
-      if (layout == TK_LAYOUT_T5) {
-        tk_t5_fields u = tk_t5_decode(e, &tables);
-        store_code(out, 3, u.high);
-        store_code(out, 4, vshrq_n_u8(u.high, 2));
-        e = u.low;
-      } else {
-        store_code(out, 3, vshrq_n_u8(e, 6));
-      }
-      store_code(out, 0, e);
-      store_code(out, 1, vshrq_n_u8(e, 2));
-      store_code(out, 2, vshrq_n_u8(e, 4));
-    }
+  if (layout == TK_LAYOUT_T5)
+    unpack(TK_LAYOUT_T5, tile, blocks, codes);
+  else
+    unpack(TK_LAYOUT_T2, tile, blocks, codes);
 }
 
 /// Columns [0, columns) of 4 rows x `tokens` tokens, at most COLUMNS_PER_FLUSH.
@@ -88,6 +84,10 @@ void tk_gemm_neon(const tk_matrix *w, const int8_t *q, size_t q_stride, const in
                   void *scratch) {
   static const tk_gemm_steps steps = {
       .unpack = tk_gemm_unpack_neon, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
+  if (batch <= TK_SMALL_BATCH_NEON && w->layout != TK_LAYOUT_L2) {
+    tk_gemm_small_neon(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+    return;
+  }
   tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 

@@ -52,6 +52,10 @@ void tk_gemm_neon_dotprod(const tk_matrix *w, const int8_t *q, size_t q_stride, 
                           size_t y_stride, void *scratch) {
   static const tk_gemm_steps steps = {
       .unpack = tk_gemm_unpack_neon, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
+  if (batch <= TK_SMALL_BATCH_NEON && w->layout != TK_LAYOUT_L2) {
+    tk_gemm_small_neon_dotprod(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+    return;
+  }
   tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
 }
 

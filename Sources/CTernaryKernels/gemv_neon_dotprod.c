@@ -1,8 +1,9 @@
 // Ternary GEMV with the dot product extension: codes where they are (gemv_neon.c), sdot into 32-bit
 // lanes, so that nothing overflows and nothing needs flushing.
 //
-// Overflow: fields 4 times too large are at most 8. Half of the columns (T2; two fifths in T5) meet
-// `large`, spread evenly over four lanes: 8 * 127 * 2^23 / 2 / 4 < 2^31.
+// Overflow: fields 16 times too large are at most 32. A quarter of the columns of T2 meets `by16`,
+// spread evenly over four lanes: 32 * 127 * 2^23 / 4 / 4 = 2130706432 < 2^31. Of T5 two fifths meet
+// `by4`, with fields of at most 8.
 
 #if defined(__aarch64__)
 
@@ -10,15 +11,16 @@
 
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 
-/// Sums of one row: fields as they are, and fields 4 times too large.
+/// Sums of one row: of fields as they are, and 4 and, only in T2, 16 times too large.
 typedef struct row_sums {
-  int32x4_t small, large;
+  int32x4_t by1, by4, by16;
 } row_sums;
 
 static inline row_sums add_t2(row_sums s, uint8x16_t e, const int8x16_t x[4]) {
-  uint8x16_t f = vshrq_n_u8(e, 4);
-  s.small = vdotq_s32(vdotq_s32(s.small, tk_field0(e), x[0]), tk_field0(f), x[2]);
-  s.large = vdotq_s32(vdotq_s32(s.large, tk_field1(e), x[1]), tk_field1(f), x[3]);
+  int8x16_t last = vreinterpretq_s8_u8(vshrq_n_u8(e, 6));
+  s.by1 = vdotq_s32(vdotq_s32(s.by1, tk_field0(e), x[0]), last, x[3]);
+  s.by4 = vdotq_s32(s.by4, tk_field1(e), x[1]);
+  s.by16 = vdotq_s32(s.by16, tk_field2(e), x[2]);
   return s;
 }
 
@@ -26,16 +28,16 @@ static inline row_sums add_t5(row_sums s, uint8x16_t code, const int8x16_t x[5],
                               const tk_t5_tables *tables) {
   tk_t5_fields u = tk_t5_decode(code, tables);
   int8x16_t third = vreinterpretq_s8_u8(vshrq_n_u8(u.low, 4));
-  s.small = vdotq_s32(vdotq_s32(s.small, tk_field0(u.low), x[0]), third, x[2]);
-  s.small = vdotq_s32(s.small, tk_field0(u.high), x[3]);
-  s.large = vdotq_s32(vdotq_s32(s.large, tk_field1(u.low), x[1]), tk_field1(u.high), x[4]);
+  s.by1 = vdotq_s32(vdotq_s32(s.by1, tk_field0(u.low), x[0]), third, x[2]);
+  s.by1 = vdotq_s32(s.by1, tk_field0(u.high), x[3]);
+  s.by4 = vdotq_s32(vdotq_s32(s.by4, tk_field1(u.low), x[1]), tk_field1(u.high), x[4]);
   return s;
 }
 
 static inline void store(const row_sums s[TK_TILE_ROWS], int32_t sum, size_t rows, int32_t *y) {
   int32x4_t total[TK_TILE_ROWS];
   for (size_t r = 0; r < TK_TILE_ROWS; r++)
-    total[r] = vsraq_n_s32(s[r].small, s[r].large, 2);
+    total[r] = vsraq_n_s32(vsraq_n_s32(s[r].by1, s[r].by4, 2), s[r].by16, 4);
   tk_store_rows(total, sum, rows, y);
 }
 
@@ -62,6 +64,7 @@ void tk_gemv_t5_neon_dotprod(const tk_matrix *w, const int8_t *q, int32_t sum, s
   for (size_t row = row_begin; row < row_end; row += TK_TILE_ROWS) {
     row_sums s[TK_TILE_ROWS] = {0};
     for (size_t b = block_begin; b < block_end; b++)
+#pragma clang loop unroll(disable) // two halves at once would not fit the registers
       for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
         const uint8_t *p = tk_packed_row(w, row) + b * TK_TILE_BYTES + half;
         int8x16_t x[5];

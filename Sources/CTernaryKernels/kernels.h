@@ -104,13 +104,16 @@ tk_gemv_function tk_gemv_t2_scalar, tk_gemv_t2_avx2, tk_gemv_t2_neon, tk_gemv_t2
 tk_gemv_function tk_gemv_t5_scalar, tk_gemv_t5_avx2, tk_gemv_t5_neon, tk_gemv_t5_neon_dotprod;
 tk_gemv_function tk_gemv_l2_scalar, tk_gemv_l2_avx2, tk_gemv_l2_neon;
 tk_gemm_function tk_gemm_scalar, tk_gemm_avx2, tk_gemm_neon, tk_gemm_neon_dotprod;
+tk_gemm_function tk_gemm_neon_i8mm;
 tk_int8_peak_function tk_int8_peak_scalar, tk_int8_peak_avx2, tk_int8_peak_neon;
-tk_int8_peak_function tk_int8_peak_neon_dotprod;
+tk_int8_peak_function tk_int8_peak_neon_dotprod, tk_int8_peak_neon_i8mm;
 
 tk_active_function tk_active_scalar, tk_active_avx2, tk_active_neon;
 tk_nonzero_function tk_nonzero_scalar, tk_nonzero_avx2, tk_nonzero_neon;
 tk_gemv_rows_function tk_gemv_rows_scalar, tk_gemv_rows_avx2, tk_gemv_rows_neon;
+tk_gemv_rows_function tk_gemv_rows_neon_dotprod, tk_gemv_rows_avxvnni;
 tk_gemv_columns_function tk_gemv_columns_scalar, tk_gemv_columns_avx2, tk_gemv_columns_neon;
+tk_gemv_columns_function tk_gemv_columns_neon_dotprod, tk_gemv_columns_avxvnni;
 tk_split_t5_function tk_split_t5_scalar, tk_split_t5_avx2, tk_split_t5_neon;
 
 tk_rms_norm_function tk_rms_norm_scalar, tk_rms_norm_avx2, tk_rms_norm_neon;
@@ -134,6 +137,7 @@ tk_head_scan_function tk_head_int4_scalar, tk_head_int4_avx2, tk_head_int4_neon;
 tk_head_scan_function tk_head_int4_neon_dotprod;
 tk_head_scan_function tk_head_q6_k_scalar, tk_head_q6_k_avx2, tk_head_q6_k_avx512_vnni;
 tk_head_scan_function tk_head_q6_k_neon;
+tk_head_scan_function tk_head_int8_avxvnni, tk_head_int4_avxvnni;
 
 tk_quantize_function tk_quantize_avx512;
 tk_dequantize_function tk_dequantize_avx512;

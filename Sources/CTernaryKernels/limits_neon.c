@@ -1,4 +1,5 @@
-// The int8 peak of NEON without and with the dot product, on registers alone.
+// The int8 peak of NEON: plain, with the dot product, with the matrix extension; on registers
+// alone.
 
 #if defined(__aarch64__)
 
@@ -37,6 +38,25 @@ uint64_t tk_int8_peak_neon_dotprod(size_t rounds) {
     for (int s = 0; s < SUMS; s++) {
       __asm__ volatile("" : "+w"(q));
       sums[s] = vdotq_s32(sums[s], vdupq_n_s8(1), q);
+    }
+  for (int s = 0; s < SUMS; s++)
+    __asm__ volatile("" ::"w"(sums[s]));
+  return (uint64_t)rounds * SUMS * PRODUCTS;
+}
+
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("i8mm"))), apply_to = function)
+
+uint64_t tk_int8_peak_neon_i8mm(size_t rounds) {
+  enum { PRODUCTS = 32 };
+  int8x16_t q = vdupq_n_s8(3);
+  int32x4_t sums[SUMS];
+  for (int s = 0; s < SUMS; s++)
+    sums[s] = vdupq_n_s32(0);
+  for (size_t i = 0; i < rounds; i++)
+    for (int s = 0; s < SUMS; s++) {
+      __asm__ volatile("" : "+w"(q));
+      sums[s] = vmmlaq_s32(sums[s], vdupq_n_s8(1), q);
     }
   for (int s = 0; s < SUMS; s++)
     __asm__ volatile("" ::"w"(sums[s]));
