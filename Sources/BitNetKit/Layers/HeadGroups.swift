@@ -36,12 +36,18 @@ struct HeadGroups: Sendable {
     }
 
     /// Whether threads outnumber the groups of all tokens, the last of which sees `positions`, and
-    /// there is enough to do for the two more jobs that splitting takes.
+    /// every step has enough for all of them to pay for the two more jobs that splitting takes.
     func gainsFromSplitting(
         tokens: Int, positions: Int, threads: Int, scratch: AttentionScratch
     ) -> Bool {
-        tokens * count < threads && tokens * count * size <= scratch.heads
-            && positions >= splittingLength
+        let heads = tokens * count * size
+        return tokens * count < threads && heads <= scratch.heads
+            && stepWork(heads: heads, positions: positions) >= 2 * threads * workPerThread
+    }
+
+    /// What the scores of some heads, or their sums of values, cost.
+    fileprivate func stepWork(heads: Int, positions: Int) -> Int {
+        heads * headDimension * positions * elementWork / 2
     }
 
     /// The positions that the token at `position` attends to.
@@ -54,8 +60,6 @@ struct HeadGroups: Sendable {
 /// float16 values 32 dimensions are a cache line, which only one thread then reads.
 private let positionBlock = 64
 private let dimensionSlice = 32
-/// Positions from which on splitting pays: two more jobs take 2-4 us.
-private let splittingLength = 512
 
 /// One layer's attention of some tokens. A group of a token is a *unit*; units are numbered group by
 /// group, and token by token within a group: a thread then meets the same keys for one token after
@@ -72,8 +76,8 @@ private struct AttentionPass {
     private var units: Int { groups.count * q.rows }
 
     /// What all scores, or all sums of values, cost at most.
-    private var work: Int {
-        q.rows * q.columns * positions(row: q.rows - 1).count * elementWork / 2
+    private var stepWork: Int {
+        groups.stepWork(heads: units * groups.size, positions: positions(row: q.rows - 1).count)
     }
 
     private func positions(row: Int) -> Range<Int> { groups.positions(of: first + row) }
@@ -107,7 +111,7 @@ private struct AttentionPass {
 extension AttentionPass {
     /// Threads take contiguous ranges of heads.
     func attend(_ pool: WorkerPool) {
-        pool.parallel(units * groups.size, work: work * 2) { thread, jobs in
+        pool.parallel(units * groups.size, work: stepWork * 2) { thread, jobs in
             forEachRun(in: jobs, of: groups.size) { unit, members in
                 for begin in stride(
                     from: members.lowerBound, to: members.upperBound, by: scratch.headsPerThread)
@@ -137,7 +141,7 @@ extension AttentionPass {
         let all = 0..<groups.size
         let longest = positions(row: q.rows - 1).count
         let blocks = (longest + positionBlock - 1) / positionBlock
-        pool.parallel(units * blocks, work: work) { _, jobs in
+        pool.parallel(units * blocks, work: stepWork) { _, jobs in
             forEachRun(in: jobs, of: blocks) { unit, run in
                 let heads = heads(all, unit: unit)
                 let begin = run.lowerBound * positionBlock
@@ -153,7 +157,7 @@ extension AttentionPass {
             }
         }
         let slices = (groups.headDimension + dimensionSlice - 1) / dimensionSlice
-        pool.parallel(units * slices, work: work) { _, jobs in
+        pool.parallel(units * slices, work: stepWork) { _, jobs in
             forEachRun(in: jobs, of: slices) { unit, run in
                 let end = min(run.upperBound * dimensionSlice, groups.headDimension)
                 addValues(
