@@ -114,37 +114,11 @@ static inline uint16_t tk_float_to_half(float x) {
   return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
 }
 
-/// Keys or values of one head: position p starts at element p * stride. Elements of an int8 cache
-/// are multiplied by scales[p]; the other types have no scales.
-typedef struct tk_cache_rows {
-  const void *data;
-  const float *scales;
-  size_t stride;
-  int type; // a tk_cache_type, or TK_CACHE_INT8
-} tk_cache_rows;
-enum { TK_CACHE_INT8 = 2 };
-
-static inline tk_cache_rows tk_float_rows(const void *data, size_t stride) {
-  return (tk_cache_rows){data, NULL, stride, TK_CACHE_F32};
+/// A cache whose type the compiler knows where this is inlined.
+static inline tk_cache tk_typed_cache(tk_cache rows, tk_cache_type type) {
+  rows.type = type;
+  return rows;
 }
-
-static inline tk_cache_rows tk_half_rows(const void *data, size_t stride) {
-  return (tk_cache_rows){data, NULL, stride, TK_CACHE_F16};
-}
-
-static inline tk_cache_rows tk_int8_rows(const int8_t *data, const float *scales, size_t stride) {
-  return (tk_cache_rows){data, scales, stride, TK_CACHE_INT8};
-}
-
-// In place exp(x - maximum), the softmax before its division; returns the sum in the fixed order, 1
-// for no elements.
-float tk_exponentials_scalar(float *x, size_t n);
-#if defined(__x86_64__)
-float tk_exponentials_avx2(float *x, size_t n);
-float tk_exponentials_avx512(float *x, size_t n);
-#elif defined(__aarch64__)
-float tk_exponentials_neon(float *x, size_t n);
-#endif
 
 /// Asks for `size` bytes of each of the `count` rows after these, from `offset` bytes into them on.
 /// Dense GEMV takes so many rows of quantised blocks at a time: decoding them keeps the core busy

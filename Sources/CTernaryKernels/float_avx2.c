@@ -121,7 +121,11 @@ void tk_exp_avx2(const float *x, size_t n, float *y) {
 /// The largest of n > 0 floats; exact in any order.
 static inline float maximum(const float *x, size_t n) {
   __m256 m = _mm256_set1_ps(x[0]);
-  for (size_t i = 0; i < n; i += 8) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    m = _mm256_max_ps(m, _mm256_loadu_ps(x + i));
+  }
+  if (i < n) {
     const __m256 present = _mm256_castsi256_ps(tk_first_lanes(n - i));
     m = _mm256_max_ps(m, _mm256_blendv_ps(m, tk_load8(x + i, n - i), present));
   }
@@ -144,7 +148,12 @@ float tk_exponentials_avx2(float *x, size_t n) {
   const __m256 m = _mm256_set1_ps(maximum(x, n));
   __m256 low = _mm256_setzero_ps();
   __m256 high = _mm256_setzero_ps();
-  for (size_t i = 0; i < n; i += 16) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) { // without masks
+    low = _mm256_add_ps(low, shifted_exp8(x + i, 8, m));
+    high = _mm256_add_ps(high, shifted_exp8(x + i + 8, 8, m));
+  }
+  if (i < n) {
     low = _mm256_add_ps(low, shifted_exp8(x + i, n - i, m));
     if (i + 8 < n) {
       high = _mm256_add_ps(high, shifted_exp8(x + i + 8, n - i - 8, m));

@@ -6,6 +6,36 @@
 
 #include "CTernaryKernels.h"
 
+enum {
+  /// Query heads that attention kernels take at once.
+  TK_ATTENTION_HEADS = 4,
+};
+
+/// Part of tk_attention_scores: `heads` heads, 1 to TK_ATTENTION_HEADS, at positions [begin, end).
+typedef struct tk_score_block {
+  tk_cache keys;
+  const float *queries;
+  size_t heads, head_dim;
+  float scale;
+  size_t begin, end;
+  float *scores;
+  size_t stride;
+} tk_score_block;
+
+/// Part of tk_attention_values: `heads` heads, 1 to TK_ATTENTION_HEADS, at positions [begin, end)
+/// of `positions`. Sums begin with 0 where `begin` is 0 and with `out` elsewhere; where `end` is
+/// `positions` they are divided.
+typedef struct tk_value_block {
+  tk_cache values;
+  const float *weights;
+  size_t stride;
+  const float *totals;
+  size_t heads, head_dim;
+  size_t begin, end, positions;
+  size_t dim_begin, dim_end;
+  float *out;
+} tk_value_block;
+
 struct tk_kernels {
   const char *name;
 
@@ -45,11 +75,10 @@ struct tk_kernels {
   void (*softmax)(float *x, size_t n);
   void (*f32_to_f16)(const float *x, size_t n, uint16_t *y);
   void (*f16_to_f32)(const uint16_t *x, size_t n, float *y);
-  void (*attention[2])(const float *query, const void *keys, const void *values, size_t stride,
-                       size_t positions, size_t head_dim, float scale, float *scores, float *out);
-  void (*attention_int8)(const float *query, const int8_t *keys, const float *key_scales,
-                         const int8_t *values, const float *value_scales, size_t stride,
-                         size_t positions, size_t head_dim, float scale, float *scores, float *out);
+  void (*attention_scores)(const tk_score_block *b);
+  /// tk_attention_weights; the softmax before its division.
+  float (*exponentials)(float *x, size_t n);
+  void (*attention_values)(const tk_value_block *b);
   void (*dense_gemv)(tk_type type, const void *data, size_t columns, const float *x,
                      size_t row_begin, size_t row_end, float *y);
   void (*head_scan[TK_HEAD_COUNT])(const tk_head *h, const void *q, float scale, size_t row_begin,
@@ -85,13 +114,9 @@ typedef void tk_gated_function(const float *gate, const float *up, size_t n, flo
 typedef void tk_softmax_function(float *x, size_t n);
 typedef void tk_f32_to_f16_function(const float *x, size_t n, uint16_t *y);
 typedef void tk_f16_to_f32_function(const uint16_t *x, size_t n, float *y);
-typedef void tk_attention_function(const float *query, const void *keys, const void *values,
-                                   size_t stride, size_t positions, size_t head_dim, float scale,
-                                   float *scores, float *out);
-typedef void tk_attention_int8_function(const float *query, const int8_t *keys,
-                                        const float *key_scales, const int8_t *values,
-                                        const float *value_scales, size_t stride, size_t positions,
-                                        size_t head_dim, float scale, float *scores, float *out);
+typedef void tk_attention_scores_function(const tk_score_block *b);
+typedef float tk_exponentials_function(float *x, size_t n);
+typedef void tk_attention_values_function(const tk_value_block *b);
 typedef void tk_dense_gemv_function(tk_type type, const void *data, size_t columns, const float *x,
                                     size_t row_begin, size_t row_end, float *y);
 
@@ -126,10 +151,11 @@ tk_map_function tk_exp_scalar, tk_exp_avx2, tk_exp_neon;
 tk_softmax_function tk_softmax_scalar, tk_softmax_avx2, tk_softmax_neon;
 tk_f32_to_f16_function tk_f32_to_f16_scalar, tk_f32_to_f16_avx2, tk_f32_to_f16_neon;
 tk_f16_to_f32_function tk_f16_to_f32_scalar, tk_f16_to_f32_avx2, tk_f16_to_f32_neon;
-tk_attention_function tk_attention_f32_scalar, tk_attention_f32_avx2, tk_attention_f32_neon;
-tk_attention_function tk_attention_f16_scalar, tk_attention_f16_avx2, tk_attention_f16_neon;
-tk_attention_int8_function tk_attention_int8_scalar, tk_attention_int8_avx2;
-tk_attention_int8_function tk_attention_int8_neon;
+tk_exponentials_function tk_exponentials_scalar, tk_exponentials_avx2, tk_exponentials_neon;
+tk_attention_scores_function tk_attention_scores_scalar, tk_attention_scores_avx2;
+tk_attention_scores_function tk_attention_scores_neon;
+tk_attention_values_function tk_attention_values_scalar, tk_attention_values_avx2;
+tk_attention_values_function tk_attention_values_neon;
 tk_dense_gemv_function tk_dense_gemv_scalar, tk_dense_gemv_avx2, tk_dense_gemv_neon;
 tk_head_scan_function tk_head_int8_scalar, tk_head_int8_avx2, tk_head_int8_neon;
 tk_head_scan_function tk_head_int8_neon_dotprod;
@@ -160,7 +186,9 @@ tk_gated_function tk_relu2_mul_avx512, tk_silu_mul_avx512, tk_gelu_mul_avx512;
 tk_softmax_function tk_softmax_avx512;
 tk_f32_to_f16_function tk_f32_to_f16_avx512;
 tk_f16_to_f32_function tk_f16_to_f32_avx512;
-tk_attention_function tk_attention_f32_avx512, tk_attention_f16_avx512;
+tk_exponentials_function tk_exponentials_avx512;
+tk_attention_scores_function tk_attention_scores_avx512;
+tk_attention_values_function tk_attention_values_avx512;
 tk_dense_gemv_function tk_dense_gemv_avx512;
 tk_head_scan_function tk_head_int8_avx512_vnni, tk_head_int4_avx512_vnni;
 

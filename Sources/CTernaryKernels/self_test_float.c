@@ -5,8 +5,8 @@
 
 enum {
   COUNT = 53, // three whole groups of lanes and a tail
-  HEAD = 24,  // a head that ends in half a group of lanes
-  POSITIONS = 7,
+  HEAD = 216, // every width of a tile, and half a group of lanes
+  POSITIONS = 13,
   STRIDE = HEAD + 8,
   CACHE = POSITIONS * STRIDE,
   COLUMNS = 256,
@@ -128,49 +128,102 @@ static bool f16_to_f32_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   return same(a, b, COUNT);
 }
 
-static bool attention_agrees(const tk_kernels *k, const tk_kernels *scalar, tk_cache_type type) {
-  float query[HEAD], keys[CACHE], values[CACHE], scores[TK_FLOAT_LANES], a[HEAD], b[HEAD];
-  uint16_t keys16[CACHE], values16[CACHE];
-  fill(query, HEAD, 15);
-  fill(keys, CACHE, 16);
-  fill(values, CACHE, 17);
+/// Keys or values of one head in every type of cache.
+typedef struct cache {
+  float floats[CACHE];
+  uint16_t halves[CACHE];
+  int8_t bytes[CACHE];
+  float scales[POSITIONS];
+} cache;
+
+static void fill_cache(cache *c, float factor, uint32_t seed) {
+  fill(c->floats, CACHE, seed);
   for (int i = 0; i < CACHE; i++) {
-    // Small products keep the softmax from collapsing onto one position.
-    keys[i] *= 0x1p-16f;
-    keys16[i] = tk_float_to_half(keys[i]);
-    values16[i] = tk_float_to_half(values[i]);
+    c->floats[i] *= factor;
+    c->halves[i] = tk_float_to_half(c->floats[i]);
   }
-  const bool half = type == TK_CACHE_F16;
-  const void *key = half ? (const void *)keys16 : keys;
-  const void *value = half ? (const void *)values16 : values;
-  k->attention[type](query, key, value, STRIDE, POSITIONS, HEAD, 0.2f, scores, a);
-  scalar->attention[type](query, key, value, STRIDE, POSITIONS, HEAD, 0.2f, scores, b);
-  return same(a, b, HEAD);
-}
-
-static bool attention_f32_agrees(const tk_kernels *k, const tk_kernels *scalar) {
-  return attention_agrees(k, scalar, TK_CACHE_F32);
-}
-
-static bool attention_f16_agrees(const tk_kernels *k, const tk_kernels *scalar) {
-  return attention_agrees(k, scalar, TK_CACHE_F16);
-}
-
-static bool attention_int8_agrees(const tk_kernels *k, const tk_kernels *scalar) {
-  float query[HEAD], rows[2 * CACHE], scales[2 * POSITIONS], scores[TK_FLOAT_LANES];
-  float a[HEAD], b[HEAD];
-  int8_t cache[2 * CACHE];
-  fill(query, HEAD, 24);
-  fill(rows, 2 * CACHE, 25);
-  for (int p = 0; p < 2 * POSITIONS; p++) {
-    scales[p] = tk_quantize_cache(rows + p * STRIDE, STRIDE, cache + p * STRIDE);
-    scales[p] *= p < POSITIONS ? 0x1p-8f : 1.0f; // as above: keep the softmax from collapsing
+  for (int p = 0; p < POSITIONS; p++) {
+    c->scales[p] = tk_quantize_cache(c->floats + p * STRIDE, STRIDE, c->bytes + p * STRIDE);
   }
-  k->attention_int8(query, cache, scales, cache + CACHE, scales + POSITIONS, STRIDE, POSITIONS,
-                    HEAD, 0.2f, scores, a);
-  scalar->attention_int8(query, cache, scales, cache + CACHE, scales + POSITIONS, STRIDE, POSITIONS,
-                         HEAD, 0.2f, scores, b);
-  return same(a, b, HEAD);
+}
+
+static tk_cache rows_of(const cache *c, tk_cache_type type) {
+  const void *data[] = {c->floats, c->halves, c->bytes};
+  return (tk_cache){type, data[type], c->scales, STRIDE};
+}
+
+static bool attention_scores_agree(const tk_kernels *k, const tk_kernels *scalar) {
+  enum { SCORES = TK_ATTENTION_HEADS * POSITIONS };
+  cache keys;
+  float queries[TK_ATTENTION_HEADS * HEAD], a[SCORES], b[SCORES];
+  fill(queries, TK_ATTENTION_HEADS * HEAD, 20);
+  fill_cache(&keys, 0x1p-10f, 21);
+  for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_INT8; type++) {
+    for (size_t heads = 1; heads <= TK_ATTENTION_HEADS; heads++) {
+      tk_score_block block = {rows_of(&keys, type), queries, heads, HEAD, 0.2f, 0, 2, a, POSITIONS};
+      fill(a, SCORES, 22); // what is not to be written shows if it is
+      fill(b, SCORES, 22);
+      k->attention_scores(&block);
+      block.begin = block.end, block.end = POSITIONS;
+      k->attention_scores(&block);
+      block.begin = 0, block.scores = b;
+      scalar->attention_scores(&block);
+      if (!same(a, b, SCORES)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+static bool exponentials_agree(const tk_kernels *k, const tk_kernels *scalar) {
+  float a[COUNT + 1], b[COUNT + 1];
+  fill(a, COUNT, 23);
+  for (int i = 0; i < COUNT; i++) {
+    a[i] = a[i] > 8.0f ? 8.0f : a[i]; // as for softmax
+    b[i] = a[i];
+  }
+  a[COUNT] = k->exponentials(a, COUNT);
+  b[COUNT] = scalar->exponentials(b, COUNT);
+  return same(a, b, COUNT + 1);
+}
+
+static bool attention_values_agree(const tk_kernels *k, const tk_kernels *scalar) {
+  enum { OUTPUTS = TK_ATTENTION_HEADS * HEAD, WEIGHTS = TK_ATTENTION_HEADS * POSITIONS };
+  static const float totals[TK_ATTENTION_HEADS] = {1.5f, 0.7f, 3.0f, 5.1f};
+  cache values;
+  float weights[WEIGHTS], a[OUTPUTS], b[OUTPUTS];
+  fill(weights, WEIGHTS, 24);
+  fill_cache(&values, 1.0f, 25);
+  for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_INT8; type++) {
+    for (size_t heads = 1; heads <= TK_ATTENTION_HEADS; heads++) {
+      tk_value_block block = {rows_of(&values, type),
+                              weights,
+                              POSITIONS,
+                              totals,
+                              heads,
+                              HEAD,
+                              0,
+                              6,
+                              POSITIONS,
+                              8,
+                              HEAD,
+                              a};
+      fill(a, OUTPUTS, 26);
+      fill(b, OUTPUTS, 26);
+      k->attention_values(&block);
+      block.begin = block.end, block.end = POSITIONS;
+      k->attention_values(&block);
+      block.begin = 0, block.dim_begin = 0, block.dim_end = 8;
+      k->attention_values(&block);
+      block.dim_end = HEAD, block.out = b;
+      scalar->attention_values(&block);
+      if (!same(a, b, OUTPUTS)) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 static bool dense_gemv_agrees(const tk_kernels *k, const tk_kernels *scalar) {
@@ -210,9 +263,9 @@ const char *tk_self_test_float(const tk_kernels *k) {
       {"softmax", softmax_agrees},
       {"f32_to_f16", f32_to_f16_agrees},
       {"f16_to_f32", f16_to_f32_agrees},
-      {"attention_f32", attention_f32_agrees},
-      {"attention_f16", attention_f16_agrees},
-      {"attention_int8", attention_int8_agrees},
+      {"attention_scores", attention_scores_agree},
+      {"attention_weights", exponentials_agree},
+      {"attention_values", attention_values_agree},
       {"dense_gemv", dense_gemv_agrees},
   };
   const tk_kernels *scalar = tk_kernel_set(tk_kernel_set_count() - 1);

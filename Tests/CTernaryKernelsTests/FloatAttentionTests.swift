@@ -23,6 +23,17 @@ private struct Head {
         scale = 1 / Float(dimension).squareRoot()
     }
 
+    /// The same cache and another query.
+    init(_ other: Head, query: [Float]) {
+        dimension = other.dimension
+        positions = other.positions
+        stride = other.stride
+        self.query = query
+        keys = other.keys
+        values = other.values
+        scale = other.scale
+    }
+
     /// out in double, from the given cache values.
     func exact(keys: [Float], values: [Float]) -> [Double] {
         let scores = (0..<positions).map { p in
@@ -43,12 +54,47 @@ private struct Head {
     func attention<Element: BitwiseCopyable>(
         _ set: FloatKernelSet, _ keys: [Element], _ values: [Element], _ type: tk_cache_type
     ) -> [Float] {
-        var scores = [Float](repeating: 0, count: (positions + 15) / 16 * 16)
+        attention(set, cache(keys, type), cache(values, type))
+    }
+
+    /// The three steps, for all positions and dimensions at once.
+    func attention(_ set: FloatKernelSet, _ keys: Cache, _ values: Cache) -> [Float] {
+        var scores = [Float](repeating: 0, count: positions)
         var out = [Float](repeating: .nan, count: dimension)
-        tk_attention(
-            set.kernels, query, keys, values, type, stride, positions, dimension, scale, &scores,
-            &out)
+        keys.withKernelCache { keys in
+            tk_attention_scores(
+                set.kernels, keys, query, 1, dimension, scale, 0, positions, &scores, positions)
+        }
+        let total = tk_attention_weights(set.kernels, &scores, positions)
+        values.withKernelCache { values in
+            tk_attention_values(
+                set.kernels, values, scores, positions, [total], 1, positions, dimension, 0,
+                dimension, &out)
+        }
         return out
+    }
+
+    func cache<Element: BitwiseCopyable>(_ x: [Element], _ type: tk_cache_type) -> Cache {
+        Cache(bytes: x.withUnsafeBytes(Array.init), scales: [], type: type, stride: stride)
+    }
+}
+
+/// Keys or values as the kernels see them.
+private struct Cache {
+    let bytes: [UInt8]
+    let scales: [Float]
+    let type: tk_cache_type
+    let stride: Int
+
+    func withKernelCache<R>(_ body: (UnsafePointer<tk_cache>) -> R) -> R {
+        bytes.withUnsafeBytes { bytes in
+            scales.withUnsafeBufferPointer { scales in
+                guard let data = bytes.baseAddress else { preconditionFailure("an empty cache") }
+                var cache = tk_cache(
+                    type: type, data: data, scales: scales.baseAddress, stride: stride)
+                return body(&cache)
+            }
+        }
     }
 }
 
@@ -110,16 +156,54 @@ struct FloatAttentionTests {
     }
 
     @Test(
+        "a group of heads gives what its heads give one by one, in whatever parts",
+        arguments: FloatKernelSet.supported, [1, 2, 3, 4, 5, 8])
+    func group(set: FloatKernelSet, heads: Int) {
+        let (size, positions, row) = (72, 117, 120)
+        let head = Head(dimension: size, positions: positions, stride: 80)
+        let queries = randomFloats(heads * size, range: 2, seed: 8)
+        let keys = head.cache(head.keys, TK_CACHE_F32)
+        let values = head.cache(head.values, TK_CACHE_F32)
+        // 7 and -7 mark what must stay as it is.
+        var scores = [Float](repeating: 7, count: heads * row)
+        var out = [Float](repeating: -7, count: (heads + 1) * size)
+        keys.withKernelCache { keys in
+            for part in [50..<117, 0..<1, 1..<50] {
+                tk_attention_scores(
+                    set.kernels, keys, queries, heads, size, head.scale, part.lowerBound,
+                    part.upperBound, &scores, row)
+            }
+        }
+        var totals: [Float] = []
+        for h in 0..<heads {
+            #expect(scores[h * row + positions..<(h + 1) * row].allSatisfy { $0 == 7 })
+            scores.withUnsafeMutableBufferPointer {
+                guard let start = $0.baseAddress else { return }
+                totals.append(tk_attention_weights(set.kernels, start + h * row, positions))
+            }
+        }
+        values.withKernelCache { values in
+            for part in [40..<72, 0..<8, 8..<40] {
+                tk_attention_values(
+                    set.kernels, values, scores, row, totals, heads, positions, size,
+                    part.lowerBound, part.upperBound, &out)
+            }
+        }
+        for h in 0..<heads {
+            let alone = Head(head, query: Array(queries[h * size..<(h + 1) * size]))
+            let expected = alone.attention(.scalar, keys, values)
+            #expect(Array(out[h * size..<(h + 1) * size]) == expected, "head \(h)")
+        }
+        #expect(out[(heads * size)...].allSatisfy { $0 == -7 })
+    }
+
+    @Test(
         "an int8 cache gives what its decoded values give", arguments: FloatKernelSet.supported,
         [(8, 1, 8), (64, 5, 64), (80, 33, 96), (128, 100, 640), (256, 17, 256)])
     func int8Cache(set: FloatKernelSet, shape: (Int, Int, Int)) {
         let head = Head(dimension: shape.0, positions: shape.1, stride: shape.2)
         let (keys, values) = (Int8Cache(head.keys, head), Int8Cache(head.values, head))
-        var scores = [Float](repeating: 0, count: (head.positions + 15) / 16 * 16)
-        var out = [Float](repeating: .nan, count: head.dimension)
-        tk_attention_int8(
-            set.kernels, head.query, keys.elements, keys.scales, values.elements, values.scales,
-            head.stride, head.positions, head.dimension, head.scale, &scores, &out)
+        let out = head.attention(set, keys.cache(head), values.cache(head))
         #expect(out == head.attention(set, keys.decoded, values.decoded, TK_CACHE_F32))
         #expect(out != head.attention(set, head.keys, head.values, TK_CACHE_F32))
         let exact = head.exact(keys: head.keys, values: head.values)
@@ -173,6 +257,12 @@ private struct Int8Cache {
     var elements: [Int8]
     var scales: [Float]
     var decoded: [Float]
+
+    func cache(_ head: Head) -> Cache {
+        Cache(
+            bytes: elements.map { UInt8(bitPattern: $0) }, scales: scales, type: TK_CACHE_INT8,
+            stride: head.stride)
+    }
 
     init(_ x: [Float], _ head: Head) {
         elements = [Int8](repeating: 0x55, count: x.count)

@@ -258,87 +258,115 @@ static void check_half(const tk_kernels *k) {
 
 // -- Attention ------------------------------------------------------------------------------------
 
-static void check_attention_shape(const tk_kernels *k, tk_cache_type type, size_t head_dim,
-                                  size_t positions, size_t stride, pattern p) {
-  const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
-  const size_t padded = (positions + TK_FLOAT_LANES - 1) / TK_FLOAT_LANES * TK_FLOAT_LANES;
-  float *query = floats(head_dim, p);
-  float *keys = floats(n, p);
-  float *values = floats(n, p);
-  void *cached_keys = keys;
-  void *cached_values = values;
-  if (type == TK_CACHE_F16) {
-    cached_keys = allocate(n * sizeof(uint16_t));
-    cached_values = allocate(n * sizeof(uint16_t));
-    tk_f32_to_f16(scalar, keys, n, cached_keys);
-    tk_f32_to_f16(scalar, values, n, cached_values);
-    free(keys), free(values);
-  }
-  float *scores = floats(padded, UNIFORM);
-  float *a = floats(head_dim, UNIFORM);
-  float *b = floats(head_dim, UNIFORM);
-  tk_attention(k, query, cached_keys, cached_values, type, stride, positions, head_dim, 0.125f,
-               scores, a);
-  tk_attention(scalar, query, cached_keys, cached_values, type, stride, positions, head_dim, 0.125f,
-               scores, b);
-  char shape[96];
-  snprintf(shape, sizeof shape, "type %d, head %zu, %zu positions, stride %zu, pattern %d",
-           (int)type, head_dim, positions, stride, (int)p);
-  expect_same(k, "attention", shape, a, b, head_dim);
-  free(query), free(cached_keys), free(cached_values), free(scores), free(a), free(b);
-}
+/// Query heads of one KV head, and its cache: `keys` and `values` have their exact size.
+typedef struct head_group {
+  size_t heads, head_dim, positions, padded; // padded: floats from the scores of a head to the next
+  float *queries;
+  tk_cache keys, values;
+} head_group;
 
-/// Rounds every position to int8 with a scale of its own.
-static int8_t *int8_cache(const float *x, size_t positions, size_t stride, size_t head_dim,
-                          float *scales) {
+static tk_cache make_cache(tk_cache_type type, size_t head_dim, size_t positions, size_t stride,
+                           pattern p) {
   const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
+  float *x = floats(n, p);
+  if (type == TK_CACHE_F32) {
+    return (tk_cache){type, x, NULL, stride};
+  }
+  if (type == TK_CACHE_F16) {
+    uint16_t *half = allocate(n * sizeof *half);
+    tk_f32_to_f16(scalar, x, n, half);
+    free(x);
+    return (tk_cache){type, half, NULL, stride};
+  }
+  float *scales = floats(positions, ZEROS);
   int8_t *q = allocate(n);
   memset(q, 0x55, n); // what lies between positions must not count
-  for (size_t p = 0; p < positions; p++) {
-    scales[p] = tk_quantize_cache(x + p * stride, head_dim, q + p * stride);
+  for (size_t i = 0; i < positions; i++) {
+    scales[i] = tk_quantize_cache(x + i * stride, head_dim, q + i * stride);
   }
-  return q;
+  record(scales, positions);
+  free(x);
+  return (tk_cache){type, q, scales, stride};
 }
 
-static void check_attention_int8(const tk_kernels *k, size_t head_dim, size_t positions,
-                                 size_t stride, pattern p) {
-  const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
-  const size_t padded = (positions + TK_FLOAT_LANES - 1) / TK_FLOAT_LANES * TK_FLOAT_LANES;
-  float *query = floats(head_dim, p);
-  float *keys = floats(n, p);
-  float *values = floats(n, p);
-  float *key_scales = floats(positions, ZEROS);
-  float *value_scales = floats(positions, ZEROS);
-  int8_t *key_cache = int8_cache(keys, positions, stride, head_dim, key_scales);
-  int8_t *value_cache = int8_cache(values, positions, stride, head_dim, value_scales);
-  float *scores = floats(padded, UNIFORM);
-  float *a = floats(head_dim, UNIFORM);
-  float *b = floats(head_dim, UNIFORM);
-  tk_attention_int8(k, query, key_cache, key_scales, value_cache, value_scales, stride, positions,
-                    head_dim, 0.125f, scores, a);
-  tk_attention_int8(scalar, query, key_cache, key_scales, value_cache, value_scales, stride,
-                    positions, head_dim, 0.125f, scores, b);
+/// Attention of heads first ..< first + count in one go, or with ranges cut in the middle.
+static void attend(const tk_kernels *k, const head_group *g, size_t first, size_t count, bool cut,
+                   float *scores, float *out) {
+  const float *queries = g->queries + first * g->head_dim;
+  const size_t middle = cut ? g->positions * 3 / 5 : 0;
+  const size_t half = cut ? g->head_dim / 16 * 8 : 0;
+  scores += first * g->padded;
+  out += first * g->head_dim;
+  tk_attention_scores(k, &g->keys, queries, count, g->head_dim, 0.125f, middle, g->positions,
+                      scores, g->padded);
+  tk_attention_scores(k, &g->keys, queries, count, g->head_dim, 0.125f, 0, middle, scores,
+                      g->padded);
+  float *weights = copy(scores, count * g->padded);
+  float *totals = floats(count, ZEROS);
+  for (size_t h = 0; h < count; h++) {
+    totals[h] = tk_attention_weights(k, weights + h * g->padded, g->positions);
+  }
+  tk_attention_values(k, &g->values, weights, g->padded, totals, count, g->positions, g->head_dim,
+                      half, g->head_dim, out);
+  tk_attention_values(k, &g->values, weights, g->padded, totals, count, g->positions, g->head_dim,
+                      0, half, out);
+  free(weights), free(totals);
+}
+
+/// A group at once, and with its ranges cut, equals its heads one by one and scalar.
+static void check_group(const tk_kernels *k, const head_group *g, const char *shape) {
+  static const char *const ways[] = {"attention", "attention in parts", "attention head by head"};
+  const size_t scores = g->heads * g->padded;
+  const size_t n = scores + g->heads * g->head_dim;
+  float *before = floats(n, UNIFORM);
+  float *b = copy(before, n);
+  attend(scalar, g, 0, g->heads, false, b, b + scores);
+  for (size_t way = 0; way < 3; way++) {
+    float *a = copy(before, n);
+    const size_t step = way == 2 ? 1 : g->heads;
+    for (size_t h = 0; h < g->heads; h += step) {
+      attend(k, g, h, step, way == 1, a, a + scores);
+    }
+    expect_same(k, ways[way], shape, a, b, n);
+    free(a);
+  }
+  free(before), free(b);
+}
+
+static void check_attention_shape(const tk_kernels *k, tk_cache_type type, size_t heads,
+                                  size_t head_dim, size_t positions, size_t stride, pattern p) {
   char shape[96];
-  snprintf(shape, sizeof shape, "head %zu, %zu positions, stride %zu, pattern %d", head_dim,
-           positions, stride, (int)p);
-  expect_same(k, "attention_int8", shape, a, b, head_dim);
-  record(key_scales, positions);
-  free(query), free(keys), free(values), free(key_scales), free(value_scales);
-  free(key_cache), free(value_cache), free(scores), free(a), free(b);
+  snprintf(shape, sizeof shape, "type %d, %zu x %zu, %zu positions, stride %zu, pattern %d",
+           (int)type, heads, head_dim, positions, stride, (int)p);
+  const head_group g = {.heads = heads,
+                        .head_dim = head_dim,
+                        .positions = positions,
+                        .padded = positions + 3, // so that writing too much shows
+                        .queries = floats(heads * head_dim, p),
+                        .keys = make_cache(type, head_dim, positions, stride, p),
+                        .values = make_cache(type, head_dim, positions, stride, p)};
+  check_group(k, &g, shape);
+  free(g.queries), free((void *)g.keys.data), free((void *)g.keys.scales);
+  free((void *)g.values.data), free((void *)g.values.scales);
 }
 
 static void check_attention(const tk_kernels *k) {
-  static const size_t heads[] = {8, 16, 24, 64, 80, 96, 128, 256};
+  static const size_t sizes[] = {8, 16, 24, 64, 80, 96, 128, 256};
   static const size_t positions[] = {0, 1, 2, 3, 4, 5, 16, 33, 100};
-  for (size_t h = 0; h < sizeof heads / sizeof heads[0]; h++) {
+  size_t shape = 0;
+  for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
     for (size_t n = 0; n < sizeof positions / sizeof positions[0]; n++) {
       for (pattern p = 0; p < PATTERN_COUNT; p++) {
-        for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_F16; type++) {
-          const size_t stride = n % 2 == 0 ? heads[h] : heads[h] + 24;
-          check_attention_shape(k, type, heads[h], positions[n], stride, p);
+        for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_INT8; type++) {
+          const size_t heads = shape++ % 7 + 1; // 7 divides none of the other counts
+          check_attention_shape(k, type, heads, sizes[s], positions[n], sizes[s] + n % 2 * 24, p);
         }
-        check_attention_int8(k, heads[h], positions[n], heads[h] + n % 2 * 24, p);
       }
+    }
+  }
+  for (size_t heads = 1; heads <= 9; heads++) {
+    for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_INT8; type++) {
+      check_attention_shape(k, type, heads, 216, 53, 216, UNIFORM);
     }
   }
 }

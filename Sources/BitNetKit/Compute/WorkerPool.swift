@@ -65,7 +65,7 @@ final class WorkerPool: Sendable {
 
 /// Below this much work for each thread, a second one costs more than it brings: waking a spinning
 /// worker and joining it takes 1-2 us, a ternary kernel does 400,000 weights in about 5 us.
-private let workPerThread = 400_000
+let workPerThread = 400_000
 
 private let spinNanoseconds: UInt64 = 50_000
 

@@ -17,7 +17,12 @@ struct Attention: Sendable {
     /// with a window have the local rotation.
     var window: Int?
 
-    private var scale: Float { 1 / (queryScalar ?? Float(headDimension)).squareRoot() }
+    private var groups: HeadGroups {
+        HeadGroups(
+            count: keyValueHeadCount, size: headCount / keyValueHeadCount,
+            headDimension: headDimension,
+            scale: 1 / (queryScalar ?? Float(headDimension)).squareRoot(), window: window)
+    }
 
     /// Attends from every row of `x` (`[tokens, hidden]`, consecutive positions from
     /// `cache.position` on) to all positions up to its own; the result is in `workspace.projected`.
@@ -45,8 +50,9 @@ struct Attention: Sendable {
                     key: k[row], value: v[row], position: first + row, kernels: compute.kernels)
             }
         }
-        attend(q, layerCache, first: first, workspace, compute)
         let attended = workspace.attended(x.rows)
+        groups.attend(
+            q, layerCache, first: first, scratch: workspace.attention, into: attended, compute)
         workspace.probe?(layer, "attn_before_sub_norm", attended)
         compute.apply(
             output, to: attended, into: workspace.projected(x.rows), scratch: workspace.quantized)
@@ -69,31 +75,5 @@ struct Attention: Sendable {
         kernels.rotate(
             x, heads: heads, cos: isLocal ? workspace.localCos(row) : workspace.cos(row),
             sin: isLocal ? workspace.localSin(row) : workspace.sin(row))
-    }
-
-    /// Every head of every token is a job of its own; threads take contiguous ranges of them.
-    private func attend(
-        _ q: Activations, _ cache: KVCache.Layer, first: Int, _ workspace: Workspace,
-        _ compute: Compute
-    ) {
-        let out = workspace.attended(q.rows)
-        let group = headCount / keyValueHeadCount
-        let work = q.rows * q.columns * (first + q.rows) * elementWork
-        compute.pool.parallel(q.rows * headCount, work: work) { thread, jobs in
-            for job in jobs {
-                let (row, head) = job.quotientAndRemainder(dividingBy: headCount)
-                let range = head * headDimension..<(head + 1) * headDimension
-                let positions = first + row + 1
-                let hidden = max(0, positions - (window ?? positions))
-                compute.kernels.attention(
-                    query: q[row][range],
-                    keys: cache.keys(head: head / group)
-                        .from(position: hidden, size: headDimension),
-                    values: cache.values(head: head / group)
-                        .from(position: hidden, size: headDimension),
-                    positions: positions - hidden,
-                    scale: scale, scores: workspace.scores(thread: thread), into: out[row][range])
-            }
-        }
     }
 }

@@ -5,6 +5,8 @@ final class Workspace: @unchecked Sendable {
     /// Tokens that one forward pass takes at most.
     let batch: Int
     let quantized: QuantizedActivations
+    /// Scores of attention: of a group of heads for each thread.
+    let attention: AttentionScratch
     /// Called with the layer, a name and the values of every step, when set: for tests that compare
     /// hidden states with a reference.
     var probe: ((_ layer: Int, _ name: String, _ values: Activations) -> Void)?
@@ -19,8 +21,6 @@ final class Workspace: @unchecked Sendable {
     private let queryStorage, keyStorage, valueStorage, attendedStorage: AlignedBuffer<Float>
     private let gateStorage, upStorage: AlignedBuffer<Float>
     private let cosStorage, sinStorage, localCosStorage, localSinStorage: AlignedBuffer<Float>
-    private let scoreStorage: AlignedBuffer<Float>
-    private let scoreStride: Int
     private let logitStorage: AlignedBuffer<Float>
 
     init(
@@ -33,20 +33,20 @@ final class Workspace: @unchecked Sendable {
         self.configuration = configuration
         self.batch = batch
         let hidden = configuration.hiddenSize
-        let attention = configuration.headCount * configuration.headDimension
+        let queries = configuration.headCount * configuration.headDimension
         let keyValue = configuration.keyValueHeadCount * configuration.headDimension
         let feedForward = configuration.feedForwardSize
         skipping = try SkippingScratch(configuration)
         quantized = try QuantizedActivations(
-            rows: batch, columns: max(hidden, attention, feedForward), threads: threads,
+            rows: batch, columns: max(hidden, queries, feedForward), threads: threads,
             gemmScratch: gemmScratch)
         residualStorage = try floats(hidden)
         normedStorage = try floats(hidden)
         projectedStorage = try floats(hidden)
-        queryStorage = try floats(attention)
+        queryStorage = try floats(queries)
         keyStorage = try floats(keyValue)
         valueStorage = try floats(keyValue)
-        attendedStorage = try floats(attention)
+        attendedStorage = try floats(queries)
         gateStorage = try floats(feedForward)
         upStorage = try floats(feedForward)
         cosStorage = try floats(configuration.headDimension / 2)
@@ -55,9 +55,9 @@ final class Workspace: @unchecked Sendable {
             configuration.slidingAttention == nil ? 0 : configuration.headDimension / 2
         localCosStorage = try floats(localPairs)
         localSinStorage = try floats(localPairs)
-        scoreStride = (contextLength + 15) / 16 * 16
-        scoreStorage = try AlignedBuffer(
-            count: threads * scoreStride, purpose: "attention scores")
+        attention = try AttentionScratch(
+            threads: threads, groupSize: configuration.headCount / configuration.keyValueHeadCount,
+            contextLength: contextLength)
         logitStorage = try AlignedBuffer(count: configuration.vocabularySize, purpose: "logits")
     }
 
@@ -79,10 +79,6 @@ final class Workspace: @unchecked Sendable {
     /// The angles of layers with a window, in models that have some.
     func localCos(_ token: Int) -> BufferView<Float> { rows(batch, localCosStorage)[token] }
     func localSin(_ token: Int) -> BufferView<Float> { rows(batch, localSinStorage)[token] }
-
-    func scores(thread: Int) -> BufferView<Float> {
-        scoreStorage.view[thread * scoreStride..<(thread + 1) * scoreStride]
-    }
 
     /// Logits of one position, `[vocabulary]`.
     var logits: BufferView<Float> { logitStorage.view }

@@ -247,26 +247,42 @@ void tk_softmax(const tk_kernels *k, float *x, size_t n);
 void tk_f32_to_f16(const tk_kernels *k, const float *x, size_t n, uint16_t *y);
 void tk_f16_to_f32(const tk_kernels *k, const uint16_t *x, size_t n, float *y);
 
-/// How a KV cache stores its values.
-typedef enum tk_cache_type { TK_CACHE_F32 = 0, TK_CACHE_F16 = 1 } tk_cache_type;
+/// How a KV cache stores its elements.
+typedef enum tk_cache_type { TK_CACHE_F32 = 0, TK_CACHE_F16 = 1, TK_CACHE_INT8 = 2 } tk_cache_type;
 
-/// One query head against `positions` cached positions of its KV head:
-///   e[p] = exp(dot(query, keys[p]) * scale - maximum), out = (sum_p e[p] * values[p]) / sum_p
-///   e[p].
-/// keys and values point to position 0 of the head; position p is p * stride elements further.
-/// head_dim is a multiple of 8. The dot uses the 16-lane order over head_dim, the sum of e that
-/// order over p, and the sum in out[i] is a chain of fma over p from position 0 upwards, starting
-/// from 0. `scores` is scratch for `positions` floats rounded up to a multiple of TK_FLOAT_LANES.
-void tk_attention(const tk_kernels *k, const float *query, const void *keys, const void *values,
-                  tk_cache_type type, size_t stride, size_t positions, size_t head_dim, float scale,
-                  float *scores, float *out);
+/// Keys or values of one KV head: position p is p * stride elements after position 0, at `data`.
+typedef struct tk_cache {
+  tk_cache_type type;
+  const void *data;
+  /// A factor for each position of TK_CACHE_INT8, whose elements stand for (float)element *
+  /// scales[p], rounded to float32; the other types have none.
+  const float *_Nullable scales;
+  size_t stride;
+} tk_cache;
 
-/// The same over an int8 cache: element i of position p is (float)keys[p * stride + i] *
-/// key_scales[p], rounded to float32, and likewise for values; then the order of tk_attention.
-void tk_attention_int8(const tk_kernels *k, const float *query, const int8_t *keys,
-                       const float *key_scales, const int8_t *values, const float *value_scales,
-                       size_t stride, size_t positions, size_t head_dim, float scale, float *scores,
-                       float *out);
+// Attention of `count` query heads that share one KV head, in three steps:
+//   scores = dot(query, keys[p]) * scale     a range of positions at a time
+//   e[p] = exp(scores[p] - maximum), total = sum_p e[p]
+//   out = (sum_p e[p] * values[p]) / total   a range of dimensions at a time
+// How heads are grouped and ranges are cut changes no bit, so that threads can share the positions
+// of the first step and the dimensions of the last. head_dim is a multiple of 8.
+
+/// scores[h * score_stride + p] = dot(queries + h * head_dim, keys[p]) * scale for h in [0, count)
+/// and p in [begin, end), in the 16-lane order over head_dim. Writes nothing else.
+void tk_attention_scores(const tk_kernels *k, const tk_cache *keys, const float *queries,
+                         size_t count, size_t head_dim, float scale, size_t begin, size_t end,
+                         float *scores, size_t score_stride);
+
+/// In place x[p] = exp(x[p] - maximum) for the scores of one head; returns their sum in the 16-lane
+/// order over p, 1 for no positions.
+float tk_attention_weights(const tk_kernels *k, float *x, size_t positions);
+
+/// out[h * head_dim + i] = (sum_p weights[h * weight_stride + p] * values[p][i]) / totals[h] for h
+/// in [0, count) and i in [dim_begin, dim_end), multiples of 8; the sum is a chain of fma over p
+/// from position 0 upwards, starting from 0. Writes nothing else.
+void tk_attention_values(const tk_kernels *k, const tk_cache *values, const float *weights,
+                         size_t weight_stride, const float *totals, size_t count, size_t positions,
+                         size_t head_dim, size_t dim_begin, size_t dim_end, float *out);
 
 /// Rounds one vector for an int8 cache: returns scale = max|x| / 127 in float32 and writes
 /// q[i] = clamp(round_half_even(x[i] / scale), -127, 127), the quotient in float32; all 0 where
