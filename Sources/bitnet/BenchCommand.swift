@@ -36,6 +36,9 @@ struct ShareList: ExpressibleByArgument {
 /// A number with one digit behind the point.
 func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
 
+/// A number with two digits behind the point.
+func hundredths(_ value: Double) -> String { String(format: "%.2f", value) }
+
 /// Times of an unoptimised build mislead; say so where nobody overlooks it.
 func warnAboutDebugBuild() {
     guard !MachineReport.isOptimized else { return }

@@ -10,8 +10,9 @@ struct BenchModelCommand: AsyncParsableCommand {
         discussion: """
             Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
             (behind 2048 others). Shares are of the limits measured in the same run; zero gates and \
-            zero inputs of down are shares of what the feed-forward networks compute for the \
-            test's tokens, by layer in JSON.
+            zero inputs of down, and what was left out for them, are shares of what the \
+            feed-forward networks compute for the test's tokens, by layer in JSON, counted while \
+            warming up.
             """)
 
     @Option(help: "A GGUF file or a Hugging Face folder (default: the sample model).")
@@ -187,12 +188,14 @@ extension BenchModelCommand {
             } ?? "") + "\n" + skipped(row)
     }
 
-    /// What was left out for zeros; nothing on rows where it could not be.
+    /// What was left out for zeros; nothing on rows where nothing was.
     private func skipped(_ row: ModelBenchmark.Row) -> String {
-        guard let skipped = row.skipping else { return "" }
+        guard let found = row.sparsity, found.upSkippedShare + found.downSkippedShare > 0 else {
+            return ""
+        }
         return String(
             format: "              left out: %.0f%% of up's rows, %.0f%% of down's columns\n",
-            skipped.rows * 100, skipped.columns * 100)
+            found.upSkippedShare * 100, found.downSkippedShare * 100)
     }
 }
 

@@ -5,7 +5,10 @@ struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Say what this machine and this build can do.",
-        discussion: "Measures memory bandwidth and int8 products, which takes a few seconds.")
+        discussion: """
+            Measures memory bandwidth, int8 products and how long threads take to begin and end a \
+            job together, which takes a few seconds.
+            """)
 
     private var build: String {
         MachineReport.isOptimized ? "optimised" : "DEBUG: TIMES MEAN NOTHING"
@@ -30,6 +33,9 @@ struct DoctorCommand: ParsableCommand {
                 "\(threads) thread\(threads == 1 ? "" : "s"): "
                     + "\(tenths(limits.bytesPerSecond / 1e9)) GB/s from memory, "
                     + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n")
+            let dispatch = try MachineLimits.dispatchSeconds(threads: threads)
+            try Terminal.write(
+                "  an empty job from start to end: \(hundredths(dispatch * 1e6)) us\n")
             let speeds = try MachineLimits.layoutSpeeds(kernels: .best, threads: threads)
             for (layout, speed) in speeds {
                 try Terminal.write(

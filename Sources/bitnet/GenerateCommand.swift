@@ -50,7 +50,11 @@ struct GenerateCommand: AsyncParsableCommand {
             valueName: "n"))
     var logprobs: Int?
 
-    @Flag(help: "Also tell how much of each layer's feed-forward work met zeros.")
+    @Flag(
+        help: """
+            Also tell how much of each layer's feed-forward work met zeros, and what was left out \
+            for them after the prompt.
+            """)
     var statistics = false
 
     func validate() throws {
@@ -84,7 +88,7 @@ struct GenerateCommand: AsyncParsableCommand {
         Terminal.report(
             "loaded in \(seconds) (\(model.kernels.name), \(model.threads) threads)")
         Terminal.report(result.summary + (sampling.temperature != 0 ? ", seed \(seed)" : ""))
-        if statistics, let table = result.zeroTable { Terminal.report(table) }
+        if statistics, let table = result.statistics.sparsity?.table { Terminal.report(table) }
         if result.stopReason == .cancelled { throw ExitCode(130) }
     }
 

@@ -55,21 +55,6 @@ struct Outcome: Sendable {
         return parts.joined(separator: ", ")
     }
 
-    /// Zeros layer by layer, if any token was counted.
-    var zeroTable: String? {
-        guard let sparsity = statistics.sparsity else { return nil }
-        func line(_ name: String, _ gate: Double, _ down: Double) -> String {
-            String(repeating: " ", count: max(0, 5 - name.count)) + name
-                + String(format: " %11.1f%% %20.1f%%", gate * 100, down * 100)
-        }
-        var lines = ["layer   zero gates  zero inputs of down"]
-        for (index, layer) in sparsity.layers.enumerated() {
-            lines.append(line("\(index)", layer.gateZeroShare, layer.downZeroShare))
-        }
-        lines.append(line("all", sparsity.gateZeroShare, sparsity.downZeroShare))
-        return lines.joined(separator: "\n")
-    }
-
     static func seconds(_ time: Duration) -> String {
         String(format: "%.3g s", time / .seconds(1))
     }

@@ -20,9 +20,9 @@ extension ChatTemplate {
         }
         let origin: Origin
         if isFolder.boolValue {
-            origin = try Origin(folder: url.path)
+            origin = try Origin(ModelFolder(path: url.path))
         } else if url.pathExtension == "json" {
-            origin = try Origin(folder: url.deletingLastPathComponent().path)
+            origin = try Origin(ModelFolder(path: url.deletingLastPathComponent().path))
         } else {
             origin = try Origin(try GGUFFile(opening: url.path))
         }
@@ -34,7 +34,7 @@ extension ChatTemplate {
         switch checkpoint.metadata {
         case .gguf(let file): self.init(try Origin(file), tokenizer: tokenizer)
         case .huggingFace(let folder):
-            self.init(try Origin(folder: folder.path), tokenizer: tokenizer)
+            self.init(try Origin(ModelFolder(path: folder.path)), tokenizer: tokenizer)
         }
     }
 
@@ -93,36 +93,28 @@ extension ChatTemplate.Origin {
 
     /// `chat_template.jinja`, else `chat_template` of `tokenizer_config.json`: one template, or
     /// several by name, of which the one for plain conversations is called default.
-    init(folder: String) throws(BitNetError) {
-        name = URL(fileURLWithPath: folder).lastPathComponent
-        let config = try Self.json("config.json", in: folder)
+    init(_ folder: ModelFolder) throws(BitNetError) {
+        name = URL(fileURLWithPath: folder.path).lastPathComponent
+        let config = try folder.json("config.json")
         let named = config?["architectures"]?.array?.first?.string
         architecture = named ?? config?["model_type"]?.string ?? ""
-        let path = folder + "/chat_template.jinja"
-        if FileManager.default.fileExists(atPath: path) {
-            let bytes = ByteRegion(try MappedFile(opening: path)).bytes
-            guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw .malformedFile(path: path, detail: "not UTF-8")
+        if let file = try folder.file("chat_template.jinja") {
+            guard let text = String(validating: file.bytes, as: UTF8.self) else {
+                throw .malformedFile(path: file.path, detail: "not UTF-8")
             }
             self.text = text
             return
         }
-        let settings = try Self.json("tokenizer_config.json", in: folder)
+        let settings = try folder.json("tokenizer_config.json")
         guard let value = settings?["chat_template"], value != .null else { return }
         let chosen = value.array.flatMap { list in
             list.first { $0["name"]?.string == "default" } ?? list.first
         }
         guard let text = value.string ?? chosen?["template"]?.string else {
             throw .invalidMetadata(
-                path: folder + "/tokenizer_config.json", key: "chat_template",
+                path: folder.join("tokenizer_config.json"), key: "chat_template",
                 detail: "expected a string or a list of named ones, found \(value.kind)")
         }
         self.text = text
-    }
-
-    private static func json(_ name: String, in folder: String) throws(BitNetError) -> JSONValue? {
-        let path = folder + "/" + name
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        return try JSONValue(parsing: ByteRegion(try MappedFile(opening: path)))
     }
 }

@@ -13,15 +13,21 @@ import Synchronization
 ///
 /// The caller is thread 0; `threads - 1` workers spin for about 50 us after a job, so that the next
 /// job of the same token starts within a microsecond, and then sleep, so that an idle pool costs
-/// nothing. Jobs from several callers queue up. Correct (if slower) with more threads than cores.
+/// nothing. Sleepers are left alone while what `parallel` gets is not worth waking them. Jobs from
+/// several callers queue up. Correct (if slower) with more threads than cores.
 final class WorkerPool: Sendable {
     /// Number of threads a job is split over, the caller included.
     let threads: Int
+    private let splitsSmallJobs: Bool
     private let state: PoolState
     private let handles: [pthread_t]
 
     /// Starts `threads - 1` workers; fewer when the system refuses to start that many.
-    init(threads: Int) {
+    ///
+    /// - Parameter splitsSmallJobs: whether `parallel` uses all threads however little there is to
+    ///   do: slow, but it shows what depends on how work is split.
+    init(threads: Int, splitsSmallJobs: Bool = false) {
+        self.splitsSmallJobs = splitsSmallJobs
         let state = PoolState()
         var handles: [pthread_t] = []
         for index in 1..<max(threads, 1) {
@@ -46,13 +52,13 @@ final class WorkerPool: Sendable {
 
     /// Splits `count` items, in multiples of `granule`, into one contiguous range per thread and
     /// runs `body` on each. `work` is what the whole job costs in ternary weights (10 ps each): a
-    /// job too small to be worth waking anyone stays on this thread.
+    /// job too small to be worth sharing, or waking anyone, stays on this thread.
     func parallel(
         _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
     ) {
         guard count > 0 else { return }
         let granules = (count + granule - 1) / granule
-        let parts = min(threads, granules, max(1, work / workPerThread))
+        let parts = parts(of: granules, work: work)
         guard parts > 1 else { return body(0, 0..<count) }
         run { thread in
             guard thread < parts else { return }
@@ -61,11 +67,24 @@ final class WorkerPool: Sendable {
             if begin < end { body(thread, begin..<end) }
         }
     }
+
+    /// How many threads share a job.
+    private func parts(of granules: Int, work: Int) -> Int {
+        if splitsSmallJobs { return min(threads, granules) }
+        let parts = min(threads, granules, work / workPerThread)
+        return parts > 1 && state.isWorthSharing(work, parts: parts) ? parts : 1
+    }
+
+    /// Workers that sleep now.
+    var sleepingWorkers: Int { state.sleepers }
 }
 
 /// Below this much work for each thread, a second one costs more than it brings: waking a spinning
 /// worker and joining it takes 1-2 us, a ternary kernel does 400,000 weights in about 5 us.
 let workPerThread = 400_000
+
+/// What waking a sleeper costs, in work: it takes 5 to 50 us until it runs.
+private let workPerSleeper = 5_000_000
 
 private let spinNanoseconds: UInt64 = 50_000
 
@@ -96,6 +115,10 @@ private final class PoolState: @unchecked Sendable {
     private let sleepingWorkers = Atomic<Int>(0)
     private let sleepingCallers = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
+    /// Work that each thread would have had of the latest jobs while workers slept, and when the last
+    /// of those jobs will have ended.
+    private let missedWork = Atomic<Int>(0)
+    private let missedUntil = Atomic<UInt64>(0)
     private var job: ((Int) -> Void)?
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -130,6 +153,22 @@ private final class PoolState: @unchecked Sendable {
         if !spin(until: { pending.load(ordering: .acquiring) == 0 }) { sleepUntilDone() }
         job = nil
         pthread_mutex_unlock(oneCaller)
+    }
+
+    var sleepers: Int { sleepingWorkers.load(ordering: .relaxed) }
+
+    /// Whether a job of `work` in `parts` gains by being shared: always with workers that spin; with
+    /// sleepers if it, or it and those just before it, are worth what waking costs. Jobs further apart
+    /// than workers spin do not add up: after each the sleepers would have to be woken again.
+    func isWorthSharing(_ work: Int, parts: Int) -> Bool {
+        guard sleepers > 0 else { return true }
+        let time = now()
+        let isClose = time < missedUntil.load(ordering: .relaxed) &+ spinNanoseconds
+        let missed = (isClose ? missedWork.load(ordering: .relaxed) : 0) &+ work / parts
+        let isWorthIt = missed >= workPerSleeper
+        missedWork.store(isWorthIt ? 0 : missed, ordering: .relaxed)
+        missedUntil.store(time &+ UInt64(max(work, 0) / 100), ordering: .relaxed)
+        return isWorthIt
     }
 
     private func sleepUntilDone() {

@@ -30,7 +30,7 @@ package struct HuggingFaceFolder: Sendable {
         guard isFolder.boolValue else {
             throw .unreadable(path: path, reason: "it is a file, not a folder")
         }
-        let folder = Folder(path: path)
+        let folder = ModelFolder(path: path)
         guard let config = try folder.json("config.json") else {
             throw .unsupportedFormat(
                 path: path, detail: "the folder has no config.json", remedy: folder.remedy)
@@ -47,34 +47,13 @@ package struct HuggingFaceFolder: Sendable {
         self.tensors = tensors
         try folder.check(files.index, against: tensors)
     }
-
-    /// The path of a file in the folder, if it is there (`tokenizer.json`, `chat_template.jinja`).
-    package func file(named name: String) -> String? {
-        let folder = Folder(path: path)
-        return folder.exists(name) ? folder.join(name) : nil
-    }
 }
 
-/// Finding and reading the files of a model folder.
-private struct Folder {
-    let path: String
+// MARK: - Weights
 
-    func join(_ name: String) -> String { path.hasSuffix("/") ? path + name : path + "/" + name }
-
-    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: join(name)) }
-
-    /// The object in a JSON file; nil where there is no such file.
-    func json(_ name: String) throws(BitNetError) -> JSONValue? {
-        guard exists(name) else { return nil }
-        let value = try JSONValue(parsing: ByteRegion(try MappedFile(opening: join(name))))
-        guard value.object != nil else {
-            throw .malformedFile(path: join(name), detail: "not a JSON object")
-        }
-        return value
-    }
-
+extension ModelFolder {
     /// What to do about a folder that lacks something, going by what else lies in it.
-    var remedy: String {
+    fileprivate var remedy: String {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         if let name = names.sorted().first(where: { $0.hasSuffix(".gguf") }) {
             return "open the file \(name) in it instead"
@@ -87,7 +66,7 @@ private struct Folder {
     }
 
     /// The safetensors files, and the index's map from tensor to file if the files come from there.
-    func weightFiles(
+    fileprivate func weightFiles(
         named weights: String?
     ) throws(BitNetError) -> (names: [String], index: JSONObject?) {
         if let weights { return ([weights], nil) }
@@ -120,7 +99,7 @@ private struct Folder {
         return (names.sorted(), map)
     }
 
-    func tensors(of files: [String]) throws(BitNetError) -> [CheckpointTensor] {
+    fileprivate func tensors(of files: [String]) throws(BitNetError) -> [CheckpointTensor] {
         var tensors: [CheckpointTensor] = []
         var origins: [String: String] = [:]
         for name in files {
@@ -139,7 +118,7 @@ private struct Folder {
     }
 
     /// Every tensor of the index must be in the file it is mapped to.
-    func check(
+    fileprivate func check(
         _ index: JSONObject?, against tensors: [String: CheckpointTensor]
     ) throws(BitNetError) {
         for member in index?.members ?? [] {

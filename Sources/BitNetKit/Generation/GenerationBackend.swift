@@ -47,9 +47,10 @@ protocol TokenSource: AnyObject {
     func setLogitsNeeded(_ need: LogitsNeed)
     /// The logits of the latest token, one per token of the vocabulary.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R
-    /// Starts to count zeros in the feed-forward networks, from none, or stops.
+    /// Starts to count zeros in the feed-forward networks, and what is left out for them, from none,
+    /// or stops.
     func countZeros(_ isOn: Bool)
-    /// The zeros counted since; nil if that is off or nothing was computed.
+    /// What was counted since; nil if that is off or nothing was computed.
     var sparsity: FeedForwardSparsity? { get }
 }
 

@@ -34,8 +34,8 @@ public struct GenerationStatistics: Sendable, Hashable {
     public internal(set) var prefill: Duration
     /// Time spent choosing and decoding tokens; not the time the caller took between them.
     public let decode: Duration
-    /// Zeros in the feed-forward networks after the prompt, if `GenerationOptions.includesSparsity`
-    /// asks for it.
+    /// Zeros in the feed-forward networks after the prompt and what was left out for them, if
+    /// `GenerationOptions.includesSparsity` asks for it.
     public let sparsity: FeedForwardSparsity?
 
     /// `decodePasses`: as many as `decodedTokens` if nil.

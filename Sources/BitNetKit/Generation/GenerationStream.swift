@@ -38,13 +38,15 @@ public struct GenerationStream: AsyncSequence, Sendable {
     /// Starts a response; nothing is computed before its first `next()`.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(
-            run: GenerationRun(
+            GenerationRun(
                 backend: backend, prompt: prompt, options: options, processors: processors))
     }
 
     /// One response in progress.
     public struct AsyncIterator: AsyncIteratorProtocol, Sendable {
-        fileprivate let run: GenerationRun
+        private let run: any ResponseRun
+
+        init(_ run: any ResponseRun) { self.run = run }
 
         /// The next event; computes one token if need be. Returns nil after the end.
         public mutating func next() async throws(BitNetError) -> GenerationEvent? {
@@ -84,8 +86,14 @@ extension AsyncSequence where Element == GenerationEvent, Failure == BitNetError
     }
 }
 
+/// A response in progress: a text of its own, or a turn of a session.
+protocol ResponseRun: Sendable {
+    /// The next event; nil after the end, also after an error.
+    func next() async -> Result<GenerationEvent?, BitNetError>
+}
+
 /// Runs a `Generation` step by step on its model's queue.
-private final class GenerationRun: Sendable {
+private final class GenerationRun: ResponseRun {
     private let backend: any GenerationBackend
     private let generation: Mutex<Generation>
     private let cancellation: Cancellation

@@ -12,41 +12,17 @@ public enum Sparsity: String, Sendable, Hashable, CaseIterable {
     case always
 }
 
-/// What the feed-forward network of one layer left out, a few tokens at a time.
-///
-/// Prompts and other large batches are not counted: they are computed densely.
-package struct SkippedWork: Sendable, Hashable {
-    /// Tokens decoded.
-    package var tokens = 0
-    /// Rows of `up`, and columns of `down`, of all those tokens.
-    package var rows = 0
-    package var columns = 0
-    /// How many of them were zero, and how many of those were left out.
-    package var zeroRows = 0
-    package var zeroColumns = 0
-    package var skippedRows = 0
-    package var skippedColumns = 0
-    /// Bytes of packed weights of the three matrices that were read.
-    package var bytesRead = 0
-}
-
 /// Scratch of the products that leave out zeros, and what is known of each layer.
 struct SkippingScratch {
     /// Indices of active neurons.
     let list: AlignedBuffer<Int32>
-    var layers: [LayerState]
-
-    /// What one layer remembers from token to token.
-    struct LayerState {
-        /// Whether the last token had enough zeros to go gate first.
-        var isSparse = true
-        var work = SkippedWork()
-    }
+    /// Of each layer, whether the last token had enough zeros to go gate first.
+    var isSparse: [Bool]
 
     init(_ configuration: ModelConfiguration) throws(BitNetError) {
         list = try AlignedBuffer(
             count: KernelSet.listSize(configuration.feedForwardSize), purpose: "active neurons")
-        layers = Array(repeating: LayerState(), count: configuration.layerCount)
+        isSparse = Array(repeating: true, count: configuration.layerCount)
     }
 }
 
@@ -97,22 +73,23 @@ struct Skipping: Sendable {
 
 extension FeedForward {
     /// Gate and up for a few tokens; where the gate is known to be 0 the element of `upper` is 0.
+    /// Returns how many rows of `up` were left out, nil if it was computed densely.
     func expand(
         _ x: Activations, _ skipping: Skipping, layer: Int, gated: Activations, upper: Activations,
         workspace: Workspace, compute: Compute
-    ) {
+    ) -> Int? {
         let q = workspace.quantized
         compute.quantize(x, norm: nil, into: q)
         let gateProduct = TernaryProduct(matrix: gate.weight, output: gated)
         let upProduct = TernaryProduct(matrix: up.weight, output: upper)
         let isGateFirst =
-            skipping.rows && (skipping.always || workspace.skipping.layers[layer].isSparse)
+            skipping.rows && (skipping.always || workspace.skipping.isSparse[layer])
         if isGateFirst {
             compute.multiply(q, gateProduct)
         } else {
             compute.multiply(q, gateProduct, upProduct)
         }
-        shiftGate(gated, compute)
+        shiftGate(gated)
         var skips = isGateFirst
         var active = 0
         for token in 0..<x.rows {
@@ -121,7 +98,7 @@ extension FeedForward {
             active += count
             let zeroShare = 1 - Double(count) / Double(gated.columns)
             let isSparse = zeroShare >= (isGateFirst ? Skipping.leave : Skipping.enter)
-            workspace.skipping.layers[layer].isSparse = isSparse
+            workspace.skipping.isSparse[layer] = isSparse
             // A 0 times an infinite `up` is not 0: where `up` could overflow nothing is left out,
             // so that a damaged scale shows.
             skips =
@@ -133,56 +110,27 @@ extension FeedForward {
         }
         // One token that needs every row is reason enough to compute them for all.
         if isGateFirst && !skips { compute.multiply(q, upProduct) }
-        let rows = up.weight.rows * x.rows
-        workspace.skipping.layers[layer].work.countUp(
-            tokens: x.rows, rows: rows, zero: rows - active, skipped: skips ? rows - active : 0,
-            bytes: gate.weight.byteCount
-                + (skips ? active * up.weight.trits.strandBytes : up.weight.byteCount))
+        return skips ? up.weight.rows * x.rows - active : nil
     }
 
-    /// `down` for the few tokens that `workspace.quantized` holds.
-    func contract(
-        _ skipping: Skipping, layer: Int, workspace: Workspace, compute: Compute
-    ) {
+    /// `down` for the few tokens that `workspace.quantized` holds. Returns how many of its columns
+    /// were left out, nil if it was computed densely.
+    func contract(_ skipping: Skipping, workspace: Workspace, compute: Compute) -> Int? {
         let q = workspace.quantized
         let output = workspace.projected(q.rows)
-        let columns = down.weight.columns * q.rows
+        guard skipping.columns else {
+            compute.multiply(q, TernaryProduct(matrix: down.weight, output: output))
+            return nil
+        }
         var active = 0
         for token in 0..<q.rows {
             let list = workspace.skipping.list.view
             let count = compute.kernels.nonzero(q[token], count: q.columns, into: list)
             active += count
-            guard skipping.columns else { continue }
             compute.multiply(
                 q, token: token, down.weight, columns: list[0..<count], into: output[token])
         }
-        if !skipping.columns {
-            compute.multiply(q, TernaryProduct(matrix: down.weight, output: output))
-        }
-        workspace.skipping.layers[layer].work.countDown(
-            columns: columns, zero: columns - active,
-            skipped: skipping.columns ? columns - active : 0,
-            bytes: skipping.columns
-                ? active * down.weight.trits.strandBytes : down.weight.byteCount)
-    }
-}
-
-extension SkippedWork {
-    fileprivate mutating func countUp(
-        tokens: Int, rows: Int, zero: Int, skipped: Int, bytes: Int
-    ) {
-        self.tokens += tokens
-        self.rows += rows
-        zeroRows += zero
-        skippedRows += skipped
-        bytesRead += bytes
-    }
-
-    fileprivate mutating func countDown(columns: Int, zero: Int, skipped: Int, bytes: Int) {
-        self.columns += columns
-        zeroColumns += zero
-        skippedColumns += skipped
-        bytesRead += bytes
+        return q.columns * q.rows - active
     }
 }
 

@@ -20,6 +20,9 @@ struct FeedForward: Sendable {
     /// What is added to the gate of a synthetic model, so that a chosen share of it is 0.
     var gateShift: Float?
 
+    /// Bytes of the packed weights.
+    var byteCount: Int { [gate, up, down].reduce(0) { $0 + $1.weight.byteCount } }
+
     /// Applies the network to every row of `x`; the result is in `workspace.projected`.
     func callAsFunction(
         _ x: Activations, layer: Int, workspace: Workspace, compute: Compute
@@ -27,17 +30,18 @@ struct FeedForward: Sendable {
         let gated = workspace.gate(x.rows)
         let upper = workspace.up(x.rows)
         let skipping = x.rows <= Skipping.mostTokens ? skipping : nil
+        var (skippedRows, skippedColumns): (Int?, Int?)
         if let skipping {
-            expand(
+            skippedRows = expand(
                 x, skipping, layer: layer, gated: gated, upper: upper, workspace: workspace,
                 compute: compute)
         } else {
             compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
-            shiftGate(gated, compute)
+            shiftGate(gated)
         }
         workspace.probe?(layer, "gate", gated)
         workspace.probe?(layer, "up", upper)
-        workspace.zeros?.countGates(gated, activation, layer: layer)
+        workspace.counts?.countGates(gated, skipped: skippedRows, self, layer: layer)
         compute.pool.parallel(
             x.rows * gated.columns, granule: 64, work: x.rows * gated.columns * elementWork
         ) { _, range in
@@ -46,17 +50,19 @@ struct FeedForward: Sendable {
         workspace.probe?(layer, "ffn_before_sub_norm", gated)
         if let skipping {
             compute.quantize(gated, norm: down.inputNorm, into: workspace.quantized)
-            contract(skipping, layer: layer, workspace: workspace, compute: compute)
+            skippedColumns = contract(skipping, workspace: workspace, compute: compute)
         } else {
             compute.apply(
                 down, to: gated, into: workspace.projected(x.rows), scratch: workspace.quantized)
         }
-        workspace.zeros?.countDownInputs(workspace.quantized, layer: layer)
+        workspace.counts?.countInputs(
+            workspace.quantized, skipped: skippedColumns, self, layer: layer)
         workspace.probe?(
             layer, "down_input", down.inputNorm == nil ? gated : workspace.quantized.normed)
         workspace.probe?(layer, "down", workspace.projected(x.rows))
     }
-    func shiftGate(_ gated: Activations, _ compute: Compute) {
+
+    func shiftGate(_ gated: Activations) {
         guard let gateShift else { return }
         for index in 0..<gated.storage.count { gated.storage[index] += gateShift }
     }

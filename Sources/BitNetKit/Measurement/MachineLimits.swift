@@ -51,6 +51,17 @@ package struct MachineLimits: Sendable, Hashable {
         return Spread(speeds).median
     }
 
+    /// Seconds from handing a job to all threads until all have done it: the median of many empty
+    /// jobs, one right after the other as the layers of a model give them.
+    package static func dispatchSeconds(
+        threads: Int, jobs: Int = 50_000
+    ) throws(BitNetError) -> Double {
+        let pool = WorkerPool(threads: threads)
+        var times: [Double] = []
+        for _ in 0..<jobs { times.append(try seconds { pool.run { _ in } }) }
+        return Spread(times).median
+    }
+
     /// Weights a second of each layout that a large model may be packed in, the fastest first.
     package static func layoutSpeeds(
         kernels: KernelSet, threads: Int

@@ -33,16 +33,9 @@ package struct ModelBenchmark: Sendable {
         package let int8PeakShare: Double
         package let peakBytes: Int
         package let loadSeconds: Double
-        /// Zeros in the feed-forward networks, counted while warming up.
+        /// Zeros in the feed-forward networks and what was left out for them, counted while warming
+        /// up: what is timed does not count.
         package let sparsity: FeedForwardSparsity?
-        /// Shares of the rows of `up` and the columns of `down` left out; nil where none could be.
-        package let skipping: Skipped?
-    }
-
-    /// Shares of feed-forward work, over all layers and decoded tokens.
-    package struct Skipped: Sendable, Codable {
-        package let rows: Double
-        package let columns: Double
     }
 
     private let model: BitNetModel
@@ -82,15 +75,13 @@ package struct ModelBenchmark: Sendable {
             sparsity = context.sparsity ?? sparsity
         }
         return row(
-            test, speed: Spread(speeds), depth: depth, count: count, sparsity: sparsity,
-            work: context.skippedWork)
+            test, speed: Spread(speeds), depth: depth, count: count, sparsity: sparsity)
     }
 
     private func row(
-        _ test: Test, speed: Spread, depth: Int, count: Int, sparsity: FeedForwardSparsity?,
-        work: [SkippedWork]
+        _ test: Test, speed: Spread, depth: Int, count: Int, sparsity: FeedForwardSparsity?
     ) -> Row {
-        let weights = model.byteCount.ternary - bytesSkipped(work)
+        let weights = model.byteCount.ternary - bytesSkipped(sparsity)
         let head = model.headBytesRead
         let c = model.configuration
         let keyValue = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 2
@@ -104,29 +95,14 @@ package struct ModelBenchmark: Sendable {
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
             int8PeakShare: products / limits.int8PerSecond, peakBytes: MachineLimits.peakMemory,
-            loadSeconds: loadSeconds, sparsity: sparsity, skipping: Skipped(work))
+            loadSeconds: loadSeconds, sparsity: sparsity)
     }
 
-    /// Bytes of weights that a decoded token did not read, on average.
-    private func bytesSkipped(_ work: [SkippedWork]) -> Int {
-        zip(model.blocks, work).reduce(0) { sum, pair in
-            let (block, work) = pair
-            guard work.tokens > 0 else { return sum }
-            let network = block.feedForward
-            let all = [network.gate, network.up, network.down].reduce(0) {
-                $0 + $1.weight.byteCount
-            }
-            return sum + all - work.bytesRead / work.tokens
-        }
-    }
-}
-
-extension ModelBenchmark.Skipped {
-    fileprivate init?(_ work: [SkippedWork]) {
-        let rows = work.reduce(0) { $0 + $1.rows }
-        let columns = work.reduce(0) { $0 + $1.columns }
-        guard rows > 0, columns > 0 else { return nil }
-        self.rows = Double(work.reduce(0) { $0 + $1.skippedRows }) / Double(rows)
-        self.columns = Double(work.reduce(0) { $0 + $1.skippedColumns }) / Double(columns)
+    /// Bytes of weights that a pass did not read, on average.
+    private func bytesSkipped(_ sparsity: FeedForwardSparsity?) -> Int {
+        guard let sparsity else { return 0 }
+        let all = model.blocks.reduce(0) { $0 + $1.feedForward.byteCount }
+        let share = Double(sparsity.bytesRead) / Double(sparsity.bytesDense)
+        return Int(Double(all) * (1 - share))
     }
 }

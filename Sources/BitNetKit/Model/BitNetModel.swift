@@ -172,10 +172,12 @@ extension Compute {
             try options.instructionSet.map { (name) throws(BitNetError) in
                 try KernelSet.named(name)
             } ?? .best
-        let isStandard = threads == Compute.standard.pool.threads
+        let isStandard = threads == Compute.standard.pool.threads && !options.splitsSmallJobs
         self.init(
             kernels: kernels,
-            pool: isStandard ? Compute.standard.pool : WorkerPool(threads: threads))
+            pool: isStandard
+                ? Compute.standard.pool
+                : WorkerPool(threads: threads, splitsSmallJobs: options.splitsSmallJobs))
     }
 }
 

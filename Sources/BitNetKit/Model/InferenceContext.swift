@@ -90,14 +90,15 @@ final class InferenceContext {
         }
     }
 
-    /// Starts to count zeros in the feed-forward networks, from none, or stops.
+    /// Starts to count zeros in the feed-forward networks, and what is left out for them, from none,
+    /// or stops.
     func countZeros(_ isOn: Bool) {
-        workspace.zeros = isOn ? ZeroCounts(layers: model.blocks.count) : nil
+        workspace.counts = isOn ? FeedForwardCounts(layers: model.blocks.count) : nil
     }
 
-    /// The zeros counted since; nil if that is off or nothing was computed.
+    /// What was counted since; nil if that is off or nothing was computed.
     var sparsity: FeedForwardSparsity? {
-        workspace.zeros.flatMap { FeedForwardSparsity($0, model.configuration.feedForwardSize) }
+        workspace.counts.flatMap { FeedForwardSparsity($0, model.configuration.feedForwardSize) }
     }
 
     /// Appends `tokens` without computing any logits: for all of a prompt but its end.
@@ -163,9 +164,6 @@ final class InferenceContext {
 
     /// With a two-stage head, logits that are not needed may be -infinity.
     func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
-
-    /// What the feed-forward network of every layer has left out so far.
-    var skippedWork: [SkippedWork] { workspace.skipping.layers.map(\.work) }
 
     /// Sets a function that sees every intermediate result; for tests against a reference.
     func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {

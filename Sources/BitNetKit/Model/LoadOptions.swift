@@ -22,6 +22,8 @@ public struct LoadOptions: Sendable, Hashable {
     /// Whether feed-forward layers leave out what zeros make irrelevant; matters to models with
     /// squared ReLU only.
     public var sparsity: Sparsity = .automatic
+    /// Whether threads share every job, also those that one does faster; for tests with small models.
+    var splitsSmallJobs = false
 
     /// Options that differ from the defaults in what is given.
     public init(

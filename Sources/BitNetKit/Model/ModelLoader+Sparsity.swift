@@ -31,33 +31,10 @@ extension ModelLoader.Parts {
         let model = BitNetModel(configuration, self, compute: compute, tokenizer: tokenizer)
         let count = min(8, configuration.contextLength)
         let context = try InferenceContext(model: model, contextLength: count, cache: .f16)
-        var gates = [Double](repeating: 0, count: configuration.layerCount)
-        var inputs = gates
-        context.probe { layer, name, values in
-            if name == "gate" { gates[layer] = values.storage.share { !($0 > 0) } }
-            if name == "down_input" { inputs[layer] = values.roundedToZero }
-        }
+        context.countZeros(true)
         try context.prefill((0..<count).map { configuration.vocabularySize * $0 / count })
-        return zip(gates, inputs).map { ZeroShares(gate: $0, down: $1) }
-    }
-}
-
-extension BufferView<Float> {
-    /// The share of elements that fulfil a condition.
-    fileprivate func share(_ condition: (Float) -> Bool) -> Double {
-        var found = 0
-        for index in 0..<count where condition(self[index]) { found += 1 }
-        return Double(found) / Double(Swift.max(count, 1))
-    }
-}
-
-extension Activations {
-    /// The share of elements that rounding each row to int8 makes 0.
-    var roundedToZero: Double {
-        (0..<rows).reduce(0) { sum, row in
-            var largest: Float = 1e-5
-            for index in 0..<columns { largest = max(largest, self[row][index].magnitude) }
-            return sum + self[row].share { $0.magnitude * 127 <= largest / 2 }
-        } / Double(max(rows, 1))
+        return (context.sparsity?.layers ?? []).map {
+            ZeroShares(gate: $0.gateZeroShare, down: $0.downZeroShare)
+        }
     }
 }

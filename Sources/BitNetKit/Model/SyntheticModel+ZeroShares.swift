@@ -44,10 +44,8 @@ extension SyntheticModel {
         result.parts.blocks = try shifted.replacing { layer, network throws(BitNetError) in
             let missing = 1 - (1 - shares.down) / max(1 - natural[layer], 1e-9)
             guard missing > 0, let norm = network.down.inputNorm else { return }
-            var random = RandomBits(seed: UInt64(layer))
-            let weight = (0..<norm.count).map { _ in
-                Double(random.next() >> 11) * 0x1p-53 < missing ? Float(0) : 1
-            }
+            var random = SeededGenerator(seed: UInt64(layer))
+            let weight = (0..<norm.count).map { _ in random.nextUnit() < missing ? Float(0) : 1 }
             network.down = BitLinear(
                 weight: network.down.weight,
                 inputNorm: try RMSNorm(weight: weight, epsilon: norm.epsilon))
@@ -76,9 +74,12 @@ extension SyntheticModel {
         var samples = [Sample](repeating: Sample(), count: configuration.layerCount)
         context.probe { layer, name, values in
             if name == "gate" { samples[layer].gates += values.storage.array }
-            if name == "down_input" { samples[layer].zeroInputs = values.roundedToZero }
         }
+        context.countZeros(true)
         try context.prefill(tokens)
+        for (layer, met) in (context.sparsity?.layers ?? []).enumerated() {
+            samples[layer].zeroInputs = met.downZeroShare
+        }
         return samples
     }
 }

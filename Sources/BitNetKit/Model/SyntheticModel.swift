@@ -60,7 +60,7 @@ struct SyntheticModel {
         let layout = try LayoutChoice.layout(for: configuration, compute, asked: layout)
         var builder = Builder(
             configuration: configuration, layout: layout, pool: compute.pool,
-            random: RandomBits(seed: seed))
+            random: SeededGenerator(seed: seed))
         parts = try builder.parts(head: head)
     }
 }
@@ -109,7 +109,7 @@ private struct Builder {
     let configuration: ModelConfiguration
     let layout: TernaryLayout
     let pool: WorkerPool
-    var random: RandomBits
+    var random: SeededGenerator
 
     mutating func parts(head: ElementType) throws(BitNetError) -> ModelLoader.Parts {
         let c = configuration
@@ -166,7 +166,7 @@ extension TernaryMatrix {
             let trits = scratch.view[thread * chunk * columns..<(thread + 1) * chunk * columns]
             for begin in stride(from: range.lowerBound, to: range.upperBound, by: chunk) {
                 let part = begin..<min(begin + chunk, range.upperBound)
-                var random = RandomBits(seed: seed &+ UInt64(begin))
+                var random = SeededGenerator(seed: seed &+ UInt64(begin))
                 random.fill(trits[0..<part.count * columns])
                 packed.pack(trits, rows: part)
             }
@@ -192,7 +192,7 @@ extension DenseMatrix {
         let values = try AlignedBuffer<Float>(count: columns, purpose: "random weights")
         let patterns = try AlignedBuffer<UInt8>(
             count: distinct * rowBytes, purpose: "random weights")
-        var random = RandomBits(seed: seed)
+        var random = SeededGenerator(seed: seed)
         for row in 0..<distinct {
             for column in 0..<columns {
                 values.view[column] = Float(Int32(truncatingIfNeeded: random.next())) * 0x1p-31
@@ -211,22 +211,9 @@ extension DenseMatrix {
     }
 }
 
-/// A small seeded generator (SplitMix64).
-struct RandomBits {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
+extension SeededGenerator {
     /// Fills `trits`, eight to a draw.
-    mutating func fill(_ trits: BufferView<Int8>) {
+    fileprivate mutating func fill(_ trits: BufferView<Int8>) {
         var index = 0
         while index < trits.count {
             var bits = next()

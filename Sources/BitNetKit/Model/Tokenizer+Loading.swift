@@ -12,10 +12,10 @@ extension Tokenizer {
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
             throw .fileNotFound(path: url.path)
         }
-        if isFolder.boolValue { return try Tokenizer(folder: url.path, endTokens: []) }
-        let folder = url.deletingLastPathComponent().path
+        if isFolder.boolValue { return try Tokenizer(ModelFolder(path: url.path)) }
+        let folder = ModelFolder(path: url.deletingLastPathComponent().path)
         if url.pathExtension == "json" {
-            return try Tokenizer(folder: folder, file: url.path)
+            return try Tokenizer(folder, file: url.lastPathComponent)
         }
         let region = ByteRegion(try MappedFile(opening: url.path))
         if region.hasGGUFMagic { return try Tokenizer(try GGUFFile(region)) }
@@ -26,7 +26,7 @@ extension Tokenizer {
                 detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
                 remedy: "give a .gguf file, a model folder, or its tokenizer.json")
         }
-        return try Tokenizer(folder: folder, file: url.path)
+        return try Tokenizer(folder, file: url.lastPathComponent)
     }
 
     /// The tokenizer that belongs to a checkpoint.
@@ -36,7 +36,7 @@ extension Tokenizer {
             try self.init(file)
         case .huggingFace(let folder):
             let ends = [folder.config, folder.generationConfig].flatMap { $0.endTokens }
-            try self.init(folder: folder.path, endTokens: ends)
+            try self.init(ModelFolder(path: folder.path), endTokens: ends)
         }
     }
 
@@ -51,29 +51,23 @@ extension Tokenizer {
 
     /// The tokenizer of a folder, or of one file in it.
     private init(
-        folder: String, file: String? = nil, endTokens: [Int] = []
+        _ folder: ModelFolder, file: String? = nil, endTokens: [Int] = []
     ) throws(BitNetError) {
-        let names = ["tokenizer.json", "tokenizer.model"].map { "\(folder)/\($0)" }
-        guard let path = file ?? names.first(where: FileManager.default.fileExists(atPath:)) else {
+        let names = file.map { [$0] } ?? ["tokenizer.json", "tokenizer.model"]
+        guard let name = names.first(where: folder.exists), let file = try folder.file(name) else {
             throw .tokenizer(
-                detail: "\(folder) has neither tokenizer.json nor tokenizer.model; fetch it from "
-                    + "where the model came from")
+                detail: "\(folder.path) has neither tokenizer.json nor tokenizer.model; fetch it "
+                    + "from where the model came from")
         }
-        let config = try Self.optional("\(folder)/tokenizer_config.json")
-        let bytes = try MappedFile(opening: path).bytes
-        if path.hasSuffix(".json") {
-            try self.init(json: Data(bytes), config: config, endTokens: endTokens)
+        let config = try folder.file("tokenizer_config.json").map { Data($0.bytes) }
+        if name.hasSuffix(".json") {
+            try self.init(json: Data(file.bytes), config: config, endTokens: endTokens)
         } else {
             try self.init(
-                model: Data(bytes), config: config,
-                added: try Self.optional("\(folder)/added_tokens.json"), endTokens: endTokens)
+                model: Data(file.bytes), config: config,
+                added: try folder.file("added_tokens.json").map { Data($0.bytes) },
+                endTokens: endTokens)
         }
-    }
-
-    /// The contents of a file that need not be there.
-    private static func optional(_ path: String) throws(BitNetError) -> Data? {
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        return Data(try MappedFile(opening: path).bytes)
     }
 
     private init(_ file: GGUFFile) throws(BitNetError) {
@@ -131,8 +125,4 @@ extension JSONValue? {
         guard let value = self?.object?["eos_token_id"] else { return [] }
         return value.array.map { $0.compactMap(\.int) } ?? value.int.map { [$0] } ?? []
     }
-}
-
-extension MappedFile {
-    fileprivate var bytes: [UInt8] { ByteRegion(self).bytes }
 }

@@ -11,8 +11,8 @@ final class Workspace: @unchecked Sendable {
     /// hidden states with a reference.
     var probe: ((_ layer: Int, _ name: String, _ values: Activations) -> Void)?
 
-    /// Zeros met in the feed-forward networks, when they are to be counted.
-    var zeros: ZeroCounts?
+    /// What zeros did in the feed-forward networks, when that is to be counted.
+    var counts: FeedForwardCounts?
     /// What the feed-forward layers need to leave out zeros.
     var skipping: SkippingScratch
 

@@ -13,32 +13,18 @@ extension BitNetSession {
         let prompt: String
         let options: GenerationOptions
 
+        /// One answer in progress.
+        public typealias AsyncIterator = GenerationStream.AsyncIterator
+
         /// Starts a turn; nothing is computed before its first `next()`.
         public func makeAsyncIterator() -> AsyncIterator {
-            AsyncIterator(run: SessionRun(session: session, prompt: prompt, options: options))
-        }
-
-        /// One answer in progress.
-        public struct AsyncIterator: AsyncIteratorProtocol, Sendable {
-            fileprivate let run: SessionRun
-
-            /// The next event; computes one token if need be. Returns nil after the end.
-            public mutating func next() async throws(BitNetError) -> GenerationEvent? {
-                try await run.next().get()
-            }
-
-            /// The next event; computes one token if need be. Returns nil after the end.
-            public mutating func next(
-                isolation actor: isolated (any Actor)?
-            ) async throws(BitNetError) -> GenerationEvent? {
-                try await run.next().get()
-            }
+            AsyncIterator(SessionRun(session: session, prompt: prompt, options: options))
         }
     }
 }
 
 /// Runs one turn. The session holds it weakly: when nobody can ask for more, the turn is over.
-final class SessionRun: Sendable {
+final class SessionRun: ResponseRun {
     let answer = SessionAnswer()
     private let session: BitNetSession
     private let prompt: String

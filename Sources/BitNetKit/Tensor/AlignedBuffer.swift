@@ -124,14 +124,15 @@ struct BufferView<Element: BitwiseCopyable>: @unchecked Sendable {
 
     func fill(_ value: Element) { base.update(repeating: value, count: count) }
 
-    /// How many elements satisfy `predicate`.
+    /// How many elements satisfy `predicate`; without a branch or a trap, so that a simple one is
+    /// tried on several elements at a time.
+    @inline(__always)
     func count(where predicate: (Element) -> Bool) -> Int {
-        var count = 0
-        for element in UnsafeBufferPointer(start: base, count: self.count) where predicate(element)
-        {
-            count += 1
+        var found = 0
+        for element in UnsafeBufferPointer(start: base, count: count) {
+            found &+= predicate(element) ? 1 : 0
         }
-        return count
+        return found
     }
 
     var array: [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }

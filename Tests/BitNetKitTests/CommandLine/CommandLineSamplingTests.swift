@@ -20,11 +20,19 @@ struct CommandLineSamplingTests {
             struct Layer: Decodable {
                 let gateZeroShare: Double
                 let downZeroShare: Double
+                let upSkippedShare: Double
+                let downSkippedShare: Double
+                let bytesRead: Int
+                let bytesDense: Int
             }
 
             let tokens: Int
             let gateZeroShare: Double
             let downZeroShare: Double
+            let upSkippedShare: Double
+            let downSkippedShare: Double
+            let bytesRead: Int
+            let bytesDense: Int
             let layers: [Layer]
         }
 
@@ -101,23 +109,50 @@ struct CommandLineSamplingTests {
         #expect(drafted.decodePasses + drafted.acceptedDraftTokens == plain.decodePasses)
     }
 
-    @Test("zeros are told in JSON, and as a table when asked")
+    @Test("zeros and what is left out are told in JSON, and as a table when asked")
     func zeros() throws {
         let found = try Self.report("A cat", "--max-tokens", "5", "--seed", "1")
         let sparsity = try #require(found.sparsity)
         #expect(sparsity.layers.count == 6)
-        for share in sparsity.layers.flatMap({ [$0.gateZeroShare, $0.downZeroShare] }) {
-            #expect(share > 0.3 && share < 1)
+        for layer in sparsity.layers {
+            #expect(layer.gateZeroShare > 0.3 && layer.gateZeroShare < 1)
+            #expect(layer.downZeroShare > 0.3 && layer.downZeroShare < 1)
+            #expect(layer.upSkippedShare <= layer.gateZeroShare)
+            #expect([0, layer.downZeroShare].contains(layer.downSkippedShare))
         }
+        #expect(sparsity.upSkippedShare > 0.3 && sparsity.bytesRead < sparsity.bytesDense)
         let arguments = ["generate", "A cat", "--max-tokens", "5", "--seed", "1"]
         let table = try CommandLineTests.bitnet(arguments + ["--statistics"])
         #expect(table.code == 0)
-        #expect(table.errorLines.count == 2 + 8)
-        #expect(table.error.contains("zero gates  zero inputs of down"))
-        let all = String(
-            format: "  all %11.1f%% %20.1f%%", sparsity.gateZeroShare * 100,
-            sparsity.downZeroShare * 100)
-        #expect(table.errorLines.last.map(String.init) == all)
+        #expect(table.errorLines.count == 2 + 9)
+        #expect(table.error.contains("rows of up    columns of down       MB of weights"))
+        func line(_ name: String, _ shares: [Double], _ bytes: [Int]) -> [String] {
+            [name] + shares.map { String(format: "%.1f%%", $0 * 100) }
+                + bytes.map { String(format: "%.1f", Double($0) / 1e6) }
+        }
+        let words = table.errorLines.map { $0.split(separator: " ").map(String.init) }
+        #expect(
+            words.last
+                == line(
+                    "all",
+                    [
+                        sparsity.gateZeroShare, sparsity.upSkippedShare, sparsity.downZeroShare,
+                        sparsity.downSkippedShare,
+                    ], [sparsity.bytesRead, sparsity.bytesDense]))
+        let last = sparsity.layers[5]
+        #expect(
+            words.dropLast().last
+                == line(
+                    "5",
+                    [
+                        last.gateZeroShare, last.upSkippedShare, last.downZeroShare,
+                        last.downSkippedShare,
+                    ], [last.bytesRead, last.bytesDense]))
+        let dense = try Self.report(
+            "A cat", "--max-tokens", "5", "--seed", "1", "--sparsity", "off")
+        #expect(dense.sparsity?.upSkippedShare == 0 && dense.sparsity?.downSkippedShare == 0)
+        #expect(dense.sparsity?.gateZeroShare == sparsity.gateZeroShare)
+        #expect(dense.sparsity?.bytesRead == dense.sparsity?.bytesDense)
         #expect(try CommandLineTests.bitnet(arguments).errorLines.count == 2)
         let nothing = try Self.report("A cat", "--max-tokens", "1", "--seed", "1")
         #expect(nothing.sparsity == nil)
@@ -147,6 +182,8 @@ struct CommandLineSamplingTests {
         }
         let table = try CommandLineTests.bitnet(arguments)
         #expect(table.output.contains("zero gates  zero down"))
+        #expect(
+            table.output.contains(#/left out: [0-9]+% of up's rows, [0-9]+% of down's columns/#))
         let shares = bench.rows[1].sparsity
         #expect(
             table.output.contains(

@@ -49,6 +49,77 @@ struct WorkerPoolTests {
         }
     }
 
+    @Test("small jobs are shared by all threads on demand", arguments: [2, 3, 16])
+    func smallJobs(_ threads: Int) {
+        let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
+        for count in [1, 2, 5, 40] {
+            let ranges = Mutex<[Int: Range<Int>]>([:])
+            pool.parallel(count, work: 0) { thread, range in
+                ranges.withLock { $0[thread] = range }
+            }
+            let found = ranges.withLock { $0 }
+            #expect(found.count == min(threads, count))
+            #expect(
+                found.sorted { $0.key < $1.key }.flatMap { Array($0.value) } == Array(0..<count))
+        }
+    }
+
+    /// How many threads share a job of this much work.
+    private func shares(_ pool: WorkerPool, work: Int) -> Int {
+        let count = Atomic<Int>(0)
+        pool.parallel(pool.threads, work: work) { _, _ in count.add(1, ordering: .relaxed) }
+        return count.load(ordering: .relaxed)
+    }
+
+    private func waitForSleep(_ pool: WorkerPool) throws {
+        for _ in 0..<10_000 where pool.sleepingWorkers < pool.threads - 1 { usleep(500) }
+        try #require(pool.sleepingWorkers == pool.threads - 1)
+    }
+
+    @Test("sleepers are woken by a job that is worth it, and not by small ones now and then")
+    func waking() throws {
+        let pool = WorkerPool(threads: 3)
+        for _ in 0..<5 {
+            try waitForSleep(pool)
+            // 10 us of work for each thread.
+            for _ in 0..<10 {
+                #expect(shares(pool, work: 3_000_000) == 1)
+                usleep(1_000)
+            }
+            #expect(pool.sleepingWorkers == 2)
+            #expect(shares(pool, work: 16_000_000) == 3)
+        }
+    }
+
+    @Test("sleepers are woken by small jobs that come one right after the other")
+    func wakingBySeveral() throws {
+        let pool = WorkerPool(threads: 3)
+        try waitForSleep(pool)
+        #expect(shares(pool, work: 3_000_000) == 1)
+        // Five would do, unless other programs come between them.
+        #expect((0..<100_000).contains { _ in shares(pool, work: 3_000_000) == 3 })
+    }
+
+    @Test("workers that spin share small jobs")
+    func sharing() throws {
+        let pool = WorkerPool(threads: 2)
+        // Other programs can come between two jobs for longer than workers spin, but not always.
+        #expect(
+            (0..<10_000).contains { _ in
+                pool.run { _ in }
+                return shares(pool, work: 900_000) == 2
+            })
+        try waitForSleep(pool)
+        #expect(shares(pool, work: 900_000) == 1)
+    }
+
+    @Test("the time of an empty job is measured", arguments: [1, 2])
+    func dispatch(_ threads: Int) throws {
+        // Some microseconds, and much more where other tests want the cores too.
+        let time = try MachineLimits.dispatchSeconds(threads: threads, jobs: 300)
+        #expect(time > 0 && time < 0.1)
+    }
+
     @Test("results do not depend on the number of threads")
     func sameResults() throws {
         let plain = PlainTernary(rows: 999, columns: 640, scale: .perTensor(0.1), seed: 1)
@@ -56,7 +127,8 @@ struct WorkerPoolTests {
         let x = randomFloats(2 * 640, seed: 2)
         let expected = plain.multiply(x)
         for threads in [1, 2, 3, 5, 16] {
-            let compute = Compute(kernels: .best, pool: WorkerPool(threads: threads))
+            let compute = Compute(
+                kernels: .best, pool: WorkerPool(threads: threads, splitsSmallJobs: true))
             let input = try AlignedBuffer(x, purpose: "test")
             let output = try AlignedBuffer<Float>(count: 2 * 999, purpose: "test")
             let quantized = try QuantizedActivations(

@@ -126,7 +126,7 @@ struct FormatsReferenceTests {
         let embedding = checkpoint.tensorNames.first { $0.hasSuffix("embed_tokens.weight") }
         let tensor = checkpoint.tensor(named: try #require(embedding))
         #expect(tensor?.shape == [sizes.vocabulary, sizes.hidden])
-        #expect(folder.file(named: "tokenizer.json") != nil)
+        #expect(ModelFolder(path: folder.path).exists("tokenizer.json"))
         #expect(folder.tokenizerConfig != nil)
     }
 

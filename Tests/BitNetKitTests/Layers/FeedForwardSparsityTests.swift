@@ -68,21 +68,70 @@ struct FeedForwardSparsityTests {
                 0, -0.0, 1, -1, 1e-20, -1e-20, 1e-23, 3e-23, -3e-23, 1e-38, -1e-38,
                 .leastNonzeroMagnitude, -.leastNonzeroMagnitude,
                 -80, -87, -88, -0x1.62e42ep6, (-0x1.62e42ep6 as Float).nextDown, -89, -200, -3e38,
-                3e18,
+                3e18, 0x1p-75, (0x1p-75 as Float).nextUp, (0x1p-75 as Float).nextDown,
             ] + (0..<200).map { -90 + Float($0) * 0.013 }
         let gates = try AlignedBuffer(values, purpose: "test")
-        var counts = ZeroCounts(layers: 2)
-        counts.countGates(
-            Activations(gates.view, rows: 1, columns: values.count), activation, layer: 1)
-        #expect(counts.layers[0].gates == 0 && counts.layers[1].tokens == 1)
+        let zeros = activation.zeros(in: gates.view)
         for kernels in KernelSet.available {
             let output = try AlignedBuffer(values, purpose: "test")
             let ones = try AlignedBuffer(
                 [Float](repeating: 1, count: values.count), purpose: "test")
             kernels.gated(activation, output.view, ones.view)
-            #expect(output.array.count { $0 == 0 } == counts.layers[1].gates, "\(kernels)")
+            #expect(output.array.count { $0 == 0 } == zeros, "\(kernels)")
         }
-        #expect(counts.layers[1].gates > 3 && counts.layers[1].gates < values.count)
+        #expect(zeros > 3 && zeros < values.count)
+    }
+
+    @Test(
+        "rows, columns and bytes left out are those of the hidden states",
+        arguments: Sparsity.allCases, [1, 3])
+    func leftOut(sparsity: Sparsity, batch: Int) throws {
+        let model = try BitNetModel(
+            loading: BitNetSampleModel.url, options: LoadOptions(sparsity: sparsity))
+        let context = try InferenceContext(model: model, contextLength: 12, cache: .f16)
+        context.countZeros(true)
+        var kept = [(rows: Int, columns: Int)](repeating: (0, 0), count: 6)
+        context.probe { layer, name, values in
+            if name == "gate" { kept[layer].rows += values.storage.array.count { $0 > 0 } }
+            guard name == "down_input" else { return }
+            for row in 0..<values.rows {
+                let row = values[row].array
+                let scale = 127 / row.reduce(1e-5) { max($0, abs($1)) }
+                kept[layer].columns += row.count { ($0 * scale).rounded(.toNearestOrEven) != 0 }
+            }
+        }
+        let passes = 12 / batch
+        for pass in 0..<passes {
+            try context.prefill((0..<batch).map { 300 + 40 * (pass * batch + $0) })
+        }
+        let found = try #require(context.sparsity)
+        for (layer, block) in model.blocks.enumerated() {
+            let network = block.feedForward
+            let all = network.up.weight.rows * 12
+            var expected = passes * network.gate.weight.byteCount
+            let skipped = (
+                rows: Int((found.layers[layer].upSkippedShare * Double(all)).rounded()),
+                columns: Int((found.layers[layer].downSkippedShare * Double(all)).rounded())
+            )
+            if network.skipping?.rows == true {
+                #expect(skipped.rows == all - kept[layer].rows)
+                expected += kept[layer].rows * network.up.weight.byteCount * 12 / all
+            } else {
+                #expect(skipped.rows == 0)
+                expected += passes * network.up.weight.byteCount
+            }
+            if network.skipping?.columns == true {
+                #expect(skipped.columns == all - kept[layer].columns)
+                expected += kept[layer].columns * network.down.weight.byteCount * 12 / all
+            } else {
+                #expect(skipped.columns == 0)
+                expected += passes * network.down.weight.byteCount
+            }
+            #expect(found.layers[layer].bytesRead == expected)
+            #expect(found.layers[layer].bytesDense == passes * network.byteCount)
+        }
+        #expect(model.blocks.contains { $0.feedForward.skipping != nil } == (sparsity != .off))
+        #expect(found.bytesRead == found.layers.reduce(0) { $0 + $1.bytesRead })
     }
 
     @Test("a response tells its zeros when asked, and says the same")

@@ -241,7 +241,8 @@ private final class TwoStage {
         _ matrix: DenseMatrix, _ type: HeadScanType, kernels: KernelSet = .best, threads: Int = 1
     ) throws {
         self.matrix = matrix
-        compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
+        compute = Compute(
+            kernels: kernels, pool: WorkerPool(threads: threads, splitsSmallJobs: true))
         scan = try HeadScan(matrix, type: type, pool: compute.pool)
         scratch = try HeadScratch(scan, threads: threads)
     }

@@ -8,18 +8,19 @@ import Testing
 /// Leaving out rows and columns changes no bit.
 @Suite("Skipped zeros")
 struct SkippingTests {
-    /// Logits of every token, each token a pass of its own.
+    /// Logits of every token, each token a pass of its own, and what was left out.
     private func decode(
         _ model: BitNetModel, _ tokens: [Int]
-    ) throws -> (logits: [[Float]], work: [SkippedWork]) {
+    ) throws -> (logits: [[Float]], sparsity: FeedForwardSparsity) {
         let context = try InferenceContext(
             model: model, contextLength: tokens.count, cache: .f16)
+        context.countZeros(true)
         var logits: [[Float]] = []
         for token in tokens {
             try context.prefill([token])
             logits.append(context.withLogits { (0..<$0.count).map { [logits = $0] in logits[$0] } })
         }
-        return (logits, context.skippedWork)
+        return (logits, try #require(context.sparsity))
     }
 
     private func tokens(_ count: Int, vocabulary: Int) -> [Int] {
@@ -33,21 +34,23 @@ struct SkippingTests {
             loading: try BitNetSampleModel.url, options: LoadOptions(threads: 1, sparsity: .off))
         let tokens = tokens(24, vocabulary: reference.configuration.vocabularySize)
         let expected = try decode(reference, tokens)
-        #expect(expected.work.allSatisfy { $0.tokens == 0 })
+        #expect(expected.sparsity.upSkippedShare == 0 && expected.sparsity.downSkippedShare == 0)
         for set in KernelSet.available {
             for sparsity in [Sparsity.automatic, .always] {
                 for (layout, threads) in [(TernaryLayout.t2, 1), (.t5, 2), (.t2, 3)] {
-                    let options = LoadOptions(
+                    var options = LoadOptions(
                         threads: threads, instructionSet: set.name, layout: layout,
                         sparsity: sparsity)
+                    options.splitsSmallJobs = true
                     let model = try BitNetModel(
                         loading: try BitNetSampleModel.url, options: options)
                     let found = try decode(model, tokens)
                     #expect(found.logits == expected.logits, "\(options)")
-                    #expect(found.work.allSatisfy { $0.tokens == tokens.count })
-                    let rows = found.work.reduce(0) { $0 + $1.rows }
-                    let skipped = found.work.reduce(0) { $0 + $1.skippedRows }
-                    #expect(Double(skipped) > 0.5 * Double(rows) && skipped < rows)
+                    #expect(found.sparsity.tokens == tokens.count)
+                    let skipped = found.sparsity.upSkippedShare
+                    #expect(skipped > 0.5 && skipped < 1)
+                    #expect(found.sparsity.gateZeroShare == expected.sparsity.gateZeroShare)
+                    #expect(found.sparsity.downZeroShare == expected.sparsity.downZeroShare)
                 }
             }
         }
@@ -62,9 +65,10 @@ struct SkippingTests {
         let tokens = tokens(40, vocabulary: 312)
         let expected = try decode(dense, tokens).logits
         for layout in TernaryLayout.allCases {
-            for threads in [1, 2, 5] {
-                let options = LoadOptions(
+            for threads in [1, 3] {
+                var options = LoadOptions(
                     threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity)
+                options.splitsSmallJobs = true
                 let model = try BitNetModel(loading: url, options: options)
                 #expect(try decode(model, tokens).logits == expected)
                 let context = try InferenceContext(
@@ -111,10 +115,11 @@ struct SkippingTests {
         [TernaryLayout.t2, .t5])
     func imposed(share: (gate: Double, down: Double), layout: TernaryLayout) throws {
         func model(_ sparsity: Sparsity, _ set: KernelSet, threads: Int) throws -> BitNetModel {
-            try BitNetModel.synthetic(
-                Self.shape, head: .f16,
-                options: LoadOptions(
-                    threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity),
+            var options = LoadOptions(
+                threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity)
+            options.splitsSmallJobs = true
+            return try BitNetModel.synthetic(
+                Self.shape, head: .f16, options: options,
                 zeroShares: ZeroShares(gate: share.gate, down: share.down))
         }
         let tokens = tokens(12, vocabulary: Self.shape.vocabularySize)
@@ -124,11 +129,12 @@ struct SkippingTests {
                 let found = try decode(model(sparsity, set, threads: threads), tokens)
                 #expect(found.logits == expected, "\(set) \(sparsity)")
                 guard sparsity == .always else { continue }
-                let rows = found.work.reduce(0) { $0 + $1.rows }
-                let zeros = found.work.reduce(0) { $0 + $1.zeroRows }
-                #expect(abs(Double(zeros) / Double(rows) - share.gate) < 0.1)
-                if share.gate == 1 { #expect(zeros == rows) }
-                if share.gate == 0 { #expect(found.work.allSatisfy { $0.zeroRows < $0.rows / 20 }) }
+                let zeros = found.sparsity.gateZeroShare
+                #expect(abs(zeros - share.gate) < 0.1)
+                if share.gate == 1 { #expect(zeros == 1) }
+                if share.gate == 0 {
+                    #expect(found.sparsity.layers.allSatisfy { $0.gateZeroShare < 0.05 })
+                }
             }
         }
     }
@@ -141,7 +147,7 @@ struct SkippingTests {
             let model = try BitNetModel.synthetic(Self.shape, head: .f16, zeroShares: shares)
             let isArranged = model.blocks.map { $0.feedForward.skipping?.rows ?? false }
             #expect(isArranged.allSatisfy { $0 == (shares.gate > 0.5) })
-            return try decode(model, tokens).work.reduce(0) { $0 + $1.skippedRows }
+            return try decode(model, tokens).sparsity.upSkippedShare
         }
         #expect(skipped[0] == 0 && skipped[1] > 0)
     }

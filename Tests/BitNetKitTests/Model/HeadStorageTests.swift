@@ -7,8 +7,9 @@ import Testing
 @Suite("Head storage")
 struct HeadStorageTests {
     private func model(_ head: HeadStorage, threads: Int? = nil) throws -> BitNetModel {
-        try BitNetModel(
-            loading: BitNetSampleModel.url, options: LoadOptions(threads: threads, head: head))
+        var options = LoadOptions(threads: threads, head: head)
+        options.splitsSmallJobs = threads != nil
+        return try BitNetModel(loading: BitNetSampleModel.url, options: options)
     }
 
     static let choices: [GenerationOptions] = [

@@ -147,7 +147,8 @@ struct KVCacheTests {
         let expected = try logits(LoadOptions(threads: 1, instructionSet: "scalar"), .int8)
         for set in KernelSet.available {
             for threads in [1, 3] {
-                let options = LoadOptions(threads: threads, instructionSet: set.name)
+                var options = LoadOptions(threads: threads, instructionSet: set.name)
+                options.splitsSmallJobs = true
                 #expect(try logits(options, .int8) == expected, "\(set.name), \(threads)")
             }
         }

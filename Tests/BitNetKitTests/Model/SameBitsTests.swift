@@ -70,7 +70,8 @@ struct SameBitsTests {
         let tokens = tokens(70)
         let expected = try logits(model, tokens, options: LoadOptions(threads: 1))
         for threads in [2, 3, 7] {
-            let options = LoadOptions(threads: threads)
+            var options = LoadOptions(threads: threads)
+            options.splitsSmallJobs = true
             #expect(try logits(model, tokens, options: options) == expected, "\(threads) threads")
         }
     }
