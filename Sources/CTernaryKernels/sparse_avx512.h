@@ -165,9 +165,9 @@ static inline __m512i tk_load_blocks512(const uint8_t *p, bool two) {
   return two ? _mm512_loadu_si512(p) : _mm512_zextsi256_si512(tk_load(p));
 }
 
-/// Adds a group of columns to the sums of two blocks: to those of bytes 0 - 7 of every 16, or with
-/// `upper` to those of bytes 8 - 15, which is four bytes in each half of a quarter of a line. All
-/// but `g`, `offset` and `sums` are constants where this is inlined.
+/// Adds a group of columns to the sums of two blocks: of bytes 0 - 7 of every 16 in a line, or with
+/// `upper` of bytes 8 - 15. Vector 2 p has part p of the first four of those eight, vector 2 p + 1
+/// of the other four. decode, parts, two and upper are constants where this is inlined.
 static inline void tk_add_columns512(tk_decode512 *decode, size_t parts, const tk_tables512 *tables,
                                      const tk_columns512 *g, size_t offset, bool two, bool upper,
                                      __m512i *sums) {

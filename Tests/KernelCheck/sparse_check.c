@@ -226,7 +226,7 @@ static void check_shapes(const tk_kernels *k, bool fewer, bool tiles, uint64_t *
 static void check_parts(const tk_kernels *k, bool tiles, uint64_t *state) {
   for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++) {
     check_problem(k, (tk_layout)l, 5201, 9, 0, tiles, state);
-    check_problem(k, (tk_layout)l, 3, 65541, 127, false, state);
+    check_problem(k, (tk_layout)l, 3, 100003, 127, false, state);
   }
 }
 

@@ -1,10 +1,13 @@
 // Checks every ternary kernel of every kernel set that this CPU supports against plain loops over
 // the unpacked trits. Plain C, so that it also runs under an emulator:
 //
-//   clang -std=c17 -O2 -ISources/CTernaryKernels/include Tests/KernelCheck/ternary_check.c \
-//     Sources/CTernaryKernels/*.c -lm -o ternary_check && ./ternary_check [SET...]
+//   clang -std=c17 -O2 -ISources/CTernaryKernels/include -ISources/CTernaryKernels \
+//     Tests/KernelCheck/ternary_check.c Sources/CTernaryKernels/*.c -lm -o ternary_check &&
+//     ./ternary_check [--fewer-shapes] [SET...]
 //
-// Given names of sets, it checks only those, and fails if one of them cannot run here.
+// Given names of sets, it checks only those, and fails if one of them cannot run here. With
+// `--fewer-shapes` before them it takes every size and every fill with some others only, not with
+// all of them.
 
 #include "CTernaryKernels.h"
 #include "check.h"
@@ -19,16 +22,16 @@ static const size_t columns_to_try[] = {1,    31,   127,  128,  129,  160, 161,
 /// How a matrix or an activation row is filled.
 typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, FILLS } fill;
 
-static int fill_value(fill f, int limit, uint64_t *state) {
-  switch (f) {
-  case LARGEST:
-    return limit;
-  case SMALLEST:
-    return -limit;
-  case ZERO:
-    return 0;
-  default:
-    return random_int(state, -limit, limit);
+/// n values in [-limit, limit]; eight of a random number, since an emulated machine takes its time.
+static void fill_values(fill f, int limit, uint64_t *state, size_t n, int8_t *values) {
+  if (f != RANDOM) {
+    memset(values, f == LARGEST ? limit : f == SMALLEST ? -limit : 0, n);
+    return;
+  }
+  for (size_t i = 0; i < n; i += 8) {
+    uint64_t bits = next_random(state);
+    for (size_t j = i; j < n && j < i + 8; j++, bits >>= 8)
+      values[j] = (int8_t)(((int)(bits & 255) * (2 * limit + 1) >> 8) - limit);
   }
 }
 
@@ -51,19 +54,17 @@ static problem make_problem(tk_layout layout, size_t rows, size_t columns, size_
   uint64_t state = rows * 1000003 + columns * 101 + batch;
   problem p = {.q_stride = columns + TK_ACTIVATION_PADDING + 13, .batch = batch};
   p.trits = allocate(rows * columns);
-  for (size_t i = 0; i < rows * columns; i++)
-    p.trits[i] = (int8_t)fill_value(weights, 1, &state);
+  fill_values(weights, 1, &state, rows * columns, p.trits);
   p.packed = allocate(tk_packed_size(layout, rows, columns));
   tk_pack(layout, p.trits, rows, columns, 0, rows, p.packed);
   p.q_base = allocate(batch * p.q_stride + 1);
   p.q = p.q_base + 1;
   p.sums = allocate(batch * sizeof *p.sums);
-  for (size_t t = 0; t < batch; t++)
-    for (size_t c = 0; c < columns; c++) {
-      int value = fill_value(activations, 127, &state);
-      p.q[t * p.q_stride + c] = (int8_t)value;
-      p.sums[t] += value;
-    }
+  for (size_t t = 0; t < batch; t++) {
+    fill_values(activations, 127, &state, columns, p.q + t * p.q_stride);
+    for (size_t c = 0; c < columns; c++)
+      p.sums[t] += p.q[t * p.q_stride + c];
+  }
   p.w = (tk_matrix){p.packed, rows, columns, layout};
   return p;
 }
@@ -107,23 +108,24 @@ static void check_gemv_range(const tk_kernels *k, const problem *p, size_t block
   free(expected);
 }
 
-static void check_gemv(const tk_kernels *k) {
+static void check_gemv(const tk_kernels *k, tk_layout layout, bool fewer) {
   static const size_t rows_to_try[] = {1, 3, 4, 9, 37};
-  for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
-    for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
-      for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++)
-        for (int f = 0; f < FILLS * FILLS; f++) {
-          problem p = make_problem((tk_layout)layout, rows_to_try[j], columns_to_try[i], 1,
-                                   (fill)(f / FILLS), (fill)(f % FILLS));
-          size_t block = tk_block_columns(p.w.layout);
-          size_t blocks = (p.w.columns + block - 1) / block;
-          check_gemv_range(k, &p, 0, blocks, 0);
-          if (p.w.rows > TK_TILE_ROWS)
-            check_gemv_range(k, &p, 0, blocks, TK_TILE_ROWS);
-          check_gemv_range(k, &p, blocks / 3, blocks - blocks / 4, 0);
-          check_gemv_range(k, &p, blocks / 2, blocks / 2, 0); // an empty range gives zeros
-          free_problem(p);
-        }
+  for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
+    for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++)
+      for (int f = 0; f < FILLS * FILLS; f++) {
+        if (fewer && f > 0 && (i + (size_t)f) % 5 != j)
+          continue;
+        problem p = make_problem(layout, rows_to_try[j], columns_to_try[i], 1, (fill)(f / FILLS),
+                                 (fill)(f % FILLS));
+        size_t block = tk_block_columns(p.w.layout);
+        size_t blocks = (p.w.columns + block - 1) / block;
+        check_gemv_range(k, &p, 0, blocks, 0);
+        if (p.w.rows > TK_TILE_ROWS)
+          check_gemv_range(k, &p, 0, blocks, TK_TILE_ROWS);
+        check_gemv_range(k, &p, blocks / 3, blocks - blocks / 4, 0);
+        check_gemv_range(k, &p, blocks / 2, blocks / 2, 0); // an empty range gives zeros
+        free_problem(p);
+      }
 }
 
 static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row_begin) {
@@ -150,29 +152,29 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
   free(expected);
 }
 
-static void check_gemm(const tk_kernels *k) {
+static void check_gemm(const tk_kernels *k, tk_layout layout, bool fewer) {
   static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130};
   static const size_t rows_to_try[] = {1, 5, 8, 13, 36};
-  for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
-    for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
-      for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
-        for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++) {
-          fill f = RANDOM, g = RANDOM;
-          if (batches[b] <= 9 && j == 1) { // all +1 times all 127 and all -127, among others
-            g = (fill)(b / 2 % FILLS);
-            f = b % 2 ? LARGEST : g;
-          }
-          if (batches[b] > 11 && rows_to_try[j] != 13)
-            continue;
-          if (rows_to_try[j] > 32 && batches[b] < 9) // more than one panel of 32 rows
-            continue;
-          problem p =
-              make_problem((tk_layout)layout, rows_to_try[j], columns_to_try[i], batches[b], f, g);
-          check_gemm_problem(k, &p, 0);
-          if (p.w.rows > TK_TILE_ROWS)
-            check_gemm_problem(k, &p, TK_TILE_ROWS);
-          free_problem(p);
+  for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+      for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++) {
+        fill f = RANDOM, g = RANDOM;
+        if (batches[b] <= 9 && j == 1) { // all +1 times all 127 and all -127, among others
+          g = (fill)(b / 2 % FILLS);
+          f = b % 2 ? LARGEST : g;
         }
+        if (batches[b] > 11 && rows_to_try[j] != 13)
+          continue;
+        if (rows_to_try[j] > 32 && batches[b] < 9) // more than one panel of 32 rows
+          continue;
+        if (fewer && (i + b + j) % 3 != 0)
+          continue;
+        problem p = make_problem(layout, rows_to_try[j], columns_to_try[i], batches[b], f, g);
+        check_gemm_problem(k, &p, 0);
+        if (p.w.rows > TK_TILE_ROWS)
+          check_gemm_problem(k, &p, TK_TILE_ROWS);
+        free_problem(p);
+      }
 }
 
 /// All 3^5 bytes of T5 in one row: each trit comes back alone through a one-hot activation row.
@@ -334,12 +336,15 @@ static void check_dequantize(const tk_kernels *k) {
 }
 
 int main(int argc, char **argv) {
+  int named = argc - 1;
+  char **names = argv + 1;
+  const bool fewer = take_option("--fewer-shapes", &named, &names);
   size_t count = tk_kernel_set_count();
-  check_wanted_sets(argc - 1, argv + 1);
+  check_wanted_sets(named, names);
   const tk_kernels *scalar = tk_kernel_set(count - 1);
   for (size_t i = 0; i < count; i++) {
     const tk_kernels *k = tk_kernel_set(i);
-    if (!is_wanted_set(k, argc - 1, argv + 1))
+    if (!is_wanted_set(k, named, names))
       continue;
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
@@ -347,17 +352,28 @@ int main(int argc, char **argv) {
     }
     const char *disagreement = tk_self_test(k);
     check(disagreement == NULL, "self-test", disagreement ? disagreement : "");
-    check_quantize(k, scalar);
-    check_dequantize(k);
-    check_every_code(k);
-    check_gemv(k);
-    check_gemm(k);
+    if (is_new(k, &k->quantize, sizeof k->quantize, named, names))
+      check_quantize(k, scalar);
+    if (is_new(k, &k->dequantize, sizeof k->dequantize, named, names))
+      check_dequantize(k);
+    for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+      const bool gemv = is_new(k, &k->gemv[layout], sizeof k->gemv[layout], named, names);
+      if (gemv)
+        check_gemv(k, (tk_layout)layout, fewer);
+      if (gemv && layout == TK_LAYOUT_T5)
+        check_every_code(k);
+      // A few rows of L2 are so many GEMVs.
+      if (gemv || is_new(k, &k->gemm, sizeof k->gemm, named, names))
+        check_gemm(k, (tk_layout)layout, fewer);
+    }
     printf("%s: checked\n", tk_kernel_set_name(k));
     fflush(stdout);
   }
-  for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++)
+  // Sums of L2 are widened every two blocks, and one row takes the memory of 32.
+  const int layouts = fewer ? TK_LAYOUT_L2 : TK_LAYOUT_COUNT;
+  for (int layout = 0; layout < layouts; layout++)
     printf("%s: %zu sets take the longest rows\n", tk_layout_name((tk_layout)layout),
-           check_longest_rows((tk_layout)layout, argc - 1, argv + 1));
+           check_longest_rows((tk_layout)layout, named, names));
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;
 }
