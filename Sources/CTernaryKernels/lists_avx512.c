@@ -1,7 +1,7 @@
 // Lists of what is not zero with AVX-512: vpcompressd moves the places that a mask names to the
-// start of a vector. It goes to a register first: with memory as its destination Zen 4 takes it
-// apart into a step for every lane. Whole vectors are stored, which tk_list_size() has room for:
-// before place i there are at most i elements, and i + 16 is at most the size for n > i.
+// start of a vector. It goes to a register first: with memory as its destination it is microcode on
+// Zen 4, many times slower. Whole vectors are stored, which tk_list_size() has room for: before
+// place i, a multiple of 16, there are at most i elements, and i + 16 <= tk_list_size(n) for n > i.
 
 #if defined(__x86_64__)
 
