@@ -1,5 +1,5 @@
-// Private helpers of the AVX-VNNI ternary kernels (AVX2 with vpdpbusd and vpdpwssd on 32 bytes); include only
-// inside `#if defined(__x86_64__)`.
+// Private helpers of the AVX-VNNI ternary kernels (AVX2 with vpdpbusd and vpdpwssd on 32 bytes);
+// include only inside `#if defined(__x86_64__)`.
 
 #ifndef TK_TERNARY_AVXVNNI_H
 #define TK_TERNARY_AVXVNNI_H
