@@ -1,4 +1,4 @@
-// The kernels that skip zeros, with baseline NEON.
+// The products that skip zeros, with baseline NEON.
 //
 // By rows: the products of gemv_neon.c, row after row. By columns: every lane is a row of the
 // matrix, and smlal adds code times activation, one column after the other; groups of columns go
@@ -12,56 +12,12 @@
 #include <string.h>
 
 // ---------------------------------------------------------------------------------------------
-// Lists
-// ---------------------------------------------------------------------------------------------
-
-/// Writes the places i .. i + 3 whose lane of `keep` is all ones; returns the end of the list.
-static inline int32_t *append4(int32_t *list, int32_t i, uint32x4_t keep) {
-  static const uint32_t bits[4] = {1, 2, 4, 8};
-  static const int32_t steps[4] = {0, 1, 2, 3};
-  uint32_t mask = vaddvq_u32(vandq_u32(keep, vld1q_u32(bits)));
-  int32x4_t places = vaddq_s32(vdupq_n_s32(i), vld1q_s32(steps));
-  uint8x16_t order = vld1q_u8(tk_compact_lanes[mask]);
-  vst1q_s32(list, vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(places), order)));
-  return list + __builtin_popcount(mask);
-}
-
-size_t tk_active_neon(const float *x, size_t n, int32_t *list) {
-  int32_t *end = list;
-  size_t i = 0;
-  for (; i + 4 <= n; i += 4)
-    end = append4(end, (int32_t)i, vmvnq_u32(vclezq_f32(vld1q_f32(x + i))));
-  for (; i < n; i++)
-    if (!(x[i] <= 0.0f))
-      *end++ = (int32_t)i;
-  return (size_t)(end - list);
-}
-
-size_t tk_nonzero_neon(const int8_t *q, size_t n, int32_t *list) {
-  int32_t *end = list;
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    int8x8_t v = vld1_s8(q + i);
-    if (vget_lane_u64(vreinterpret_u64_s8(v), 0) == 0)
-      continue;
-    int16x8_t wide = vmovl_s8(v);
-    int32x4_t low = vmovl_s16(vget_low_s16(wide)), high = vmovl_high_s16(wide);
-    end = append4(end, (int32_t)i, vtstq_s32(low, low));
-    end = append4(end, (int32_t)i + 4, vtstq_s32(high, high));
-  }
-  for (; i < n; i++)
-    if (q[i] != 0)
-      *end++ = (int32_t)i;
-  return (size_t)(end - list);
-}
-
-// ---------------------------------------------------------------------------------------------
 // By rows
 // ---------------------------------------------------------------------------------------------
 
 enum {
   ROWS_AHEAD = 8,       ///< How far ahead rows are prefetched.
-  BLOCKS_PER_FLUSH = 4, ///< The most that 16-bit sums can take, see gemv_neon.c.
+  BLOCKS_PER_FLUSH = 8, ///< The most that 16-bit sums of half a block can take, see gemv_neon.c.
 };
 
 /// 16-bit sums of one row: fields as they are, and fields 4 times too large.
@@ -102,16 +58,19 @@ static inline __attribute__((always_inline)) int32_t row_product(tk_layout layou
   int32x4_t total = vdupq_n_s32(0);
   for (size_t b = 0; b < blocks;) {
     size_t stop = blocks - b < BLOCKS_PER_FLUSH ? blocks : b + BLOCKS_PER_FLUSH;
-    row_sums s = {vdupq_n_s16(0), vdupq_n_s16(0)};
+    row_sums s[2] = {0}; // of the two halves of blocks: with one, smlal would wait for smlal
     for (; b < stop; b++) {
-      __builtin_prefetch(ahead + b * TK_BLOCK_BYTES);
-      for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
-        uint8x16_t code = vld1q_u8(row + b * TK_BLOCK_BYTES + half);
-        const int8_t *x = q + b * width + half;
-        s = layout == TK_LAYOUT_T5 ? add_t5(s, code, x, &tables) : add_t2(s, code, x);
+      if (b % 2 == 0) // two blocks to a cache line
+        __builtin_prefetch(ahead + b * TK_BLOCK_BYTES);
+      for (size_t half = 0; half < 2; half++) {
+        uint8x16_t code = vld1q_u8(row + b * TK_BLOCK_BYTES + 16 * half);
+        const int8_t *x = q + b * width + 16 * half;
+        s[half] =
+            layout == TK_LAYOUT_T5 ? add_t5(s[half], code, x, &tables) : add_t2(s[half], code, x);
       }
     }
-    total = vpadalq_s16(total, vsraq_n_s16(s.small, s.large, 2));
+    for (size_t half = 0; half < 2; half++)
+      total = vpadalq_s16(total, vsraq_n_s16(s[half].small, s[half].large, 2));
   }
   return vaddvq_s32(total);
 }

@@ -14,96 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "float_dense.h"
+#include "float_inputs.h"
 #include "sets.h"
-
-typedef enum pattern { UNIFORM, SMALL, ZEROS, SPECIAL, NOT_FINITE, PATTERN_COUNT } pattern;
 
 static const size_t lengths[] = {0, 1, 7, 8, 15, 16, 17, 31, 53, 2560, 6912};
 enum { LENGTH_COUNT = sizeof lengths / sizeof lengths[0] };
 
-static FILE *dump;
-static size_t passed;
-static const tk_kernels *scalar;
 /// Bochs 2.7 rounds every tie between two float16 values up, in each form of vcvtps2ph.
 static bool without_ties;
-static uint64_t state;
-
-// -- Inputs ---------------------------------------------------------------------------------------
-
-static uint32_t next_random(void) {
-  state = state * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(state >> 32);
-}
-
-static void *allocate(size_t bytes) {
-  void *p = malloc(bytes > 0 ? bytes : 1);
-  if (p == NULL) {
-    fprintf(stderr, "out of memory\n");
-    exit(2);
-  }
-  return p;
-}
-
-static float value(pattern p) {
-  static const float special[16] = {0.0f,     -0.0f,     1e-41f,  -1e-41f, 1e-30f, -1e-30f,
-                                    3.4e38f,  -3.4e38f,  65504.f, 65520.f, 6e-8f,  2.9e-8f,
-                                    88.7228f, -87.3365f, 1.0f,    -1.0f};
-  static const float not_finite[4] = {INFINITY, -INFINITY, NAN, -NAN};
-  const uint32_t bits = next_random();
-  const float uniform = (float)(int32_t)bits * 0x1p-31f;
-  switch (p) {
-  case UNIFORM:
-    return uniform * 4.0f;
-  case SMALL:
-    return uniform * 0x1p-60f;
-  case ZEROS:
-    return bits & 1 ? -0.0f : 0.0f;
-  case SPECIAL:
-    return special[bits >> 28];
-  default:
-    return bits >> 29 == 0 ? not_finite[bits & 3] : uniform * 100.0f;
-  }
-}
-
-static float *floats(size_t n, pattern p) {
-  float *x = allocate(n * sizeof *x);
-  for (size_t i = 0; i < n; i++) {
-    x[i] = value(p);
-  }
-  return x;
-}
-
-static float *copy(const float *x, size_t n) {
-  float *y = allocate(n * sizeof *y);
-  memcpy(y, x, n * sizeof *y);
-  return y;
-}
-
-// -- Comparison -----------------------------------------------------------------------------------
-
-static void record(const float *x, size_t n) {
-  for (size_t i = 0; dump != NULL && i < n; i++) {
-    const float out = isnan(x[i]) ? NAN : x[i];
-    if (fwrite(&out, sizeof out, 1, dump) != 1) {
-      fprintf(stderr, "the dump cannot be written\n");
-      exit(2);
-    }
-  }
-}
-
-static void expect_same(const tk_kernels *k, const char *kernel, const char *shape, const float *a,
-                        const float *b, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (memcmp(&a[i], &b[i], sizeof a[i]) != 0 && !(isnan(a[i]) && isnan(b[i]))) {
-      printf("%s %s (%s): element %zu is %a, scalar gives %a\n", tk_kernel_set_name(k), kernel,
-             shape, i, (double)a[i], (double)b[i]);
-      exit(1);
-    }
-  }
-  record(b, n);
-  record(a, n);
-  passed++;
-}
 
 // -- Element-wise kernels, norms, softmax ---------------------------------------------------------
 
@@ -396,99 +315,6 @@ static void check_attention(const tk_kernels *k) {
   }
 }
 
-// -- Dense GEMV -----------------------------------------------------------------------------------
-
-/// Random rows of a type: arbitrary codes, finite scales for the quantised types.
-static uint8_t *dense_rows(tk_type type, size_t rows, size_t columns, pattern p) {
-  const size_t block = tk_type_block_size(type);
-  const size_t bytes = tk_type_block_bytes(type);
-  const size_t blocks = rows * columns / block;
-  uint8_t *data = allocate(blocks * bytes);
-  if (block == 1) {
-    float *w = floats(rows * columns, p);
-    tk_encode(type, w, rows * columns, data);
-    free(w);
-    return data;
-  }
-  for (size_t i = 0; i < blocks * bytes; i++) {
-    data[i] = (uint8_t)next_random();
-  }
-  for (size_t b = 0; b < blocks; b++) {
-    uint8_t *d = data + b * bytes + (type == TK_Q6_K ? 208 : 0);
-    d[1] &= p == ZEROS ? 0x80 : 0xbb;
-    d[0] = p == ZEROS ? 0 : d[0];
-  }
-  return data;
-}
-
-static void check_dense_shape(const tk_kernels *k, tk_type type, size_t columns, size_t row_begin,
-                              size_t row_end, pattern p) {
-  uint8_t *data = dense_rows(type, row_end, columns, p);
-  float *x = floats(columns, p);
-  const size_t n = row_end - row_begin;
-  float *a = floats(n, UNIFORM);
-  float *b = floats(n, UNIFORM);
-  tk_dense_gemv(k, type, data, columns, x, row_begin, row_end, a);
-  tk_dense_gemv(scalar, type, data, columns, x, row_begin, row_end, b);
-  char shape[96];
-  snprintf(shape, sizeof shape, "type %d, rows %zu ..< %zu, %zu columns, pattern %d", (int)type,
-           row_begin, row_end, columns, (int)p);
-  expect_same(k, "dense_gemv", shape, a, b, n);
-  free(data), free(x), free(a), free(b);
-}
-
-static void check_dense(const tk_kernels *k) {
-  static const tk_type types[] = {TK_F32, TK_F16, TK_BF16, TK_Q8_0, TK_Q6_K, TK_Q4_0};
-  static const size_t columns[] = {16, 32, 48, 96, 256, 768, 2560, 6912};
-  for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
-    for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++) {
-      if (columns[c] % tk_type_block_size(types[t]) != 0) {
-        continue;
-      }
-      for (pattern p = 0; p < PATTERN_COUNT; p++) {
-        check_dense_shape(k, types[t], columns[c], 0, 0, p);
-        check_dense_shape(k, types[t], columns[c], 0, 1, p);
-        check_dense_shape(k, types[t], columns[c], 0, 4, p);
-        check_dense_shape(k, types[t], columns[c], 1, 8, p);
-      }
-    }
-  }
-}
-
-// -- Codecs: one implementation, recorded so that two machines can be compared --------------------
-
-static void check_codecs(void) {
-  static const tk_type encodable[] = {TK_F32, TK_F16, TK_BF16, TK_Q8_0, TK_Q6_K, TK_Q4_0};
-  enum { N = 2048 };
-  for (size_t t = 0; t < sizeof encodable / sizeof encodable[0]; t++) {
-    for (pattern p = 0; p < PATTERN_COUNT; p++) {
-      const tk_type type = encodable[t];
-      float *x = floats(N, p);
-      float *y = floats(N, UNIFORM);
-      uint8_t *data = allocate(N / tk_type_block_size(type) * tk_type_block_bytes(type));
-      tk_encode(type, x, N, data);
-      tk_decode(type, data, N, y);
-      record(y, N);
-      free(x), free(y), free(data);
-      passed++;
-    }
-  }
-  for (int type = 0; type < 64; type++) {
-    const size_t blocks = tk_type_block_size((tk_type)type) > 0 ? 32 : 0;
-    const size_t bytes = blocks * tk_type_block_bytes((tk_type)type);
-    const size_t n = blocks * tk_type_block_size((tk_type)type);
-    uint8_t *data = allocate(bytes);
-    for (size_t i = 0; i < bytes; i++) {
-      data[i] = (uint8_t)next_random();
-    }
-    float *y = floats(n, UNIFORM);
-    tk_decode((tk_type)type, data, n, y);
-    record(y, n);
-    free(data), free(y);
-    passed++;
-  }
-}
-
 /// Checks what no set before `k` has in common with it.
 static void check_new(const tk_kernels *k, int named, char **names) {
   for (size_t o = 0; o < sizeof operations / sizeof operations[0]; o++) {
@@ -503,7 +329,7 @@ static void check_new(const tk_kernels *k, int named, char **names) {
   if (is_new(k, &k->f32_to_f16, 2 * COLUMN, named, names)) {
     check_half(k);
   }
-  if (is_new(k, k->attention, sizeof k->attention + sizeof k->attention_int8, named, names)) {
+  if (is_new(k, &k->attention_scores, 3 * COLUMN, named, names)) {
     check_attention(k);
   }
   if (is_new(k, &k->dense_gemv, sizeof k->dense_gemv, named, names)) {
