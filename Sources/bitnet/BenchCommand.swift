@@ -20,6 +20,8 @@ struct NumberList: ExpressibleByArgument {
         numbers = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
         if numbers.count != parts.count || numbers.contains(where: { $0 < 0 }) { return nil }
     }
+
+    var defaultValueDescription: String { numbers.map(String.init).joined(separator: ",") }
 }
 
 /// Shares in 0...1 separated by commas: "0,0.5,0.9".
