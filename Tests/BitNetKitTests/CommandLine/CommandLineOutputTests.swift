@@ -23,7 +23,7 @@ struct CommandLineOutputTests {
             #expect(own.output.hasPrefix("OVERVIEW: "))
             #expect(own.output.contains("bitnet \(command) "))
         }
-        #expect(try bitnet("help", "bench", "model").output.contains("(default: 512)"))
+        #expect(try bitnet("help", "bench", "model").output.contains("(default: 64)"))
     }
 
     @Test("JSON has the documented keys in their order, and nothing else on standard output")
