@@ -25,18 +25,6 @@ static inline void scaled16(int8x16_t codes, float scale, float32x4_t w[4]) {
   w[3] = vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(vget_high_s16(high))), scale);
 }
 
-/// Codes - 32 of columns c ..< c + 16 of a Q6_K block, c a multiple of 16 below 256.
-static inline int8x16_t codes_q6_k(const uint8_t *block, size_t c) {
-  const size_t half = c / 128;
-  const size_t quarter = c / 32 % 4;
-  const uint8x16_t bytes = vld1q_u8(block + 64 * half + 32 * (quarter % 2) + c % 32);
-  const uint8x16_t low = quarter < 2 ? vandq_u8(bytes, vdupq_n_u8(15)) : vshrq_n_u8(bytes, 4);
-  const uint8x16_t pairs = vld1q_u8(block + 128 + 32 * half + c % 32);
-  const int8x16_t shift = vdupq_n_s8((int8_t)(4 - 2 * (int)quarter));
-  const uint8x16_t high = vandq_u8(vshlq_u8(pairs, shift), vdupq_n_u8(0x30));
-  return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, high)), vdupq_n_s8(32));
-}
-
 static inline int8x16_t codes_q4_0(const uint8_t *block, size_t c) {
   const uint8x16_t bytes = vld1q_u8(block + 2);
   const uint8x16_t codes = c % 32 == 0 ? vandq_u8(bytes, vdupq_n_u8(15)) : vshrq_n_u8(bytes, 4);
@@ -56,7 +44,7 @@ static inline __attribute__((always_inline)) void decode16(tk_type type, const u
   } else if (type == TK_Q6_K) {
     const uint8_t *block = row + c / 256 * 210;
     const float scale = read_half(block + 208) * (float)(int8_t)block[192 + c % 256 / 16];
-    scaled16(codes_q6_k(block, c % 256), scale, w);
+    scaled16(tk_codes_q6_k(block, c % 256), scale, w);
   } else {
     for (size_t v = 0; v < 4; v++) {
       if (type == TK_F32) {

@@ -49,4 +49,16 @@ static inline float32x4_t tk_lane_sums4(const float32x4_t lanes[4][4]) {
                       vpadd_f32(tk_fold16(lanes[2]), tk_fold16(lanes[3])));
 }
 
+/// Codes - 32 of columns c ..< c + 16 of a Q6_K block, c a multiple of 16 below 256.
+static inline int8x16_t tk_codes_q6_k(const uint8_t *block, size_t c) {
+  const size_t half = c / 128;
+  const size_t quarter = c / 32 % 4;
+  const uint8x16_t bytes = vld1q_u8(block + 64 * half + 32 * (quarter % 2) + c % 32);
+  const uint8x16_t low = quarter < 2 ? vandq_u8(bytes, vdupq_n_u8(15)) : vshrq_n_u8(bytes, 4);
+  const uint8x16_t pairs = vld1q_u8(block + 128 + 32 * half + c % 32);
+  const int8x16_t shift = vdupq_n_s8((int8_t)(4 - 2 * (int)quarter));
+  const uint8x16_t high = vandq_u8(vshlq_u8(pairs, shift), vdupq_n_u8(0x30));
+  return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, high)), vdupq_n_s8(32));
+}
+
 #endif

@@ -5,22 +5,10 @@
 
 #if defined(__aarch64__)
 
+#include "float_neon.h"
 #include "head.h"
 
-#include <arm_neon.h>
-
 #pragma clang fp contract(off)
-
-/// Codes - 32 of group `g` of 16.
-static inline int8x16_t codes_at(const uint8_t *block, size_t g) {
-  const size_t half = g / 8, quarter = g % 8 / 2, first = g % 2 * 16;
-  const uint8x16_t bytes = vld1q_u8(block + 64 * half + 32 * (quarter % 2) + first);
-  const uint8x16_t low = quarter < 2 ? vandq_u8(bytes, vdupq_n_u8(15)) : vshrq_n_u8(bytes, 4);
-  const uint8x16_t pairs = vld1q_u8(block + 128 + 32 * half + first);
-  const int8x16_t shift = vdupq_n_s8((int8_t)(4 - 2 * (int)quarter));
-  const uint8x16_t high = vandq_u8(vshlq_u8(pairs, shift), vdupq_n_u8(0x30));
-  return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, high)), vdupq_n_s8(32));
-}
 
 static inline int32x4_t dot16(int8x16_t a, int8x16_t b) {
   const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
@@ -40,7 +28,7 @@ void tk_head_q6_k_neon(const tk_head *h, const void *q, float scale, size_t row_
       __builtin_prefetch(block + TK_HEAD_PREFETCH + 192);
       int32x4_t upper = vdupq_n_s32(0), lower = vdupq_n_s32(0);
       for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {
-        const int8x16_t codes = codes_at(block, g);
+        const int8x16_t codes = tk_codes_q6_k(block, g * 16);
         const int32_t group = (int8_t)block[TK_HEAD_Q6_K_SCALES + g];
         const size_t i = c + g * 16;
         upper = vmlaq_n_s32(upper, dot16(codes, vld1q_s8(s.upper + i)), group);
