@@ -4,18 +4,13 @@
 
 #include "kernels.h"
 
-/// Positions of a block: 12 KiB of float16 where head_dim is 128, so that all but the first four
-/// heads, and all but the first few dimensions of values, find them in level 1. A multiple of every
-/// tile of positions.
-enum { BLOCK_POSITIONS = 48 };
-
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 void tk_attention_scores(const tk_kernels *k, const tk_cache *keys, const float *queries,
                          size_t count, size_t head_dim, float scale, size_t begin, size_t end,
                          float *scores, size_t score_stride) {
   // Four heads read every key once, whatever the block.
-  const size_t length = count <= TK_ATTENTION_HEADS ? end - begin : BLOCK_POSITIONS;
+  const size_t length = count <= TK_ATTENTION_HEADS ? end - begin : TK_ATTENTION_BLOCK;
   for (size_t p = begin; p < end; p += length) {
     for (size_t h = 0; h < count; h += TK_ATTENTION_HEADS) {
       const tk_score_block block = {.keys = *keys,
@@ -40,7 +35,7 @@ void tk_attention_values(const tk_kernels *k, const tk_cache *values, const floa
                          size_t weight_stride, const float *totals, size_t count, size_t positions,
                          size_t head_dim, size_t dim_begin, size_t dim_end, float *out) {
   // A head alone takes as many dimensions at once as fit its registers: it reads long runs.
-  const size_t length = count == 1 ? positions : BLOCK_POSITIONS;
+  const size_t length = count == 1 ? positions : TK_ATTENTION_BLOCK;
   size_t begin = 0;
   do { // once even for no positions, whose sum is 0
     const size_t end = begin + smaller(positions - begin, length);

@@ -110,6 +110,7 @@ static inline __attribute__((always_inline)) void score_tile(const tk_score_bloc
     const size_t position = begin + (p < count ? p : count - 1);
     t.key[p] = position * keys.stride;
     t.unit[p] = position_scale(keys, position);
+    tk_prefetch_keys(keys, position, b->head_dim);
   }
   __m256 lanes[2][TILE];
   multiply(&t, keys, lanes);
@@ -174,7 +175,10 @@ add_values(const tk_value_block *b, tk_cache values, size_t i, size_t heads, siz
     const float *out = b->out + n / vectors * b->head_dim + i + n % vectors * 8;
     sum[n] = b->begin > 0 ? _mm256_loadu_ps(out) : _mm256_setzero_ps();
   }
+  tk_values_ahead ahead = tk_next_values(b, i, 8 * vectors);
   for (size_t p = b->begin; p < b->end; p++) {
+    tk_prefetch_cache(values, ahead.element, 8 * vectors);
+    ahead.element += ahead.step;
     const __m256 unit = position_scale(values, p);
     __m256 weight[TK_ATTENTION_HEADS];
     for (size_t h = 0; h < heads; h++) {

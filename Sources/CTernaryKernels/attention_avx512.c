@@ -86,6 +86,7 @@ static inline __attribute__((always_inline)) void score_tile(const tk_score_bloc
     const size_t position = begin + (p < count ? p : count - 1);
     t.key[p] = position * keys.stride;
     t.unit[p] = position_scale(keys, position);
+    tk_prefetch_keys(keys, position, b->head_dim);
   }
   __m512 sums[TILE];
   for (size_t n = 0; n < heads * positions; n++) {
@@ -158,7 +159,10 @@ static inline __attribute__((always_inline)) void add_values(const tk_value_bloc
     const float *out = b->out + n / vectors * b->head_dim + i + n % vectors * 16;
     sum[n] = b->begin > 0 ? tk_load16(out, lanes) : _mm512_setzero_ps();
   }
+  tk_values_ahead ahead = tk_next_values(b, i, lanes * vectors);
   for (size_t p = b->begin; p < b->end; p++) {
+    tk_prefetch_cache(values, ahead.element, lanes * vectors);
+    ahead.element += ahead.step;
     const __m512 unit = position_scale(values, p);
     __m512 value[8];
     for (size_t v = 0; v < vectors; v++) {

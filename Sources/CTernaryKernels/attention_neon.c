@@ -103,6 +103,7 @@ static inline __attribute__((always_inline)) void score_tile(const tk_score_bloc
     const size_t position = begin + (p < count ? p : count - 1);
     t.key[p] = position * keys.stride;
     t.unit[p] = position_scale(keys, position);
+    tk_prefetch_keys(keys, position, b->head_dim);
   }
   float32x4_t lanes[4][TK_ATTENTION_HEADS][TILE_POSITIONS];
   // Unrolled, later vectors would have to work around what earlier ones keep in registers.
@@ -170,7 +171,10 @@ add_values(const tk_value_block *b, tk_cache values, size_t i, size_t heads, siz
     const float *out = b->out + n / vectors * b->head_dim + i + n % vectors * 4;
     sum[n] = b->begin > 0 ? vld1q_f32(out) : vdupq_n_f32(0);
   }
+  tk_values_ahead ahead = tk_next_values(b, i, 4 * vectors);
   for (size_t p = b->begin; p < b->end; p++) {
+    tk_prefetch_cache(values, ahead.element, 4 * vectors);
+    ahead.element += ahead.step;
     const float32x4_t unit = position_scale(values, p);
     float32x4_t weight[TK_ATTENTION_HEADS];
     for (size_t h = 0; h < heads; h++) {

@@ -120,6 +120,45 @@ static inline tk_cache tk_typed_cache(tk_cache rows, tk_cache_type type) {
   return rows;
 }
 
+/// Asks for `count` elements from `element` on; the type is a constant where this is inlined.
+static inline __attribute__((always_inline)) void tk_prefetch_cache(tk_cache rows, size_t element,
+                                                                    size_t count) {
+  const size_t size = rows.type == TK_CACHE_F32 ? 4 : rows.type == TK_CACHE_F16 ? 2 : 1;
+  const uintptr_t start = (uintptr_t)rows.data + element * size;
+  for (size_t offset = 0; offset < count * size; offset += 64) {
+    // An address past the end is never read, but must not be a pointer.
+    __builtin_prefetch((const void *)(start + offset));
+  }
+}
+
+/// Keys of some tiles further on. They are read front to back, which the hardware sees, but not
+/// past the end of a page: with this, 2048 positions came from memory at 1.15 times the rate
+/// (AVX2).
+static inline __attribute__((always_inline)) void tk_prefetch_keys(tk_cache keys, size_t position,
+                                                                   size_t head_dim) {
+  tk_prefetch_cache(keys, (position + TK_ATTENTION_BLOCK / 2) * keys.stride, head_dim);
+}
+
+/// What to ask for while a pass adds values: `step` elements further with every position.
+typedef struct tk_values_ahead {
+  size_t element, step;
+} tk_values_ahead;
+
+/// The share of the next block for the pass that adds `count` dimensions from i on. A pass takes a
+/// few dimensions of all positions of its block, which leaves the hardware no stream to learn, so
+/// passes over whole vectors ask for the next block as it lies in memory: values of 2048 positions
+/// came at 2.3 times the rate. Others ask for their own elements of it, which is worth 1.45 (AVX2).
+static inline tk_values_ahead tk_next_values(const tk_value_block *b, size_t i, size_t count) {
+  if (b->end == b->positions) {
+    return (tk_values_ahead){b->begin * b->values.stride + i, 0};
+  }
+  const size_t next = b->end * b->values.stride;
+  if (b->dim_end - b->dim_begin == b->values.stride) {
+    return (tk_values_ahead){next + i * (b->end - b->begin), count};
+  }
+  return (tk_values_ahead){next + i, b->values.stride};
+}
+
 /// Asks for `size` bytes of each of the `count` rows after these, from `offset` bytes into them on.
 /// Dense GEMV takes so many rows of quantised blocks at a time: decoding them keeps the core busy
 /// for longer than its window reaches, and the streams that the hardware has learnt end with the

@@ -9,6 +9,10 @@
 enum {
   /// Query heads that attention kernels take at once.
   TK_ATTENTION_HEADS = 4,
+  /// Positions of which attention kernels take all heads and dimensions before the next: 12 KiB of
+  /// float16 where head_dim is 128, so that all but the first four heads, and all but the first few
+  /// dimensions of values, find them in level 1. A multiple of every tile of positions.
+  TK_ATTENTION_BLOCK = 48,
 };
 
 /// Part of tk_attention_scores: `heads` heads, 1 to TK_ATTENTION_HEADS, at positions [begin, end).
