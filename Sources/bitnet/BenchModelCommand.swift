@@ -9,8 +9,9 @@ struct BenchModelCommand: AsyncParsableCommand {
         abstract: "Measure how fast a model reads and writes.",
         discussion: """
             Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
-            (behind 2048 others). Shares are of the limits measured in the same run; zero gates and \
-            zero inputs of down, and what was left out for them, are shares of what the \
+            (behind 2048 others). All tests take turns, round by round, and the machine's limits are \
+            measured in between: what else the machine does weighs on all rows. Zero gates \
+            and zero inputs of down, and what was left out for them, are shares of what the \
             feed-forward networks compute for the test's tokens, by layer in JSON, counted while \
             warming up.
             """)
@@ -31,8 +32,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(name: [.customShort("n")], help: "Numbers of tokens to write.")
     var tokens = NumberList([64])
 
-    @Option(help: "Tokens before those to write.")
-    var depth = 0
+    @Option(help: "Numbers of tokens before those to write, separated by commas.")
+    var depth = NumberList([0])
 
     @Option(help: "Numbers of threads, separated by commas (default: all cores).")
     var threads: NumberList?
@@ -87,19 +88,16 @@ struct BenchModelCommand: AsyncParsableCommand {
         var rows: [ModelBenchmark.Row] = []
         var bandwidths: [String: Double] = [:]
         for count in counts {
-            let kernels = try isa.map { (name) throws(BitNetError) in try KernelSet.named(name) }
-            let limits = try MachineLimits.measure(kernels: kernels ?? .best, threads: count)
-            bandwidths["\(count)"] = limits.bytesPerSecond
             let start = ContinuousClock.now
             let model = try await load(threads: count)
             let load = ContinuousClock.now - start
-            let benchmark = ModelBenchmark(
-                model, limits: limits, loadSeconds: load / .seconds(1))
-            if !json { try Terminal.write(heading(limits)) }
-            for test in tests {
-                let row = try benchmark.run(test, repetitions: repetitions)
-                rows.append(row)
-                if !json { try Terminal.write(line(row)) }
+            let benchmark = ModelBenchmark(model, loadSeconds: load / .seconds(1))
+            let result = try benchmark.run(
+                tests, repetitions: repetitions, report: Terminal.report)
+            bandwidths["\(count)"] = result.limits.bytesPerSecond
+            rows += result.rows
+            if !json {
+                try Terminal.write(heading(result.limits) + result.rows.map(line).joined())
             }
         }
         if json {
@@ -112,7 +110,9 @@ struct BenchModelCommand: AsyncParsableCommand {
 
     private var tests: [ModelBenchmark.Test] {
         prompts.numbers.filter { $0 > 0 }.map { .prefill($0) }
-            + tokens.numbers.filter { $0 > 0 }.map { .decode($0, depth: depth) }
+            + tokens.numbers.filter { $0 > 0 }.flatMap { (count) -> [ModelBenchmark.Test] in
+                depth.numbers.map { .decode(count, depth: $0) }
+            }
     }
 
     private func load(threads: Int) async throws -> BitNetModel {

@@ -15,9 +15,9 @@ package struct MachineLimits: Sendable, Hashable {
     /// Int8 products a second on registers alone.
     package let int8PerSecond: Double
 
-    /// Takes about a second.
+    /// Takes less than a second.
     package static func measure(
-        kernels: KernelSet, threads: Int
+        kernels: KernelSet, threads: Int, repetitions: Int = 7
     ) throws(BitNetError) -> MachineLimits {
         let pool = WorkerPool(threads: threads)
         // Far larger than any cache of the machines this is meant for.
@@ -26,7 +26,7 @@ package struct MachineLimits: Sendable, Hashable {
             memory.view[range].fill(1)
         }
         var speeds: [Double] = []
-        for _ in 0..<7 {
+        for _ in 0..<repetitions {
             let time = try seconds {
                 pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
                     _ = KernelSet.read(memory.view[range])
@@ -36,15 +36,16 @@ package struct MachineLimits: Sendable, Hashable {
         }
         return MachineLimits(
             threads: threads, bytesPerSecond: Spread(speeds).median,
-            int8PerSecond: try int8(kernels, pool))
+            int8PerSecond: try int8(kernels, pool, repetitions))
     }
 
-    private static func int8(_ kernels: KernelSet, _ pool: WorkerPool) throws(BitNetError) -> Double
-    {
+    private static func int8(
+        _ kernels: KernelSet, _ pool: WorkerPool, _ repetitions: Int
+    ) throws(BitNetError) -> Double {
         let products = kernels.int8Peak(rounds: 1)
         let rounds = 40_000_000 / products * 10
         var speeds: [Double] = []
-        for _ in 0..<5 {
+        for _ in 0..<repetitions {
             let time = try seconds { pool.run { _ in _ = kernels.int8Peak(rounds: rounds) } }
             speeds.append(Double(products * rounds * pool.threads) / time)
         }
@@ -83,5 +84,15 @@ package struct MachineLimits: Sendable, Hashable {
             guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
         #endif
         return usage.ru_maxrss * bytesPerUnit
+    }
+}
+
+extension MachineLimits {
+    /// The medians of what was measured with one number of threads.
+    init(medianOf samples: [MachineLimits]) {
+        precondition(!samples.isEmpty)
+        threads = samples[0].threads
+        bytesPerSecond = Spread(samples.map(\.bytesPerSecond)).median
+        int8PerSecond = Spread(samples.map(\.int8PerSecond)).median
     }
 }

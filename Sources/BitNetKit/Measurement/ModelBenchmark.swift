@@ -39,63 +39,59 @@ package struct ModelBenchmark: Sendable {
     }
 
     private let model: BitNetModel
-    private let limits: MachineLimits
     private let loadSeconds: Double
 
-    package init(_ model: BitNetModel, limits: MachineLimits, loadSeconds: Double) {
+    package init(_ model: BitNetModel, loadSeconds: Double) {
         self.model = model
-        self.limits = limits
         self.loadSeconds = loadSeconds
     }
 
-    /// Runs one test `repetitions` times after a warm-up.
-    package func run(_ test: Test, repetitions: Int) throws(BitNetError) -> Row {
-        let (count, depth) =
-            switch test {
-            case .prefill(let count): (count, 0)
-            case .decode(let count, let depth): (count, depth)
-            }
-        let context = try InferenceContext(
-            model: model, contextLength: max(depth + count, 1), cache: .f16)
-        context.setLogitsNeeded(.top(1))
-        let vocabulary = model.configuration.vocabularySize
-        let tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }
-        var speeds: [Double] = []
-        var sparsity: FeedForwardSparsity?
-        for repetition in 0...repetitions {
-            context.countZeros(repetition == 0)
-            context.pretend(position: depth)
-            let time = try seconds { () throws(BitNetError) in
-                switch test {
-                case .prefill: try context.prefill(tokens)
-                case .decode: for token in tokens { try context.prefill([token]) }
-                }
-            }
-            if repetition > 0 { speeds.append(Double(count) / time) }
-            sparsity = context.sparsity ?? sparsity
+    /// Warms up with every test, then takes `repetitions` rounds of all tests in turn with the
+    /// machine's limits measured in between: what else the machine does then weighs on all of them.
+    ///
+    /// - Parameter report: is told what comes next.
+    package func run(
+        _ tests: [Test], repetitions: Int, report: (String) -> Void
+    ) throws(BitNetError) -> (rows: [Row], limits: MachineLimits) {
+        var runs: [Run] = []
+        for test in tests {
+            report("warming up: \(test)")
+            runs.append(try Run(test, model))
         }
-        return row(
-            test, speed: Spread(speeds), depth: depth, count: count, sparsity: sparsity)
+        // Before the buffer for measuring bandwidth comes on top of it.
+        let peakBytes = MachineLimits.peakMemory
+        var samples: [MachineLimits] = []
+        let rounds = max(repetitions, 1)
+        for round in 0..<rounds {
+            if round % max(rounds / 5, 1) == 0 {
+                report("round \(round + 1) of \(rounds)")
+                samples.append(
+                    try MachineLimits.measure(
+                        kernels: model.kernels, threads: model.threads, repetitions: 3))
+            }
+            for index in runs.indices { try runs[index].repeat() }
+        }
+        let limits = MachineLimits(medianOf: samples)
+        return (runs.map { row($0, limits: limits, peakBytes: peakBytes) }, limits)
     }
 
-    private func row(
-        _ test: Test, speed: Spread, depth: Int, count: Int, sparsity: FeedForwardSparsity?
-    ) -> Row {
-        let weights = model.byteCount.ternary - bytesSkipped(sparsity)
+    private func row(_ run: Run, limits: MachineLimits, peakBytes: Int) -> Row {
+        let speed = Spread(run.speeds)
+        let weights = model.byteCount.ternary - bytesSkipped(run.sparsity)
         let head = model.headBytesRead
         let c = model.configuration
         let keyValue = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 2
-        var bytes = weights + head + (depth + count / 2) * keyValue
-        if case .prefill = test { bytes = weights + head }
-        let passes = if case .prefill(let count) = test { Double(count) } else { 1.0 }
+        var bytes = weights + head + (run.depth + run.count / 2) * keyValue
+        if case .prefill = run.test { bytes = weights + head }
+        let passes = if case .prefill(let count) = run.test { Double(count) } else { 1.0 }
         let products = Double(c.ternaryWeightCount) * speed.median
         return Row(
-            test: "\(test)", threads: model.threads, isa: model.kernels.name,
+            test: "\(run.test)", threads: model.threads, isa: model.kernels.name,
             layout: model.layout.rawValue, head: model.headName, tokensPerSecond: speed,
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
-            int8PeakShare: products / limits.int8PerSecond, peakBytes: MachineLimits.peakMemory,
-            loadSeconds: loadSeconds, sparsity: sparsity)
+            int8PeakShare: products / limits.int8PerSecond, peakBytes: peakBytes,
+            loadSeconds: loadSeconds, sparsity: run.sparsity)
     }
 
     /// Bytes of weights that a pass did not read, on average.
@@ -104,5 +100,54 @@ package struct ModelBenchmark: Sendable {
         let all = model.blocks.reduce(0) { $0 + $1.feedForward.byteCount }
         let share = Double(sparsity.bytesRead) / Double(sparsity.bytesDense)
         return Int(Double(all) * (1 - share))
+    }
+}
+
+/// One test: the context it runs in, and how fast it was each time.
+private struct Run {
+    let test: ModelBenchmark.Test
+    let count: Int
+    let depth: Int
+    let sparsity: FeedForwardSparsity?
+    private(set) var speeds: [Double] = []
+    private let context: InferenceContext
+    private let tokens: [Int]
+
+    /// Runs the test once, which is not timed: it counts zeros.
+    init(_ test: ModelBenchmark.Test, _ model: BitNetModel) throws(BitNetError) {
+        self.test = test
+        (count, depth) =
+            switch test {
+            case .prefill(let count): (count, 0)
+            case .decode(let count, let depth): (count, depth)
+            }
+        context = try InferenceContext(
+            model: model, contextLength: max(depth + count, 1), cache: .f16)
+        context.setLogitsNeeded(.top(1))
+        let vocabulary = model.configuration.vocabularySize
+        tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }
+        try context.pretendToHaveRead(depth)
+        context.countZeros(true)
+        try Run.read(tokens, test, context)
+        sparsity = context.sparsity
+        context.countZeros(false)
+    }
+
+    /// Runs the test once more; a token before it brings back what fits a cache.
+    mutating func `repeat`() throws(BitNetError) {
+        context.rewind(to: depth)
+        try context.read([tokens[0]])
+        context.rewind(to: depth)
+        let time = try seconds { () throws(BitNetError) in try Run.read(tokens, test, context) }
+        speeds.append(Double(count) / time)
+    }
+
+    private static func read(
+        _ tokens: [Int], _ test: ModelBenchmark.Test, _ context: InferenceContext
+    ) throws(BitNetError) {
+        switch test {
+        case .prefill: try context.prefill(tokens)
+        case .decode: for token in tokens { try context.prefill([token]) }
+        }
     }
 }

@@ -153,9 +153,12 @@ final class InferenceContext {
         cache.set(position: position)
     }
 
-    /// Goes on as if `position` tokens had been read, without reading them: for benchmarks, which do
-    /// not care what the cache holds.
-    func pretend(position: Int) { cache.set(position: position) }
+    /// Goes on as if `count` tokens had been read, with noise for what they would have left in the
+    /// cache: for benchmarks.
+    func pretendToHaveRead(_ count: Int) throws(BitNetError) {
+        try reserve(count)
+        try cache.fillWithNoise(count, kernels: model.kernels)
+    }
 
     /// Logits of the last token, `[vocabulary]`.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {

@@ -51,14 +51,34 @@ struct KVCache: ~Copyable {
 
     func layer(_ index: Int) -> Layer { layers[index] }
 
+    /// Fills the first `count` positions with noise, for benchmarks. Memory that nobody has written
+    /// would be no test: the system maps one page of zeros all over it, which then stays in cache.
+    mutating func fillWithNoise(_ count: Int, kernels: KernelSet) throws(BitNetError) {
+        set(position: count)
+        guard let width = layers.first?.width else { return }
+        let shifts = 1024
+        var random = SeededGenerator(seed: 0)
+        let noise = try AlignedBuffer<Float>(
+            (0..<width + shifts).map { _ in Float(random.nextUnit()) - 0.5 },
+            purpose: "noise for the KV cache")
+        for (index, layer) in layers.enumerated() {
+            for position in 0..<count {
+                let shift = (position &* 37 &+ index &* 101) % (shifts / 2)
+                layer.store(
+                    key: noise.view[shift..<shift + width],
+                    value: noise.view[shift + shifts / 2..<shift + shifts / 2 + width],
+                    position: position, kernels: kernels)
+            }
+        }
+    }
+
     /// Makes positions that every layer has stored count.
     mutating func advance(by count: Int) {
         precondition(position + count <= capacity)
         position += count
     }
 
-    /// Forgets the positions from `position` on, or counts ones that were never stored as if they
-    /// held zeros: a benchmark at some depth reads them all the same.
+    /// Forgets the positions from `position` on, or counts ones that somebody stores another way.
     mutating func set(position: Int) {
         precondition(position >= 0 && position <= capacity)
         self.position = position
@@ -103,6 +123,9 @@ extension KVCache {
             let (new, old) = (parts(positions: positions), other.parts(positions: positions))
             for (target, source) in zip(new, old) { target.copy(from: source) }
         }
+
+        /// Floats of one token's key, or value, of all heads.
+        var width: Int { heads * headDimension }
 
         var byteCount: Int { keyStorage.byteCount + valueStorage.byteCount }
 

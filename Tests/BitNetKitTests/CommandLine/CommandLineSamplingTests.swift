@@ -169,13 +169,14 @@ struct CommandLineSamplingTests {
             let rows: [Row]
         }
         let arguments = [
-            "bench", "model", "-p", "8", "-n", "4", "--repetitions", "1", "--threads", "1",
+            "bench", "model", "-p", "8", "-n", "4", "--depth", "0,3", "--repetitions", "2",
+            "--threads", "1",
         ]
         let json = try CommandLineTests.bitnet(arguments + ["--json"])
         #expect(json.code == 0)
         let bench = try JSONDecoder().decode(Bench.self, from: Data(json.output.utf8))
-        #expect(bench.rows.map(\.test) == ["pp8", "tg4"])
-        #expect(bench.rows.map(\.sparsity.tokens) == [8, 4])
+        #expect(bench.rows.map(\.test) == ["pp8", "tg4", "tg4@3"])
+        #expect(bench.rows.map(\.sparsity.tokens) == [8, 4, 4])
         for row in bench.rows {
             #expect(row.sparsity.layers.count == 6)
             #expect(row.sparsity.downZeroShare > 0.3 && row.sparsity.downZeroShare < 1)

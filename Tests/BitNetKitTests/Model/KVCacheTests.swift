@@ -88,6 +88,29 @@ struct KVCacheTests {
         for index in 0..<configuration.layerCount { _ = cache.layer(index) }
     }
 
+    @Test("a benchmark's earlier positions hold finite noise, memory of their own, in every layer")
+    func noise() throws {
+        let configuration = try BitNetModel(
+            loading: Fixtures.url("reference/bitnet-untied/packed")
+        ).configuration
+        var cache = try KVCache(configuration, capacity: 7, precision: .f32)
+        try cache.fillWithNoise(5, kernels: KernelSet.named("scalar"))
+        #expect(cache.position == 5)
+        for index in 0..<configuration.layerCount {
+            let layer = cache.layer(index)
+            for head in 0..<configuration.keyValueHeadCount {
+                for rows in [layer.keys(head: head), layer.values(head: head)] {
+                    let found = try floats(rows)
+                    let filled = 5 * configuration.headDimension
+                    #expect(found[..<filled].allSatisfy { $0.isFinite && abs($0) <= 0.5 })
+                    #expect(Set(found[..<filled]).count > configuration.headDimension)
+                    #expect(found[filled...].allSatisfy { $0 == 0 })
+                }
+            }
+        }
+        withExtendedLifetime(cache) {}
+    }
+
     @Test("what does not fit the context is an error, and what fits still does")
     func full() throws {
         let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
