@@ -61,30 +61,39 @@ extension Compute {
         _ third: TernaryProduct? = nil
     ) {
         let rows = first.matrix.rows + (second?.matrix.rows ?? 0) + (third?.matrix.rows ?? 0)
-        let shares = pool.threads
-        pool.parallel(shares, work: rows * first.matrix.columns * input.rows) { thread, parts in
-            for share in parts {
-                first.compute(share, of: shares, input, thread: thread, kernels: kernels)
-                second?.compute(share, of: shares, input, thread: thread, kernels: kernels)
-                third?.compute(share, of: shares, input, thread: thread, kernels: kernels)
-            }
+        // Panels of a GEMM want more rows than the tiles of a GEMV.
+        let shares = max(pool.threads, rows / (input.rows == 1 ? 32 : 256))
+        pool.parallelInPieces(shares, work: rows * first.matrix.columns * input.rows) {
+            thread, part in
+            let share = TernaryProduct.Share(part: part, count: shares, threads: pool.threads)
+            first.compute(share, input, thread: thread, kernels: kernels)
+            second?.compute(share, input, thread: thread, kernels: kernels)
+            third?.compute(share, input, thread: thread, kernels: kernels)
         }
     }
 
     /// `y = W x` for a dense matrix, its rows split over the threads.
     func multiply(_ matrix: DenseMatrix, _ x: BufferView<Float>, into y: BufferView<Float>) {
-        pool.parallel(matrix.rows, work: matrix.rows * matrix.columns * elementWork) { _, rows in
+        pool.parallelInPieces(
+            matrix.rows, granule: 4, work: matrix.rows * matrix.columns * elementWork
+        ) { _, rows in
             kernels.denseProduct(matrix, rows: rows, x: x, into: y[rows])
         }
     }
 }
 
 extension TernaryProduct {
+    /// Shares `part` of `count` equal ones, which `threads` have between them.
+    fileprivate struct Share {
+        let part: Range<Int>
+        let count: Int
+        let threads: Int
+    }
+
     fileprivate func compute(
-        _ share: Int, of shares: Int, _ input: QuantizedActivations, thread: Int,
-        kernels: KernelSet
+        _ share: Share, _ input: QuantizedActivations, thread: Int, kernels: KernelSet
     ) {
-        let rows = matrix.rows(ofShare: share, of: shares)
+        let rows = matrix.rows(ofShares: share.part, of: share.count, threads: share.threads)
         guard !rows.isEmpty else { return }
         matrix.multiply(input, rows: rows, into: output, thread: thread, kernels: kernels)
     }

@@ -72,10 +72,10 @@ extension PackedTrits {
 
     /// Rows that one thread computes are multiples of this. Two blocks of a column are one cache
     /// line, which two threads should not both read.
-    func rowGranule(shares: Int) -> Int {
+    func rowGranule(threads: Int) -> Int {
         guard arrangement == .columns else { return KernelSet.tileRows }
         let block = layout.blockColumns
-        return rows >= 2 * block * shares ? 2 * block : block
+        return rows >= 2 * block * threads ? 2 * block : block
     }
 }
 

@@ -9,10 +9,10 @@ struct LayoutChoice: Sendable {
     /// Weights in a second, by layout, streamed from memory.
     let weightsPerSecond: [TernaryLayout: Double]
 
-    /// The faster one; T2 on a tie.
+    /// The faster one; T2 where T5 is not clearly so, because prompts are unpacked faster from it.
     var best: TernaryLayout {
         let t2 = weightsPerSecond[.t2] ?? 0
-        return (weightsPerSecond[.t5] ?? 0) > t2 ? .t5 : .t2
+        return (weightsPerSecond[.t5] ?? 0) > t2 * 1.05 ? .t5 : .t2
     }
 
     /// The layout asked for, or else the best one for a model. One that fits the caches is bound by
@@ -25,7 +25,7 @@ struct LayoutChoice: Sendable {
             ? .t2 : try measured(compute).best
     }
 
-    /// About 50 ms the first time.
+    /// About 100 ms the first time.
     static func measured(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
         let key = Key(kernels: compute.kernels.name, threads: compute.pool.threads)
         if let known = cache.withLock({ $0[key] }) { return known }
@@ -45,37 +45,42 @@ struct LayoutChoice: Sendable {
     /// 54 MB in T5 and 67 MB in T2: more than the last-level cache of a desktop processor.
     private static let measuredWeights = columns * (105 << 10)
 
+    /// The layouts take turns, so that a moment in which the machine is busy decides nothing.
     private static func measure(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
         let rows = measuredWeights / columns
-        let input = try AlignedBuffer<Float>(count: columns, purpose: "choosing a layout")
+        let input = try AlignedBuffer<Float>(count: columns, purpose: purpose)
         input.view.fill(1)
-        let output = try AlignedBuffer<Float>(count: rows, purpose: "choosing a layout")
-        var speeds: [TernaryLayout: Double] = [:]
-        for layout in [TernaryLayout.t2, .t5] {
-            let trits = try PackedTrits(rows: rows, columns: columns, layout: layout)
-            // Any bytes do, but pages that nobody has written would all be one page of zeros.
-            compute.pool.parallel(trits.storage.count, granule: 64, work: trits.storage.count) {
-                trits.storage.view[$1].fill(0x04)
+        let output = try AlignedBuffer<Float>(count: rows, purpose: purpose)
+        let quantized = try QuantizedActivations(
+            rows: 1, columns: columns, threads: compute.pool.threads, gemmScratch: 0)
+        compute.quantize(
+            Activations(input.view, rows: 1, columns: columns), norm: nil, into: quantized)
+        let products = [
+            try product(.t2, output, compute.pool), try product(.t5, output, compute.pool),
+        ]
+        var times = [TernaryLayout: Double]()
+        for _ in 0..<5 {
+            for product in products {
+                let time = try seconds { compute.multiply(quantized, product) }
+                times[product.matrix.layout] = min(
+                    times[product.matrix.layout] ?? .infinity, time)
             }
-            let matrix = try TernaryMatrix(trits, scale: .perTensor(1))
-            let quantized = try QuantizedActivations(
-                rows: 1, columns: columns, threads: compute.pool.threads,
-                gemmScratch: KernelSet.gemmScratchSize(trits))
-            compute.quantize(
-                Activations(input.view, rows: 1, columns: columns), norm: nil, into: quantized)
-            var best = Double.infinity
-            for _ in 0..<3 {
-                let time = try seconds {
-                    compute.multiply(
-                        quantized,
-                        TernaryProduct(
-                            matrix: matrix,
-                            output: Activations(output.view, rows: 1, columns: rows)))
-                }
-                best = min(best, time)
-            }
-            speeds[layout] = Double(measuredWeights) / best
         }
-        return LayoutChoice(weightsPerSecond: speeds)
+        return LayoutChoice(weightsPerSecond: times.mapValues { Double(measuredWeights) / $0 })
+    }
+
+    private static let purpose = "choosing a layout"
+
+    private static func product(
+        _ layout: TernaryLayout, _ output: AlignedBuffer<Float>, _ pool: WorkerPool
+    ) throws(BitNetError) -> TernaryProduct {
+        let trits = try PackedTrits(rows: output.count, columns: columns, layout: layout)
+        // Any bytes do, but pages that nobody has written would all be one page of zeros.
+        pool.parallel(trits.storage.count, granule: 64, work: trits.storage.count) {
+            trits.storage.view[$1].fill(0x04)
+        }
+        return TernaryProduct(
+            matrix: try TernaryMatrix(trits, scale: .perTensor(1)),
+            output: Activations(output.view, rows: 1, columns: output.count))
     }
 }

@@ -141,7 +141,8 @@ extension Compute {
         rows list: BufferView<Int32>, into y: BufferView<Float>
     ) {
         y.fill(0)
-        pool.parallel(list.count, granule: 4, work: list.count * matrix.columns) { _, range in
+        pool.parallelInPieces(list.count, granule: 4, work: list.count * matrix.columns) {
+            _, range in
             matrix.sums(input, token: token, rows: list, range: range, into: y, kernels: kernels)
         }
         matrix.dequantize(y, rows: 0..<matrix.rows, scale: input.scales[token], kernels: kernels)
@@ -155,12 +156,10 @@ extension Compute {
         let shares = pool.threads
         let work = matrix.rows * list.count
         pool.parallel(shares, work: work) { _, parts in
-            for share in parts {
-                let rows = matrix.rows(ofShare: share, of: shares)
-                guard !rows.isEmpty else { continue }
-                matrix.multiply(
-                    input, token: token, columns: list, rows: rows, into: y, kernels: kernels)
-            }
+            let rows = matrix.rows(ofShares: parts, of: shares, threads: shares)
+            guard !rows.isEmpty else { return }
+            matrix.multiply(
+                input, token: token, columns: list, rows: rows, into: y, kernels: kernels)
         }
     }
 }

@@ -191,7 +191,7 @@ extension Compute {
         let work = scan.rows * scan.columns * 4
         scratch.best.view.fill(-.infinity)
         scratch.counts.view.fill(0)
-        pool.parallel(scan.rows, granule: HeadScan.tileRows, work: work) { thread, rows in
+        pool.parallelInPieces(scan.rows, granule: HeadScan.tileRows, work: work) { thread, rows in
             scan.scan(
                 scratch.input.view, input, margin: margin, rows: rows, into: scores,
                 best: scratch.bounds(thread)[0..<top], kernels: kernels)

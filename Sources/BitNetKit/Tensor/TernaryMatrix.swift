@@ -187,12 +187,13 @@ extension TernaryMatrix {
         return output.array
     }
 
-    /// The rows that are share `index` of `count` equal ones, in whole tiles or blocks.
-    func rows(ofShare index: Int, of count: Int) -> Range<Int> {
-        let granule = trits.rowGranule(shares: count)
+    /// The rows that are shares `part` of `count` equal ones, in whole tiles or blocks; `threads` have
+    /// them all between them.
+    func rows(ofShares part: Range<Int>, of count: Int, threads: Int) -> Range<Int> {
+        let granule = trits.rowGranule(threads: threads)
         let tiles = (rows + granule - 1) / granule
-        let begin = min(tiles * index / count * granule, rows)
-        let end = min(tiles * (index + 1) / count * granule, rows)
+        let begin = min(tiles * part.lowerBound / count * granule, rows)
+        let end = min(tiles * part.upperBound / count * granule, rows)
         return begin..<end
     }
 

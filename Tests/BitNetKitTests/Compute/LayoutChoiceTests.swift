@@ -11,13 +11,17 @@ struct LayoutChoiceTests {
         let speeds = choice.weightsPerSecond
         #expect(Set(speeds.keys) == [.t2, .t5])
         #expect(speeds.values.allSatisfy { $0 > 0 && $0.isFinite })
-        #expect(speeds[choice.best] == speeds.values.max())
+        let faster = try #require(speeds.values.max())
+        #expect(try #require(speeds[choice.best]) * 1.05 >= faster)
         #expect(try LayoutChoice.measured(compute).weightsPerSecond == speeds)
     }
 
     @Test(
-        "the larger speed decides, T2 on a tie",
-        arguments: [(1.0, 2.0, TernaryLayout.t5), (2.0, 1.0, .t2), (1.0, 1.0, .t2)])
+        "the larger speed decides, T2 where they are about the same",
+        arguments: [
+            (1.0, 2.0, TernaryLayout.t5), (2.0, 1.0, .t2), (1.0, 1.0, .t2), (1.0, 1.04, .t2),
+            (1.0, 1.06, .t5),
+        ])
     func decision(t2: Double, t5: Double, best: TernaryLayout) {
         #expect(LayoutChoice(weightsPerSecond: [.t2: t2, .t5: t5]).best == best)
     }

@@ -49,6 +49,60 @@ struct WorkerPoolTests {
         }
     }
 
+    @Test(
+        "pieces are whole granules, each item once, whoever computes them",
+        arguments: [1, 2, 3, 16], [1, 4, 64])
+    func pieces(_ threads: Int, _ granule: Int) {
+        let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
+        for count in [0, 1, 3, 4, 5, 63, 64, 65, 1000] {
+            for work in [0, 150_000, 10_000_000, 1_000_000_000] {
+                let ranges = Mutex<[Range<Int>]>([])
+                pool.parallelInPieces(count, granule: granule, work: work) { thread, range in
+                    #expect((0..<threads).contains(thread))
+                    ranges.withLock { $0.append(range) }
+                }
+                let sorted = ranges.withLock { $0.sorted { $0.lowerBound < $1.lowerBound } }
+                #expect(sorted.flatMap { Array($0) } == Array(0..<count))
+                #expect(sorted.allSatisfy { $0.lowerBound % granule == 0 && !$0.isEmpty })
+                #expect(sorted.count <= 32 * threads)
+            }
+        }
+    }
+
+    @Test("a thread that is done computes what a slow one has not begun", arguments: [0, 1])
+    func helping(_ slow: Int) {
+        let pool = WorkerPool(threads: 2, splitsSmallJobs: true)
+        let done = Mutex<[Int: [Range<Int>]]>([:])
+        let own = slow * 32..<slow * 32 + 32
+        @Sendable func isHelped() -> Bool {
+            done.withLock { $0[1 - slow] ?? [] }.contains { own.overlaps($0) }
+        }
+        pool.parallelInPieces(64, work: 64_000_000) { thread, range in
+            done.withLock { $0[thread, default: []].append(range) }
+            if thread == slow { while !isHelped() { usleep(100) } }
+        }
+        #expect(isHelped())
+        #expect(done.withLock { $0.values.joined().map(\.count).reduce(0, +) } == 64)
+    }
+
+    @Test("several callers at a time each get all their pieces done")
+    func callersOfPieces() {
+        let pool = WorkerPool(threads: 3, splitsSmallJobs: true)
+        let wrong = Atomic<Int>(0)
+        DispatchQueue.concurrentPerform(iterations: 8) { caller in
+            for round in 0..<200 {
+                let sum = Atomic<Int>(0)
+                pool.parallelInPieces(100 + caller, work: 1_000_000_000) { _, range in
+                    sum.add(range.count + round * range.count, ordering: .relaxed)
+                }
+                if sum.load(ordering: .relaxed) != (100 + caller) * (1 + round) {
+                    wrong.add(1, ordering: .relaxed)
+                }
+            }
+        }
+        #expect(wrong.load(ordering: .relaxed) == 0)
+    }
+
     @Test("small jobs are shared by all threads on demand", arguments: [2, 3, 16])
     func smallJobs(_ threads: Int) {
         let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
