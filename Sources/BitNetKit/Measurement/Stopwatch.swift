@@ -6,7 +6,9 @@ package struct Spread: Sendable, Codable, Hashable {
 
     package init(_ values: [Double]) {
         let sorted = values.sorted()
-        median = sorted.isEmpty ? .nan : sorted[sorted.count / 2]
+        // Of an even number the mean of the middle two: the upper one alone would flatter a speed.
+        median =
+            sorted.isEmpty ? .nan : (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
         min = sorted.first ?? .nan
         max = sorted.last ?? .nan
     }
