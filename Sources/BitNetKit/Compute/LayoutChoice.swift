@@ -9,7 +9,7 @@ struct LayoutChoice: Sendable {
     /// Weights in a second, by layout, streamed from memory.
     let weightsPerSecond: [TernaryLayout: Double]
 
-    /// The faster one; T2 where T5 is not clearly so, because prompts are unpacked faster from it.
+    /// The faster one; T2 where T5 is not clearly so: a few per cent are noise.
     var best: TernaryLayout {
         let t2 = weightsPerSecond[.t2] ?? 0
         return (weightsPerSecond[.t5] ?? 0) > t2 * 1.05 ? .t5 : .t2
@@ -25,7 +25,7 @@ struct LayoutChoice: Sendable {
             ? .t2 : try measured(compute).best
     }
 
-    /// About 100 ms the first time.
+    /// Takes its time only once.
     static func measured(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
         let key = Key(kernels: compute.kernels.name, threads: compute.pool.threads)
         if let known = cache.withLock({ $0[key] }) { return known }

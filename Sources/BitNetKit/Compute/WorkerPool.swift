@@ -59,7 +59,7 @@ final class WorkerPool: Sendable {
     ///
     /// Cores seldom are equally fast for long: one has another program to run or less of the memory,
     /// some are made slower. With one range for each thread all wait for the slowest: on a shared
-    /// machine two threads spent 10 of 50 ms of a 2B model's token so.
+    /// machine two threads spent 6 to 10 of 50 ms of a 2B model's token so.
     func parallelInPieces(
         _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
     ) {
