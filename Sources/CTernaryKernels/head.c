@@ -31,17 +31,18 @@
 // 2^-110 is more than all of it. Overflow: the caller computes all rows where n X is above 1e37.
 //
 // Q6_K. Stored weights are exactly d * scale * code: 11, 7 and 5 significant bits. So e is 0, and
-// (1) is n d. The score is a chain of fma over B = columns / 256 blocks with two terms each, z =
-// 128 h + l,
+// with v for the state that the rounded one stands for, t times the scale a of the block times z =
+// multiplier times q, (1) is |T - W . v| <= n d. The score is a chain of fma over B = columns / 256
+// blocks,
 //
-//   (float)(sum scale code h) * 128 d + (float)(sum scale code l) * d
+//   (float)(sum scale code z) * (d * a)
 //
-// and then times t: each term meets at most 2 B + 2 roundings. |W h| and |W l| add up, over all
-// columns, to at most n (128 |h| + |l|), and 128 |h_i| + |l_i| <= |z_i| + 128:
+// and then times t: each term meets at most B + 3 roundings, and |W v| adds up to at most n (X +
+// d):
 //
-//   |f - t (W . z)| <= b n (X + d + 128 t sqrt(columns)),  b = (2 B + 2) u / (1 - (2 B + 2) u) (2')
+//   |f - W . v| <= b n (X + d),  b = (B + 3) u / (1 - (B + 3) u)                               (2')
 //
-//   |y - f| <= n [d + g X + (b + 2 u) (X + d + 128 t sqrt(columns))]
+//   |y - f| <= n [d + g X + (b + 2 u) (X + d)]
 //
 // If k rows have y >= L because their lower bounds are, a row whose upper bound is below L has a
 // smaller logit than each of those, so it is not among the k largest, however ties are broken.
@@ -53,15 +54,23 @@
 /// The smallest magnitude of a state's largest element that is still divided by.
 static const float smallest_state = 1e-30f;
 
+/// The same of what a block of it is a multiple of.
+static const float smallest_step = 1e-36f;
+
+/// The largest magnitude of a state in int8.
+#define STATE_LIMIT 127.0f
+/// The largest multiple of its scale that a state rounded for Q6_K holds.
+#define LARGEST_Q6_K (STATE_LIMIT * TK_HEAD_Q6_K_MULTIPLIER)
+
 static float round_up(double x) {
   const float f = (float)x;
   return (double)f < x ? nextafterf(f, INFINITY) : f;
 }
 
 size_t tk_head_input_size(size_t columns) {
-  // int16 for INT8; int8 and an int32 for each block of 32 for INT4; two int8 and two int16 for
-  // each 16 for Q6_K.
-  return tk_head_blocks(columns) * TK_HEAD_BLOCK * 9 / 4;
+  // INT8: int16. INT4: int8, and an int32 for each 32. Q6_K: int8, two int16 for each 16 and a
+  // float for each 256.
+  return tk_head_blocks(columns) * TK_HEAD_BLOCK * 2;
 }
 
 /// x * inverse rounded half to even, within the limit.
@@ -78,68 +87,84 @@ static void round_int4(const float *x, size_t columns, float inverse, int8_t *q)
   for (size_t b = 0; b < blocks; b++) {
     sums[b] = 0;
     for (size_t c = b * TK_HEAD_BLOCK; c < (b + 1) * TK_HEAD_BLOCK; c++) {
-      q[c] = c < columns ? (int8_t)round_value(x[c], inverse, 127.0f) : 0;
+      q[c] = c < columns ? (int8_t)round_value(x[c], inverse, STATE_LIMIT) : 0;
       sums[b] += 8 * q[c];
     }
   }
 }
 
-/// Rounds to two parts.
-static void round_q6_k(const float *x, size_t columns, float inverse, tk_head_split s) {
-  for (size_t i = 0; i < columns; i++) {
-    const int32_t z = round_value(x[i], inverse, (float)TK_HEAD_SPLIT_LIMIT);
-    // Moved up, so that the division rounds down.
-    const int32_t upper = (z + TK_HEAD_SPLIT / 2 + 128 * TK_HEAD_SPLIT) / TK_HEAD_SPLIT - 128;
-    s.upper[i] = (int8_t)upper;
-    s.lower[i] = (int8_t)(z - TK_HEAD_SPLIT * upper);
-  }
-  for (size_t g = 0; g < columns / TK_HEAD_Q6_K_GROUPS; g++) {
-    int upper = 0, lower = 0;
-    for (size_t i = g * TK_HEAD_Q6_K_GROUPS; i < (g + 1) * TK_HEAD_Q6_K_GROUPS; i++) {
-      upper += s.upper[i];
-      lower += s.lower[i];
+static float largest_magnitude(const float *x, size_t n) {
+  float largest = 0.0f;
+  for (size_t i = 0; i < n; i++)
+    largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+  return largest;
+}
+
+/// Rounds the groups of one block to int8 times a multiplier times `step`, of which the largest
+/// element is at most 127 * 16.
+static void round_block(const float *x, float step, int8_t *q, int16_t *multipliers,
+                        int16_t *offsets) {
+  for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {
+    const size_t begin = g * TK_HEAD_Q6_K_GROUP;
+    const float largest = largest_magnitude(x + begin, TK_HEAD_Q6_K_GROUP);
+    float multiplier = ceilf(largest / (step * STATE_LIMIT));
+    multiplier = multiplier > 1.0f ? multiplier : 1.0f;
+    multiplier = multiplier < TK_HEAD_Q6_K_MULTIPLIER ? multiplier : TK_HEAD_Q6_K_MULTIPLIER;
+    const float inverse = 1.0f / (step * multiplier);
+    int sum = 0;
+    for (size_t i = begin; i < begin + TK_HEAD_Q6_K_GROUP; i++) {
+      q[i] = (int8_t)round_value(x[i], inverse, STATE_LIMIT);
+      sum += q[i];
     }
-    const size_t place = g / 16 * 16 + g % 2 * 8 + g % 16 / 2;
-    s.upper_sums[place] = (int16_t)upper;
-    s.lower_sums[place] = (int16_t)lower;
+    multipliers[tk_head_q6_k_place(g)] = (int16_t)multiplier;
+    offsets[tk_head_q6_k_place(g)] = (int16_t)(-16 * sum);
   }
 }
 
-/// What a state of largest magnitude 1 is multiplied by.
-static float state_limit(tk_head_type type, size_t columns) {
-  switch (type) {
-  case TK_HEAD_INT8:
-    return (float)tk_head_limit(columns);
-  case TK_HEAD_INT4:
-    return 127.0f;
-  case TK_HEAD_Q6_K:
-    return (float)TK_HEAD_SPLIT_LIMIT;
+/// Rounds each block; `scale` is the whole state's.
+static void round_q6_k(const float *x, size_t columns, float scale, tk_head_q6_k_state s) {
+  for (size_t b = 0; b < columns / TK_HEAD_Q6_K_COLUMNS; b++) {
+    const size_t begin = b * TK_HEAD_Q6_K_COLUMNS, group = b * TK_HEAD_Q6_K_GROUPS;
+    const float step = largest_magnitude(x + begin, TK_HEAD_Q6_K_COLUMNS) / LARGEST_Q6_K;
+    s.scales[b] = step / scale;
+    if (step > smallest_step) {
+      round_block(x + begin, step, s.q + begin, s.multipliers + group, s.offsets + group);
+    } else { // zeros, or next to nothing
+      memset(s.q + begin, 0, TK_HEAD_Q6_K_COLUMNS);
+      memset(s.multipliers + group, 0, TK_HEAD_Q6_K_GROUPS * sizeof *s.multipliers);
+      memset(s.offsets + group, 0, TK_HEAD_Q6_K_GROUPS * sizeof *s.offsets);
+    }
   }
-  return 0.0f;
 }
 
-/// The integer that stands for x[i].
-static inline int32_t rounded_value(tk_head_type type, const void *q, tk_head_split s, size_t i) {
-  if (type == TK_HEAD_Q6_K)
-    return TK_HEAD_SPLIT * s.upper[i] + s.lower[i];
-  return type == TK_HEAD_INT8 ? ((const int16_t *)q)[i] : ((const int8_t *)q)[i];
+/// What x[i] is rounded to, without the state's scale; exact.
+static inline double rounded_value(tk_head_type type, const void *q, size_t columns, size_t i) {
+  if (type == TK_HEAD_INT8)
+    return ((const int16_t *)q)[i];
+  const double z = ((const int8_t *)q)[i];
+  if (type == TK_HEAD_INT4)
+    return z;
+  const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, columns);
+  const size_t b = i / TK_HEAD_Q6_K_COLUMNS;
+  const size_t g = i % TK_HEAD_Q6_K_COLUMNS / TK_HEAD_Q6_K_GROUP;
+  const double multiplier = s.multipliers[b * TK_HEAD_Q6_K_GROUPS + tk_head_q6_k_place(g)];
+  return z * multiplier * (double)s.scales[b];
 }
 
 tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, void *q) {
-  const float limit = state_limit(type, columns);
-  float largest = 0.0f;
-  for (size_t i = 0; i < columns; i++) {
+  const float limit = type == TK_HEAD_INT8   ? (float)tk_head_limit(columns)
+                      : type == TK_HEAD_INT4 ? STATE_LIMIT
+                                             : LARGEST_Q6_K;
+  for (size_t i = 0; i < columns; i++)
     if (!(fabsf(x[i]) < INFINITY))
       return (tk_head_input){0};
-    largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-  }
+  const float largest = largest_magnitude(x, columns);
   if (!(largest >= smallest_state))
     return (tk_head_input){0};
   const float scale = largest / limit;
   const float inverse = limit / largest;
   if (!(inverse < INFINITY))
     return (tk_head_input){0};
-  const tk_head_split split = tk_head_split_at(q, columns);
   int16_t *wide = q;
   if (type == TK_HEAD_INT8) {
     for (size_t i = 0; i < tk_head_blocks(columns) * TK_HEAD_BLOCK; i++)
@@ -147,13 +172,12 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
   } else if (type == TK_HEAD_INT4) {
     round_int4(x, columns, inverse, q);
   } else {
-    round_q6_k(x, columns, inverse, split);
+    round_q6_k(x, columns, scale, tk_head_q6_k_state_at(q, columns));
   }
   double norm = 0.0;
   double residual = 0.0;
   for (size_t i = 0; i < columns; i++) {
-    const double z = rounded_value(type, q, split, i);
-    const double d = (double)x[i] - (double)scale * z;
+    const double d = (double)x[i] - (double)scale * rounded_value(type, q, columns, i);
     norm += (double)x[i] * (double)x[i];
     residual += d * d;
   }
@@ -170,10 +194,9 @@ tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *inp
   const double m = (double)(columns / TK_FLOAT_LANES + 4) * u;
   const double g = m / (1.0 - m);
   if (type == TK_HEAD_Q6_K) {
-    const double roundings = (double)(2 * (columns / TK_HEAD_Q6_K_COLUMNS) + 2) * u;
+    const double roundings = (double)(columns / TK_HEAD_Q6_K_COLUMNS + 3) * u;
     const double b = roundings / (1.0 - roundings);
-    const double parts = x + d + TK_HEAD_SPLIT * (double)input->scale * sqrt((double)columns);
-    const double norm = d + g * x + (b + 2.0 * u) * parts;
+    const double norm = d + g * x + (b + 2.0 * u) * (x + d);
     return (tk_head_margin){0.0f, round_up(norm * larger), 0x1p-110f};
   }
   return (tk_head_margin){round_up((x + d) * (1.0 + 5.0 * u) * larger),

@@ -19,9 +19,7 @@
 //
 // A rounded state (tk_head_round) is, for INT8, int16 of magnitude at most tk_head_limit(columns);
 // for INT4, int8 in [-127, 127], and from tk_head_sums() on, for each block 8 times its sum, which
-// takes back the 8 that was added to every code. For Q6_K it is two int8 parts, so that
-// multiplications of bytes do: z = 128 upper + lower, upper in [-127, 127], lower in [-64, 63]; and
-// their sums over 16 columns, which take back the 32 (tk_head_split).
+// takes back the 8 that was added to every code. For Q6_K it is tk_head_q6_k_state.
 
 #ifndef TK_HEAD_H
 #define TK_HEAD_H
@@ -63,23 +61,33 @@ enum {
   TK_HEAD_Q6_K_BYTES = 210,
   TK_HEAD_Q6_K_SCALES = 192, ///< Where a block's 16 scales begin.
   TK_HEAD_Q6_K_D = 208,
-  TK_HEAD_Q6_K_GROUPS = 16, ///< Groups of 16 columns in a block.
-  TK_HEAD_SPLIT = 128,      ///< What the upper part of a state stands for.
-  TK_HEAD_SPLIT_LIMIT = 127 * TK_HEAD_SPLIT + TK_HEAD_SPLIT / 2 - 1,
+  TK_HEAD_Q6_K_GROUP = 16, ///< Columns of a group, which has a scale in int8.
+  TK_HEAD_Q6_K_GROUPS = TK_HEAD_Q6_K_COLUMNS / TK_HEAD_Q6_K_GROUP,
+  TK_HEAD_Q6_K_MULTIPLIER = 16, ///< The largest that a state has.
 };
 
-/// The parts of a state rounded for Q6_K.
-typedef struct tk_head_split {
-  int8_t *upper, *lower; ///< `columns` each.
-  /// 16 for each block of 256 columns: sums over groups 0, 2, ... 14, then 1, 3, ... 15, as vectors
-  /// of two halves meet them.
-  int16_t *upper_sums, *lower_sums;
-} tk_head_split;
+/// A state rounded for Q6_K: x is about q * multiplier of its group * scale of its block * the
+/// state's scale. So a large element costs accuracy in its own group of 16 only.
+///
+/// Groups are in the order 0, 2, ... 14, 1, 3, ... 15 in each block, as vectors of two halves meet
+/// them.
+typedef struct tk_head_q6_k_state {
+  int8_t *q; ///< `columns`, in [-127, 127].
+  /// One for each group, 1 to 16: the sum of a block is at most 256 * 32 * 128 * 127 * 16 < 2^31.
+  int16_t *multipliers;
+  /// -16 times the sum of q over each group, half of what the 32 in every code is too much.
+  int16_t *offsets;
+  float *scales; ///< One for each block, in [0, 1].
+} tk_head_q6_k_state;
 
-static inline tk_head_split tk_head_split_at(void *q, size_t columns) {
-  tk_head_split s = {.upper = q, .lower = (int8_t *)q + columns};
-  s.upper_sums = (int16_t *)(void *)(s.lower + columns);
-  s.lower_sums = s.upper_sums + columns / TK_HEAD_Q6_K_GROUPS;
+/// Where group `g` of a block is.
+static inline size_t tk_head_q6_k_place(size_t g) { return g % 2 * 8 + g / 2; }
+
+static inline tk_head_q6_k_state tk_head_q6_k_state_at(void *q, size_t columns) {
+  tk_head_q6_k_state s = {.q = q};
+  s.multipliers = (int16_t *)(void *)(s.q + columns);
+  s.offsets = s.multipliers + columns / TK_HEAD_Q6_K_GROUP;
+  s.scales = (float *)(void *)(s.offsets + columns / TK_HEAD_Q6_K_GROUP);
   return s;
 }
 

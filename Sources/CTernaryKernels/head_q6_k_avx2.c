@@ -1,11 +1,10 @@
 // The scan of a head stored as Q6_K, with AVX2: integer products of the codes as they lie in the
-// file with a state of two int8 parts.
+// file with a state in int8.
 //
-// 32 codes in [0, 63] meet 32 bytes of one part in vpmaddubsw (at most 2 * 63 * 127 = 16002 a
+// 32 codes in [0, 63] meet 32 bytes of the state in vpmaddubsw (at most 2 * 63 * 127 = 16002 a
 // 16-bit lane); each half of that vector is one group of 16 columns, so that vpmaddwd multiplies by
-// the groups' scales and adds up: a lane grows by at most 2 * 16002 * 128, and by 8 of those in a
-// block. The 32 that every code is too large is taken back with the sums of the state over the
-// groups.
+// the groups' scales and adds up. Lanes may wrap around, the sum of a block fits (head.h). The 32
+// that every code is too large is taken back with the sums of the state over the groups.
 
 #if defined(__x86_64__)
 
@@ -32,28 +31,17 @@ static inline __attribute__((always_inline)) __m256i codes_at(const uint8_t *blo
       _mm256_and_si256(bits, _mm256_set1_epi8(0x30)));
 }
 
-/// The 16 scales as int16: of even groups in the lower half, of odd ones in the upper.
-static inline __m256i scales_of(const uint8_t *block) {
-  const __m128i apart = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-  const __m128i scales = _mm_loadu_si128((const __m128i *)(block + TK_HEAD_Q6_K_SCALES));
-  return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, apart));
-}
-
-static inline __attribute__((always_inline)) tk_head_lanes sum_block(const uint8_t *block,
-                                                                     tk_head_split s) {
-  const __m256i scales = scales_of(block);
-  tk_head_lanes sum = {tk_head_minus_offset(scales, s.upper_sums),
-                       tk_head_minus_offset(scales, s.lower_sums)};
+static inline __attribute__((always_inline)) __m256i sum_block(const uint8_t *block,
+                                                               tk_head_q6_k_state s) {
+  const __m256i scales = tk_head_scales(block, s.multipliers);
+  __m256i sum = tk_head_offset(scales, s.offsets);
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < STEPS; i++) {
-    const __m256i codes = codes_at(block, i);
     // Scale i of each half in all of its lanes.
     const __m256i pick = _mm256_set1_epi16((int16_t)(2 * i | (2 * i + 1) << 8));
     const __m256i scale = _mm256_shuffle_epi8(scales, pick);
-    const __m256i p = _mm256_maddubs_epi16(codes, load(s.upper + 32 * i));
-    const __m256i r = _mm256_maddubs_epi16(codes, load(s.lower + 32 * i));
-    sum.upper = _mm256_add_epi32(sum.upper, _mm256_madd_epi16(p, scale));
-    sum.lower = _mm256_add_epi32(sum.lower, _mm256_madd_epi16(r, scale));
+    const __m256i p = _mm256_maddubs_epi16(codes_at(block, i), load(s.q + 32 * i));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p, scale));
   }
   return sum;
 }
@@ -63,15 +51,15 @@ void tk_head_q6_k_avx2(const tk_head *h, const void *q, float scale, size_t row_
   for (size_t first = row_begin; first < row_end; first += ROWS) {
     const uint8_t *rows[ROWS];
     tk_head_four_rows(h, first, row_end, rows);
-    tk_head_split s = tk_head_split_at((void *)(uintptr_t)q, h->columns);
+    tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, h->columns);
     __m128 total = _mm_setzero_ps();
     for (size_t block = 0; block < h->columns / TK_HEAD_Q6_K_COLUMNS; block++) {
       const size_t offset = block * TK_HEAD_Q6_K_BYTES;
       tk_prefetch_rows(rows, ROWS, offset, TK_HEAD_Q6_K_BYTES);
-      tk_head_lanes sum[ROWS];
+      __m256i sums[ROWS];
       for (size_t r = 0; r < ROWS; r++)
-        sum[r] = sum_block(rows[r] + offset, s);
-      total = tk_head_add_block(total, sum, tk_head_load_d(rows, offset));
+        sums[r] = sum_block(rows[r] + offset, s);
+      total = tk_head_add_block(total, sums, tk_head_load_d(rows, offset), *s.scales);
       s = tk_head_next_block(s);
     }
     tk_head_store4(total, scale, row_end - first, scores + (first - row_begin));

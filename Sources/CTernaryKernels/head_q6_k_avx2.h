@@ -12,17 +12,19 @@
 
 enum { TK_HEAD_Q6_K_ROWS = 4 };
 
-/// Sums of one row in one block with both parts of the state, in eight lanes each.
-typedef struct tk_head_lanes {
-  __m256i upper, lower;
-} tk_head_lanes;
+/// The 16 scales times the state's multipliers: of even groups in the lower half, of odd ones in
+/// the upper.
+static inline __m256i tk_head_scales(const uint8_t *block, const int16_t *multipliers) {
+  const __m128i apart = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+  const __m128i scales = _mm_loadu_si128((const __m128i *)(block + TK_HEAD_Q6_K_SCALES));
+  const __m256i wide = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, apart));
+  return _mm256_mullo_epi16(wide, _mm256_loadu_si256((const __m256i *)(const void *)multipliers));
+}
 
-/// -32 times the scales times the sums of the state over their groups; `scales` in the order of
-/// tk_head_split's sums.
-static inline __m256i tk_head_minus_offset(__m256i scales, const int16_t *sums) {
-  const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)sums);
-  const __m256i offset = _mm256_slli_epi32(_mm256_madd_epi16(scales, x), 5);
-  return _mm256_sub_epi32(_mm256_setzero_si256(), offset);
+/// What the 32 in every code is too much, taken back.
+static inline __m256i tk_head_offset(__m256i scales, const int16_t *offsets) {
+  const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)offsets);
+  return _mm256_slli_epi32(_mm256_madd_epi16(scales, x), 1);
 }
 
 static inline __m128 tk_head_reduce4(__m256i a, __m256i b, __m256i c, __m256i d) {
@@ -39,21 +41,19 @@ static inline __m128 tk_head_load_d(const uint8_t *const rows[TK_HEAD_Q6_K_ROWS]
   return _mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(const void *)half));
 }
 
-/// Adds one block of four rows to their scores.
-static inline __m128 tk_head_add_block(__m128 total, const tk_head_lanes s[TK_HEAD_Q6_K_ROWS],
-                                       __m128 d) {
-  const __m128 upper = tk_head_reduce4(s[0].upper, s[1].upper, s[2].upper, s[3].upper);
-  const __m128 lower = tk_head_reduce4(s[0].lower, s[1].lower, s[2].lower, s[3].lower);
-  total = _mm_fmadd_ps(upper, _mm_mul_ps(d, _mm_set1_ps(TK_HEAD_SPLIT)), total);
-  return _mm_fmadd_ps(lower, d, total);
+/// Adds one block of four rows, each in eight lanes, to their scores.
+static inline __m128 tk_head_add_block(__m128 total, const __m256i sums[TK_HEAD_Q6_K_ROWS],
+                                       __m128 d, float scale) {
+  const __m128 sum = tk_head_reduce4(sums[0], sums[1], sums[2], sums[3]);
+  return _mm_fmadd_ps(sum, _mm_mul_ps(d, _mm_set1_ps(scale)), total);
 }
 
-/// The parts of the state for the next block.
-static inline tk_head_split tk_head_next_block(tk_head_split s) {
-  s.upper += TK_HEAD_Q6_K_COLUMNS;
-  s.lower += TK_HEAD_Q6_K_COLUMNS;
-  s.upper_sums += TK_HEAD_Q6_K_GROUPS;
-  s.lower_sums += TK_HEAD_Q6_K_GROUPS;
+/// The state for the next block.
+static inline tk_head_q6_k_state tk_head_next_block(tk_head_q6_k_state s) {
+  s.q += TK_HEAD_Q6_K_COLUMNS;
+  s.multipliers += TK_HEAD_Q6_K_GROUPS;
+  s.offsets += TK_HEAD_Q6_K_GROUPS;
+  s.scales++;
   return s;
 }
 

@@ -26,41 +26,26 @@ static inline __attribute__((always_inline)) __m512i codes_at(const uint8_t *blo
                                    _mm512_set1_epi8(0x30), 0xF8);
 }
 
-/// The 16 scales: in the order of the sums of a state, and, in quarter l of a vector, those of
-/// groups l, 4 + l, 8 + l and 12 + l.
-static inline void scales_of(const uint8_t *block, __m256i *apart, __m512i *steps) {
-  const __m128i scales = _mm_loadu_si128((const __m128i *)(block + TK_HEAD_Q6_K_SCALES));
-  const __m128i halves = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-  const __m128i fours = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  *apart = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, halves));
-  const __m256i wide = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, fours));
-  *steps = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3),
-                                    _mm512_castsi256_si512(wide));
-}
-
 static inline __m256i halve(__m512i sum) {
   return _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
 }
 
-static inline __attribute__((always_inline)) tk_head_lanes sum_block(const uint8_t *block,
-                                                                     tk_head_split s) {
-  __m256i apart;
-  __m512i scales;
-  scales_of(block, &apart, &scales);
-  __m512i upper = _mm512_zextsi256_si512(tk_head_minus_offset(apart, s.upper_sums));
-  __m512i lower = _mm512_zextsi256_si512(tk_head_minus_offset(apart, s.lower_sums));
+static inline __attribute__((always_inline)) __m256i sum_block(const uint8_t *block,
+                                                               tk_head_q6_k_state s) {
+  const __m256i apart = tk_head_scales(block, s.multipliers);
+  const __m512i scales = _mm512_broadcast_i64x4(apart);
+  __m512i sum = _mm512_zextsi256_si512(tk_head_offset(apart, s.offsets));
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < STEPS; i++) {
-    const __m512i codes = codes_at(block, i);
-    // Scale i of each quarter in all of its lanes.
-    const __m512i pick = _mm512_set1_epi16((int16_t)(2 * i | (2 * i + 1) << 8));
+    // The scale of group 4 i in all of the first quarter, of 4 i + 1 in the second ...
+    const __m256i first = _mm256_set1_epi16((int16_t)(4 * i | (4 * i + 1) << 8));
+    const __m256i second = _mm256_set1_epi16((int16_t)((4 * i + 2) | (4 * i + 3) << 8));
+    const __m512i pick = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
     const __m512i scale = _mm512_shuffle_epi8(scales, pick);
-    const __m512i p = _mm512_maddubs_epi16(codes, _mm512_loadu_si512(s.upper + 64 * i));
-    const __m512i r = _mm512_maddubs_epi16(codes, _mm512_loadu_si512(s.lower + 64 * i));
-    upper = _mm512_dpwssd_epi32(upper, p, scale);
-    lower = _mm512_dpwssd_epi32(lower, r, scale);
+    const __m512i p = _mm512_maddubs_epi16(codes_at(block, i), _mm512_loadu_si512(s.q + 64 * i));
+    sum = _mm512_dpwssd_epi32(sum, p, scale);
   }
-  return (tk_head_lanes){halve(upper), halve(lower)};
+  return halve(sum);
 }
 
 void tk_head_q6_k_avx512_vnni(const tk_head *h, const void *q, float scale, size_t row_begin,
@@ -68,15 +53,15 @@ void tk_head_q6_k_avx512_vnni(const tk_head *h, const void *q, float scale, size
   for (size_t first = row_begin; first < row_end; first += ROWS) {
     const uint8_t *rows[ROWS];
     tk_head_four_rows(h, first, row_end, rows);
-    tk_head_split s = tk_head_split_at((void *)(uintptr_t)q, h->columns);
+    tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, h->columns);
     __m128 total = _mm_setzero_ps();
     for (size_t block = 0; block < h->columns / TK_HEAD_Q6_K_COLUMNS; block++) {
       const size_t offset = block * TK_HEAD_Q6_K_BYTES;
       tk_prefetch_rows(rows, ROWS, offset, TK_HEAD_Q6_K_BYTES);
-      tk_head_lanes sum[ROWS];
+      __m256i sums[ROWS];
       for (size_t r = 0; r < ROWS; r++)
-        sum[r] = sum_block(rows[r] + offset, s);
-      total = tk_head_add_block(total, sum, tk_head_load_d(rows, offset));
+        sums[r] = sum_block(rows[r] + offset, s);
+      total = tk_head_add_block(total, sums, tk_head_load_d(rows, offset), *s.scales);
       s = tk_head_next_block(s);
     }
     tk_head_store4(total, scale, row_end - first, scores + (first - row_begin));

@@ -40,34 +40,32 @@ void tk_head_int4_scalar(const tk_head *h, const void *q, float scale, size_t ro
   }
 }
 
-/// The sums of one block with both parts of the state, its offset of 32 taken back.
-static void sum_q6_k(const uint8_t *block, const int8_t *upper, const int8_t *lower,
-                     int32_t sums[2]) {
-  sums[0] = sums[1] = 0;
+/// The sum of one block with the state, its offset of 32 taken back.
+static int32_t sum_q6_k(const uint8_t *block, const int8_t *q, const int16_t *multipliers) {
+  int32_t sum = 0;
   for (size_t c = 0; c < TK_HEAD_Q6_K_COLUMNS; c++) {
     const size_t half = c / 128, quarter = c / 32 % 4, i = c % 32;
     const int low = block[64 * half + 32 * (quarter % 2) + i] >> quarter / 2 * 4 & 15;
     const int high = block[128 + 32 * half + i] >> 2 * quarter & 3;
-    const int scale = (int8_t)block[TK_HEAD_Q6_K_SCALES + c / 16];
-    const int weight = scale * ((low | high << 4) - 32);
-    sums[0] += weight * upper[c];
-    sums[1] += weight * lower[c];
+    const int scale = (int8_t)block[TK_HEAD_Q6_K_SCALES + c / TK_HEAD_Q6_K_GROUP];
+    const int multiplier = multipliers[tk_head_q6_k_place(c / TK_HEAD_Q6_K_GROUP)];
+    sum += scale * multiplier * ((low | high << 4) - 32) * q[c];
   }
+  return sum;
 }
 
 void tk_head_q6_k_scalar(const tk_head *h, const void *q, float scale, size_t row_begin,
                          size_t row_end, float *scores) {
-  const tk_head_split s = tk_head_split_at((void *)(uintptr_t)q, h->columns);
+  const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, h->columns);
   for (size_t row = row_begin; row < row_end; row++) {
     const uint8_t *block = tk_head_q6_k_row(h, row);
     float total = 0.0f;
-    for (size_t c = 0; c < h->columns; c += TK_HEAD_Q6_K_COLUMNS, block += TK_HEAD_Q6_K_BYTES) {
-      int32_t sums[2];
-      sum_q6_k(block, s.upper + c, s.lower + c, sums);
+    for (size_t b = 0; b < h->columns / TK_HEAD_Q6_K_COLUMNS; b++, block += TK_HEAD_Q6_K_BYTES) {
       const uint8_t *half = block + TK_HEAD_Q6_K_D;
       const float d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
-      total = __builtin_fmaf((float)sums[0], d * TK_HEAD_SPLIT, total);
-      total = __builtin_fmaf((float)sums[1], d, total);
+      const int32_t sum =
+          sum_q6_k(block, s.q + b * TK_HEAD_Q6_K_COLUMNS, s.multipliers + b * TK_HEAD_Q6_K_GROUPS);
+      total = __builtin_fmaf((float)sum, d * s.scales[b], total);
     }
     scores[row - row_begin] = total * scale;
   }

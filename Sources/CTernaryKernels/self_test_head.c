@@ -58,7 +58,7 @@ static void fill_q6_k(uint8_t *rows) {
 
 static bool agrees_q6_k(const tk_kernels *k, bool largest) {
   uint8_t rows[Q6_K_BLOCKS * TK_HEAD_Q6_K_BYTES];
-  _Alignas(64) uint8_t q[Q6_K_COLUMNS * 9 / 4];
+  _Alignas(64) uint8_t q[Q6_K_COLUMNS * 2];
   float x[Q6_K_COLUMNS], norms[Q6_K_ROWS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
   uint32_t state = 7;
   for (size_t i = 0; i < Q6_K_COLUMNS; i++)

@@ -99,6 +99,21 @@ static void check_errors(const problem *p, const char *detail) {
   free(decoded);
 }
 
+/// What stands for column `c` of the state.
+static long double rounded_state(const problem *p, size_t c) {
+  const int8_t *bytes = (const int8_t *)p->q;
+  const long double scale = p->input.scale;
+  if (p->head.type == TK_HEAD_INT8)
+    return scale * ((const int16_t *)(const void *)p->q)[c];
+  if (p->head.type == TK_HEAD_INT4)
+    return scale * bytes[c];
+  // The codes; for each group of 16 a multiplier and its sum; for each block of 256 a scale.
+  const int16_t *multipliers = (const int16_t *)(const void *)(p->q + p->head.columns);
+  const float *blocks = (const float *)(const void *)(p->q + p->head.columns * 5 / 4);
+  const size_t group = c % 256 / 16;
+  return scale * blocks[c / 256] * multipliers[c / 256 * 16 + group % 2 * 8 + group / 2] * bytes[c];
+}
+
 /// Scores are the product of what the codes and the rounded state say, to float rounding.
 static void check_scores(const problem *p, const float *scores, const char *detail) {
   const size_t columns = p->head.columns;
@@ -107,11 +122,7 @@ static void check_scores(const problem *p, const float *scores, const char *deta
     tk_head_decode_row(&p->head, r, decoded);
     long double sum = 0, magnitude = 0;
     for (size_t c = 0; c < columns; c++) {
-      const int8_t *parts = (const int8_t *)p->q;
-      const int z = p->head.type == TK_HEAD_INT8   ? ((const int16_t *)(const void *)p->q)[c]
-                    : p->head.type == TK_HEAD_INT4 ? parts[c]
-                                                   : 128 * parts[c] + parts[columns + c];
-      const long double product = (long double)decoded[c] * z * p->input.scale;
+      const long double product = decoded[c] * rounded_state(p, c);
       sum += product;
       magnitude += fabsl(product);
     }

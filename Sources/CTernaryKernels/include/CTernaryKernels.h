@@ -385,11 +385,11 @@ void tk_head_norms_q6_k(const void *data, size_t rows, size_t columns, float *no
 /// What the codes of one row say: `columns` floats.
 void tk_head_decode_row(const tk_head *h, size_t row, float *w);
 
-/// A hidden state rounded for a scan: x is about scale * q.
+/// A hidden state rounded for a scan: x is about scale * q, of Q6_K with more scales (head.h).
 typedef struct tk_head_input {
   float scale;    ///< 0 where x is too small, too large or not finite: compute all rows then.
   float norm;     ///< At least the norm of x.
-  float residual; ///< At least the norm of x - scale * q.
+  float residual; ///< At least the norm of x minus what stands for it.
 } tk_head_input;
 
 /// Bytes of a rounded state, of any type of scan.
@@ -400,8 +400,7 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
 /// scores[r - row_begin] = what the codes of row r times the rounded state give, in float32:
 /// INT8: (float)(integer sum) * (scales[r] * scale). INT4: a chain of fma over the blocks of 32
 /// columns, (float)(integer sum) and scale of the block, then times `scale`. Q6_K: the same over
-/// blocks of 256, each with two sums, of the upper and of the lower parts of the state: the upper
-/// times 128 d, then the lower times d.
+/// blocks of 256, where the scale of a block is d times that of the state's block.
 void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
                   size_t row_begin, size_t row_end, float *scores);
 

@@ -30,6 +30,23 @@ struct HeadScanTests {
         #expect(head.candidates < 2000 * 1501 / 3)
     }
 
+    @Test("a few large elements of a state leave few rows more", arguments: strictScans)
+    func outliers(_ type: ElementType, _ scan: HeadScanType) throws {
+        let (rows, columns) = (4001, 1024)
+        var random = SplitMix64(seed: 10)
+        let matrix = try DenseMatrix(
+            rows: rows, columns: columns,
+            values: (0..<rows * columns).map { _ in random.normal() }, type: type)
+        let head = try TwoStage(matrix, scan)
+        for state in 0..<60 {
+            var x = (0..<columns).map { _ in random.normal() }
+            for place in 0..<3 { x[(state * 17 + place * 301) % columns] = 30 }
+            try head.check(x, top: 40)
+        }
+        #expect(head.scratch.fallbacks == 0)
+        #expect(head.candidates < 60 * rows / 20)
+    }
+
     @Test("rows and states made to mislead it change nothing", arguments: strictScans)
     func adversarial(_ type: ElementType, _ scan: HeadScanType) throws {
         let columns = 512
