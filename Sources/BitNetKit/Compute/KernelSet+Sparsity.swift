@@ -82,6 +82,9 @@ extension PackedTrits {
 // MARK: - Lists
 
 extension KernelSet {
+    /// Columns that a product by columns takes together.
+    static let columnGroup = 32
+
     /// Elements that a list of `count` indices needs.
     static func listSize(_ count: Int) -> Int { tk_list_size(count) }
 
@@ -132,6 +135,13 @@ extension KernelSet {
         tk_gemv_columns(
             kernels, &w, q.base, sum, list?.base, list?.count ?? matrix.columns, rows.lowerBound,
             rows.upperBound, y.base)
+    }
+
+    /// Adds `x` to `y`.
+    func addSums(_ x: BufferView<Int32>, to y: BufferView<Int32>) {
+        precondition(x.count == y.count)
+        let (x, y, count) = (x.base, y.base, y.count)
+        for index in 0..<count { y[index] &+= x[index] }
     }
 
     /// Like `gemm`, for a matrix that is not in tiles: some rows at a time are put in tiles.

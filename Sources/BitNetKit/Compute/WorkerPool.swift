@@ -48,9 +48,14 @@ final class WorkerPool: Sendable {
     }
 
     /// Runs `body(0)` ... `body(threads - 1)` at the same time and returns when all are done.
-    func run(_ body: (_ thread: Int) -> Void) {
-        guard threads > 1 else { return body(0) }
-        withoutActuallyEscaping(body) { state.run($0, workers: threads - 1) }
+    ///
+    /// - Parameter prepare: called before that, while no other job runs.
+    func run(prepare: () -> Void = {}, _ body: (_ thread: Int) -> Void) {
+        guard threads > 1 else {
+            prepare()
+            return body(0)
+        }
+        withoutActuallyEscaping(body) { state.run($0, workers: threads - 1, prepare: prepare) }
     }
 
     /// Splits as `parallel` does, and every thread's range again into pieces that are worth
@@ -64,49 +69,61 @@ final class WorkerPool: Sendable {
         _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
     ) {
         guard count > 0 else { return }
-        let granules = (count + granule - 1) / granule
-        let parts = parts(of: granules, work: work)
+        let split = split(count, granule: granule, work: work)
+        let parts = split.parts
         guard parts > 1 else { return body(0, 0..<count) }
-        let each = max(1, min(granules / parts, work / parts / workPerPiece, largestPieceCount))
-        withoutActuallyEscaping(body) { body in
-            let job = { [pieces] (thread: Int) in
-                for range in 0..<(thread < parts ? parts : 0) {
-                    let owner = (thread + range) % parts
-                    while let piece = pieces.take(from: owner, of: each) {
-                        let index = owner * each + piece
-                        let begin = granules * index / (parts * each) * granule
-                        let end = min(granules * (index + 1) / (parts * each) * granule, count)
-                        if begin < end { body(thread, begin..<end) }
-                    }
+        let each = max(
+            1, min(split.granules / parts, work / parts / workPerPiece, largestPieceCount))
+        run(prepare: pieces.reset) { thread in
+            for range in 0..<(thread < parts ? parts : 0) {
+                let owner = (thread + range) % parts
+                while let piece = pieces.take(from: owner, of: each) {
+                    body(thread, split.range(owner * each + piece, of: parts * each))
                 }
             }
-            state.run(job, workers: threads - 1, prepare: pieces.reset)
         }
     }
 
     /// Splits `count` items, in multiples of `granule`, into one contiguous range per thread and
     /// runs `body` on each. `work` is what the whole job costs in ternary weights (10 ps each): a
-    /// job too small to be worth sharing, or waking anyone, stays on this thread.
+    /// job too small to be worth sharing, or waking anyone, stays on this thread. Returns how many
+    /// threads have had a range: the first so many.
+    @discardableResult
     func parallel(
         _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
-    ) {
-        guard count > 0 else { return }
-        let granules = (count + granule - 1) / granule
-        let parts = parts(of: granules, work: work)
-        guard parts > 1 else { return body(0, 0..<count) }
-        run { thread in
-            guard thread < parts else { return }
-            let begin = granules * thread / parts * granule
-            let end = min(granules * (thread + 1) / parts * granule, count)
-            if begin < end { body(thread, begin..<end) }
+    ) -> Int {
+        guard count > 0 else { return 0 }
+        let split = split(count, granule: granule, work: work)
+        guard split.parts > 1 else {
+            body(0, 0..<count)
+            return 1
         }
+        run { thread in
+            if thread < split.parts { body(thread, split.range(thread, of: split.parts)) }
+        }
+        return split.parts
     }
 
-    /// How many threads share a job.
-    private func parts(of granules: Int, work: Int) -> Int {
-        if splitsSmallJobs { return min(threads, granules) }
-        let parts = min(threads, granules, work / workPerThread)
-        return parts > 1 && state.isWorthSharing(work, parts: parts) ? parts : 1
+    /// How many threads share `count` items, and where they can be cut.
+    private func split(_ count: Int, granule: Int, work: Int) -> Split {
+        let granules = (count + granule - 1) / granule
+        var parts = min(threads, granules)
+        if !splitsSmallJobs {
+            parts = min(parts, work / workPerThread)
+            if parts > 1 && !state.isWorthSharing(work, parts: parts) { parts = 1 }
+        }
+        return Split(count: count, granule: granule, granules: granules, parts: parts)
+    }
+
+    /// `count` items, in `granules`, for `parts` threads.
+    private struct Split {
+        let count, granule, granules, parts: Int
+
+        /// Range `index` of `ranges` equal ones, at most as many as there are granules.
+        func range(_ index: Int, of ranges: Int) -> Range<Int> {
+            let begin = granules * index / ranges * granule
+            return begin..<min(granules * (index + 1) / ranges * granule, count)
+        }
     }
 
     /// Workers that sleep now.

@@ -16,12 +16,14 @@ public enum Sparsity: String, Sendable, Hashable, CaseIterable {
 struct SkippingScratch {
     /// Indices of active neurons.
     let list: AlignedBuffer<Int32>
+    let partialSums: PartialSums
     /// Of each layer, whether the last token had enough zeros to go gate first.
     var isSparse: [Bool]
 
-    init(_ configuration: ModelConfiguration) throws(BitNetError) {
+    init(_ configuration: ModelConfiguration, threads: Int) throws(BitNetError) {
         list = try AlignedBuffer(
             count: KernelSet.listSize(configuration.feedForwardSize), purpose: "active neurons")
+        partialSums = try PartialSums(rows: configuration.hiddenSize, threads: threads)
         isSparse = Array(repeating: true, count: configuration.layerCount)
     }
 }
@@ -128,7 +130,8 @@ extension FeedForward {
             let count = compute.kernels.nonzero(q[token], count: q.columns, into: list)
             active += count
             compute.multiply(
-                q, token: token, down.weight, columns: list[0..<count], into: output[token])
+                q, token: token, down.weight, columns: list[0..<count],
+                partialSums: workspace.skipping.partialSums, into: output[token])
         }
         return q.columns * q.rows - active
     }
@@ -148,18 +151,38 @@ extension Compute {
         matrix.dequantize(y, rows: 0..<matrix.rows, scale: input.scales[token], kernels: kernels)
     }
 
-    /// `matrix` times one token of `input` over the listed columns, rows split over the threads.
+    /// `matrix` times one token of `input` over the listed columns; the columns that are not meet
+    /// a 0. Columns are split over the threads, whose sums are added up: with rows split, each
+    /// thread would read short pieces of all columns (two threads were no faster than one so).
     func multiply(
         _ input: QuantizedActivations, token: Int, _ matrix: TernaryMatrix,
-        columns list: BufferView<Int32>, into y: BufferView<Float>
+        columns list: BufferView<Int32>, partialSums: PartialSums, into y: BufferView<Float>
     ) {
-        let shares = pool.threads
-        let work = matrix.rows * list.count
-        pool.parallel(shares, work: work) { _, parts in
-            let rows = matrix.rows(ofShares: parts, of: shares, threads: shares)
-            guard !rows.isEmpty else { return }
-            matrix.multiply(
-                input, token: token, columns: list, rows: rows, into: y, kernels: kernels)
+        let sums = y.reinterpreted(as: Int32.self)
+        if list.count == 0 { sums.fill(0) }
+        let parts = pool.parallel(
+            list.count, granule: KernelSet.columnGroup, work: matrix.rows * list.count
+        ) { thread, range in
+            matrix.sums(
+                input, token: token, columns: list[range],
+                into: thread == 0 ? sums : partialSums[thread], kernels: kernels)
         }
+        for thread in 1..<max(1, parts) { kernels.addSums(partialSums[thread], to: sums) }
+        matrix.dequantize(y, rows: 0..<matrix.rows, scale: input.scales[token], kernels: kernels)
+    }
+}
+
+/// Sums that threads other than the first have of their share of a matrix's columns.
+struct PartialSums: Sendable {
+    private let storage: AlignedBuffer<Int32>
+    private let rows: Int
+
+    init(rows: Int, threads: Int) throws(BitNetError) {
+        self.rows = rows
+        storage = try AlignedBuffer(count: (threads - 1) * rows, purpose: "sums of each thread")
+    }
+
+    subscript(thread: Int) -> BufferView<Int32> {
+        storage.view[(thread - 1) * rows..<thread * rows]
     }
 }

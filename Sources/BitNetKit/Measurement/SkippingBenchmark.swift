@@ -60,6 +60,7 @@ package struct SkippingBenchmark: Sendable {
         let compute: Compute
         let dense: [TernaryMatrix]
         let arranged: [TernaryMatrix]
+        let partialSums: PartialSums
         let name: String
     }
 }
@@ -91,6 +92,7 @@ extension SkippingBenchmark.Bench {
         arranged = try dense.map { (matrix: TernaryMatrix) throws(BitNetError) in
             try matrix.arranged(arrangement, pool: owner.pool)
         }
+        partialSums = try PartialSums(rows: shape.rows, threads: owner.pool.threads)
     }
 
     /// An input, zero in the columns left out, and the list of what stays.
@@ -152,7 +154,8 @@ extension SkippingBenchmark.Bench {
         if arrangement == .rows {
             compute.sums(q, token: 0, matrix, rows: list, into: y)
         } else {
-            compute.multiply(q, token: 0, matrix, columns: list, into: y)
+            compute.multiply(
+                q, token: 0, matrix, columns: list, partialSums: partialSums, into: y)
         }
     }
 

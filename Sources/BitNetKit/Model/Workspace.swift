@@ -36,7 +36,7 @@ final class Workspace: @unchecked Sendable {
         let queries = configuration.headCount * configuration.headDimension
         let keyValue = configuration.keyValueHeadCount * configuration.headDimension
         let feedForward = configuration.feedForwardSize
-        skipping = try SkippingScratch(configuration)
+        skipping = try SkippingScratch(configuration, threads: threads)
         quantized = try QuantizedActivations(
             rows: batch, columns: max(hidden, queries, feedForward), threads: threads,
             gemmScratch: gemmScratch)

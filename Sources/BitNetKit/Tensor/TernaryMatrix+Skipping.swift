@@ -16,12 +16,11 @@ extension TernaryMatrix {
         _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
         thread: Int, kernels: KernelSet
     ) {
-        if input.rows == 1 && trits.arrangement == .columns {
-            return multiply(
-                input, token: 0, columns: nil, rows: range, into: output[0], kernels: kernels)
-        }
         let target = output.storage.reinterpreted(as: Int32.self)
-        if input.rows == 1 {
+        if input.rows == 1 && trits.arrangement == .columns {
+            kernels.gemvColumns(
+                trits, list: nil, rows: range, q: input[0], sum: input.sums[0], into: target[range])
+        } else if input.rows == 1 {
             kernels.gemvRows(
                 trits, list: nil, range: range, q: input[0], sum: input.sums[0], into: target)
         } else {
@@ -46,16 +45,15 @@ extension TernaryMatrix {
             into: y.reinterpreted(as: Int32.self))
     }
 
-    /// Rows `range` of the product with one token of `input`, over the listed columns (without a
-    /// list, over all). Columns that are not listed meet a 0.
-    func multiply(
-        _ input: QuantizedActivations, token: Int, columns list: BufferView<Int32>?,
-        rows range: Range<Int>, into y: BufferView<Float>, kernels: KernelSet
+    /// Sums of the listed columns with one token of `input`, for every row.
+    func sums(
+        _ input: QuantizedActivations, token: Int, columns list: BufferView<Int32>,
+        into y: BufferView<Int32>, kernels: KernelSet
     ) {
-        kernels.gemvColumns(
-            trits, list: list, rows: range, q: input[token], sum: input.sums[token],
-            into: y[range].reinterpreted(as: Int32.self))
-        dequantize(y, rows: range, scale: input.scales[token], kernels: kernels)
+        let q = input[token]
+        var sum: Int32 = 0
+        for index in 0..<list.count { sum += Int32(q[Int(list[index])]) }
+        kernels.gemvColumns(trits, list: list, rows: 0..<rows, q: q, sum: sum, into: y)
     }
 
     /// Scales the int32 sums of `range` in place.
