@@ -8,6 +8,49 @@ import Testing
 /// Leaving out rows and columns changes no bit.
 @Suite("Skipped zeros")
 struct SkippingTests {
+    @Test(
+        "columns and rows shared by any number of threads give the dense product",
+        arguments: [TernaryLayout.t2, .t5])
+    func sharedLists(_ layout: TernaryLayout) throws {
+        let (rows, columns) = (333, 640)
+        let plain = PlainTernary(rows: rows, columns: columns, scale: .perTensor(-0.1), seed: 4)
+        let tiles = try plain.matrix(layout)
+        let result = try AlignedBuffer<Float>(count: rows, purpose: "test")
+        for threads in [1, 2, 3, 16] {
+            let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
+            let compute = Compute(kernels: .best, pool: pool)
+            let byRows = try tiles.arranged(.rows, pool: pool)
+            let byColumns = try tiles.arranged(.columns, pool: pool)
+            let sums = try PartialSums(rows: rows, threads: threads)
+            for active in [0, 1, 31, 97, 640] {
+                let x = (0..<columns).map { $0 * 7 % columns < active ? Float($0 % 19) + 1 : 0 }
+                let input = try AlignedBuffer(x, purpose: "test")
+                let q = try QuantizedActivations(
+                    rows: 1, columns: columns, threads: threads, gemmScratch: 0)
+                compute.quantize(
+                    Activations(input.view, rows: 1, columns: columns), norm: nil, into: q)
+                let output = Activations(result.view, rows: 1, columns: rows)
+                compute.multiply(q, TernaryProduct(matrix: tiles, output: output))
+                let expected = result.array
+                #expect(expected == plain.multiply(x))
+                let list = try AlignedBuffer(
+                    (0..<columns).filter { x[$0] != 0 }.map(Int32.init), purpose: "test")
+                compute.multiply(
+                    q, token: 0, byColumns, columns: list.view, partialSums: sums,
+                    into: result.view)
+                #expect(
+                    result.array.map(\.bitPattern) == expected.map(\.bitPattern),
+                    "\(active) columns, \(threads) threads")
+                let few = try AlignedBuffer(
+                    (0..<rows).filter { $0 % 3 == 0 }.map(Int32.init), purpose: "test")
+                compute.sums(q, token: 0, byRows, rows: few.view, into: result.view)
+                for row in stride(from: 0, to: rows, by: 3) {
+                    #expect(result.view[row].bitPattern == expected[row].bitPattern)
+                }
+            }
+        }
+    }
+
     /// Logits of every token, each token a pass of its own, and what was left out.
     private func decode(
         _ model: BitNetModel, _ tokens: [Int]
