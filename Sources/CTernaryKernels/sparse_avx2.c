@@ -28,47 +28,9 @@
 // ---------------------------------------------------------------------------------------------
 
 enum {
-  ROWS = 4,            ///< Rows whose sums are reduced together.
-  ROWS_AHEAD = 8,      ///< How far ahead rows are prefetched.
-  BLOCKS_PER_FLUSH = 8 ///< The most that 16-bit sums can take, see gemv_avx2.c.
+  ROWS = 4,       ///< Rows whose sums are reduced together.
+  ROWS_AHEAD = 8, ///< How far ahead rows are prefetched.
 };
-
-/// 16-bit sums of one row: fields as they are, and fields 4 times too large.
-typedef struct row_sums {
-  __m256i small, large;
-} row_sums;
-
-static inline __m256i flush(__m256i total, row_sums s) {
-  __m256i sum = _mm256_add_epi16(s.small, _mm256_srai_epi16(s.large, 2));
-  return _mm256_add_epi32(total, tk_widen(sum));
-}
-
-static inline row_sums add_t2(row_sums s, __m256i e, const int8_t *x) {
-  const __m256i m03 = _mm256_set1_epi8(0x03), m0c = _mm256_set1_epi8(0x0C);
-  __m256i f = _mm256_srli_epi16(e, 4);
-  __m256i p0 = _mm256_maddubs_epi16(_mm256_and_si256(e, m03), tk_load(x));
-  __m256i p1 = _mm256_maddubs_epi16(_mm256_and_si256(e, m0c), tk_load(x + 32));
-  __m256i p2 = _mm256_maddubs_epi16(_mm256_and_si256(f, m03), tk_load(x + 64));
-  __m256i p3 = _mm256_maddubs_epi16(_mm256_and_si256(f, m0c), tk_load(x + 96));
-  s.small = _mm256_add_epi16(s.small, _mm256_add_epi16(p0, p2));
-  s.large = _mm256_add_epi16(s.large, _mm256_add_epi16(p1, p3));
-  return s;
-}
-
-static inline row_sums add_t5(row_sums s, __m256i code, const int8_t *x,
-                              const tk_t5_tables *tables) {
-  const __m256i m03 = _mm256_set1_epi8(0x03), m0c = _mm256_set1_epi8(0x0C);
-  tk_t5_fields u = tk_t5_decode(code, tables);
-  __m256i third = _mm256_and_si256(_mm256_srli_epi16(u.low, 4), m03);
-  __m256i p0 = _mm256_maddubs_epi16(_mm256_and_si256(u.low, m03), tk_load(x));
-  __m256i p1 = _mm256_maddubs_epi16(_mm256_and_si256(u.low, m0c), tk_load(x + 32));
-  __m256i p2 = _mm256_maddubs_epi16(third, tk_load(x + 64));
-  __m256i p3 = _mm256_maddubs_epi16(_mm256_and_si256(u.high, m03), tk_load(x + 96));
-  __m256i p4 = _mm256_maddubs_epi16(_mm256_and_si256(u.high, m0c), tk_load(x + 128));
-  s.small = _mm256_add_epi16(s.small, _mm256_add_epi16(p0, _mm256_add_epi16(p2, p3)));
-  s.large = _mm256_add_epi16(s.large, _mm256_add_epi16(p1, p4));
-  return s;
-}
 
 /// Four rows, and four others to prefetch.
 typedef struct row_group {
@@ -96,18 +58,21 @@ static inline __attribute__((always_inline)) void add_rows(const row_group *g, t
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t r = 0; r < ROWS; r++)
     for (size_t b = 0; b < blocks;) {
-      size_t stop = blocks - b < BLOCKS_PER_FLUSH ? blocks : b + BLOCKS_PER_FLUSH;
-      row_sums s = {0};
+      size_t stop = blocks - b < TK_BLOCKS_PER_FLUSH ? blocks : b + TK_BLOCKS_PER_FLUSH;
+      tk_row_sums s = {0};
       for (; b < stop; b++) {
         __m256i code = tk_load(g->row[r] + b * TK_BLOCK_BYTES);
         if (b % 2 == 0) // two blocks to a cache line
           _mm_prefetch((const char *)g->ahead[r] + b * TK_BLOCK_BYTES, _MM_HINT_T0);
-        if (layout == TK_LAYOUT_T5)
-          s = add_t5(s, code, q + b * TK_T5_COLUMNS, &tables);
-        else
-          s = add_t2(s, code, q + b * TK_T2_COLUMNS);
+        if (layout == TK_LAYOUT_T5) {
+          s = tk_add_t5(s, code, q + b * TK_T5_COLUMNS, &tables);
+        } else {
+          const int8_t *x = q + b * TK_T2_COLUMNS;
+          const __m256i four[4] = {tk_load(x), tk_load(x + 32), tk_load(x + 64), tk_load(x + 96)};
+          s = tk_add_t2(s, code, four);
+        }
       }
-      total[r] = flush(total[r], s);
+      total[r] = tk_flush(total[r], s);
     }
 }
 

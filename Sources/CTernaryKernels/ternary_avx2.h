@@ -63,6 +63,54 @@ static inline tk_t5_fields tk_t5_decode(__m256i code, const tk_t5_tables *tables
   };
 }
 
+/// 16-bit sums of one row whose codes are masked where they are (gemv_avx2.c): fields as they are,
+/// and fields 4 times too large.
+///
+/// With |q| <= 127 and u <= 2 one vpmaddubsw gives at most 2 * 2 * 127 = 508 a lane, and
+/// 4 * 508 = 2032 for the large fields: no saturation. `large` takes two of those a block, so 8
+/// blocks 8 * 2 * 2032 = 32512 <= 32767; `small` takes two (T2) or three (T5) of 508: 12192. At the
+/// flush large / 4 is exact, and small + large / 4 <= 12192 + 8128 = 20320. The 32-bit sums are
+/// bounded in ternary.h.
+typedef struct tk_row_sums {
+  __m256i small, large;
+} tk_row_sums;
+
+enum { TK_BLOCKS_PER_FLUSH = 8 }; ///< The most that they can take.
+
+static inline __m256i tk_flush(__m256i total, tk_row_sums s) {
+  __m256i sum = _mm256_add_epi16(s.small, _mm256_srai_epi16(s.large, 2));
+  return _mm256_add_epi32(total, tk_widen(sum));
+}
+
+/// Adds one block of 128 columns of one row.
+static inline tk_row_sums tk_add_t2(tk_row_sums s, __m256i e, const __m256i x[4]) {
+  const __m256i m03 = _mm256_set1_epi8(0x03), m0c = _mm256_set1_epi8(0x0C);
+  __m256i f = _mm256_srli_epi16(e, 4);
+  __m256i p0 = _mm256_maddubs_epi16(_mm256_and_si256(e, m03), x[0]);
+  __m256i p1 = _mm256_maddubs_epi16(_mm256_and_si256(e, m0c), x[1]);
+  __m256i p2 = _mm256_maddubs_epi16(_mm256_and_si256(f, m03), x[2]);
+  __m256i p3 = _mm256_maddubs_epi16(_mm256_and_si256(f, m0c), x[3]);
+  s.small = _mm256_add_epi16(s.small, _mm256_add_epi16(p0, p2));
+  s.large = _mm256_add_epi16(s.large, _mm256_add_epi16(p1, p3));
+  return s;
+}
+
+/// Adds one block of 160 columns of one row.
+static inline tk_row_sums tk_add_t5(tk_row_sums s, __m256i code, const int8_t *x,
+                                    const tk_t5_tables *tables) {
+  const __m256i m03 = _mm256_set1_epi8(0x03), m0c = _mm256_set1_epi8(0x0C);
+  tk_t5_fields u = tk_t5_decode(code, tables);
+  __m256i third = _mm256_and_si256(_mm256_srli_epi16(u.low, 4), m03);
+  __m256i p0 = _mm256_maddubs_epi16(_mm256_and_si256(u.low, m03), tk_load(x));
+  __m256i p1 = _mm256_maddubs_epi16(_mm256_and_si256(u.low, m0c), tk_load(x + 32));
+  __m256i p2 = _mm256_maddubs_epi16(third, tk_load(x + 64));
+  __m256i p3 = _mm256_maddubs_epi16(_mm256_and_si256(u.high, m03), tk_load(x + 96));
+  __m256i p4 = _mm256_maddubs_epi16(_mm256_and_si256(u.high, m0c), tk_load(x + 128));
+  s.small = _mm256_add_epi16(s.small, _mm256_add_epi16(p0, _mm256_add_epi16(p2, p3)));
+  s.large = _mm256_add_epi16(s.large, _mm256_add_epi16(p1, p4));
+  return s;
+}
+
 /// GEMM of T2 or T5 for a few activation rows (gemm_small_avx2.c).
 void tk_gemm_small_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                         size_t batch, size_t row_begin, size_t row_end, int32_t *y,
