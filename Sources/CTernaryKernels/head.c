@@ -37,8 +37,8 @@
 //
 //   (float)(sum scale code z) * (d * a)
 //
-// and then times t: each term meets at most B + 3 roundings, and |W v| adds up to at most n (X +
-// d):
+// and then times t: each term meets at most B + 3 roundings, and |W v| adds up to at most
+// n (X + d):
 //
 //   |f - W . v| <= b n (X + d),  b = (B + 3) u / (1 - (B + 3) u)                               (2')
 //
@@ -93,20 +93,13 @@ static void round_int4(const float *x, size_t columns, float inverse, int8_t *q)
   }
 }
 
-static float largest_magnitude(const float *x, size_t n) {
-  float largest = 0.0f;
-  for (size_t i = 0; i < n; i++)
-    largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-  return largest;
-}
-
 /// Rounds the groups of one block to int8 times a multiplier times `step`, of which the largest
 /// element is at most 127 * 16.
 static void round_block(const float *x, float step, int8_t *q, int16_t *multipliers,
                         int16_t *offsets) {
   for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {
     const size_t begin = g * TK_HEAD_Q6_K_GROUP;
-    const float largest = largest_magnitude(x + begin, TK_HEAD_Q6_K_GROUP);
+    const float largest = tk_head_largest(x + begin, TK_HEAD_Q6_K_GROUP);
     float multiplier = ceilf(largest / (step * STATE_LIMIT));
     multiplier = multiplier > 1.0f ? multiplier : 1.0f;
     multiplier = multiplier < TK_HEAD_Q6_K_MULTIPLIER ? multiplier : TK_HEAD_Q6_K_MULTIPLIER;
@@ -125,7 +118,7 @@ static void round_block(const float *x, float step, int8_t *q, int16_t *multipli
 static void round_q6_k(const float *x, size_t columns, float scale, tk_head_q6_k_state s) {
   for (size_t b = 0; b < columns / TK_HEAD_Q6_K_COLUMNS; b++) {
     const size_t begin = b * TK_HEAD_Q6_K_COLUMNS, group = b * TK_HEAD_Q6_K_GROUPS;
-    const float step = largest_magnitude(x + begin, TK_HEAD_Q6_K_COLUMNS) / LARGEST_Q6_K;
+    const float step = tk_head_largest(x + begin, TK_HEAD_Q6_K_COLUMNS) / LARGEST_Q6_K;
     s.scales[b] = step / scale;
     if (step > smallest_step) {
       round_block(x + begin, step, s.q + begin, s.multipliers + group, s.offsets + group);
@@ -155,11 +148,8 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
   const float limit = type == TK_HEAD_INT8   ? (float)tk_head_limit(columns)
                       : type == TK_HEAD_INT4 ? STATE_LIMIT
                                              : LARGEST_Q6_K;
-  for (size_t i = 0; i < columns; i++)
-    if (!(fabsf(x[i]) < INFINITY))
-      return (tk_head_input){0};
-  const float largest = largest_magnitude(x, columns);
-  if (!(largest >= smallest_state))
+  const float largest = tk_head_largest(x, columns);
+  if (!(largest >= smallest_state && largest < INFINITY))
     return (tk_head_input){0};
   const float scale = largest / limit;
   const float inverse = limit / largest;

@@ -91,6 +91,18 @@ static inline tk_head_q6_k_state tk_head_q6_k_state_at(void *q, size_t columns) 
   return s;
 }
 
+/// The largest magnitude; NaN if there is one.
+static inline float tk_head_largest(const float *x, size_t n) {
+  float largest = 0.0f;
+  for (size_t i = 0; i < n; i++) {
+    const float a = fabsf(x[i]);
+    if (a != a)
+      return a;
+    largest = a > largest ? a : largest;
+  }
+  return largest;
+}
+
 /// Row `row` of a Q6_K head.
 static inline const uint8_t *tk_head_q6_k_row(const tk_head *h, size_t row) {
   return h->codes + row * (h->columns / TK_HEAD_Q6_K_COLUMNS * TK_HEAD_Q6_K_BYTES);

@@ -13,17 +13,6 @@ static float upper(double x) {
   return (double)f < y ? nextafterf(f, INFINITY) : f;
 }
 
-static float largest_magnitude(const float *x, size_t n) {
-  float largest = 0.0f;
-  for (size_t i = 0; i < n; i++) {
-    const float a = fabsf(x[i]);
-    largest = a > largest || a != a ? a : largest;
-    if (a != a)
-      return a;
-  }
-  return largest;
-}
-
 /// x / scale rounded half to even, in [-limit, limit].
 static inline float round_code(float x, float inverse, float low, float high) {
   float v = rintf(x * inverse);
@@ -50,7 +39,7 @@ static void add_squares(const float *w, const float *q, float scale, size_t n, d
 
 /// Codes one row of INT8; `lane` is its 32 bytes of block 0. Returns the row's scale.
 static float pack_int8(const float *w, size_t columns, uint8_t *lane, double *error, double *norm) {
-  float scale = largest_magnitude(w, columns) / 127.0f;
+  float scale = tk_head_largest(w, columns) / 127.0f;
   float inverse = 1.0f / scale;
   if (!(inverse < INFINITY)) { // all zero, or next to nothing
     scale = 0.0f;
@@ -109,7 +98,7 @@ void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns
     double error = 0.0;
     double norm = 0.0;
     scales[r] = 0.0f;
-    bool finite = largest_magnitude(w, columns) < INFINITY;
+    bool finite = tk_head_largest(w, columns) < INFINITY;
     if (finite && type == TK_HEAD_INT8) {
       uint8_t *tile = codes + r / TK_HEAD_INT8_ROWS * blocks * TK_HEAD_INT8_BYTES;
       scales[r] =
