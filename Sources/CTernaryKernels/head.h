@@ -73,7 +73,8 @@ enum {
 /// them.
 typedef struct tk_head_q6_k_state {
   int8_t *q; ///< `columns`, in [-127, 127].
-  /// One for each group, 1 to 16: the sum of a block is at most 256 * 32 * 128 * 127 * 16 < 2^31.
+  /// One for each group, 1 to 16, or 0 in a block that stands for zeros. The sum of a block is at
+  /// most 256 * 32 * 128 * 127 * 16 < 2^31.
   int16_t *multipliers;
   /// -16 times the sum of q over each group, half of what the 32 in every code is too much.
   int16_t *offsets;

@@ -82,7 +82,7 @@ extension PackedTrits {
 // MARK: - Lists
 
 extension KernelSet {
-    /// Columns that a product by columns takes together.
+    /// Columns that a product by columns takes together (TK_COLUMN_GROUP in sparse.h).
     static let columnGroup = 32
 
     /// Elements that a list of `count` indices needs.
