@@ -14,6 +14,7 @@ let package = Package(
     platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .visionOS(.v2)],
     products: [
         .library(name: "BitNetKit", targets: ["BitNetKit"]),
+        .library(name: "BitNetBench", targets: ["BitNetBench"]),
         .library(name: "CTernaryKernels", targets: ["CTernaryKernels"]),
         .library(name: "BitNetSampleModel", targets: ["BitNetSampleModel"]),
         .executable(name: "bitnet", targets: ["bitnet"]),
@@ -45,8 +46,24 @@ let package = Package(
             // Where there is no pkg-config to say so.
             linkerSettings: [.linkedLibrary("openblas", .when(traits: ["OpenBLAS"]))]),
         .target(
-            name: "BitNetKit",
+            name: "TernaryCompute",
             dependencies: ["CTernaryKernels"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "BitNetFiles",
+            dependencies: ["TernaryCompute"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "BitNetTokenizers",
+            dependencies: ["BitNetFiles"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "BitNetKit",
+            dependencies: ["TernaryCompute", "BitNetFiles", "BitNetTokenizers"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "BitNetBench",
+            dependencies: ["BitNetKit", "CTernaryKernels"],
             swiftSettings: swiftSettings),
         .target(
             name: "BitNetSampleModel",
@@ -56,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "bitnet",
             dependencies: [
-                "BitNetKit", "BitNetSampleModel",
+                "BitNetKit", "BitNetBench", "BitNetSampleModel",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -71,7 +88,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "BitNetKitTests",
-            dependencies: ["BitNetKit", "BitNetSampleModel", "TestSupport"],
+            dependencies: ["BitNetKit", "BitNetBench", "BitNetSampleModel", "TestSupport"],
             resources: [.copy("Fixtures")],
             swiftSettings: swiftSettings),
     ],

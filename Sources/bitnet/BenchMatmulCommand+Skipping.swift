@@ -1,3 +1,4 @@
+import BitNetBench
 import BitNetKit
 import Foundation
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BitNetBench
 import BitNetKit
 
 struct DoctorCommand: ParsableCommand {

@@ -63,7 +63,7 @@ extension BitNetModel {
             throw .contextWindowExceeded(limit: contextLimit, requested: tokens.count)
         }
         let context = try InferenceContext(
-            model: self, contextLength: tokens.count, cache: .f32)
+            transformer, contextLength: tokens.count, cache: .f32)
         var logits: [[Float]] = []
         if allPositions {
             try context.prefill(tokens, isCancelled: isCancelled) { _, row in

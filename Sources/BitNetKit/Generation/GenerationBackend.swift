@@ -92,6 +92,6 @@ extension BitNetModel: GenerationBackend {
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
     ) throws(BitNetError) -> any TokenSource {
-        try InferenceContext(model: self, contextLength: contextLength, cache: cache)
+        try InferenceContext(transformer, contextLength: contextLength, cache: cache)
     }
 }

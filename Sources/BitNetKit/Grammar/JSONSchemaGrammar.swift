@@ -119,7 +119,9 @@ struct JSONSchemaGrammar {
             throw .grammar(detail: "\(place): $ref is \(reference.kind), not a string")
         }
         if let name = references[path] { return .rule(name) }
-        let parts = path.split(at: "/", limit: -1)
+        let parts = path.utf8.split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false
+        ).map { String(decoding: $0, as: UTF8.self) }
         guard parts.count == 3, parts[0] == "#", ["$defs", "definitions"].contains(parts[1]),
             let schema = root[parts[1]]?[parts[2]]
         else {

@@ -1,6 +1,6 @@
 /// Causal self-attention with grouped key-value heads and, in BitNet models, a norm over all heads
 /// before the output projection (the sub-norm, which is `output.inputNorm`).
-struct Attention: Sendable {
+package struct Attention: Sendable {
     let query: BitLinear
     let key: BitLinear
     let value: BitLinear
@@ -16,6 +16,24 @@ struct Attention: Sendable {
     /// How many of the last positions a token attends to, its own included; nil for all. Layers
     /// with a window have the local rotation.
     var window: Int?
+
+    package init(
+        query: BitLinear, key: BitLinear, value: BitLinear, output: BitLinear,
+        queryNorm: RMSNorm? = nil, keyNorm: RMSNorm? = nil, headCount: Int,
+        keyValueHeadCount: Int, headDimension: Int, queryScalar: Float? = nil, window: Int? = nil
+    ) {
+        self.query = query
+        self.key = key
+        self.value = value
+        self.output = output
+        self.queryNorm = queryNorm
+        self.keyNorm = keyNorm
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headDimension = headDimension
+        self.queryScalar = queryScalar
+        self.window = window
+    }
 
     private var groups: HeadGroups {
         HeadGroups(
@@ -34,9 +52,9 @@ struct Attention: Sendable {
         let k = workspace.key(x.rows)
         let v = workspace.value(x.rows)
         compute.apply((query, q), (key, k), (value, v), to: x, scratch: workspace.quantized)
-        workspace.probe?(layer, "q", q)
-        workspace.probe?(layer, "k", k)
-        workspace.probe?(layer, "v", v)
+        workspace.probe?(.query, layer: layer, q)
+        workspace.probe?(.key, layer: layer, k)
+        workspace.probe?(.value, layer: layer, v)
 
         let layerCache = cache.layer(layer)
         let first = cache.position
@@ -53,12 +71,13 @@ struct Attention: Sendable {
         let attended = workspace.attended(x.rows)
         groups.attend(
             q, layerCache, first: first, scratch: workspace.attention, into: attended, compute)
-        workspace.probe?(layer, "attn_before_sub_norm", attended)
+        workspace.probe?(.attention, layer: layer, attended)
         compute.apply(
             output, to: attended, into: workspace.projected(x.rows), scratch: workspace.quantized)
         workspace.probe?(
-            layer, "o_input", output.inputNorm == nil ? attended : workspace.quantized.normed)
-        workspace.probe?(layer, "o", workspace.projected(x.rows))
+            .outputInput, layer: layer,
+            output.inputNorm == nil ? attended : workspace.quantized.normed)
+        workspace.probe?(.output, layer: layer, workspace.projected(x.rows))
     }
 
     private func rotate(

@@ -1,27 +1,24 @@
-/// The gate's non-linearity.
-public enum Activation: String, Sendable, Hashable {
-    /// `max(x, 0)^2`, of BitNet b1.58 2B-4T.
-    case squaredReLU = "relu2"
-    /// `x / (1 + exp(-x))`, of Llama and 1bitLLM models.
-    case silu
-    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`, of Gemma models.
-    case gelu = "gelu_pytorch_tanh"
-}
-
 /// The gated feed-forward network: `down(norm(activation(gate(x)) * up(x)))`; the norm, in BitNet
 /// models, is `down.inputNorm`.
-struct FeedForward: Sendable {
+package struct FeedForward: Sendable {
     let gate: BitLinear
     var up: BitLinear
-    var down: BitLinear
+    package var down: BitLinear
     let activation: Activation
     /// How zeros are left out when a few tokens come; nil where none are.
     var skipping: Skipping?
-    /// What is added to the gate of a synthetic model, so that a chosen share of it is 0.
-    var gateShift: Float?
+    /// Added to the gate, in synthetic models only.
+    package var gateBias: GateBias?
+
+    package init(gate: BitLinear, up: BitLinear, down: BitLinear, activation: Activation) {
+        self.gate = gate
+        self.up = up
+        self.down = down
+        self.activation = activation
+    }
 
     /// Bytes of the packed weights.
-    var byteCount: Int { [gate, up, down].reduce(0) { $0 + $1.weight.byteCount } }
+    package var byteCount: Int { [gate, up, down].reduce(0) { $0 + $1.weight.byteCount } }
 
     /// Applies the network to every row of `x`; the result is in `workspace.projected`.
     func callAsFunction(
@@ -37,17 +34,17 @@ struct FeedForward: Sendable {
                 compute: compute)
         } else {
             compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
-            shiftGate(gated)
+            gateBias?.add(to: gated)
         }
-        workspace.probe?(layer, "gate", gated)
-        workspace.probe?(layer, "up", upper)
+        workspace.probe?(.gate, layer: layer, gated)
+        workspace.probe?(.up, layer: layer, upper)
         workspace.counts?.countGates(gated, skipped: skippedRows, self, layer: layer)
         compute.pool.parallel(
             x.rows * gated.columns, granule: 64, work: x.rows * gated.columns * elementWork
         ) { _, range in
             compute.kernels.gated(activation, gated.storage[range], upper.storage[range])
         }
-        workspace.probe?(layer, "ffn_before_sub_norm", gated)
+        workspace.probe?(.gated, layer: layer, gated)
         if let skipping {
             compute.quantize(gated, norm: down.inputNorm, into: workspace.quantized)
             skippedColumns = contract(skipping, workspace: workspace, compute: compute)
@@ -58,12 +55,19 @@ struct FeedForward: Sendable {
         workspace.counts?.countInputs(
             workspace.quantized, skipped: skippedColumns, self, layer: layer)
         workspace.probe?(
-            layer, "down_input", down.inputNorm == nil ? gated : workspace.quantized.normed)
-        workspace.probe?(layer, "down", workspace.projected(x.rows))
+            .downInput, layer: layer, down.inputNorm == nil ? gated : workspace.quantized.normed)
+        workspace.probe?(.down, layer: layer, workspace.projected(x.rows))
     }
+}
 
-    func shiftGate(_ gated: Activations) {
-        guard let gateShift else { return }
-        for index in 0..<gated.storage.count { gated.storage[index] += gateShift }
+/// A number added to every gate before the activation. No trained model has one: with it a synthetic
+/// model has as many zero gates as a benchmark asks for.
+package struct GateBias: Sendable {
+    private let value: Float
+
+    package init(_ value: Float) { self.value = value }
+
+    func add(to gates: Activations) {
+        for index in 0..<gates.storage.count { gates.storage[index] += value }
     }
 }

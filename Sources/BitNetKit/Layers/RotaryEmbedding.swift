@@ -4,13 +4,13 @@ internal import Foundation
 ///
 /// Angles are float32 products of a float32 position and float32 frequencies, as in transformers;
 /// their sine and cosine are taken in double and rounded, which gives the same float32 everywhere.
-struct RotaryEmbedding: Sendable {
+package struct RotaryEmbedding: Sendable {
     private let inverseFrequencies: [Float]
 
     /// - Parameters:
     ///   - divisors: what each frequency is divided by (`rope_freqs` of Llama 3.1), or empty.
     ///   - scaling: the same as folders say it.
-    init(dimension: Int, base: Float, divisors: [Float] = [], scaling: RopeScaling? = nil) {
+    package init(dimension: Int, base: Float, divisors: [Float] = [], scaling: RopeScaling? = nil) {
         let plain = RotaryEmbedding.frequencies(dimension: dimension, base: base)
         let scaled = scaling.map { scaling in plain.map { scaling.apply(to: $0) } } ?? plain
         inverseFrequencies =

@@ -1,8 +1,8 @@
 /// One sequence being decoded: its KV cache and scratch memory. Blocking; one user at a time.
 ///
 /// Tokens go in one by one or in batches, and give the same bits either way.
-final class InferenceContext {
-    let model: BitNetModel
+package final class InferenceContext {
+    package let transformer: Transformer
     /// Tokens that fit.
     let contextLength: Int
     private var cache: KVCache
@@ -17,31 +17,31 @@ final class InferenceContext {
     /// - Parameter capacity: tokens that the cache has room for at first, up to `contextLength`, to
     ///   which it grows when needed; nil for all of them.
     /// - Throws: `BitNetError.invalidArgument` for an empty context, `.outOfMemory`.
-    convenience init(
-        model: BitNetModel, contextLength: Int, cache precision: KVCachePrecision,
+    package convenience init(
+        _ transformer: Transformer, contextLength: Int, cache precision: KVCachePrecision,
         capacity: Int? = nil
     ) throws(BitNetError) {
         guard contextLength > 0 else {
             throw .invalidArgument(name: "context length", detail: "must be positive")
         }
         let cache = try KVCache(
-            model.configuration, capacity: min(capacity ?? contextLength, contextLength),
+            transformer.configuration, capacity: min(capacity ?? contextLength, contextLength),
             precision: precision)
-        try self.init(model: model, contextLength: contextLength, cache)
+        try self.init(transformer, contextLength: contextLength, cache)
     }
 
     private init(
-        model: BitNetModel, contextLength: Int, _ cache: consuming KVCache
+        _ transformer: Transformer, contextLength: Int, _ cache: consuming KVCache
     ) throws(BitNetError) {
-        self.model = model
+        self.transformer = transformer
         self.contextLength = contextLength
         self.cache = cache
         workspace = try Workspace(
-            model.configuration, batch: min(InferenceContext.batchLength, contextLength),
-            contextLength: contextLength, threads: model.compute.pool.threads,
-            gemmScratch: model.gemmScratchSize)
-        headScratch = try model.headScan.map { (scan) throws(BitNetError) in
-            try HeadScratch(scan, threads: model.compute.pool.threads)
+            transformer.configuration, batch: min(InferenceContext.batchLength, contextLength),
+            contextLength: contextLength, threads: transformer.compute.pool.threads,
+            gemmScratch: transformer.gemmScratchSize)
+        headScratch = try transformer.headScan.map { (scan) throws(BitNetError) in
+            try HeadScratch(scan, threads: transformer.compute.pool.threads)
         }
     }
 
@@ -52,7 +52,7 @@ final class InferenceContext {
     func fork() throws(BitNetError) -> InferenceContext {
         let room = min(contextLength, max(position, 1) + InferenceContext.batchLength)
         return try InferenceContext(
-            model: model, contextLength: contextLength,
+            transformer, contextLength: contextLength,
             KVCache(copying: cache, capacity: max(room, position)))
     }
 
@@ -64,7 +64,7 @@ final class InferenceContext {
     /// - Throws: `BitNetError.contextWindowExceeded`, `.invalidArgument` for an id outside the
     ///   vocabulary, `.cancelled` (asked before every layer; whole batches done so far stay),
     ///   `.corruptTensor` where the model computes numbers that are not finite.
-    func prefill(
+    package func prefill(
         _ tokens: [Int], isCancelled: () -> Bool = { false }
     ) throws(BitNetError) {
         try read(tokens, isCancelled: isCancelled)
@@ -92,19 +92,21 @@ final class InferenceContext {
 
     /// Starts to count zeros in the feed-forward networks, and what is left out for them, from none,
     /// or stops.
-    func countZeros(_ isOn: Bool) {
-        workspace.counts = isOn ? FeedForwardCounts(layers: model.blocks.count) : nil
+    package func countZeros(_ isOn: Bool) {
+        workspace.counts = isOn ? FeedForwardCounts(layers: transformer.blocks.count) : nil
     }
 
     /// What was counted since; nil if that is off or nothing was computed.
-    var sparsity: FeedForwardSparsity? {
-        workspace.counts.flatMap { FeedForwardSparsity($0, model.configuration.feedForwardSize) }
+    package var sparsity: FeedForwardSparsity? {
+        workspace.counts.flatMap {
+            FeedForwardSparsity($0, transformer.configuration.feedForwardSize)
+        }
     }
 
     /// Appends `tokens` without computing any logits: for all of a prompt but its end.
     ///
     /// - Throws: as `prefill(_:isCancelled:)`.
-    func read(_ tokens: [Int], isCancelled: () -> Bool = { false }) throws(BitNetError) {
+    package func read(_ tokens: [Int], isCancelled: () -> Bool = { false }) throws(BitNetError) {
         try check(tokens)
         var start = 0
         while start < tokens.count {
@@ -148,16 +150,27 @@ final class InferenceContext {
     }
 
     /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
-    func rewind(to position: Int) {
+    package func rewind(to position: Int) {
         precondition(position <= self.position)
         cache.set(position: position)
     }
 
-    /// Goes on as if `count` tokens had been read, with noise for what they would have left in the
-    /// cache: for benchmarks.
-    func pretendToHaveRead(_ count: Int) throws(BitNetError) {
-        try reserve(count)
-        try cache.fillWithNoise(count, kernels: model.kernels)
+    /// Appends `count` positions with keys and values that did not come from tokens; `store` is called
+    /// for each layer and position, and stores both.
+    ///
+    /// - Throws: `BitNetError.contextWindowExceeded`, `.outOfMemory`.
+    package func append(
+        _ count: Int, store: (KVCache.Layer, _ layer: Int, _ position: Int) -> Void
+    ) throws(BitNetError) {
+        let start = position
+        guard count <= contextLength - start else {
+            throw .contextWindowExceeded(limit: contextLength, requested: start + count)
+        }
+        try reserve(start + count)
+        for layer in transformer.blocks.indices {
+            for position in start..<start + count { store(cache.layer(layer), layer, position) }
+        }
+        cache.advance(by: count)
     }
 
     /// Logits of the last token, `[vocabulary]`.
@@ -166,18 +179,18 @@ final class InferenceContext {
     }
 
     /// With a two-stage head, logits that are not needed may be -infinity.
-    func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
+    package func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
 
-    /// Sets a function that sees every intermediate result; for tests against a reference.
-    func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
-        workspace.probe = body
+    /// Sets what sees every intermediate result from now on.
+    package func probe(with see: @escaping ActivationProbe.Observer) {
+        workspace.probe = ActivationProbe(see)
     }
 
     private func check(_ tokens: [Int]) throws(BitNetError) {
         guard tokens.count <= contextLength - position else {
             throw .contextWindowExceeded(limit: contextLength, requested: position + tokens.count)
         }
-        let vocabulary = model.configuration.vocabularySize
+        let vocabulary = transformer.configuration.vocabularySize
         if let odd = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
             throw .invalidArgument(
                 name: "tokens", detail: "\(odd) is not in the vocabulary of \(vocabulary)")
@@ -192,22 +205,22 @@ final class InferenceContext {
         let x = workspace.residual(tokens.count)
         workspace.quantized.clearDamage()
         for (row, token) in tokens.enumerated() {
-            model.embedding.decodeRow(token, into: x[row])
-            x[row].scale(by: model.configuration.embeddingScale)
+            transformer.embedding.decodeRow(token, into: x[row])
+            x[row].scale(by: transformer.configuration.embeddingScale)
             guard x[row].canBeNormalized else {
                 throw .corruptTensor(
                     tensor: "embedding", detail: "the row of token \(token) is not finite")
             }
-            model.rotary.fill(
+            transformer.rotary.fill(
                 position: position + row, cos: workspace.cos(row), sin: workspace.sin(row))
-            model.localRotary?.fill(
+            transformer.localRotary?.fill(
                 position: position + row, cos: workspace.localCos(row),
                 sin: workspace.localSin(row))
         }
-        workspace.probe?(-1, "embed", x)
-        for (layer, block) in model.blocks.enumerated() {
+        workspace.probe?(.embedding, x)
+        for (layer, block) in transformer.blocks.enumerated() {
             if isCancelled() { throw .cancelled }
-            block(x, layer: layer, cache: cache, workspace: workspace, compute: model.compute)
+            block(x, layer: layer, cache: cache, workspace: workspace, compute: transformer.compute)
             if workspace.quantized.isDamaged { throw notFinite("layer \(layer)") }
         }
         // Layers only add to the residual stream: what overflowed in any of them shows here.
@@ -220,13 +233,13 @@ final class InferenceContext {
     /// Final norm and LM head for one row of the residual stream.
     private func computeLogits(row: Int, need: LogitsNeed) throws(BitNetError) {
         let normed = normalizedState(row: row)
-        if case .top(let top) = need, let scan = model.headScan, let headScratch {
-            model.compute.multiply(
-                model.head, scan: scan, top: top, normed, scratch: headScratch,
+        if case .top(let top) = need, let scan = transformer.headScan, let headScratch {
+            transformer.compute.multiply(
+                transformer.head, scan: scan, top: top, normed, scratch: headScratch,
                 into: workspace.logits)
             guard headScratch.isFinite(workspace.logits) else { throw notFinite("logits") }
         } else {
-            model.compute.multiply(model.head, normed, into: workspace.logits)
+            transformer.compute.multiply(transformer.head, normed, into: workspace.logits)
             guard workspace.logits.isFinite else { throw notFinite("logits") }
         }
     }
@@ -234,9 +247,10 @@ final class InferenceContext {
     /// Final norm of one row of the residual stream.
     private func normalizedState(row: Int) -> BufferView<Float> {
         let normed = workspace.normed(row + 1)[row]
-        model.finalNorm.apply(
-            workspace.residual(row + 1)[row], into: normed, kernels: model.compute.kernels)
-        workspace.probe?(-1, "final_norm", Activations(normed, rows: 1, columns: normed.count))
+        transformer.finalNorm.apply(
+            workspace.residual(row + 1)[row], into: normed, kernels: transformer.compute.kernels)
+        workspace.probe?(
+            .finalNorm, Activations(normed, rows: 1, columns: normed.count))
         return normed
     }
 

@@ -59,7 +59,7 @@ extension SessionMemory {
             file.tokens.allSatisfy({ $0 < configuration.vocabularySize })
         else { throw parts.malformed("the session does not fit its model") }
         let context = try InferenceContext(
-            model: model, contextLength: file.limit, cache: file.precision,
+            model.transformer, contextLength: file.limit, cache: file.precision,
             capacity: max(file.tokens.count, 1))
         try context.restore(position: file.tokens.count)
         for part in context.filledParts { part.copy(from: try parts.readBytes(part.count)) }

@@ -8,14 +8,14 @@ extension BitNetModel {
             checksum.update("\(field.label ?? "") = \(field.value)")
         }
         checksum.update(UInt64(tokenizer.vocabularySize))
-        for (index, layer) in blocks.flatMap(\.linearLayers).enumerated() {
+        for (index, layer) in transformer.blocks.flatMap(\.linearLayers).enumerated() {
             let weight = layer.weight
             checksum.update(weight.scale.values)
             for row in [index * 7919 % weight.rows, weight.rows - 1] {
                 checksum.update(weight.trits(ofRow: row).map { UInt8(bitPattern: $0) })
             }
         }
-        for matrix in [embedding, head] {
+        for matrix in [transformer.embedding, transformer.head] {
             for step in 0..<8 { checksum.update(matrix.row((matrix.rows - 1) * step / 7)) }
         }
         return checksum.value

@@ -28,7 +28,7 @@ final class SessionMemory: @unchecked Sendable {
         let sliding = try SlidingWindow(overflow, limit: limit)
         self.init(
             try InferenceContext(
-                model: model, contextLength: limit, cache: cache,
+                model.transformer, contextLength: limit, cache: cache,
                 capacity: SessionMemory.firstCapacity),
             sliding: sliding, tokens: [], dropped: 0)
     }
@@ -52,10 +52,8 @@ final class SessionMemory: @unchecked Sendable {
     /// The bytes of every key and value in the cache.
     var filledParts: [CacheBytes] { context.filledParts }
 
-    /// Sees every intermediate result; for tests.
-    func probe(_ body: @escaping (_ layer: Int, _ name: String, _ values: Activations) -> Void) {
-        context.probe(body)
-    }
+    /// Sets what sees every intermediate result from now on.
+    func probe(with see: @escaping ActivationProbe.Observer) { context.probe(with: see) }
 
     /// The part of a conversation that is computed: all of it, or else the sinks and the latest
     /// tokens. What was left out before stays out, so that the rest is still in the cache.

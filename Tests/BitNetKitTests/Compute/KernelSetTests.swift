@@ -1,6 +1,9 @@
 import Testing
 
+@testable import BitNetBench
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("KernelSet")
 struct KernelSetTests {

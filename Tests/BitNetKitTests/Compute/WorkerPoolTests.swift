@@ -4,7 +4,11 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Threads that have ended after `noticeEnd` was called on them.
 private let endedThreads = Atomic<Int>(0)
@@ -53,7 +57,7 @@ struct WorkerPoolTests {
         "pieces are whole granules, each item once, whoever computes them",
         arguments: [1, 2, 3, 16], [1, 4, 64])
     func pieces(_ threads: Int, _ granule: Int) {
-        let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
+        let pool = WorkerPool(threads: threads, sharing: .every)
         for count in [0, 1, 3, 4, 5, 63, 64, 65, 1000] {
             for work in [0, 150_000, 10_000_000, 1_000_000_000] {
                 let ranges = Mutex<[Range<Int>]>([])
@@ -71,7 +75,7 @@ struct WorkerPoolTests {
 
     @Test("a thread that is done computes what a slow one has not begun", arguments: [0, 1])
     func helping(_ slow: Int) {
-        let pool = WorkerPool(threads: 2, splitsSmallJobs: true)
+        let pool = WorkerPool(threads: 2, sharing: .every)
         let done = Mutex<[Int: [Range<Int>]]>([:])
         let own = slow * 32..<slow * 32 + 32
         @Sendable func isHelped() -> Bool {
@@ -87,7 +91,7 @@ struct WorkerPoolTests {
 
     @Test("several callers at a time each get all their pieces done")
     func callersOfPieces() {
-        let pool = WorkerPool(threads: 3, splitsSmallJobs: true)
+        let pool = WorkerPool(threads: 3, sharing: .every)
         let wrong = Atomic<Int>(0)
         DispatchQueue.concurrentPerform(iterations: 8) { caller in
             for round in 0..<200 {
@@ -105,7 +109,7 @@ struct WorkerPoolTests {
 
     @Test("small jobs are shared by all threads on demand", arguments: [2, 3, 16])
     func smallJobs(_ threads: Int) {
-        let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
+        let pool = WorkerPool(threads: threads, sharing: .every)
         for count in [1, 2, 5, 40] {
             let ranges = Mutex<[Int: Range<Int>]>([:])
             pool.parallel(count, work: 0) { thread, range in
@@ -182,7 +186,7 @@ struct WorkerPoolTests {
         let expected = plain.multiply(x)
         for threads in [1, 2, 3, 5, 16] {
             let compute = Compute(
-                kernels: .best, pool: WorkerPool(threads: threads, splitsSmallJobs: true))
+                kernels: .best, pool: WorkerPool(threads: threads, sharing: .every))
             let input = try AlignedBuffer(x, purpose: "test")
             let output = try AlignedBuffer<Float>(count: 2 * 999, purpose: "test")
             let quantized = try QuantizedActivations(
@@ -192,8 +196,7 @@ struct WorkerPoolTests {
                 Activations(input.view, rows: 2, columns: 640), norm: nil, into: quantized)
             compute.multiply(
                 quantized,
-                TernaryProduct(
-                    matrix: matrix, output: Activations(output.view, rows: 2, columns: 999)))
+                TernaryProduct(matrix, into: Activations(output.view, rows: 2, columns: 999)))
             #expect(output.array == expected, "\(threads) threads")
         }
     }

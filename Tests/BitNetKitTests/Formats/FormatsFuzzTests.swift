@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Reads everything a directory offers, so that a bad offset would be used; returns bytes seen.
 private func walk(_ file: GGUFFile) -> Int {

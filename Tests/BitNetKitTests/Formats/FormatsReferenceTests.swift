@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// The reference files, by path; types are in the names (`<ternary>-embd-<type>.gguf`).
 let referenceGGUFs = [

@@ -1,6 +1,10 @@
 import Foundation
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Little-endian bytes, written independently of the library's own writer.
 struct RawBytes {

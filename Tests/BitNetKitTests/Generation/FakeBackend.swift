@@ -1,7 +1,11 @@
 import Foundation
 import Synchronization
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A model with a script instead of weights: tokens are Unicode scalars, and the most likely
 /// response to any prompt is `script`, one token after the other.

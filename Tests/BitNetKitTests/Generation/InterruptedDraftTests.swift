@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Synchronization
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// What goes wrong within a draft shows where it would without one.
 @Suite("Interrupted drafts")

@@ -3,7 +3,10 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Log probabilities")
 struct LogProbabilitiesTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import BitNetKit
+@testable import BitNetTokenizers
 
 @Suite("Prompt look-up")
 struct PromptLookupTests {

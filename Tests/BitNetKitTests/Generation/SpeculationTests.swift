@@ -3,7 +3,11 @@ import Foundation
 import Synchronization
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Drafts change how many passes a response takes, and nothing else.
 @Suite("Speculation")
@@ -197,7 +201,7 @@ struct SpeculationTests {
         let model = try await BitNetModel.sample()
         let tokens = (0..<12).map { $0 * 5 + 7 }
         let expected = try await model.logits(tokens: tokens, allPositions: true).logits
-        let context = try InferenceContext(model: model, contextLength: 12, cache: .f32)
+        let context = try InferenceContext(model.transformer, contextLength: 12, cache: .f32)
         var rows: [[Float]] = []
         try context.prefill(tokens, isCancelled: { false }) { index, row in
             #expect(index == rows.count)

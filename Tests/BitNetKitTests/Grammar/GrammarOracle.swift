@@ -1,4 +1,8 @@
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Every text of a grammar up to a length, found by writing rules out: slow and obviously right.
 struct GrammarOracle {

@@ -3,7 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("JSON schemas")
 struct JSONSchemaTests {
@@ -158,7 +162,7 @@ struct JSONSchemaTests {
         for seed in 0..<12 {
             var generator = SplitMix64(seed: UInt64(seed))
             let prompt = [try #require(model.tokenizer.beginOfText)]
-            let context = try InferenceContext(model: model, contextLength: 300, cache: .f16)
+            let context = try InferenceContext(model.transformer, contextLength: 300, cache: .f16)
             var state = model.grammars.state(for: grammar)
             var mask = TokenMask(count: model.configuration.vocabularySize)
             var ids: [Int] = []

@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Feed-forward sparsity")
 struct FeedForwardSparsityTests {
@@ -15,19 +19,20 @@ struct FeedForwardSparsityTests {
     @Test("shares are those counted from the hidden states, layer by layer", arguments: [1, 3])
     func sampleModel(batch: Int) async throws {
         let model = try await BitNetModel.sample()
-        let context = try InferenceContext(model: model, contextLength: 40, cache: .f16)
+        let context = try InferenceContext(model.transformer, contextLength: 40, cache: .f16)
         let tokens = [0] + model.tokenizer.encode("One day a little girl found a red ball.")
         try context.prefill(Array(tokens.prefix(4)))
         #expect(context.sparsity == nil)
         context.countZeros(true)
         #expect(context.sparsity == nil)
         var expected = [Counts](repeating: Counts(), count: 6)
-        context.probe { layer, name, values in
+        context.probe { step, layer, values in
+            guard let layer else { return }
             let floats = values.storage.array
-            if name == "gate" {
+            if step == .gate {
                 expected[layer].gates += floats.count { max($0, 0) * max($0, 0) == 0 }
             }
-            guard name == "down_input" else { return }
+            guard step == .downInput else { return }
             for row in 0..<values.rows {
                 let row = values[row].array
                 let scale = 127 / row.reduce(1e-5) { max($0, abs($1)) }
@@ -88,12 +93,13 @@ struct FeedForwardSparsityTests {
     func leftOut(sparsity: Sparsity, batch: Int) throws {
         let model = try BitNetModel(
             loading: BitNetSampleModel.url, options: LoadOptions(sparsity: sparsity))
-        let context = try InferenceContext(model: model, contextLength: 12, cache: .f16)
+        let context = try InferenceContext(model.transformer, contextLength: 12, cache: .f16)
         context.countZeros(true)
         var kept = [(rows: Int, columns: Int)](repeating: (0, 0), count: 6)
-        context.probe { layer, name, values in
-            if name == "gate" { kept[layer].rows += values.storage.array.count { $0 > 0 } }
-            guard name == "down_input" else { return }
+        context.probe { step, layer, values in
+            guard let layer else { return }
+            if step == .gate { kept[layer].rows += values.storage.array.count { $0 > 0 } }
+            guard step == .downInput else { return }
             for row in 0..<values.rows {
                 let row = values[row].array
                 let scale = 127 / row.reduce(1e-5) { max($0, abs($1)) }
@@ -105,7 +111,7 @@ struct FeedForwardSparsityTests {
             try context.prefill((0..<batch).map { 300 + 40 * (pass * batch + $0) })
         }
         let found = try #require(context.sparsity)
-        for (layer, block) in model.blocks.enumerated() {
+        for (layer, block) in model.transformer.blocks.enumerated() {
             let network = block.feedForward
             let all = network.up.weight.rows * 12
             var expected = passes * network.gate.weight.byteCount
@@ -130,7 +136,9 @@ struct FeedForwardSparsityTests {
             #expect(found.layers[layer].bytesRead == expected)
             #expect(found.layers[layer].bytesDense == passes * network.byteCount)
         }
-        #expect(model.blocks.contains { $0.feedForward.skipping != nil } == (sparsity != .off))
+        #expect(
+            model.transformer.blocks.contains { $0.feedForward.skipping != nil }
+                == (sparsity != .off))
         #expect(found.bytesRead == found.layers.reduce(0) { $0 + $1.bytesRead })
     }
 

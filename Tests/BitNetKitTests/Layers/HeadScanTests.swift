@@ -3,7 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// The two-stage head: what it leaves is what the full head has.
 @Suite("Two-stage head")
@@ -232,16 +236,17 @@ struct SampleStates {
         var random = SplitMix64(seed: 9)
         let length = min(model.configuration.contextLength, 256)
         while states.count < 5000 {
-            let context = try InferenceContext(model: model, contextLength: length, cache: .f16)
-            context.probe { _, name, values in
-                if name == "final_norm" { states.append(values.storage.array) }
+            let context = try InferenceContext(
+                model.transformer, contextLength: length, cache: .f16)
+            context.probe { step, _, values in
+                if step == .finalNorm { states.append(values.storage.array) }
             }
             let tokens = (0..<length).map { _ in
                 Int(random.next() % UInt64(model.configuration.vocabularySize))
             }
             _ = try context.allLogits(tokens)
         }
-        return SampleStates(head: model.head, states: states)
+        return SampleStates(head: model.transformer.head, states: states)
     }
 }
 
@@ -259,7 +264,7 @@ private final class TwoStage {
     ) throws {
         self.matrix = matrix
         compute = Compute(
-            kernels: kernels, pool: WorkerPool(threads: threads, splitsSmallJobs: true))
+            kernels: kernels, pool: WorkerPool(threads: threads, sharing: .every))
         scan = try HeadScan(matrix, type: type, pool: compute.pool)
         scratch = try HeadScratch(scan, threads: threads)
     }

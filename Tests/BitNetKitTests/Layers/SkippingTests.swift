@@ -3,7 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Leaving out rows and columns changes no bit.
 @Suite("Skipped zeros")
@@ -17,7 +21,7 @@ struct SkippingTests {
         let tiles = try plain.matrix(layout)
         let result = try AlignedBuffer<Float>(count: rows, purpose: "test")
         for threads in [1, 2, 3, 16] {
-            let pool = WorkerPool(threads: threads, splitsSmallJobs: true)
+            let pool = WorkerPool(threads: threads, sharing: .every)
             let compute = Compute(kernels: .best, pool: pool)
             let byRows = try tiles.arranged(.rows, pool: pool)
             let byColumns = try tiles.arranged(.columns, pool: pool)
@@ -30,7 +34,7 @@ struct SkippingTests {
                 compute.quantize(
                     Activations(input.view, rows: 1, columns: columns), norm: nil, into: q)
                 let output = Activations(result.view, rows: 1, columns: rows)
-                compute.multiply(q, TernaryProduct(matrix: tiles, output: output))
+                compute.multiply(q, TernaryProduct(tiles, into: output))
                 let expected = result.array
                 #expect(expected == plain.multiply(x))
                 let list = try AlignedBuffer(
@@ -56,7 +60,7 @@ struct SkippingTests {
         _ model: BitNetModel, _ tokens: [Int]
     ) throws -> (logits: [[Float]], sparsity: FeedForwardSparsity) {
         let context = try InferenceContext(
-            model: model, contextLength: tokens.count, cache: .f16)
+            model.transformer, contextLength: tokens.count, cache: .f16)
         context.countZeros(true)
         var logits: [[Float]] = []
         for token in tokens {
@@ -84,7 +88,7 @@ struct SkippingTests {
                     var options = LoadOptions(
                         threads: threads, instructionSet: set.name, layout: layout,
                         sparsity: sparsity)
-                    options.splitsSmallJobs = true
+                    options.sharing = .every
                     let model = try BitNetModel(
                         loading: try BitNetSampleModel.url, options: options)
                     let found = try decode(model, tokens)
@@ -111,11 +115,11 @@ struct SkippingTests {
             for threads in [1, 3] {
                 var options = LoadOptions(
                     threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity)
-                options.splitsSmallJobs = true
+                options.sharing = .every
                 let model = try BitNetModel(loading: url, options: options)
                 #expect(try decode(model, tokens).logits == expected)
                 let context = try InferenceContext(
-                    model: model, contextLength: tokens.count, cache: .f16)
+                    model.transformer, contextLength: tokens.count, cache: .f16)
                 #expect(try context.allLogits(tokens) == expected, "as one batch")
                 context.rewind(to: 0)
                 var found: [[Float]] = []
@@ -135,16 +139,21 @@ struct SkippingTests {
         let off = try BitNetModel(
             loading: Fixtures.url("reference/bitnet-untied/packed"),
             options: LoadOptions(sparsity: .off))
-        for block in silu.blocks + off.blocks {
+        for block in silu.transformer.blocks + off.transformer.blocks {
             #expect(block.feedForward.skipping == nil)
             #expect(block.linearLayers.allSatisfy { $0.weight.trits.arrangement == .tiles })
         }
         let always = try BitNetModel(
             loading: Fixtures.url("reference/bitnet-untied/packed"),
             options: LoadOptions(sparsity: .always))
-        #expect(always.blocks.allSatisfy { $0.feedForward.up.weight.trits.arrangement == .rows })
         #expect(
-            always.blocks.allSatisfy { $0.feedForward.down.weight.trits.arrangement == .columns })
+            always.transformer.blocks.allSatisfy {
+                $0.feedForward.up.weight.trits.arrangement == .rows
+            })
+        #expect(
+            always.transformer.blocks.allSatisfy {
+                $0.feedForward.down.weight.trits.arrangement == .columns
+            })
     }
 
     private static let shape = ModelShape(
@@ -160,7 +169,7 @@ struct SkippingTests {
         func model(_ sparsity: Sparsity, _ set: KernelSet, threads: Int) throws -> BitNetModel {
             var options = LoadOptions(
                 threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity)
-            options.splitsSmallJobs = true
+            options.sharing = .every
             return try BitNetModel.synthetic(
                 Self.shape, head: .f16, options: options,
                 zeroShares: ZeroShares(gate: share.gate, down: share.down))
@@ -188,7 +197,7 @@ struct SkippingTests {
         let shares = [ZeroShares(gate: 0, down: 0), ZeroShares(gate: 0.8, down: 0.9)]
         let skipped = try shares.map { shares in
             let model = try BitNetModel.synthetic(Self.shape, head: .f16, zeroShares: shares)
-            let isArranged = model.blocks.map { $0.feedForward.skipping?.rows ?? false }
+            let isArranged = model.transformer.blocks.map { $0.feedForward.skipping?.rows ?? false }
             #expect(isArranged.allSatisfy { $0 == (shares.gate > 0.5) })
             return try decode(model, tokens).sparsity.upSkippedShare
         }

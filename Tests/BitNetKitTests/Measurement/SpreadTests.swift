@@ -1,6 +1,9 @@
+import BitNetBench
 import Testing
 
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
 
 @Suite("Spread")
 struct SpreadTests {

@@ -1,6 +1,10 @@
 import Foundation
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A Hugging Face folder with the model of `TinyModel.llamaGGUF`, which transformers' packing and
 /// scales that divide describe as well.
@@ -28,10 +32,11 @@ func llamaAsFolder(scaleShape: [Int] = [1]) throws -> EditableFolder {
         return .init(name: name, dtype: "F32", shape: [values.count], bytes: floatBytes(values))
     }
     folder.tensors = [
-        dense("model.embed_tokens.weight", model.embedding), dense("lm_head.weight", model.head),
-        norm("model.norm.weight", model.finalNorm),
+        dense("model.embed_tokens.weight", model.transformer.embedding),
+        dense("lm_head.weight", model.transformer.head),
+        norm("model.norm.weight", model.transformer.finalNorm),
     ]
-    for (index, block) in model.blocks.enumerated() {
+    for (index, block) in model.transformer.blocks.enumerated() {
         let layer = "model.layers.\(index)."
         folder.tensors += [
             norm(layer + "input_layernorm.weight", block.attentionNorm),

@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Texts that use every rule of the tokenizer.
 private let texts = [
@@ -22,7 +26,7 @@ struct ConverterTests {
     /// Whether two models have the same matrices; scales may differ by their rounding to float16.
     private func compare(_ a: URL, _ b: URL, halfScales: Bool) throws {
         let (a, b) = (try BitNetModel(loading: a), try BitNetModel(loading: b))
-        for (left, right) in zip(a.blocks, b.blocks) {
+        for (left, right) in zip(a.transformer.blocks, b.transformer.blocks) {
             for (x, y) in zip(left.linearLayers, right.linearLayers) {
                 let isSame = packed(x.weight) == packed(y.weight)
                 #expect(isSame, "[\(x.weight.rows), \(x.weight.columns)]")
@@ -112,9 +116,9 @@ struct ConverterTests {
         arguments: tolerances)
     func embeddings(_ type: ElementType, _ tolerance: Float) throws {
         let folder = try TemporaryFolder()
-        let source = try BitNetModel(loading: TinyModel.llamaGGUF)
+        let source = try BitNetModel(loading: TinyModel.llamaGGUF).transformer
         let url = try convert(TinyModel.llamaGGUF, in: folder, embedding: type)
-        let target = try BitNetModel(loading: url)
+        let target = try BitNetModel(loading: url).transformer
         for (a, b) in [(source.embedding, target.embedding), (source.head, target.head)] {
             #expect(b.type == type)
             for row in 0..<a.rows {

@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A model file with missing or wrong bytes is refused or computes finite logits.
 @Suite("Damaged models are refused or give finite logits, never a crash")

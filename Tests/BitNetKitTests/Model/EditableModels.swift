@@ -1,7 +1,11 @@
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Small models of the project's own fixtures that can be changed and written again.
 enum TinyModel {
@@ -31,7 +35,7 @@ enum TinyModel {
         _ url: URL, tokens: [Int] = tokens
     ) throws(BitNetError) -> [[Float]] {
         let model = try BitNetModel(loading: url)
-        return try InferenceContext(model: model, contextLength: tokens.count, cache: .f32)
+        return try InferenceContext(model.transformer, contextLength: tokens.count, cache: .f32)
             .allLogits(tokens)
     }
 }

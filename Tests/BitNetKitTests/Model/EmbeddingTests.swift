@@ -3,7 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Embeddings")
 struct EmbeddingTests {
@@ -32,10 +36,10 @@ struct EmbeddingTests {
         for (text, vector) in zip(texts, vectors) {
             let tokens = try Prompt.text(text).tokens(for: model)
             let context = try InferenceContext(
-                model: model, contextLength: tokens.count, cache: .f32)
+                model.transformer, contextLength: tokens.count, cache: .f32)
             var state: [Float] = []
-            context.probe { _, name, values in
-                if name == "final_norm" { state = values.storage.array }
+            context.probe { step, _, values in
+                if step == .finalNorm { state = values.storage.array }
             }
             try context.prefill(tokens)
             let norm = state.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()

@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// What families of models do differently, on small models that do the same.
 @Suite("Families of models")
@@ -40,7 +44,7 @@ struct FamilyTests {
         var folder = try llamaAsFolder()
         folder.config["quantization_config"] = nil
         folder.tensors.removeAll { $0.name.hasSuffix("_scale") }
-        for (index, block) in model.blocks.enumerated() {
+        for (index, block) in model.transformer.blocks.enumerated() {
             for (part, linear) in zip(LinearPart.allCases, block.linearLayers) {
                 let name = "model.layers.\(index).\(part.rawValue).weight"
                 let (rows, columns) = (linear.weight.rows, linear.weight.columns)
@@ -63,7 +67,7 @@ struct FamilyTests {
         let (source, folder) = (try TemporaryFolder(), try TemporaryFolder())
         let url = try shardedScales().write(to: source)
         let model = try BitNetModel(loading: url)
-        let attention = model.blocks[0].attention
+        let attention = model.transformer.blocks[0].attention
         let half = attention.query.weight.rows / 2
         let expected = (0..<2 * half).map { $0 < half ? Float(0.0625) : 0.09375 }
         #expect(attention.query.weight.scale == .perRow(expected))

@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Whole models whose matrices are stored in another form: the same bits come out.
 @Suite("Models in other forms are the same models")
@@ -134,7 +138,7 @@ struct FileFormTests {
         var options = LoadOptions()
         options.i2sOrder = order
         let model = try BitNetModel(loading: url, options: options)
-        let logits = try InferenceContext(model: model, contextLength: 8, cache: .f32)
+        let logits = try InferenceContext(model.transformer, contextLength: 8, cache: .f32)
             .allLogits(TinyModel.tokens)
         #expect(try logits == TinyModel.logits(TinyModel.bitnetGGUF))
         // Nothing in the file says so: without the option it is another model.
@@ -165,10 +169,10 @@ struct FileFormTests {
         }
         let url = try model.write(to: folder)
         let loaded = try BitNetModel(loading: url)
-        guard case .perGroup(128, _) = loaded.blocks[0].attention.output.weight.scale,
-            case .perRow = loaded.blocks[0].feedForward.up.weight.scale
+        guard case .perGroup(128, _) = loaded.transformer.blocks[0].attention.output.weight.scale,
+            case .perRow = loaded.transformer.blocks[0].feedForward.up.weight.scale
         else {
-            Issue.record("\(loaded.blocks[0].linearLayers.map(\.weight))")
+            Issue.record("\(loaded.transformer.blocks[0].linearLayers.map(\.weight))")
             return
         }
         let f16 = try convert(url, in: folder, to: .f16, name: "f16.gguf")

@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A small random model with four layers, one of which sees everything, the others five tokens.
 /// Expected values come from a forward pass of its own in float64.
@@ -27,10 +31,10 @@ struct GemmaTests {
     /// The state of the last token after the final norm.
     private func lastState(_ url: URL, _ tokens: [Int], oneByOne: Bool = false) throws -> [Float] {
         let model = try BitNetModel(loading: url)
-        let context = try InferenceContext(model: model, contextLength: 64, cache: .f32)
+        let context = try InferenceContext(model.transformer, contextLength: 64, cache: .f32)
         var state: [Float] = []
-        context.probe { _, name, values in
-            if name == "final_norm" { state = values.storage.array }
+        context.probe { step, _, values in
+            if step == .finalNorm { state = values.storage.array }
         }
         if oneByOne {
             for token in tokens { try context.prefill([token]) }

@@ -3,7 +3,11 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// The ends of the ranges, on real models (`GenerationStreamTests` has the rest with a fake one).
 @Suite("Generation limits on a tiny model")
@@ -108,7 +112,7 @@ struct GenerationLimitTests {
         }
         for length in [Int.max, Int.max / 64, 1 << 46] {
             let error = failure { () throws(BitNetError) in
-                _ = try InferenceContext(model: model, contextLength: length, cache: .f32)
+                _ = try InferenceContext(model.transformer, contextLength: length, cache: .f32)
                 return 0
             }
             guard case .outOfMemory? = error else {
@@ -124,7 +128,7 @@ struct GenerationLimitTests {
         let before = try await model.generate(tokens: Self.tokens(40), options: Self.options(12))
         // Cancelled after a number of layers of different batches.
         for layers in [0, 1, 2, 3] {
-            let context = try InferenceContext(model: model, contextLength: 600, cache: .f16)
+            let context = try InferenceContext(model.transformer, contextLength: 600, cache: .f16)
             var asked = 0
             let error = failure { () throws(BitNetError) in
                 try context.prefill(Self.tokens(500)) {

@@ -1,14 +1,18 @@
 import BitNetSampleModel
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Heads made at load time, in a whole model.
 @Suite("Head storage")
 struct HeadStorageTests {
     private func model(_ head: HeadStorage, threads: Int? = nil) throws -> BitNetModel {
         var options = LoadOptions(threads: threads, head: head)
-        options.splitsSmallJobs = threads != nil
+        options.sharing = threads != nil ? .every : .worthwhile
         return try BitNetModel(loading: BitNetSampleModel.url, options: options)
     }
 
@@ -44,7 +48,7 @@ struct HeadStorageTests {
     @Test("a choice that needs few logits gets few, `logits` gives all")
     func needs() async throws {
         let model = try model(.twoStageExact)
-        let context = try InferenceContext(model: model, contextLength: 8, cache: .f16)
+        let context = try InferenceContext(model.transformer, contextLength: 8, cache: .f16)
         let scratch = try #require(context.headScratch)
         try context.prefill([5, 6])
         #expect(scratch.products == 0, "nothing was said about what is needed")
@@ -64,9 +68,10 @@ struct HeadStorageTests {
     @Test("a Q6_K head is scanned where it lies, and is written with as without")
     func inPlace() async throws {
         let model = try model(.q6_K)
-        #expect(model.headScan?.type == .q6_K)
-        #expect(model.headScan?.copy == nil)
-        #expect(try self.model(.asStored).headScan == nil, "the sample model's is not Q6_K")
+        #expect(model.transformer.headScan?.type == .q6_K)
+        #expect(model.transformer.headScan?.copy == nil)
+        #expect(
+            try self.model(.asStored).transformer.headScan == nil, "the sample model's is not Q6_K")
         // Log probabilities ask for every logit, so nothing is scanned for them.
         for penalty in [Float(1), 1.3] {
             var options = GenerationOptions(maximumResponseTokens: 60, repetitionPenalty: penalty)
@@ -103,11 +108,12 @@ struct HeadStorageTests {
         let stored = try model(.asStored)
         let model = try model(storage)
         let type = try #require(storage.elementType)
-        #expect(model.head.type == type)
-        #expect(model.embedding.type == stored.embedding.type)
-        let row = stored.head.row(17)
+        #expect(model.transformer.head.type == type)
+        #expect(model.transformer.embedding.type == stored.transformer.embedding.type)
+        let row = stored.transformer.head.row(17)
         let values = try DenseMatrix(rows: 1, columns: row.count, values: row, type: type)
-        #expect(type == stored.head.type || model.head.row(17) == values.row(0))
+        #expect(
+            type == stored.transformer.head.type || model.transformer.head.row(17) == values.row(0))
         let (a, b) = (try await model.logits("The dog"), try await stored.logits("The dog"))
         let scale = b.logits[0].map(abs).max() ?? 0
         for (x, y) in zip(a.logits[0], b.logits[0]) { #expect(abs(x - y) < scale * 0.2) }

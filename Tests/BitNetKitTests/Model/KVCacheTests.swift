@@ -1,6 +1,10 @@
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("KVCache")
 struct KVCacheTests {
@@ -90,31 +94,28 @@ struct KVCacheTests {
 
     @Test("a benchmark's earlier positions hold finite noise, memory of their own, in every layer")
     func noise() throws {
-        let configuration = try BitNetModel(
-            loading: Fixtures.url("reference/bitnet-untied/packed")
-        ).configuration
-        var cache = try KVCache(configuration, capacity: 7, precision: .f32)
-        try cache.fillWithNoise(5, kernels: KernelSet.named("scalar"))
-        #expect(cache.position == 5)
-        for index in 0..<configuration.layerCount {
-            let layer = cache.layer(index)
-            for head in 0..<configuration.keyValueHeadCount {
-                for rows in [layer.keys(head: head), layer.values(head: head)] {
-                    let found = try floats(rows)
-                    let filled = 5 * configuration.headDimension
-                    #expect(found[..<filled].allSatisfy { $0.isFinite && abs($0) <= 0.5 })
-                    #expect(Set(found[..<filled]).count > configuration.headDimension)
-                    #expect(found[filled...].allSatisfy { $0 == 0 })
-                }
-            }
+        let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
+        let configuration = model.configuration
+        let context = try InferenceContext(model.transformer, contextLength: 7, cache: .f32)
+        try context.appendNoise(5)
+        #expect(context.position == 5)
+        let parts = context.filledParts
+        #expect(parts.count == configuration.layerCount * configuration.keyValueHeadCount * 2)
+        for part in parts {
+            let values = part.bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            #expect(values.count == 5 * configuration.headDimension)
+            #expect(values.allSatisfy { $0.isFinite && abs($0) <= 0.5 })
+            #expect(Set(values).count > configuration.headDimension)
         }
-        withExtendedLifetime(cache) {}
+        #expect(throws: BitNetError.contextWindowExceeded(limit: 7, requested: 8)) {
+            try context.appendNoise(3)
+        }
     }
 
     @Test("what does not fit the context is an error, and what fits still does")
     func full() throws {
         let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
-        let context = try InferenceContext(model: model, contextLength: 4, cache: .f16)
+        let context = try InferenceContext(model.transformer, contextLength: 4, cache: .f16)
         try context.prefill([5, 6, 7])
         #expect(throws: BitNetError.contextWindowExceeded(limit: 4, requested: 5)) {
             try context.prefill([8, 9])
@@ -132,9 +133,9 @@ struct KVCacheTests {
     func growing(_ precision: KVCachePrecision) throws {
         let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
         let tokens = (0..<150).map { 5 + $0 * 7 % 300 }
-        let whole = try InferenceContext(model: model, contextLength: 200, cache: precision)
+        let whole = try InferenceContext(model.transformer, contextLength: 200, cache: precision)
         let growing = try InferenceContext(
-            model: model, contextLength: 200, cache: precision, capacity: 1)
+            model.transformer, contextLength: 200, cache: precision, capacity: 1)
         let expected = try whole.allLogits(tokens)
         var found: [[Float]] = []
         for part in [tokens[..<3], tokens[3..<4], tokens[4..<140], tokens[140...]] {
@@ -148,7 +149,7 @@ struct KVCacheTests {
         arguments: KVCachePrecision.allCases)
     func forking(_ precision: KVCachePrecision) throws {
         let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
-        let origin = try InferenceContext(model: model, contextLength: 300, cache: precision)
+        let origin = try InferenceContext(model.transformer, contextLength: 300, cache: precision)
         try origin.read((0..<140).map { 5 + $0 * 11 % 300 })
         let fork = try origin.fork()
         #expect(fork.position == 140)
@@ -164,14 +165,15 @@ struct KVCacheTests {
         func logits(_ options: LoadOptions, _ cache: KVCachePrecision) throws -> [[Float]] {
             let url = Fixtures.url("reference/bitnet-untied/packed")
             let context = try InferenceContext(
-                model: BitNetModel(loading: url, options: options), contextLength: 70, cache: cache)
+                BitNetModel(loading: url, options: options).transformer, contextLength: 70,
+                cache: cache)
             return try context.allLogits((0..<70).map { 5 + $0 * 13 % 300 })
         }
         let expected = try logits(LoadOptions(threads: 1, instructionSet: "scalar"), .int8)
         for set in KernelSet.available {
             for threads in [1, 3] {
                 var options = LoadOptions(threads: threads, instructionSet: set.name)
-                options.splitsSmallJobs = true
+                options.sharing = .every
                 #expect(try logits(options, .int8) == expected, "\(set.name), \(threads)")
             }
         }

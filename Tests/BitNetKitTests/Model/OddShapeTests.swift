@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Shapes that no kernel's blocks divide.
 @Suite("Odd shapes")
@@ -74,7 +78,7 @@ struct OddShapeTests {
                 let model = try BitNetModel(loading: url, options: options)
                 for batch in [1, 9] {
                     let context = try InferenceContext(
-                        model: model, contextLength: 9, cache: .f16)
+                        model.transformer, contextLength: 9, cache: .f16)
                     var rows: [[Float]] = []
                     for start in stride(from: 0, to: 9, by: batch) {
                         rows += try context.allLogits(Array(tokens[start..<start + batch]))

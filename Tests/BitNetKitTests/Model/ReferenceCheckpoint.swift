@@ -2,7 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A checkpoint in one form, with what transformers and numpy expect of it.
 struct ReferenceCheckpoint: Sendable, CustomTestStringConvertible {

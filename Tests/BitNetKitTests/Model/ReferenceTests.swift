@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Logits, greedy text and hidden states against transformers in float32 (reference/README.md).
 @Suite("Reference checkpoints")
@@ -12,7 +16,7 @@ struct ReferenceTests {
     ) throws -> InferenceContext {
         let model = try BitNetModel(
             loading: checkpoint.path, options: LoadOptions(sparsity: sparsity))
-        return try InferenceContext(model: model, contextLength: length, cache: .f32)
+        return try InferenceContext(model.transformer, contextLength: length, cache: .f32)
     }
 
     @Test(
@@ -23,7 +27,7 @@ struct ReferenceTests {
         for sequence in try checkpoint.expected().sequences {
             let comment = Comment("\(sequence.tokens.count) tokens")
             let context = try InferenceContext(
-                model: model, contextLength: sequence.tokens.count, cache: .f32)
+                model.transformer, contextLength: sequence.tokens.count, cache: .f32)
             let rows = try context.allLogits(sequence.tokens)
             let last = try #require(sequence.last_logits)
             try #require(sequence.top.count == rows.count && last.count == rows[0].count)
@@ -49,7 +53,7 @@ struct ReferenceTests {
         for text in try checkpoint.expected().greedy ?? [] {
             let tokens = text.prompt + text.greedy.dropLast()
             let context = try InferenceContext(
-                model: model, contextLength: tokens.count, cache: .f32)
+                model.transformer, contextLength: tokens.count, cache: .f32)
             let chosen = try context.allLogits(tokens).dropFirst(text.prompt.count - 1).map(argmax)
             let matches = zip(chosen, text.greedy).filter { $0 == $1 }.count
             #expect(matches >= 26)
@@ -66,8 +70,9 @@ struct ReferenceTests {
         let tokens = expected.int32s("tokens").map(Int.init)
         let context = try context(checkpoint, length: tokens.count, sparsity: sparsity)
         var states: [String: [Float]] = [:]
-        context.probe { layer, name, values in
-            states[layer < 0 ? name : "layer_\(layer)_\(name)", default: []] += values.storage.array
+        context.probe { step, layer, values in
+            let name = layer.map { "layer_\($0)_\(step.rawValue)" } ?? step.rawValue
+            states[name, default: []] += values.storage.array
         }
         states["logits"] = try context.allLogits(tokens).flatMap { $0 }
         // Without a sub-norm the reference calls a linear layer's input so before its own norm.
@@ -97,8 +102,8 @@ struct ReferenceTests {
         for sequence in try checkpoint.expected().sequences {
             let context = try context(checkpoint, length: sequence.tokens.count)
             var hidden: [Float] = []
-            context.probe { _, name, values in
-                if name == "final_norm" { hidden = values.storage.array }
+            context.probe { step, _, values in
+                if step == .finalNorm { hidden = values.storage.array }
             }
             try context.prefill(sequence.tokens)
             let expected = try #require(sequence.embedding)

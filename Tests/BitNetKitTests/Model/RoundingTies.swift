@@ -1,6 +1,10 @@
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Tells a rounding tie from a wrong result.
 ///
@@ -94,8 +98,9 @@ struct RoundingTies {
         nudging places: [Place: Float], _ observe: @escaping (Int, String, Activations) -> Void
     ) throws -> [[Float]] {
         let context = try InferenceContext(
-            model: model, contextLength: sequence.tokens.count, cache: .f32)
-        context.probe { layer, name, values in
+            model.transformer, contextLength: sequence.tokens.count, cache: .f32)
+        context.probe { step, layer, values in
+            let (layer, name) = (layer ?? -1, step.rawValue)
             for (place, factor) in places where place.layer == layer && place.step == name {
                 values[place.token][place.column] *= factor
             }

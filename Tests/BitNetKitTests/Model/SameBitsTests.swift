@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// One answer, whatever computes it.
 @Suite("Same bits")
@@ -17,7 +21,7 @@ struct SameBitsTests {
         let url = Fixtures.url("reference/\(model)")
         let loaded = try BitNetModel(loading: url, options: options)
         let context = try InferenceContext(
-            model: loaded, contextLength: max(tokens.count, 1), cache: cache)
+            loaded.transformer, contextLength: max(tokens.count, 1), cache: cache)
         var rows: [[Float]] = []
         var rest = tokens[...]
         for size in batches ?? [tokens.count] {
@@ -71,7 +75,7 @@ struct SameBitsTests {
         let expected = try logits(model, tokens, options: LoadOptions(threads: 1))
         for threads in [2, 3, 7] {
             var options = LoadOptions(threads: threads)
-            options.splitsSmallJobs = true
+            options.sharing = .every
             #expect(try logits(model, tokens, options: options) == expected, "\(threads) threads")
         }
     }

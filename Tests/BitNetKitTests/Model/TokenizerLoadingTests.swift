@@ -2,7 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Loading a tokenizer")
 struct TokenizerLoadingTests {

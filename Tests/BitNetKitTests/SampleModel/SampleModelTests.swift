@@ -2,8 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
 @testable import BitNetSampleModel
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// The model that comes with the package, against transformers in float32 on the master weights it
 /// was made from (`sample-model.json`).
@@ -105,7 +109,7 @@ struct SampleModelTests {
         #expect(configuration.vocabularySize == 2048)
         #expect(configuration.contextLength == 512)
         #expect(configuration.ropeBase == 10_000)
-        #expect(model.embedding.type == .f16)
+        #expect(model.transformer.embedding.type == .f16)
         #expect(model.tokenizer.beginOfText == 0)
         #expect(model.tokenizer.endTokens == [1])
         let card = try String(contentsOf: BitNetSampleModel.modelCardURL, encoding: .utf8)

@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Session branches")
 struct SessionBranchingTests {
@@ -123,14 +127,14 @@ struct SessionBranchingTests {
             to: "A", options: GenerationOptions(maximumResponseTokens: 1))
         let order = EventLog()
         let started = AsyncStream<Void>.makeStream()
-        long.memory.probe { _, name, _ in
-            guard name == "embed" else { return }
+        long.memory.probe { step, _, _ in
+            guard step == .embedding else { return }
             order.append("long")
             started.continuation.yield()
             // Gives the other session time to ask; the queue itself is what is tested.
             Thread.sleep(forTimeInterval: 0.05)
         }
-        short.memory.probe { _, name, _ in if name == "embed" { order.append("short") } }
+        short.memory.probe { step, _, _ in if step == .embedding { order.append("short") } }
         let text = String(repeating: "A cat and a dog. ", count: 70)
         async let slow = long.respond(
             to: text, options: GenerationOptions(maximumResponseTokens: 1))

@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Session cancellation")
 struct SessionCancellationTests {
@@ -38,9 +42,9 @@ struct SessionCancellationTests {
         let text = String(repeating: " The dog ran to the cat.", count: 40)
         let canceller = Canceller()
         let log = EventLog()
-        session.memory.probe { _, name, _ in
-            guard name == "embed" else { return }
-            log.append(name)
+        session.memory.probe { step, _, _ in
+            guard step == .embedding else { return }
+            log.append(step.rawValue)
             if log.all.count == 2 { canceller.cancel() }
         }
         let options = options
@@ -65,9 +69,9 @@ struct SessionCancellationTests {
         let session = try BitNetSession(model: model)
         let canceller = Canceller()
         let log = EventLog()
-        session.memory.probe { _, name, _ in
-            guard name == "embed" else { return }
-            log.append(name)
+        session.memory.probe { step, _, _ in
+            guard step == .embedding else { return }
+            log.append(step.rawValue)
             // Reading the prompt, its last token, then a token each.
             if log.all.count == 6 { canceller.cancel() }
         }

@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Saved sessions")
 struct SessionSavingTests {

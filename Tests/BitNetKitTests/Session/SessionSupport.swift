@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Models that sessions are tested with: one that continues a text, and one whose tokenizer has a
 /// chat template.
@@ -53,7 +57,7 @@ extension BitNetModel {
         _ tokens: [Int], cache: KVCachePrecision
     ) throws(BitNetError) -> [Float] {
         let context = try InferenceContext(
-            model: self, contextLength: tokens.count, cache: cache)
+            self.transformer, contextLength: tokens.count, cache: cache)
         try context.prefill(tokens)
         return context.withLogits { row in row.indices.map { row[$0] } }
     }

@@ -1,7 +1,11 @@
 import BitNetSampleModel
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Sliding window")
 struct SlidingWindowTests {

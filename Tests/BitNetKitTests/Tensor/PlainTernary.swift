@@ -1,6 +1,10 @@
 import TestSupport
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A ternary matrix as arrays, and its product as plain loops: what `TernaryMatrix` must give, bit
 /// for bit.

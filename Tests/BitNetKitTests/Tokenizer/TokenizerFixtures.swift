@@ -2,7 +2,11 @@ import BitNetSampleModel
 import Foundation
 import TestSupport
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Tokenizers and vectors the tokenizer tests share.
 enum TokenizerFixtures {

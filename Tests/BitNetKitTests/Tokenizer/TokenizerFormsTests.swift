@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// A tokenizer.json's parts around a vocabulary, and what Hugging Face's tokenizers 0.23 makes of
 /// texts with them.

@@ -1,0 +1,2 @@
+// What is measured comes with the measurements.
+@_exported public import BitNetKit

@@ -1,0 +1,155 @@
+/// A JSON value: `config.json`, the header of a safetensors file, `tokenizer.json`.
+///
+/// Parsed here rather than by Foundation for three reasons: a duplicate key is an error instead of
+/// a silent loss, keys that differ only in Unicode normalisation (they occur in vocabularies) stay
+/// apart, and whole numbers are told from truth values and decimals on every platform.
+package enum JSONValue: Sendable, Hashable {
+    case null
+    case bool(Bool)
+    /// A number written without fraction or exponent that fits in 64 bits.
+    case int(Int)
+    case double(Double)
+    case string(String)
+    case array([JSONValue])
+    case object(JSONObject)
+
+    /// Parses a JSON text in UTF-8; `malformedFile` with the byte position where it is not one.
+    ///
+    /// At most 128 levels of nesting are accepted.
+    package init(parsing region: ByteRegion) throws(BitNetError) {
+        var parser = JSONParser(region)
+        self = try parser.parseDocument()
+    }
+
+    /// The truth value, if it is one.
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+
+    /// The whole number, if it is one; 4096.0 is.
+    package var int: Int? {
+        switch self {
+        case .int(let value): value
+        case .double(let value): Int(exactly: value)
+        default: nil
+        }
+    }
+
+    /// The number, if it is one.
+    package var double: Double? {
+        switch self {
+        case .int(let value): Double(value)
+        case .double(let value): value
+        default: nil
+        }
+    }
+
+    /// The text, if it is one.
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
+
+    /// The elements, if it is an array.
+    package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+
+    /// The members, if it is an object.
+    package var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
+
+    /// The member called `key`, or nil where there is none or this is no object.
+    package subscript(key: String) -> JSONValue? { object?[key] }
+}
+
+// Typed access to configuration keys: absent or null is nil, another type is an error.
+extension JSONValue {
+    /// The whole number at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
+    package func int(_ key: String, in path: String) throws(BitNetError) -> Int? {
+        try typed(key, path, "a whole number") { $0.int }
+    }
+
+    /// The number at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
+    package func double(_ key: String, in path: String) throws(BitNetError) -> Double? {
+        try typed(key, path, "a number") { $0.double }
+    }
+
+    /// The truth value at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
+    package func bool(_ key: String, in path: String) throws(BitNetError) -> Bool? {
+        try typed(key, path, "true or false") { $0.bool }
+    }
+
+    /// The text at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
+    package func string(_ key: String, in path: String) throws(BitNetError) -> String? {
+        try typed(key, path, "a string") { $0.string }
+    }
+
+    /// The array at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
+    package func array(_ key: String, in path: String) throws(BitNetError) -> [JSONValue]? {
+        try typed(key, path, "an array") { $0.array }
+    }
+
+    /// The object at `key`, as a value; nil where absent or null, else `invalidMetadata`.
+    package func object(_ key: String, in path: String) throws(BitNetError) -> JSONValue? {
+        try typed(key, path, "an object") { $0.object == nil ? nil : $0 }
+    }
+
+    private func typed<Value>(
+        _ key: String, _ path: String, _ expected: String, _ convert: (JSONValue) -> Value?
+    ) throws(BitNetError) -> Value? {
+        guard let value = self[key], value != .null else { return nil }
+        guard let converted = convert(value) else {
+            throw .invalidMetadata(
+                path: path, key: key, detail: "expected \(expected), found \(value.kind)")
+        }
+        return converted
+    }
+
+    /// What the value is, for messages.
+    package var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool(let value): "\(value)"
+        case .int(let value): "\(value)"
+        case .double(let value): "\(value)"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}
+
+/// The members of a JSON object, in the order of the file.
+package struct JSONObject: Sendable, Hashable {
+    /// One key and its value.
+    package struct Member: Sendable, Hashable {
+        package let key: String
+        package let value: JSONValue
+    }
+
+    /// All members, in the order of the file; keys are distinct byte for byte.
+    package private(set) var members: [Member] = []
+    private var positions: [ExactString: Int] = [:]
+
+    /// The value of `key`, compared byte for byte.
+    package subscript(key: String) -> JSONValue? {
+        positions[ExactString(key)].map { members[$0].value }
+    }
+
+    /// Appends a member; false where the key is already there.
+    mutating func append(_ key: String, _ value: JSONValue) -> Bool {
+        guard positions.updateValue(members.count, forKey: ExactString(key)) == nil else {
+            return false
+        }
+        members.append(Member(key: key, value: value))
+        return true
+    }
+}
+
+/// A string compared byte for byte; `String` takes "é" and "e" + U+0301 for the same.
+package struct ExactString: Sendable, Hashable {
+    let value: String
+
+    package init(_ value: String) { self.value = value }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.value.utf8.elementsEqual(right.value.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in value.utf8 { hasher.combine(byte) }
+    }
+}

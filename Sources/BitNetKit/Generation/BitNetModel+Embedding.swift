@@ -1,0 +1,94 @@
+/// How texts become embeddings.
+public struct EmbeddingOptions: Sendable, Hashable {
+    /// What is put before every text. Embedding models want an instruction before queries, and
+    /// nothing before documents; the model's card says which.
+    public var prompt: String
+
+    /// Options; without a prompt, texts are taken as they are.
+    public init(prompt: String = "") { self.prompt = prompt }
+}
+
+extension BitNetModel {
+    /// A vector of length 1 for each text, `[texts][hiddenSize]`: the state of the text's last token
+    /// after the final norm, divided by its L2 norm. Dot products of two are their cosine.
+    ///
+    /// A begin-of-text token is added before, and the tokens that an embedding model expects after
+    /// every text behind it (`Tokenizer.appendedTokens`). Language models work too, though they were
+    /// not trained for it. Keys and values are kept as float32. Each text costs what reading it as a
+    /// prompt costs, and other sequences of the model get their turn between two texts.
+    ///
+    /// ```swift
+    /// let vectors = try await model.embed(["a ternary weight", "a trit"])
+    /// let cosine = zip(vectors[0], vectors[1]).reduce(0) { $0 + $1.0 * $1.1 }
+    /// ```
+    ///
+    /// - Throws: `BitNetError.contextWindowExceeded` for a text that is too long,
+    ///   `.invalidArgument` for an empty one that the model cannot start from, `.cancelled` if the
+    ///   task is cancelled, `.corruptTensor` if the model computes numbers that are not finite,
+    ///   `.outOfMemory`.
+    public func embed(
+        _ texts: [String], options: EmbeddingOptions = .init()
+    ) async throws(BitNetError) -> [[Float]] {
+        var tokens: [[Int]] = []
+        for text in texts { tokens.append(try embeddingTokens(options.prompt + text)) }
+        return try await embed(tokens: tokens)
+    }
+
+    /// The same for sequences of tokens, taken as they are; nothing is added.
+    ///
+    /// - Throws: as `embed(_:options:)`; `.invalidArgument` for a sequence without tokens and for an
+    ///   id outside the vocabulary.
+    public func embed(tokens sequences: [[Int]]) async throws(BitNetError) -> [[Float]] {
+        guard !sequences.contains([]) else {
+            throw .invalidArgument(name: "tokens", detail: "there are none")
+        }
+        let cancellation = Cancellation()
+        return try await withTaskCancellationHandler {
+            await embedAll(sequences, cancellation)
+        } onCancel: {
+            cancellation.request()
+        }.get()
+    }
+
+    private func embedAll(
+        _ sequences: [[Int]], _ cancellation: Cancellation
+    ) async -> Result<[[Float]], BitNetError> {
+        var vectors: [[Float]] = []
+        for tokens in sequences {
+            let result = await onQueue {
+                Result { () throws(BitNetError) in
+                    try self.embedding(of: tokens, cancellation)
+                }
+            }
+            switch result {
+            case .success(let vector): vectors.append(vector)
+            case .failure(let error): return .failure(error)
+            }
+        }
+        return .success(vectors)
+    }
+
+    private func embedding(
+        of tokens: [Int], _ cancellation: Cancellation
+    ) throws(BitNetError) -> [Float] {
+        if cancellation.isRequested { throw .cancelled }
+        guard tokens.count <= contextLimit else {
+            throw .contextWindowExceeded(limit: contextLimit, requested: tokens.count)
+        }
+        let context = try InferenceContext(transformer, contextLength: tokens.count, cache: .f32)
+        let state = try context.finalState(after: tokens) { cancellation.isRequested }
+        let norm = state.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        // A state of zeros has no direction; it stays as it is.
+        return norm == 0 ? state : state.map { Float(Double($0) / norm) }
+    }
+
+    /// The tokens whose last one is looked at.
+    func embeddingTokens(_ text: String) throws(BitNetError) -> [Int] {
+        let appended = tokenizer.appendedTokens
+        if text.isEmpty, !appended.isEmpty {
+            return (tokenizer.addsBeginOfText ? tokenizer.beginOfText.map { [$0] } ?? [] : [])
+                + appended
+        }
+        return try Prompt.text(text).tokens(for: self) + appended
+    }
+}

@@ -1,0 +1,233 @@
+/// How a KV cache stores keys and values.
+public enum KVCachePrecision: String, Sendable, Hashable, CaseIterable {
+    /// float32: for comparisons with references.
+    case f32
+    /// IEEE binary16: half the memory, and half the bytes read per token.
+    case f16
+    /// int8 with one float32 scale for each position and head: about a quarter of the memory, for
+    /// long contexts. Results differ slightly from the others'.
+    case int8
+}
+
+/// Keys and values of every position decoded so far: for each layer and key-value head,
+/// `[capacity, headDimension]`, so that attention reads one contiguous run.
+package struct KVCache: ~Copyable {
+    /// Positions that fit.
+    let capacity: Int
+    /// How keys and values are stored.
+    let precision: KVCachePrecision
+    /// Positions filled.
+    private(set) var position = 0
+    private let layers: [Layer]
+
+    init(_ configuration: ModelConfiguration, capacity: Int, precision: KVCachePrecision)
+        throws(BitNetError)
+    {
+        self.capacity = capacity
+        self.precision = precision
+        var layers: [Layer] = []
+        for _ in 0..<configuration.layerCount {
+            layers.append(
+                try Layer(
+                    capacity: capacity, heads: configuration.keyValueHeadCount,
+                    headDimension: configuration.headDimension, precision: precision))
+        }
+        self.layers = layers
+    }
+
+    /// A cache of its own with the filled positions of `other`, and room for `capacity` in all.
+    init(copying other: borrowing KVCache, capacity: Int) throws(BitNetError) {
+        precondition(capacity >= other.position)
+        self.capacity = capacity
+        precision = other.precision
+        position = other.position
+        var layers: [Layer] = []
+        for layer in other.layers {
+            layers.append(
+                try Layer(copying: layer, positions: other.position, capacity: capacity))
+        }
+        self.layers = layers
+    }
+
+    func layer(_ index: Int) -> Layer { layers[index] }
+
+    /// Makes positions that every layer has stored count.
+    mutating func advance(by count: Int) {
+        precondition(position + count <= capacity)
+        position += count
+    }
+
+    /// Forgets the positions from `position` on, or counts ones that somebody stores another way.
+    mutating func set(position: Int) {
+        precondition(position >= 0 && position <= capacity)
+        self.position = position
+    }
+
+    /// Bytes of all keys and values at full capacity.
+    var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
+
+    /// Every filled part of the cache: layer by layer, the keys of every head, then the values.
+    var filledParts: [CacheBytes] { layers.flatMap { $0.parts(positions: position) } }
+}
+
+extension KVCache {
+    /// The cache of one layer. Threads store disjoint positions.
+    package struct Layer: Sendable {
+        private let keyStorage: CacheStorage
+        private let valueStorage: CacheStorage
+        private let capacity: Int
+        private let heads: Int
+        private let headDimension: Int
+
+        init(capacity: Int, heads: Int, headDimension: Int, precision: KVCachePrecision)
+            throws(BitNetError)
+        {
+            self.capacity = capacity
+            self.heads = heads
+            self.headDimension = headDimension
+            guard let vectors = elementCount(of: [capacity, heads]),
+                elementCount(of: [vectors, headDimension]) != nil
+            else { throw .outOfMemory(bytes: Int.max, purpose: "the KV cache") }
+            keyStorage = try CacheStorage(
+                vectors: vectors, size: headDimension, precision: precision)
+            valueStorage = try CacheStorage(
+                vectors: vectors, size: headDimension, precision: precision)
+        }
+
+        /// The first `positions` of `other`, with room for `capacity`.
+        init(copying other: Layer, positions: Int, capacity: Int) throws(BitNetError) {
+            try self.init(
+                capacity: capacity, heads: other.heads, headDimension: other.headDimension,
+                precision: other.keyStorage.precision)
+            let (new, old) = (parts(positions: positions), other.parts(positions: positions))
+            for (target, source) in zip(new, old) { target.copy(from: source) }
+        }
+
+        /// Floats of one token's key, or value, of all heads.
+        var width: Int { heads * headDimension }
+
+        var byteCount: Int { keyStorage.byteCount + valueStorage.byteCount }
+
+        /// Stores one token's key and value, `[heads * headDimension]` each.
+        package func store(
+            key: BufferView<Float>, value: BufferView<Float>, position: Int, kernels: KernelSet
+        ) {
+            for head in 0..<heads {
+                let source = head * headDimension..<(head + 1) * headDimension
+                let target = head * capacity + position
+                keyStorage.store(key[source], at: target, kernels: kernels)
+                valueStorage.store(value[source], at: target, kernels: kernels)
+            }
+        }
+
+        func keys(head: Int) -> CacheView {
+            keyStorage.view(head * capacity..<(head + 1) * capacity, size: headDimension)
+        }
+
+        func values(head: Int) -> CacheView {
+            valueStorage.view(head * capacity..<(head + 1) * capacity, size: headDimension)
+        }
+
+        /// The first `positions` of all heads' keys, then of their values.
+        func parts(positions: Int) -> [CacheBytes] {
+            [keyStorage, valueStorage].flatMap { storage in
+                (0..<heads).flatMap { head in
+                    let first = head * capacity
+                    return storage.bytes(first..<first + positions, size: headDimension)
+                }
+            }
+        }
+    }
+}
+
+/// Some bytes of a cache, for copying it and for writing it to a file.
+struct CacheBytes {
+    private let view: BufferView<UInt8>
+    /// The storage that the view looks at.
+    private let owner: AnyObject
+
+    init<Element>(_ buffer: AlignedBuffer<Element>, _ range: Range<Int>) {
+        view = buffer.view[range].rebound(to: UInt8.self)
+        owner = buffer
+    }
+
+    var count: Int { view.count }
+
+    func copy(from other: CacheBytes) {
+        withExtendedLifetime((owner, other.owner)) { view.copy(from: other.view) }
+    }
+
+    /// Copies all of `region`, which must have as many bytes.
+    func copy(from region: ByteRegion) {
+        withExtendedLifetime(owner) {
+            region.withUnsafeBytes { view.copy(from: $0) }
+        }
+    }
+
+    var bytes: [UInt8] { withExtendedLifetime(owner) { view.array } }
+}
+
+/// Vectors of one size, each a key or a value.
+private enum CacheStorage: Sendable {
+    case f32(AlignedBuffer<Float>)
+    case f16(AlignedBuffer<UInt16>)
+    case int8(AlignedBuffer<Int8>, scales: AlignedBuffer<Float>)
+
+    init(vectors: Int, size: Int, precision: KVCachePrecision) throws(BitNetError) {
+        let purpose = "the KV cache"
+        switch precision {
+        case .f32: self = .f32(try AlignedBuffer(count: vectors * size, purpose: purpose))
+        case .f16: self = .f16(try AlignedBuffer(count: vectors * size, purpose: purpose))
+        case .int8:
+            self = .int8(
+                try AlignedBuffer(count: vectors * size, purpose: purpose),
+                scales: try AlignedBuffer(count: vectors, purpose: purpose))
+        }
+    }
+
+    var precision: KVCachePrecision {
+        switch self {
+        case .f32: .f32
+        case .f16: .f16
+        case .int8: .int8
+        }
+    }
+
+    var byteCount: Int {
+        switch self {
+        case .f32(let buffer): buffer.count * 4
+        case .f16(let buffer): buffer.count * 2
+        case .int8(let buffer, let scales): buffer.count + scales.count * 4
+        }
+    }
+
+    func store(_ values: BufferView<Float>, at vector: Int, kernels: KernelSet) {
+        let range = vector * values.count..<(vector + 1) * values.count
+        switch self {
+        case .f32(let buffer): buffer.view[range].copy(from: values)
+        case .f16(let buffer): kernels.toHalf(values, into: buffer.view[range])
+        case .int8(let buffer, let scales):
+            scales.view[vector] = kernels.toCacheInt8(values, into: buffer.view[range])
+        }
+    }
+
+    func view(_ vectors: Range<Int>, size: Int) -> CacheView {
+        let range = vectors.lowerBound * size..<vectors.upperBound * size
+        switch self {
+        case .f32(let buffer): return .f32(buffer.view[range])
+        case .f16(let buffer): return .f16(buffer.view[range])
+        case .int8(let buffer, let scales):
+            return .int8(buffer.view[range], scales: scales.view[vectors])
+        }
+    }
+
+    func bytes(_ vectors: Range<Int>, size: Int) -> [CacheBytes] {
+        let range = vectors.lowerBound * size..<vectors.upperBound * size
+        switch self {
+        case .f32(let buffer): return [CacheBytes(buffer, range)]
+        case .f16(let buffer): return [CacheBytes(buffer, range)]
+        case .int8(let buffer, let scales):
+            return [CacheBytes(buffer, range), CacheBytes(scales, vectors)]
+        }
+    }
+}

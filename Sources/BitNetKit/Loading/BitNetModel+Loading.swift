@@ -1,0 +1,82 @@
+internal import Dispatch
+public import Foundation
+
+extension BitNetModel {
+    /// Loads a model from a GGUF file or a Hugging Face folder.
+    ///
+    /// - Parameters:
+    ///   - url: a `.gguf` file, or a folder with `config.json` and `model.safetensors`.
+    ///   - options: threads and kernels to compute with.
+    ///   - progress: called on another thread while matrices are packed.
+    /// - Throws: `BitNetError`, which names the file, the tensor or key, and the remedy.
+    public static func load(
+        _ url: URL, options: LoadOptions = LoadOptions(),
+        progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) async throws(BitNetError) -> BitNetModel {
+        let result: Result<BitNetModel, BitNetError> = await withCheckedContinuation { done in
+            DispatchQueue.global(qos: .userInitiated).async {
+                done.resume(
+                    returning: Result { () throws(BitNetError) in
+                        try BitNetModel(loading: url, options: options, progress: progress)
+                    })
+            }
+        }
+        return try result.get()
+    }
+
+    /// Loads on the calling thread, which it blocks.
+    convenience init(
+        loading url: URL, options: LoadOptions = LoadOptions(),
+        progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) throws(BitNetError) {
+        progress?(LoadProgress(phase: .map, fraction: 0))
+        let checkpoint = try Checkpoint(opening: url.path)
+        try self.init(checkpoint, options: options, progress: progress)
+    }
+
+    convenience init(
+        _ checkpoint: Checkpoint, options: LoadOptions = LoadOptions(),
+        progress: (@Sendable (LoadProgress) -> Void)? = nil
+    ) throws(BitNetError) {
+        let configuration = try ModelConfiguration(checkpoint)
+        let tokenizer = try Tokenizer(checkpoint)
+        try tokenizer.check(fits: configuration.vocabularySize, path: checkpoint.path)
+        let compute = try options.compute
+        let weights = configuration.ternaryWeightCount
+        let layout = try LayoutChoice.layout(
+            forWeights: weights, compute, asked: options.layout)
+        var loader = ModelLoader(
+            checkpoint, configuration, compute: compute, layout: layout, progress: progress)
+        loader.i2sOrder = options.i2sOrder
+        var transformer = try loader.load()
+        try transformer.hold(head: options.head)
+        try transformer.skipZeros(options.sparsity)
+        self.init(
+            transformer, tokenizer: tokenizer,
+            chatTemplate: try ChatTemplate(checkpoint, tokenizer: tokenizer),
+            warnings: loader.warnings)
+    }
+}
+
+extension LoadOptions {
+    /// The kernels and threads that these options ask for.
+    package var compute: Compute {
+        get throws(BitNetError) {
+            if let threads = threads, !(1...1024).contains(threads) {
+                throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
+            }
+            let threads = threads ?? Compute.standard.pool.threads
+            let kernels =
+                try instructionSet.map { (name) throws(BitNetError) in
+                    try KernelSet.named(name)
+                } ?? .best
+            let isStandard =
+                threads == Compute.standard.pool.threads && sharing == .worthwhile
+            return Compute(
+                kernels: kernels,
+                pool: isStandard
+                    ? Compute.standard.pool
+                    : WorkerPool(threads: threads, sharing: sharing))
+        }
+    }
+}

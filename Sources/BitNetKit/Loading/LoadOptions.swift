@@ -1,0 +1,59 @@
+/// What a model computes with once it is loaded. Choices change the speed, and only where they say
+/// so a result.
+///
+/// ```swift
+/// let options = LoadOptions(threads: 4, instructionSet: "avx2")
+/// let model = try await BitNetModel.load(url, options: options)
+/// ```
+public struct LoadOptions: Sendable, Hashable {
+    /// Threads to compute with, 1 to 1024; nil takes one for each core.
+    public var threads: Int?
+    /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
+    public var instructionSet: String?
+    /// How trits are packed in memory, whatever the file has; nil takes the one that
+    /// decodes fastest here: `t2` where the weights fit the caches, else by a short measurement.
+    public var layout: TernaryLayout?
+    /// How the codes of I2_S tensors lie in their bytes; unlike the other choices it has to be right,
+    /// and no file says which it is.
+    public var i2sOrder = I2SOrder.a
+    /// How the LM head is held. `f16`, `q8_0`, `q6_K` and `q4_0` round the head once more, and
+    /// `twoStageFast` can miss a token; the others change no result.
+    public var head: HeadStorage = .asStored
+    /// Whether feed-forward layers leave out what zeros make irrelevant; matters to models with
+    /// squared ReLU only.
+    public var sparsity: Sparsity = .automatic
+    /// Which jobs threads share; tests with small models make them share every one.
+    package var sharing = WorkerPool.Sharing.worthwhile
+
+    /// Options that differ from the defaults in what is given.
+    public init(
+        threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
+        i2sOrder: I2SOrder = .a, head: HeadStorage = .asStored,
+        sparsity: Sparsity = .automatic
+    ) {
+        self.threads = threads
+        self.instructionSet = instructionSet
+        self.layout = layout
+        self.i2sOrder = i2sOrder
+        self.head = head
+        self.sparsity = sparsity
+    }
+}
+
+/// How far loading has come.
+public struct LoadProgress: Sendable, Hashable {
+    /// What is being done.
+    public enum Phase: String, Sendable, Hashable {
+        /// The file's directory is read and checked.
+        case map
+        /// Matrices are packed for this machine's kernels.
+        case pack
+        /// The model is ready.
+        case ready
+    }
+
+    /// What is being done.
+    public let phase: Phase
+    /// Share of all weights packed so far, in [0, 1].
+    public let fraction: Double
+}

@@ -1,0 +1,237 @@
+/// Builds the layers of a model from a checkpoint: looks up every tensor the graph needs, packs it,
+/// and refuses what is left over.
+package struct ModelLoader {
+    let checkpoint: Checkpoint
+    let configuration: ModelConfiguration
+    let names: TensorNames
+    let compute: Compute
+    let layout: TernaryLayout
+    let progress: (@Sendable (LoadProgress) -> Void)?
+    /// How I2_S codes lie in their bytes.
+    var i2sOrder = I2SOrder.a
+    /// Whether weights that are not ternary are rounded all the same.
+    var allowsLossy = false
+    /// Things that are odd, but no error.
+    var warnings: [String] = []
+    private var taken: Set<String> = []
+    private var packedWeights = 0
+
+    init(
+        _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, compute: Compute,
+        layout: TernaryLayout, progress: (@Sendable (LoadProgress) -> Void)?
+    ) {
+        self.checkpoint = checkpoint
+        self.configuration = configuration
+        self.compute = compute
+        self.layout = layout
+        self.progress = progress
+        names = TensorNames(checkpoint, hasPostNorms: configuration.hasPostNorms)
+    }
+
+    mutating func load() throws(BitNetError) -> Transformer {
+        let c = configuration
+        let embedding = try dense(names.embedding, isMultiplied: c.isHeadTied)
+        let head = c.isHeadTied ? embedding : try dense(names.head, isMultiplied: true)
+        let finalNorm = try norm([names.finalNorm], count: c.hiddenSize)
+        var blocks: [TransformerBlock] = []
+        for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
+        let divisors = try ropeDivisors() ?? []
+        try refuseUnused()
+        progress?(LoadProgress(phase: .ready, fraction: 1))
+        return Transformer(
+            c, compute: compute, embedding: embedding, blocks: blocks, finalNorm: finalNorm,
+            head: head, ropeDivisors: divisors)
+    }
+}
+
+// MARK: - Layers
+
+extension ModelLoader {
+    private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {
+        let c = configuration
+        return TransformerBlock(
+            attentionNorm: try norm(names.norm(.attentionInput, layer), count: c.hiddenSize),
+            attention: Attention(
+                query: try linear(.query, layer), key: try linear(.key, layer),
+                value: try linear(.value, layer), output: try linear(.output, layer),
+                queryNorm: try headNorm(.queryHead, layer), keyNorm: try headNorm(.keyHead, layer),
+                headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
+                headDimension: c.headDimension, queryScalar: c.queryScalar,
+                window: c.slidingAttention.flatMap { $0.layers[layer] ? $0.window : nil }),
+            feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
+            feedForward: FeedForward(
+                gate: try linear(.gate, layer), up: try linear(.up, layer),
+                down: try linear(.down, layer), activation: c.activation),
+            attentionPostNorm: try postNorm(.attentionPost, layer),
+            feedForwardPostNorm: try postNorm(.feedForwardPost, layer))
+    }
+
+    private mutating func postNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
+        guard configuration.hasPostNorms else { return nil }
+        return try norm(names.norm(kind, layer), count: configuration.hiddenSize)
+    }
+
+    private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
+        guard configuration.hasHeadNorms else { return nil }
+        return try norm(names.norm(kind, layer), count: configuration.headDimension)
+    }
+
+    private mutating func linear(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> BitLinear
+    {
+        let source = try source(part, layer)
+        let weight = try source.pack(layout: layout, pool: compute.pool)
+        try note(weight.scale, of: source)
+        reportPacked(source.rows * source.columns)
+        return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
+    }
+
+    /// The norm inside a linear layer: its own, or the sub-norm before an output projection.
+    private mutating func inputNorm(_ part: LinearPart, _ layer: Int) throws(BitNetError)
+        -> RMSNorm?
+    {
+        let c = configuration
+        let inputs = c.shape(of: part)[1]
+        if c.hasLinearNorms {
+            return try RMSNorm(
+                weight: try normWeight(names.linearNorms(part, layer), count: inputs, offset: 0),
+                epsilon: c.linearNormEpsilon)
+        }
+        guard c.hasSubNorms, let kind = part.subNorm else { return nil }
+        return try norm(names.norm(kind, layer), count: inputs)
+    }
+
+    private mutating func norm(_ names: [String], count: Int) throws(BitNetError) -> RMSNorm {
+        try RMSNorm(
+            weight: try normWeight(names, count: count, offset: normOffset),
+            epsilon: configuration.normEpsilon)
+    }
+
+    private mutating func reportPacked(_ weights: Int) {
+        packedWeights += weights
+        let fraction = Double(packedWeights) / Double(configuration.ternaryWeightCount)
+        progress?(LoadProgress(phase: .pack, fraction: min(1, fraction)))
+    }
+}
+
+// MARK: - Tensors
+
+extension ModelLoader {
+    mutating func take(_ name: String) -> CheckpointTensor? {
+        guard let tensor = checkpoint.tensor(named: name) else { return nil }
+        taken.insert(name)
+        return tensor
+    }
+
+    /// The first of `candidates` that exists.
+    mutating func take(required candidates: [String]) throws(BitNetError) -> CheckpointTensor {
+        for name in candidates {
+            if let tensor = take(name) { return tensor }
+        }
+        throw .missingTensor(path: checkpoint.path, tensor: candidates[0])
+    }
+
+    /// A ternary matrix of a layer, not read yet. GGUF files of the Llama graph interleave the rows
+    /// of queries and keys by head.
+    mutating func source(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> TernarySource {
+        let c = configuration
+        let tensor = try take(required: [names.weight(part, layer)])
+        var scaleTensor: CheckpointTensor?
+        for name in names.scales(part, layer) where scaleTensor == nil { scaleTensor = take(name) }
+        try checkScale(scaleTensor, of: tensor)
+        let isInterleaved = names.isGGUF && c.architecture == .llama
+        return TernarySource(
+            tensor: tensor, rows: c.shape(of: part)[0], columns: c.shape(of: part)[1],
+            scaleTensor: scaleTensor, direction: c.scaleDirection,
+            masters: masters, interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0,
+            order: i2sOrder)
+    }
+
+    private var masters: MasterWeights {
+        guard configuration.quantizesMasters else {
+            return allowsLossy ? .approximate : .requireTernary
+        }
+        return names.isGGUF ? .keepTernary : .round
+    }
+
+    /// A folder says in its configuration what a scale means, and only packed matrices have one.
+    private func checkScale(
+        _ scale: CheckpointTensor?, of tensor: CheckpointTensor
+    ) throws(BitNetError) {
+        guard case .huggingFace(let folder) = checkpoint.metadata else { return }
+        if tensor.type != .packedTernary, let scale {
+            throw .unexpectedTensor(path: checkpoint.path, tensor: scale.name)
+        }
+        if tensor.type == .packedTernary, folder.config["quantization_config"]?.object == nil {
+            throw .invalidMetadata(
+                path: checkpoint.path + "/config.json", key: "quantization_config",
+                detail: "is missing, but '\(tensor.name)' is packed; without it nobody can tell "
+                    + "whether its scale multiplies or divides")
+        }
+    }
+
+    /// What is added to the weights of norms outside of linear layers: Gemma's folders store how
+    /// much they differ from 1, its GGUF files what they are.
+    var normOffset: Float { configuration.architecture == .gemma3 && !names.isGGUF ? 1 : 0 }
+
+    mutating func normWeight(
+        _ names: [String], count: Int, offset: Float
+    ) throws(BitNetError) -> [Float] {
+        let tensor = try take(required: names)
+        guard tensor.shape == [count] else {
+            throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
+        }
+        let weight = try tensor.floats()
+        // Rounding to int8 would hide it from everything that comes after the norm.
+        if let index = weight.firstIndex(where: { !$0.isFinite }) {
+            throw .corruptTensor(
+                tensor: tensor.name, detail: "element \(index) is \(weight[index])")
+        }
+        return offset == 0 ? weight : weight.map { $0 + offset }
+    }
+
+    /// What the rotary frequencies are divided by, where the file says so.
+    mutating func ropeDivisors() throws(BitNetError) -> [Float]? {
+        guard let tensor = take(names.ropeDivisors) else { return nil }
+        let count = configuration.headDimension / 2
+        guard tensor.shape == [count] else {
+            throw .shapeMismatch(tensor: tensor.name, expected: [count], found: tensor.shape)
+        }
+        let divisors = try tensor.floats()
+        if let odd = divisors.first(where: { !($0.isFinite && $0 > 0) }) {
+            throw .corruptTensor(
+                tensor: tensor.name, detail: "\(odd) cannot divide a frequency")
+        }
+        return divisors
+    }
+
+    private mutating func dense(
+        _ name: String, isMultiplied: Bool
+    ) throws(BitNetError) -> DenseMatrix {
+        try DenseMatrix(
+            try take(required: [name]), rows: configuration.vocabularySize,
+            columns: configuration.hiddenSize, isMultiplied: isMultiplied)
+    }
+
+    /// Tensors nobody asked for mean another graph. Only copies of what the graph has are ignored.
+    func refuseUnused() throws(BitNetError) {
+        for name in checkpoint.unused(after: taken) {
+            if name.hasSuffix("rotary_emb.inv_freq") { continue }
+            if configuration.isHeadTied && name == names.head { continue }
+            throw .unexpectedTensor(path: checkpoint.path, tensor: name)
+        }
+    }
+}
+
+extension CheckpointTensor {
+    /// All elements as float32.
+    func floats() throws(BitNetError) -> [Float] {
+        guard type.isFloatLike, elementCount % type.block.elements == 0 else {
+            throw .unsupportedFormat(
+                path: region.path, detail: "tensor '\(name)' is \(type.rawValue)",
+                remedy: "it should hold floats, for example F32")
+        }
+        let values = try AlignedBuffer<Float>(count: elementCount, purpose: name)
+        region.withUnsafeBytes { Codec.decode(type, $0, into: values.view) }
+        return values.array
+    }
+}

@@ -1,0 +1,36 @@
+extension Transformer {
+    /// Arranges the feed-forward layers so that they can leave out zeros, where that pays.
+    ///
+    /// `automatic` runs a few tokens through the model as it is, and rearranges those matrices that
+    /// met enough zeros: a model without them keeps the arrangement that is fastest for it. One
+    /// matrix at a time is in memory twice.
+    package mutating func skipZeros(_ sparsity: Sparsity) throws(BitNetError) {
+        guard configuration.activation == .squaredReLU else { return }
+        switch sparsity {
+        case .off: break
+        case .always:
+            for layer in blocks.indices {
+                try blocks[layer].feedForward.skipZeros(
+                    rows: true, columns: true, always: true, pool: compute.pool)
+            }
+        case .automatic:
+            // A damaged model says so when it is used, with the token that shows it.
+            guard let met = try? zerosOfAFewTokens() else { return }
+            for (layer, zeros) in met.enumerated() {
+                try blocks[layer].feedForward.skipZeros(
+                    rows: zeros.gateZeroShare >= Skipping.worthArranging,
+                    columns: zeros.downZeroShare >= Skipping.worthArranging,
+                    always: false, pool: compute.pool)
+            }
+        }
+    }
+
+    /// The zeros that eight tokens from all over the vocabulary meet in each layer.
+    private func zerosOfAFewTokens() throws(BitNetError) -> [FeedForwardSparsity.Layer] {
+        let count = min(8, configuration.contextLength)
+        let context = try InferenceContext(self, contextLength: count, cache: .f16)
+        context.countZeros(true)
+        try context.prefill((0..<count).map { configuration.vocabularySize * $0 / count })
+        return context.sparsity?.layers ?? []
+    }
+}

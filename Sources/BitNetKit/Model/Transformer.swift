@@ -1,0 +1,77 @@
+/// Everything of a model that computes: its weights, and what to compute with. Immutable.
+///
+/// From a token to its logits: the row of `embedding`, every block, `finalNorm`, the LM head.
+package struct Transformer: Sendable {
+    package let configuration: ModelConfiguration
+    package let compute: Compute
+    /// `[vocabulary, hidden]`.
+    package let embedding: DenseMatrix
+    package var blocks: [TransformerBlock]
+    let finalNorm: RMSNorm
+    /// The LM head, `[vocabulary, hidden]`.
+    package var head: DenseMatrix
+    /// What a two-stage LM head scans first.
+    package var headScan: HeadScan?
+    let rotary: RotaryEmbedding
+    /// The rotation of layers with a window.
+    let localRotary: RotaryEmbedding?
+
+    package init(
+        _ configuration: ModelConfiguration, compute: Compute, embedding: DenseMatrix,
+        blocks: [TransformerBlock], finalNorm: RMSNorm, head: DenseMatrix,
+        ropeDivisors: [Float] = []
+    ) {
+        self.configuration = configuration
+        self.compute = compute
+        self.embedding = embedding
+        self.blocks = blocks
+        self.finalNorm = finalNorm
+        self.head = head
+        rotary = RotaryEmbedding(
+            dimension: configuration.headDimension, base: configuration.ropeBase,
+            divisors: ropeDivisors, scaling: configuration.ropeScaling)
+        localRotary = configuration.slidingAttention.map {
+            RotaryEmbedding(dimension: configuration.headDimension, base: $0.ropeBase)
+        }
+    }
+
+    /// How the ternary matrices are packed.
+    var layout: TernaryLayout { blocks.first?.attention.query.weight.layout ?? .t2 }
+
+    /// Bytes of the packed ternary weights, and of the embedding and the LM head as they are held.
+    var byteCount: (ternary: Int, dense: Int) {
+        let ternary = blocks.reduce(0) { sum, block in
+            sum + block.linearLayers.reduce(0) { $0 + $1.weight.byteCount }
+        }
+        let hasOwnHead = !configuration.isHeadTied || head.type != embedding.type
+        let dense = embedding.byteCount + (hasOwnHead ? head.byteCount : 0)
+        return (ternary, dense + (headScan?.addedBytes ?? 0))
+    }
+
+    /// Bytes of the head that a greedy choice reads, but for the few rows that a scan finds.
+    package var headBytesRead: Int { headScan?.byteCount ?? head.byteCount }
+
+    /// The head's type, and how it is scanned.
+    package var headName: String {
+        switch headScan?.type {
+        case nil, .q6_K: head.type.rawValue
+        case .int8: "\(head.type.rawValue) exact"
+        case .int4: "\(head.type.rawValue) fast"
+        }
+    }
+
+    /// Scratch bytes of the largest matrix product.
+    var gemmScratchSize: Int {
+        blocks.first?.linearLayers.map { KernelSet.gemmScratchSize($0.weight.trits) }.max() ?? 0
+    }
+}
+
+extension TransformerBlock {
+    /// The seven ternary layers, in the order of a checkpoint.
+    var linearLayers: [BitLinear] {
+        [
+            attention.query, attention.key, attention.value, attention.output, feedForward.gate,
+            feedForward.up, feedForward.down,
+        ]
+    }
+}

@@ -1,0 +1,38 @@
+extension GGUFVocabulary {
+    /// The `tokenizer.ggml.*` metadata of a GGUF file with this vocabulary.
+    package var metadata: [GGUFFile.Entry] {
+        func key(_ name: String) -> String { "tokenizer.ggml.\(name)" }
+        var entries: [GGUFFile.Entry] = [
+            .init(key("model"), .string(model)),
+            .init(key("tokens"), .array(GGUFArray(tokens.strings))),
+        ]
+        if merges.count > 0 || scores == nil {
+            entries.append(.init(key("merges"), .array(GGUFArray(merges.strings))))
+        }
+        if let scores { entries.append(.init(key("scores"), .array(GGUFArray(scores)))) }
+        if let addsSpacePrefix {
+            entries.append(.init(key("add_space_prefix"), .bool(addsSpacePrefix)))
+        }
+        if let pre { entries.append(.init(key("pre"), .string(pre))) }
+        if let tokenTypes {
+            entries.append(.init(key("token_type"), .array(GGUFArray(tokenTypes))))
+        }
+        let ids = [
+            ("bos", beginOfText), ("eos", endOfText), ("eot", additionalEnds.first),
+            ("eom", additionalEnds.dropFirst().first), ("unknown", unknown),
+        ]
+        for case (let name, let id?) in ids {
+            entries.append(.init(key("\(name)_token_id"), .uint32(UInt32(id))))
+        }
+        if let addsBeginOfText {
+            entries.append(.init(key("add_bos_token"), .bool(addsBeginOfText)))
+        }
+        if let addsEndOfText { entries.append(.init(key("add_eos_token"), .bool(addsEndOfText))) }
+        return entries
+    }
+}
+
+extension ByteStrings {
+    /// All strings, for a file's metadata.
+    var strings: [String] { (0..<count).map { text($0) } }
+}

@@ -1,0 +1,129 @@
+public import Foundation
+
+extension Tokenizer {
+    /// Loads the tokenizer of a model: a GGUF file (with or without weights), a Hugging Face folder
+    /// with `tokenizer.json` or `tokenizer.model`, or one of those files.
+    ///
+    /// A `tokenizer.model` is sentencepiece's or tiktoken's, which its content tells.
+    ///
+    /// - Throws: `BitNetError.tokenizer`, `.fileNotFound`, `.unsupportedFormat`.
+    public static func load(from url: URL) throws(BitNetError) -> Tokenizer {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+            throw .fileNotFound(path: url.path)
+        }
+        if isFolder.boolValue { return try Tokenizer(ModelFolder(path: url.path)) }
+        let folder = ModelFolder(path: url.deletingLastPathComponent().path)
+        if url.pathExtension == "json" {
+            return try Tokenizer(folder, file: url.lastPathComponent)
+        }
+        let region = ByteRegion(try MappedFile(opening: url.path))
+        if region.hasGGUFMagic { return try Tokenizer(try GGUFFile(region)) }
+        let bytes = region.bytes
+        guard SentencePieceModel.matches(bytes) || TiktokenModel.matches(bytes) else {
+            throw .unsupportedFormat(
+                path: url.path,
+                detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
+                remedy: "give a .gguf file, a model folder, or its tokenizer.json")
+        }
+        return try Tokenizer(folder, file: url.lastPathComponent)
+    }
+
+    /// The tokenizer that belongs to a checkpoint.
+    package init(_ checkpoint: Checkpoint) throws(BitNetError) {
+        switch checkpoint.metadata {
+        case .gguf(let file):
+            try self.init(file)
+        case .huggingFace(let folder):
+            let ends = [folder.config, folder.generationConfig].flatMap { $0.endTokens }
+            try self.init(ModelFolder(path: folder.path), endTokens: ends)
+        }
+    }
+
+    /// Refuses a tokenizer with tokens beyond `vocabularySize`, that of a model; `path` is named in the
+    /// error.
+    package func check(fits vocabularySize: Int, path: String) throws(BitNetError) {
+        guard self.vocabularySize <= vocabularySize else {
+            throw .tokenizer(
+                detail: "\(path): the tokenizer has \(self.vocabularySize) tokens, "
+                    + "the model \(vocabularySize); they do not belong together")
+        }
+    }
+
+    /// The tokenizer of a folder, or of one file in it.
+    private init(
+        _ folder: ModelFolder, file: String? = nil, endTokens: [Int] = []
+    ) throws(BitNetError) {
+        let names = file.map { [$0] } ?? ["tokenizer.json", "tokenizer.model"]
+        guard let name = names.first(where: folder.exists), let file = try folder.file(name) else {
+            throw .tokenizer(
+                detail: "\(folder.path) has neither tokenizer.json nor tokenizer.model; fetch it "
+                    + "from where the model came from")
+        }
+        let config = try folder.file("tokenizer_config.json").map { Data($0.bytes) }
+        if name.hasSuffix(".json") {
+            try self.init(json: Data(file.bytes), config: config, endTokens: endTokens)
+        } else {
+            try self.init(
+                model: Data(file.bytes), config: config,
+                added: try folder.file("added_tokens.json").map { Data($0.bytes) },
+                endTokens: endTokens)
+        }
+    }
+
+    private init(_ file: GGUFFile) throws(BitNetError) {
+        guard let tokens = try file.strings("tokenizer.ggml.tokens"),
+            let model = try file.string("tokenizer.ggml.model")
+        else {
+            throw .tokenizer(
+                detail: "\(file.path) has no vocabulary (tokenizer.ggml.tokens); convert it again "
+                    + "with its tokenizer")
+        }
+        let ends = [
+            try file.int("tokenizer.ggml.eot_token_id"),
+            try file.int("tokenizer.ggml.eom_token_id"),
+        ]
+        var vocabulary = GGUFVocabulary(
+            model: model, pre: try file.string("tokenizer.ggml.pre"),
+            architecture: try file.string("general.architecture") ?? "",
+            tokens: ByteStrings(tokens),
+            merges: try file.strings("tokenizer.ggml.merges").map { ByteStrings($0) } ?? .init(),
+            tokenTypes: try file.ints("tokenizer.ggml.token_type").map { types in
+                types.map { Int32(truncatingIfNeeded: $0) }
+            },
+            beginOfText: try file.int("tokenizer.ggml.bos_token_id"),
+            endOfText: try file.int("tokenizer.ggml.eos_token_id"),
+            additionalEnds: ends.compactMap(\.self),
+            addsBeginOfText: try file.bool("tokenizer.ggml.add_bos_token"),
+            addsEndOfText: try file.bool("tokenizer.ggml.add_eos_token"))
+        vocabulary.scores = try file.floats("tokenizer.ggml.scores").map { $0.map { Float($0) } }
+        vocabulary.addsSpacePrefix = try file.bool("tokenizer.ggml.add_space_prefix")
+        vocabulary.unknown = try file.int("tokenizer.ggml.unknown_token_id")
+        try self.init(gguf: vocabulary)
+    }
+}
+
+extension ByteStrings {
+    /// The strings of a GGUF array, as they are in the file.
+    init(_ array: GGUFStringArray) {
+        self.init()
+        reserveCapacity(array.count, bytes: array.count * 8)
+        // One copy of all, and not a view of each: there are some 400,000.
+        let bytes = array.region.bytes
+        var index = 0
+        for _ in array.indices {
+            // A 64-bit length and the text; opening the file has checked that they fit.
+            let length = bytes[index..<index + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+            append(bytes[index + 8..<index + 8 + length])
+            index += 8 + length
+        }
+    }
+}
+
+extension JSONValue? {
+    /// `eos_token_id` of a configuration: one id, several, or none.
+    fileprivate var endTokens: [Int] {
+        guard let value = self?.object?["eos_token_id"] else { return [] }
+        return value.array.map { $0.compactMap(\.int) } ?? value.int.map { [$0] } ?? []
+    }
+}

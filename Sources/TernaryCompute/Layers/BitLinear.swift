@@ -1,0 +1,70 @@
+/// A linear layer with ternary weights and int8 activations (W1.58A8; BitNet
+/// b1.58, arXiv:2402.17764).
+///
+/// ```swift
+/// let layer = BitLinear(weight: try TernaryMatrix(rows: 2, columns: 2, scale: .perTensor(0.5)) {
+///     $0 == $1 ? .plus : .zero
+/// })
+/// let y = try layer(Tensor([127, -64], shape: [2]))  // 63.5, -32
+/// ```
+public struct BitLinear: Sendable {
+    /// Weights, `[outputs, inputs]`.
+    public let weight: TernaryMatrix
+    /// Normalises the layer's own input before it is rounded, in models that have such a norm
+    /// (`use_rms_norm`, BitNet embeddings, and the sub-norms of `o_proj` and `down_proj`).
+    public let inputNorm: RMSNorm?
+
+    /// A layer with these weights.
+    ///
+    /// - Parameters:
+    ///   - weight: `[outputs, inputs]`.
+    ///   - inputNorm: a norm of `weight.columns` elements, or nil.
+    public init(weight: TernaryMatrix, inputNorm: RMSNorm? = nil) {
+        self.weight = weight
+        self.inputNorm = inputNorm
+    }
+
+    /// Applies the layer to every row of `x`, `[..., inputs]`; the result is `[..., outputs]`.
+    ///
+    /// - Throws: `BitNetError.shapeMismatch` when rows do not have `weight.columns` elements, or the
+    ///   norm is for another size; `.outOfMemory`.
+    public func callAsFunction(_ x: Tensor<Float>) throws(BitNetError) -> Tensor<Float> {
+        guard x.shape.last == weight.columns else {
+            throw .shapeMismatch(tensor: "x", expected: [weight.columns], found: x.shape)
+        }
+        let normed = try inputNorm.map { (norm) throws(BitNetError) in try norm(x) } ?? x
+        let y = normed.count == 0 ? [] : try weight.multiply(normed.values)
+        return try Tensor(y, shape: x.shape.dropLast() + [weight.rows])
+    }
+}
+
+extension Compute {
+    /// `output[t] = layer(x[t])`.
+    package func apply(
+        _ layer: BitLinear, to x: Activations, into output: Activations,
+        scratch q: QuantizedActivations
+    ) {
+        quantize(x, norm: layer.inputNorm, into: q)
+        multiply(q, TernaryProduct(layer.weight, into: output))
+    }
+
+    /// Applies two or three layers to one input. Unless they normalise it differently it is rounded
+    /// once and multiplied in one job.
+    package func apply(
+        _ first: (BitLinear, Activations), _ second: (BitLinear, Activations),
+        _ third: (BitLinear, Activations)? = nil, to x: Activations,
+        scratch q: QuantizedActivations
+    ) {
+        guard first.0.inputNorm == nil, second.0.inputNorm == nil, third?.0.inputNorm == nil else {
+            for case (let layer, let output)? in [first, second, third] {
+                apply(layer, to: x, into: output, scratch: q)
+            }
+            return
+        }
+        quantize(x, norm: nil, into: q)
+        multiply(
+            q, TernaryProduct(first.0.weight, into: first.1),
+            TernaryProduct(second.0.weight, into: second.1),
+            third.map { TernaryProduct($0.0.weight, into: $0.1) })
+    }
+}

@@ -1,0 +1,78 @@
+extension TernaryMatrix {
+    /// `W x` for one or more inputs, as a `BitLinear` computes it: x is rounded to int8 with one
+    /// absmax scale per input, sums are exact integers.
+    ///
+    /// For each input, with `s = 127 / max(max|x|, 1e-5)` and `q = round(x * s)`, half to even:
+    /// `y = (sum of trit * q) / s * scale`. Against exact arithmetic every |x| is off by at most
+    /// half of `1 / s`; nothing else is lost but the rounding of y to float32.
+    ///
+    /// - Parameters:
+    ///   - x: `[columns]`, or several inputs one after the other; finite.
+    ///   - kernels: the kernel set to use; every one gives the same bits.
+    /// - Returns: `[rows]` for each input, one after the other.
+    /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs, `.outOfMemory`.
+    public func multiply(
+        _ x: [Float], kernels: KernelSet = .best
+    ) throws(BitNetError) -> [Float] {
+        guard !x.isEmpty, x.count % columns == 0 else {
+            throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
+        }
+        let batch = x.count / columns
+        let compute = Compute(kernels: kernels, pool: Compute.standard.pool)
+        let input = try AlignedBuffer(x, purpose: "the input of a product")
+        defer { withExtendedLifetime(input) {} }
+        let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")
+        let quantized = try QuantizedActivations(
+            rows: batch, columns: columns, threads: compute.pool.threads,
+            gemmScratch: KernelSet.gemmScratchSize(trits))
+        compute.quantize(
+            Activations(input.view, rows: batch, columns: columns), norm: nil, into: quantized)
+        let result = Activations(output.view, rows: batch, columns: rows)
+        compute.multiply(quantized, TernaryProduct(self, into: result))
+        return output.array
+    }
+
+    /// The rows that are shares `part` of `count` equal ones, in whole tiles or blocks; `threads` have
+    /// them all between them.
+    func rows(ofShares part: Range<Int>, of count: Int, threads: Int) -> Range<Int> {
+        let granule = trits.rowGranule(threads: threads)
+        let tiles = (rows + granule - 1) / granule
+        let begin = min(tiles * part.lowerBound / count * granule, rows)
+        let end = min(tiles * part.upperBound / count * granule, rows)
+        return begin..<end
+    }
+
+    /// Rows `range` of the product with every token of `input`. Sums are written where the results
+    /// go and scaled in place.
+    func multiply(
+        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
+        thread: Int, kernels: KernelSet
+    ) {
+        precondition(input.columns == columns && output.rows == input.rows)
+        if trits.arrangement != .tiles {
+            return multiplyStrands(
+                input, rows: range, into: output, thread: thread, kernels: kernels)
+        }
+        if trits.groupCount > 1 {
+            return multiplyGroups(
+                input, rows: range, into: output, thread: thread, kernels: kernels)
+        }
+        let target = output.storage.from(range.lowerBound).reinterpreted(as: Int32.self)
+        if input.rows == 1 {
+            kernels.gemv(
+                trits, rows: range, blocks: 0..<trits.blockCount, q: input[0], sum: input.sums[0],
+                into: target[0..<range.count])
+        } else {
+            kernels.gemm(
+                trits, rows: range, q: input.all, qStride: input.stride, sums: input.sums,
+                batch: input.rows, into: target, yStride: output.columns,
+                scratch: input.gemmScratch(thread: thread))
+        }
+        let beta = scales.count == 1 ? scales : scales[range]
+        for token in 0..<input.rows {
+            let y = output[token][range]
+            kernels.dequantize(
+                y.reinterpreted(as: Int32.self), scale: input.scales[token], beta: beta, into: y)
+        }
+    }
+}
