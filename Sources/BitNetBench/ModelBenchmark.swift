@@ -146,8 +146,8 @@ private struct Run {
         _ tokens: [Int], _ test: ModelBenchmark.Test, _ context: InferenceContext
     ) throws(BitNetError) {
         switch test {
-        case .prefill: try context.prefill(tokens)
-        case .decode: for token in tokens { try context.prefill([token]) }
+        case .prefill: try context.forward(tokens)
+        case .decode: for token in tokens { try context.forward([token]) }
         }
     }
 }

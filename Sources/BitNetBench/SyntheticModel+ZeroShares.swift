@@ -64,7 +64,7 @@ extension Transformer {
             samples[layer].gates += values.storage.array
         }
         context.countZeros(true)
-        try context.prefill(tokens)
+        try context.forward(tokens)
         for (layer, met) in (context.sparsity?.layers ?? []).enumerated() {
             samples[layer].zeroInputs = met.downZeroShare
         }

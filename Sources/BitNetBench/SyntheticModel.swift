@@ -107,29 +107,25 @@ private struct Builder {
         let embedding = try DenseMatrix(
             randomRows: c.vocabularySize, columns: c.hiddenSize, type: head, seed: random.next())
         var blocks: [TransformerBlock] = []
-        for _ in 0..<c.layerCount { blocks.append(try block()) }
+        for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
         return Transformer(
             c, compute: compute, embedding: embedding, blocks: blocks,
             finalNorm: try norm(c.hiddenSize), head: embedding)
     }
 
-    private mutating func block() throws(BitNetError) -> TransformerBlock {
-        let c = configuration
-        return TransformerBlock(
-            attentionNorm: try norm(c.hiddenSize),
-            attention: Attention(
-                query: try linear(.query), key: try linear(.key), value: try linear(.value),
-                output: try linear(.output), headCount: c.headCount,
-                keyValueHeadCount: c.keyValueHeadCount, headDimension: c.headDimension),
-            feedForwardNorm: try norm(c.hiddenSize),
-            feedForward: FeedForward(
-                gate: try linear(.gate), up: try linear(.up), down: try linear(.down),
-                activation: c.activation))
+    private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {
+        var builder = self
+        defer { self = builder }
+        return try TransformerBlock(configuration, layer: layer) { part throws(BitNetError) in
+            try builder.linear(part)
+        } norm: { _, size throws(BitNetError) in
+            try builder.norm(size)
+        }
     }
 
-    private func norm(_ count: Int) throws(BitNetError) -> RMSNorm {
+    private func norm(_ size: Int) throws(BitNetError) -> RMSNorm {
         try RMSNorm(
-            weight: [Float](repeating: 1, count: count), epsilon: configuration.normEpsilon)
+            weight: [Float](repeating: 1, count: size), epsilon: configuration.normEpsilon)
     }
 
     private mutating func linear(_ part: LinearPart) throws(BitNetError) -> BitLinear {
@@ -137,8 +133,7 @@ private struct Builder {
         let matrix = try TernaryMatrix(
             randomRows: shape[0], columns: shape[1], layout: layout, pool: compute.pool,
             seed: random.next())
-        let hasNorm = part.subNorm != nil
-        return BitLinear(weight: matrix, inputNorm: hasNorm ? try norm(shape[1]) : nil)
+        return BitLinear(weight: matrix, inputNorm: part.subNorm == nil ? nil : try norm(shape[1]))
     }
 }
 

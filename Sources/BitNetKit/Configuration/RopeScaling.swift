@@ -37,9 +37,4 @@ public struct RopeScaling: Sendable, Hashable {
             / (highFrequencyFactor - lowFrequencyFactor)
         return (1 - smooth) * frequency / factor + smooth * frequency
     }
-
-    /// What the frequencies of a head are divided by: how GGUF files say it.
-    func divisors(dimension: Int, base: Float) -> [Float] {
-        RotaryEmbedding.frequencies(dimension: dimension, base: base).map { $0 / apply(to: $0) }
-    }
 }

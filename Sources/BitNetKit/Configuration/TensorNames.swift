@@ -81,6 +81,17 @@ extension ModelConfiguration {
         }
     }
 
+    /// Elements of a layer's norm; nil where the graph does not have it.
+    package func size(of part: NormPart) -> Int? {
+        switch part {
+        case .attentionInput, .feedForwardInput: hiddenSize
+        case .attentionSub: hasSubNorms ? headCount * headDimension : nil
+        case .feedForwardSub: hasSubNorms ? feedForwardSize : nil
+        case .queryHead, .keyHead: hasHeadNorms ? headDimension : nil
+        case .attentionPost, .feedForwardPost: hasPostNorms ? hiddenSize : nil
+        }
+    }
+
     /// Weights of all ternary matrices.
     package var ternaryWeightCount: Int {
         layerCount * LinearPart.allCases.reduce(0) { $0 + shape(of: $1).reduce(1, *) }

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// Writes an embedding or a head to a GGUF file, a few rows at a time.
 struct DenseWriter {
     let source: CheckpointTensor
@@ -45,26 +43,21 @@ struct DenseWriter {
     ) throws(BitNetError) -> StorageError {
         let (rowBytes, width) = (region.count / rows.count, bytes.count / rows.count)
         let errors = try AlignedBuffer<StorageError>(count: rows.count, purpose: info.name)
-        let failure = Mutex<BitNetError?>(nil)
-        pool.parallel(rows.count, work: rows.count * columns * elementWork) { _, part in
-            do throws(BitNetError) {
-                let values = try AlignedBuffer<Float>(count: columns, purpose: info.name)
-                let stored = try AlignedBuffer<Float>(count: columns, purpose: info.name)
-                for row in part {
-                    let target = bytes[row * width..<(row + 1) * width]
-                    try region.slice(row * rowBytes..<(row + 1) * rowBytes).withUnsafeBytes {
-                        Codec.decode(source.type, $0, into: values.view)
-                    }
-                    Codec.encode(info.type, values.view, into: target)
-                    target.withBytes { Codec.decode(info.type, $0, into: stored.view) }
-                    guard stored.view.isFinite else { throw doesNotFit(rows.lowerBound + row) }
-                    errors.view[row].add(values.view, storedAs: stored.view)
+        let work = rows.count * columns * elementWork
+        try pool.tryParallel(rows.count, work: work) { (_, part) throws(BitNetError) in
+            let values = try AlignedBuffer<Float>(count: columns, purpose: info.name)
+            let stored = try AlignedBuffer<Float>(count: columns, purpose: info.name)
+            for row in part {
+                let target = bytes[row * width..<(row + 1) * width]
+                try region.slice(row * rowBytes..<(row + 1) * rowBytes).withUnsafeBytes {
+                    Codec.decode(source.type, $0, into: values.view)
                 }
-            } catch {
-                failure.withLock { $0 = $0 ?? error }
+                Codec.encode(info.type, values.view, into: target)
+                target.withBytes { Codec.decode(info.type, $0, into: stored.view) }
+                guard stored.view.isFinite else { throw doesNotFit(rows.lowerBound + row) }
+                errors.view[row].add(values.view, storedAs: stored.view)
             }
         }
-        if let error = failure.withLock({ $0 }) { throw error }
         // Added in the order of the rows, so that the sum does not depend on the threads.
         var sum = StorageError()
         for error in errors.array { sum.add(error) }

@@ -43,11 +43,7 @@ extension BitNetModel {
             throw .invalidArgument(name: "tokens", detail: "there are none")
         }
         let cancellation = Cancellation()
-        return try await withTaskCancellationHandler {
-            await embedAll(sequences, cancellation)
-        } onCancel: {
-            cancellation.request()
-        }.get()
+        return try await cancellation.follow { await embedAll(sequences, cancellation) }.get()
     }
 
     private func embedAll(

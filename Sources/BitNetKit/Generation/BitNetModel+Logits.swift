@@ -41,7 +41,7 @@ extension BitNetModel {
         of prompt: Prompt, allPositions: Bool
     ) async throws(BitNetError) -> SequenceLogits {
         let cancellation = Cancellation()
-        let result = await withTaskCancellationHandler {
+        let result = await cancellation.follow {
             await onQueue {
                 Result { () throws(BitNetError) in
                     try self.computeLogits(of: prompt, allPositions: allPositions) {
@@ -49,8 +49,6 @@ extension BitNetModel {
                     }
                 }
             }
-        } onCancel: {
-            cancellation.request()
         }
         return try result.get()
     }
@@ -66,12 +64,12 @@ extension BitNetModel {
             transformer, contextLength: tokens.count, cache: .f32)
         var logits: [[Float]] = []
         if allPositions {
-            try context.prefill(tokens, isCancelled: isCancelled) { _, row in
+            try context.forward(tokens, isCancelled: isCancelled) { _, row in
                 logits.append(Self.copy(row))
                 return true
             }
         } else {
-            try context.prefill(tokens, isCancelled: isCancelled)
+            try context.forward(tokens, isCancelled: isCancelled)
             logits = [context.withLogits(Self.copy)]
         }
         return SequenceLogits(tokens: tokens, logits: logits)

@@ -6,5 +6,14 @@ final class Cancellation: Sendable {
 
     var isRequested: Bool { flag.load(ordering: .relaxed) }
 
-    func request() { flag.store(true, ordering: .relaxed) }
+    /// Runs `body`; if the current task is cancelled, before or meanwhile, so is this.
+    func follow<R: Sendable>(
+        isolation: isolated (any Actor)? = #isolation, _ body: () async -> R
+    ) async -> R {
+        await withTaskCancellationHandler {
+            await body()
+        } onCancel: {
+            flag.store(true, ordering: .relaxed)
+        }
+    }
 }

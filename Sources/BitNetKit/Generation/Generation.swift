@@ -97,7 +97,7 @@ struct Generation {
     private mutating func decodeOne(
         _ source: any TokenSource
     ) throws(BitNetError) -> StopReason? {
-        try source.prefill(batch, isCancelled: isCancelled)
+        try source.forward(batch, isCancelled: isCancelled)
         decodePasses += 1
         decodedTokens += 1
         return try chooseLatest(from: source)
@@ -113,7 +113,7 @@ struct Generation {
         var accepted = 0
         var outcome: Result<StopReason?, BitNetError> = .success(nil)
         do throws(BitNetError) {
-            try source.prefill(batch + draft, isCancelled: isCancelled) { index, logits in
+            try source.forward(batch + draft, isCancelled: isCancelled) { index, logits in
                 decodedTokens += 1
                 outcome = Result { () throws(BitNetError) in try choose(from: logits) }
                 guard outcome == .success(nil), index < draft.count,
@@ -156,7 +156,7 @@ struct Generation {
         sampler.constraint = try backend.makeConstraint(for: options)
         source.setLogitsNeeded(sampler.isSteered ? .all : options.logitsNeeded)
         for token in tokens { sampler.acceptPrompt(token) }
-        try source.prefill(tokens, isCancelled: isCancelled)
+        try source.forward(tokens, isCancelled: isCancelled)
         source.countZeros(options.includesSparsity)
         return source
     }

@@ -35,15 +35,15 @@ protocol TokenSource: AnyObject {
     var position: Int { get }
     /// Appends `tokens` (at least one); afterwards the logits are those of the last one. Throws
     /// `.cancelled` soon after `isCancelled` has become true.
-    func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError)
+    func forward(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError)
     /// The same, calling `eachLogits` with the index in `tokens` and the logits of one token after
     /// the other until it returns false; the logits of the rest are not computed.
-    func prefill(
+    func forward(
         _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
     ) throws(BitNetError)
-    /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
+    /// Forgets the tokens from `position` on; there are no logits until the next `forward`.
     func rewind(to position: Int)
-    /// Says which logits `withLogits` must have from the next `prefill` on; others may be -infinity.
+    /// Says which logits `withLogits` must have from the next `forward` on; others may be -infinity.
     func setLogitsNeeded(_ need: LogitsNeed)
     /// The logits of the latest token, one per token of the vocabulary.
     func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R

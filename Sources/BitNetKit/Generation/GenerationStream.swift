@@ -113,10 +113,8 @@ private final class GenerationRun: ResponseRun {
 
     func next() async -> Result<GenerationEvent?, BitNetError> {
         if let event = generation.withLock({ $0.takeEvent() }) { return .success(event) }
-        return await withTaskCancellationHandler {
+        return await cancellation.follow {
             await backend.onQueue { self.generation.withLock { $0.advance() } }
-        } onCancel: {
-            cancellation.request()
         }
     }
 }

@@ -17,24 +17,6 @@ package struct Attention: Sendable {
     /// with a window have the local rotation.
     var window: Int?
 
-    package init(
-        query: BitLinear, key: BitLinear, value: BitLinear, output: BitLinear,
-        queryNorm: RMSNorm? = nil, keyNorm: RMSNorm? = nil, headCount: Int,
-        keyValueHeadCount: Int, headDimension: Int, queryScalar: Float? = nil, window: Int? = nil
-    ) {
-        self.query = query
-        self.key = key
-        self.value = value
-        self.output = output
-        self.queryNorm = queryNorm
-        self.keyNorm = keyNorm
-        self.headCount = headCount
-        self.keyValueHeadCount = keyValueHeadCount
-        self.headDimension = headDimension
-        self.queryScalar = queryScalar
-        self.window = window
-    }
-
     private var groups: HeadGroups {
         HeadGroups(
             count: keyValueHeadCount, size: headCount / keyValueHeadCount,

@@ -10,13 +10,6 @@ package struct FeedForward: Sendable {
     /// Added to the gate, in synthetic models only.
     package var gateBias: GateBias?
 
-    package init(gate: BitLinear, up: BitLinear, down: BitLinear, activation: Activation) {
-        self.gate = gate
-        self.up = up
-        self.down = down
-        self.activation = activation
-    }
-
     /// Bytes of the packed weights.
     package var byteCount: Int { [gate, up, down].reduce(0) { $0 + $1.weight.byteCount } }
 

@@ -38,7 +38,7 @@ struct FeedForwardCounts {
         _ inputs: QuantizedActivations, skipped: Int?, _ network: FeedForward, layer: Int
     ) {
         for row in 0..<inputs.rows {
-            layers[layer].zeroInputs += inputs[row][0..<inputs.columns].count { $0 == 0 }
+            layers[layer].zeroInputs += Codec.zeros(inputs[row][0..<inputs.columns])
         }
         layers[layer].skippedColumns += skipped ?? 0
         layers[layer].countBytes(

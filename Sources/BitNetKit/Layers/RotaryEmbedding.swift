@@ -33,3 +33,10 @@ package struct RotaryEmbedding: Sendable {
         }
     }
 }
+
+extension RopeScaling {
+    /// What the frequencies of a head are divided by: how GGUF files say it.
+    func divisors(dimension: Int, base: Float) -> [Float] {
+        RotaryEmbedding.frequencies(dimension: dimension, base: base).map { $0 / apply(to: $0) }
+    }
+}

@@ -8,19 +8,6 @@ package struct TransformerBlock: Sendable {
     var attentionPostNorm: RMSNorm?
     var feedForwardPostNorm: RMSNorm?
 
-    package init(
-        attentionNorm: RMSNorm, attention: Attention, feedForwardNorm: RMSNorm,
-        feedForward: FeedForward, attentionPostNorm: RMSNorm? = nil,
-        feedForwardPostNorm: RMSNorm? = nil
-    ) {
-        self.attentionNorm = attentionNorm
-        self.attention = attention
-        self.feedForwardNorm = feedForwardNorm
-        self.feedForward = feedForward
-        self.attentionPostNorm = attentionPostNorm
-        self.feedForwardPostNorm = feedForwardPostNorm
-    }
-
     /// Updates the residual stream `x` (`[tokens, hidden]`) in place.
     func callAsFunction(
         _ x: Activations, layer: Int, cache: borrowing KVCache, workspace: Workspace,
@@ -42,4 +29,53 @@ package struct TransformerBlock: Sendable {
         compute.add(projected, to: x)
         workspace.probe?(.block, layer: layer, x)
     }
+}
+
+extension TransformerBlock {
+    /// Layer `layer` of a graph, its parts made in the order of the computation.
+    ///
+    /// - Parameters:
+    ///   - linear: makes a ternary matrix's layer, with the norm inside it.
+    ///   - norm: makes a norm of so many elements; called for those that the graph has.
+    package init<E: Error>(
+        _ configuration: ModelConfiguration, layer: Int,
+        linear: (LinearPart) throws(E) -> BitLinear,
+        norm: (NormPart, _ size: Int) throws(E) -> RMSNorm
+    ) throws(E) {
+        func optional(_ part: NormPart) throws(E) -> RMSNorm? {
+            guard let size = configuration.size(of: part) else { return nil }
+            return try norm(part, size)
+        }
+        let c = configuration
+        attentionNorm = try norm(.attentionInput, c.hiddenSize)
+        attention = Attention(
+            query: try linear(.query), key: try linear(.key), value: try linear(.value),
+            output: try linear(.output), queryNorm: try optional(.queryHead),
+            keyNorm: try optional(.keyHead), headCount: c.headCount,
+            keyValueHeadCount: c.keyValueHeadCount, headDimension: c.headDimension,
+            queryScalar: c.queryScalar,
+            window: c.slidingAttention.flatMap { $0.layers[layer] ? $0.window : nil })
+        feedForwardNorm = try norm(.feedForwardInput, c.hiddenSize)
+        feedForward = FeedForward(
+            gate: try linear(.gate), up: try linear(.up), down: try linear(.down),
+            activation: c.activation)
+        attentionPostNorm = try optional(.attentionPost)
+        feedForwardPostNorm = try optional(.feedForwardPost)
+    }
+
+    /// A ternary layer.
+    package subscript(part: LinearPart) -> BitLinear {
+        switch part {
+        case .query: attention.query
+        case .key: attention.key
+        case .value: attention.value
+        case .output: attention.output
+        case .gate: feedForward.gate
+        case .up: feedForward.up
+        case .down: feedForward.down
+        }
+    }
+
+    /// The ternary layers, in the order of a checkpoint.
+    var linearLayers: [BitLinear] { LinearPart.allCases.map { self[$0] } }
 }

@@ -40,8 +40,9 @@ extension ModelLoader {
         let c = configuration
         let gguf = TensorNames.gguf
         var plan: [PlannedTensor] = []
-        for (part, count) in c.norms {
-            plan.append(try vector(names.norm(part, layer), as: gguf.norm(part, layer)[0], count))
+        for part in NormPart.allCases {
+            guard let size = c.size(of: part) else { continue }
+            plan.append(try vector(names.norm(part, layer), as: gguf.norm(part, layer)[0], size))
         }
         for part in LinearPart.allCases {
             let heads = c.architecture == .llama ? c.rotatedHeads(of: part) : 0
@@ -77,20 +78,5 @@ extension ModelLoader {
         let type = found.first?.type
         return PlannedTensor(
             name: gguf, shape: [count], content: .vector(weight), sourceType: type)
-    }
-}
-
-extension ModelConfiguration {
-    /// The norms each layer has, and their sizes.
-    fileprivate var norms: [(NormPart, Int)] {
-        var norms = [(NormPart.attentionInput, hiddenSize), (.feedForwardInput, hiddenSize)]
-        if hasSubNorms {
-            norms += [
-                (.attentionSub, headCount * headDimension), (.feedForwardSub, feedForwardSize),
-            ]
-        }
-        if hasPostNorms { norms += [(.attentionPost, hiddenSize), (.feedForwardPost, hiddenSize)] }
-        if hasHeadNorms { norms += [(.queryHead, headDimension), (.keyHead, headDimension)] }
-        return norms
     }
 }

@@ -48,32 +48,13 @@ package struct ModelLoader {
 
 extension ModelLoader {
     private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {
-        let c = configuration
-        return TransformerBlock(
-            attentionNorm: try norm(names.norm(.attentionInput, layer), count: c.hiddenSize),
-            attention: Attention(
-                query: try linear(.query, layer), key: try linear(.key, layer),
-                value: try linear(.value, layer), output: try linear(.output, layer),
-                queryNorm: try headNorm(.queryHead, layer), keyNorm: try headNorm(.keyHead, layer),
-                headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount,
-                headDimension: c.headDimension, queryScalar: c.queryScalar,
-                window: c.slidingAttention.flatMap { $0.layers[layer] ? $0.window : nil }),
-            feedForwardNorm: try norm(names.norm(.feedForwardInput, layer), count: c.hiddenSize),
-            feedForward: FeedForward(
-                gate: try linear(.gate, layer), up: try linear(.up, layer),
-                down: try linear(.down, layer), activation: c.activation),
-            attentionPostNorm: try postNorm(.attentionPost, layer),
-            feedForwardPostNorm: try postNorm(.feedForwardPost, layer))
-    }
-
-    private mutating func postNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
-        guard configuration.hasPostNorms else { return nil }
-        return try norm(names.norm(kind, layer), count: configuration.hiddenSize)
-    }
-
-    private mutating func headNorm(_ kind: NormPart, _ layer: Int) throws(BitNetError) -> RMSNorm? {
-        guard configuration.hasHeadNorms else { return nil }
-        return try norm(names.norm(kind, layer), count: configuration.headDimension)
+        var loader = self
+        defer { self = loader }
+        return try TransformerBlock(configuration, layer: layer) { part throws(BitNetError) in
+            try loader.linear(part, layer)
+        } norm: { part, size throws(BitNetError) in
+            try loader.norm(loader.names.norm(part, layer), count: size)
+        }
     }
 
     private mutating func linear(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> BitLinear
@@ -96,8 +77,8 @@ extension ModelLoader {
                 weight: try normWeight(names.linearNorms(part, layer), count: inputs, offset: 0),
                 epsilon: c.linearNormEpsilon)
         }
-        guard c.hasSubNorms, let kind = part.subNorm else { return nil }
-        return try norm(names.norm(kind, layer), count: inputs)
+        guard let kind = part.subNorm, let size = c.size(of: kind) else { return nil }
+        return try norm(names.norm(kind, layer), count: size)
     }
 
     private mutating func norm(_ names: [String], count: Int) throws(BitNetError) -> RMSNorm {

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// A ternary matrix in a file, before it is packed: knows how to read rows of trits from every
 /// format, and where the scales are.
 struct TernarySource {
@@ -115,20 +113,15 @@ extension TernarySource {
         _ body: (Range<Int>, BufferView<Int8>, BufferView<Float>) throws(BitNetError) -> Void
     ) throws(BitNetError) {
         let chunk = interleavedHeads > 0 ? rows / interleavedHeads : 64
-        let failure = Mutex<BitNetError?>(nil)
-        pool.parallel(rows, granule: chunk, work: rows * columns * elementWork) { _, range in
-            do throws(BitNetError) {
-                let trits = try AlignedBuffer<Int8>(count: chunk * columns, purpose: tensor.name)
-                let floats = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)
-                for begin in stride(from: range.lowerBound, to: range.upperBound, by: chunk) {
-                    let part = begin..<min(begin + chunk, range.upperBound)
-                    try body(part, trits.view[0..<part.count * columns], floats.view)
-                }
-            } catch {
-                failure.withLock { $0 = $0 ?? error }
+        let work = rows * columns * elementWork
+        try pool.tryParallel(rows, granule: chunk, work: work) { (_, range) throws(BitNetError) in
+            let trits = try AlignedBuffer<Int8>(count: chunk * columns, purpose: tensor.name)
+            let floats = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)
+            for begin in stride(from: range.lowerBound, to: range.upperBound, by: chunk) {
+                let part = begin..<min(begin + chunk, range.upperBound)
+                try body(part, trits.view[0..<part.count * columns], floats.view)
             }
         }
-        if let error = failure.withLock({ $0 }) { throw error }
     }
 }
 

@@ -30,7 +30,7 @@ extension Transformer {
         let count = min(8, configuration.contextLength)
         let context = try InferenceContext(self, contextLength: count, cache: .f16)
         context.countZeros(true)
-        try context.prefill((0..<count).map { configuration.vocabularySize * $0 / count })
+        try context.forward((0..<count).map { configuration.vocabularySize * $0 / count })
         return context.sparsity?.layers ?? []
     }
 }

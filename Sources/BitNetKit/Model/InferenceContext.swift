@@ -46,7 +46,7 @@ package final class InferenceContext {
     }
 
     /// An independent context with the same tokens in its cache; there are no logits until the next
-    /// `prefill`.
+    /// `forward`.
     ///
     /// - Throws: `BitNetError.outOfMemory`.
     func fork() throws(BitNetError) -> InferenceContext {
@@ -64,7 +64,7 @@ package final class InferenceContext {
     /// - Throws: `BitNetError.contextWindowExceeded`, `.invalidArgument` for an id outside the
     ///   vocabulary, `.cancelled` (asked before every layer; whole batches done so far stay),
     ///   `.corruptTensor` where the model computes numbers that are not finite.
-    package func prefill(
+    package func forward(
         _ tokens: [Int], isCancelled: () -> Bool = { false }
     ) throws(BitNetError) {
         try read(tokens, isCancelled: isCancelled)
@@ -74,7 +74,7 @@ package final class InferenceContext {
 
     /// The same, calling `eachLogits` with the index and the logits of one token after the other
     /// until it returns false; the logits of the rest are not computed.
-    func prefill(
+    func forward(
         _ tokens: [Int], isCancelled: () -> Bool = { false },
         eachLogits: (Int, Span<Float>) -> Bool
     ) throws(BitNetError) {
@@ -82,7 +82,7 @@ package final class InferenceContext {
         var isWanted = true
         for start in stride(from: 0, to: tokens.count, by: workspace.batch) {
             let end = min(start + workspace.batch, tokens.count)
-            try forward(tokens[start..<end], isCancelled: isCancelled)
+            try runLayers(tokens[start..<end], isCancelled: isCancelled)
             for index in start..<end where isWanted {
                 try computeLogits(row: index - start, need: logitsNeeded)
                 isWanted = workspace.logits.withSpan { eachLogits(index, $0) }
@@ -105,13 +105,13 @@ package final class InferenceContext {
 
     /// Appends `tokens` without computing any logits: for all of a prompt but its end.
     ///
-    /// - Throws: as `prefill(_:isCancelled:)`.
+    /// - Throws: as `forward(_:isCancelled:)`.
     package func read(_ tokens: [Int], isCancelled: () -> Bool = { false }) throws(BitNetError) {
         try check(tokens)
         var start = 0
         while start < tokens.count {
             let end = min(start + workspace.batch, tokens.count)
-            try forward(tokens[start..<end], isCancelled: isCancelled)
+            try runLayers(tokens[start..<end], isCancelled: isCancelled)
             start = end
         }
     }
@@ -119,7 +119,7 @@ package final class InferenceContext {
     /// Appends `tokens`, at least one, and returns the state of the last one that the head would
     /// see: after the final norm, `[hidden]`.
     ///
-    /// - Throws: as `prefill(_:isCancelled:)`.
+    /// - Throws: as `forward(_:isCancelled:)`.
     func finalState(
         after tokens: [Int], isCancelled: () -> Bool
     ) throws(BitNetError) -> [Float] {
@@ -149,7 +149,7 @@ package final class InferenceContext {
         cache = try KVCache(copying: cache, capacity: capacity)
     }
 
-    /// Forgets the tokens from `position` on; there are no logits until the next `prefill`.
+    /// Forgets the tokens from `position` on; there are no logits until the next `forward`.
     package func rewind(to position: Int) {
         precondition(position <= self.position)
         cache.set(position: position)
@@ -199,7 +199,7 @@ package final class InferenceContext {
     }
 
     /// Embedding and all layers for up to a batch of tokens; leaves the residual stream.
-    private func forward(
+    private func runLayers(
         _ tokens: ArraySlice<Int>, isCancelled: () -> Bool
     ) throws(BitNetError) {
         let x = workspace.residual(tokens.count)

@@ -65,13 +65,3 @@ package struct Transformer: Sendable {
         blocks.first?.linearLayers.map { KernelSet.gemmScratchSize($0.weight.trits) }.max() ?? 0
     }
 }
-
-extension TransformerBlock {
-    /// The seven ternary layers, in the order of a checkpoint.
-    var linearLayers: [BitLinear] {
-        [
-            attention.query, attention.key, attention.value, attention.output, feedForward.gate,
-            feedForward.up, feedForward.down,
-        ]
-    }
-}

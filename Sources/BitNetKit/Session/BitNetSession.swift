@@ -167,10 +167,8 @@ extension BitNetSession {
         _ messages: [ChatMessage], addsGenerationPrompt: Bool
     ) async throws(BitNetError) -> SessionReading {
         let cancellation = Cancellation()
-        return try await withTaskCancellationHandler {
+        return try await cancellation.follow {
             await readAll(messages, addsGenerationPrompt, cancellation)
-        } onCancel: {
-            cancellation.request()
         }.get()
     }
 

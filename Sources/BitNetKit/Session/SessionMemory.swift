@@ -12,6 +12,12 @@ final class SessionMemory: @unchecked Sendable {
     /// Tokens of the conversation that are left out after the sinks.
     private(set) var dropped: Int
 
+    /// Whether the next tokens are the whole prompt of an answer.
+    private var awaitsPrompt = false
+    /// Tokens that the sliding window left out since the answer began. Positions count them, so that
+    /// they never go backwards by themselves.
+    private var droppedByAnswer = 0
+
     /// Tokens that a new cache has room for; it grows up to the limit.
     private static let firstCapacity = 256
 
@@ -79,7 +85,7 @@ final class SessionMemory: @unchecked Sendable {
     /// The last one always does: it gives the logits.
     func keep(beginningOf window: [Int]) -> Int {
         let common = zip(tokens, window).prefix { $0 == $1 }.count
-        rewind(to: min(common, max(window.count - 1, 0)))
+        forget(after: min(common, max(window.count - 1, 0)))
         return tokens.count
     }
 
@@ -99,46 +105,16 @@ final class SessionMemory: @unchecked Sendable {
         return end >= window.count - 1
     }
 
-    /// Cuts a sliding window down where `count` more tokens do not fit; returns how many tokens that
-    /// left out.
-    func makeRoom(for count: Int, isCancelled: () -> Bool) throws(BitNetError) -> Int {
-        guard let sliding, tokens.count + count > limit else { return 0 }
-        return try slide(sliding, makingRoomFor: count, isCancelled: isCancelled)
+    /// Forgets all but the first `count` tokens.
+    func forget(after count: Int) {
+        context.rewind(to: count)
+        tokens.removeLast(tokens.count - count)
     }
 
-    /// Appends tokens and computes the logits of the last one.
-    func prefill(_ new: [Int], isCancelled: () -> Bool) throws(BitNetError) {
-        try append(new) { (new) throws(BitNetError) in
-            try context.prefill(new, isCancelled: isCancelled)
-        }
-    }
-
-    /// Appends tokens and gives the logits of one after the other until `eachLogits` returns false.
-    func prefill(
-        _ new: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
-    ) throws(BitNetError) {
-        try append(new) { (new) throws(BitNetError) in
-            try context.prefill(new, isCancelled: isCancelled, eachLogits: eachLogits)
-        }
-    }
-
-    func setLogitsNeeded(_ need: LogitsNeed) { context.setLogitsNeeded(need) }
-    func countZeros(_ isOn: Bool) { context.countZeros(isOn) }
-    var sparsity: FeedForwardSparsity? { context.sparsity }
-
-    func rewind(to position: Int) {
-        context.rewind(to: position)
-        tokens.removeLast(tokens.count - position)
-    }
-
-    func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
-        try context.withLogits(body)
-    }
-
-    /// Drops the oldest tokens after the sinks and reads the others again.
-    private func slide(
-        _ sliding: SlidingWindow, makingRoomFor count: Int, isCancelled: () -> Bool
-    ) throws(BitNetError) -> Int {
+    /// Where `count` more tokens do not fit, drops the oldest tokens after the sinks and reads the
+    /// others again.
+    private func makeRoom(for count: Int, isCancelled: () -> Bool) throws(BitNetError) {
+        guard let sliding, tokens.count + count > limit else { return }
         let kept = min(sliding.kept, limit - count)
         guard kept >= sliding.sinks else {
             throw .contextWindowExceeded(limit: limit, requested: sliding.sinks + count)
@@ -146,11 +122,11 @@ final class SessionMemory: @unchecked Sendable {
         let latest = Array(tokens.suffix(kept - sliding.sinks))
         let left = tokens.count - kept
         dropped += left
-        rewind(to: sliding.sinks)
+        droppedByAnswer += left
+        forget(after: sliding.sinks)
         try append(latest) { (new) throws(BitNetError) in
             try context.read(new, isCancelled: isCancelled)
         }
-        return left
     }
 
     /// Runs `body`, which adds `new` to the cache, or only the beginning if it throws.
@@ -159,5 +135,50 @@ final class SessionMemory: @unchecked Sendable {
     ) throws(BitNetError) {
         defer { tokens += new.prefix(context.position - tokens.count) }
         try body(new)
+    }
+}
+
+// MARK: - An answer
+
+extension SessionMemory: TokenSource {
+    /// Makes the next tokens the whole prompt of an answer, of which only what the cache lacks is
+    /// computed.
+    func beginAnswer() {
+        awaitsPrompt = true
+        droppedByAnswer = 0
+    }
+
+    var position: Int { awaitsPrompt ? 0 : tokens.count + droppedByAnswer }
+
+    func forward(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
+        let known = awaitsPrompt ? keep(beginningOf: tokens) : 0
+        awaitsPrompt = false
+        let new = Array(tokens[known...])
+        try makeRoom(for: new.count, isCancelled: isCancelled)
+        try append(new) { (new) throws(BitNetError) in
+            try context.forward(new, isCancelled: isCancelled)
+        }
+    }
+
+    func forward(
+        _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
+    ) throws(BitNetError) {
+        // Logits of every token take computing every token.
+        if awaitsPrompt { forget(after: 0) }
+        awaitsPrompt = false
+        try makeRoom(for: tokens.count, isCancelled: isCancelled)
+        try append(tokens) { (new) throws(BitNetError) in
+            try context.forward(new, isCancelled: isCancelled, eachLogits: eachLogits)
+        }
+    }
+
+    func rewind(to position: Int) { forget(after: max(0, position - droppedByAnswer)) }
+
+    func setLogitsNeeded(_ need: LogitsNeed) { context.setLogitsNeeded(need) }
+    func countZeros(_ isOn: Bool) { context.countZeros(isOn) }
+    var sparsity: FeedForwardSparsity? { context.sparsity }
+
+    func withLogits<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
+        try context.withLogits(body)
     }
 }

@@ -110,6 +110,23 @@ package final class WorkerPool: Sendable {
         return split.parts
     }
 
+    /// `parallel` with a body that can fail: throws the first error that any thread met. The others
+    /// still finish their ranges.
+    package func tryParallel(
+        _ count: Int, granule: Int = 1, work: Int,
+        _ body: (_ thread: Int, Range<Int>) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        let failure = Mutex<BitNetError?>(nil)
+        parallel(count, granule: granule, work: work) { (thread, range) in
+            do throws(BitNetError) {
+                try body(thread, range)
+            } catch {
+                failure.withLock { $0 = $0 ?? error }
+            }
+        }
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
     /// How many threads share `count` items, and where they can be cut.
     private func split(_ count: Int, granule: Int, work: Int) -> Split {
         let granules = (count + granule - 1) / granule

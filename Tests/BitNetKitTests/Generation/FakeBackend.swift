@@ -78,11 +78,11 @@ final class FakeBackend: GenerationBackend {
         init(_ backend: FakeBackend) { self.backend = backend }
         deinit { backend.log.withLock { $0.liveSources -= 1 } }
 
-        func prefill(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
-            try prefill(tokens, isCancelled: isCancelled) { _, _ in true }
+        func forward(_ tokens: [Int], isCancelled: () -> Bool) throws(BitNetError) {
+            try forward(tokens, isCancelled: isCancelled) { _, _ in true }
         }
 
-        func prefill(
+        func forward(
             _ tokens: [Int], isCancelled: () -> Bool, eachLogits: (Int, Span<Float>) -> Bool
         ) throws(BitNetError) {
             backend.log.withLock { $0.passes.append(tokens.count) }

@@ -203,7 +203,7 @@ struct SpeculationTests {
         let expected = try await model.logits(tokens: tokens, allPositions: true).logits
         let context = try InferenceContext(model.transformer, contextLength: 12, cache: .f32)
         var rows: [[Float]] = []
-        try context.prefill(tokens, isCancelled: { false }) { index, row in
+        try context.forward(tokens, isCancelled: { false }) { index, row in
             #expect(index == rows.count)
             rows.append(row.indices.map { row[$0] })
             return rows.count < 5
@@ -212,7 +212,7 @@ struct SpeculationTests {
         #expect(context.position == 12)
         context.rewind(to: 5)
         rows = []
-        try context.prefill(Array(tokens[5...]), isCancelled: { false }) { _, row in
+        try context.forward(Array(tokens[5...]), isCancelled: { false }) { _, row in
             rows.append(row.indices.map { row[$0] })
             return true
         }

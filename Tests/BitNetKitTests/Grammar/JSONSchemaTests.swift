@@ -166,7 +166,7 @@ struct JSONSchemaTests {
             var state = model.grammars.state(for: grammar)
             var mask = TokenMask(count: model.configuration.vocabularySize)
             var ids: [Int] = []
-            try context.prefill(prompt, isCancelled: { false })
+            try context.forward(prompt, isCancelled: { false })
             while ids.count < 250 {
                 state.allow(&mask)
                 // The likeliest allowed token; with a seed above 0, after some noise.
@@ -184,7 +184,7 @@ struct JSONSchemaTests {
                 if model.tokenizer.endTokens.contains(token) { break }
                 ids.append(token)
                 state.accept(token)
-                try context.prefill([token], isCancelled: { false })
+                try context.forward([token], isCancelled: { false })
             }
             let text = model.tokenizer.decode(ids)
             #expect(state.isAccepting, "\(text)")

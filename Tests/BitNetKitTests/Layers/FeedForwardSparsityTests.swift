@@ -21,7 +21,7 @@ struct FeedForwardSparsityTests {
         let model = try await BitNetModel.sample()
         let context = try InferenceContext(model.transformer, contextLength: 40, cache: .f16)
         let tokens = [0] + model.tokenizer.encode("One day a little girl found a red ball.")
-        try context.prefill(Array(tokens.prefix(4)))
+        try context.forward(Array(tokens.prefix(4)))
         #expect(context.sparsity == nil)
         context.countZeros(true)
         #expect(context.sparsity == nil)
@@ -43,7 +43,7 @@ struct FeedForwardSparsityTests {
         }
         let rest = Array(tokens.dropFirst(4).prefix(6))
         for start in stride(from: 0, to: 6, by: batch) {
-            try context.prefill(Array(rest[start..<start + batch]))
+            try context.forward(Array(rest[start..<start + batch]))
         }
         let sparsity = try #require(context.sparsity)
         #expect(sparsity.tokens == 6)
@@ -60,7 +60,7 @@ struct FeedForwardSparsityTests {
         #expect(sparsity.gateZeroShare > 0.5 && sparsity.gateZeroShare < 1)
         #expect(sparsity.downZeroShare > sparsity.gateZeroShare && sparsity.downZeroShare < 1)
         context.countZeros(false)
-        try context.prefill([5])
+        try context.forward([5])
         #expect(context.sparsity == nil)
     }
 
@@ -108,7 +108,7 @@ struct FeedForwardSparsityTests {
         }
         let passes = 12 / batch
         for pass in 0..<passes {
-            try context.prefill((0..<batch).map { 300 + 40 * (pass * batch + $0) })
+            try context.forward((0..<batch).map { 300 + 40 * (pass * batch + $0) })
         }
         let found = try #require(context.sparsity)
         for (layer, block) in model.transformer.blocks.enumerated() {

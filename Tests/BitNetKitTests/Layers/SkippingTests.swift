@@ -64,7 +64,7 @@ struct SkippingTests {
         context.countZeros(true)
         var logits: [[Float]] = []
         for token in tokens {
-            try context.prefill([token])
+            try context.forward([token])
             logits.append(context.withLogits { (0..<$0.count).map { [logits = $0] in logits[$0] } })
         }
         return (logits, try #require(context.sparsity))

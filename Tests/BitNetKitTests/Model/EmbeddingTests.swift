@@ -41,7 +41,7 @@ struct EmbeddingTests {
             context.probe { step, _, values in
                 if step == .finalNorm { state = values.storage.array }
             }
-            try context.prefill(tokens)
+            try context.forward(tokens)
             let norm = state.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
             #expect(vector == state.map { Float(Double($0) / norm) })
             let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }

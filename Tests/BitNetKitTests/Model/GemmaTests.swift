@@ -37,9 +37,9 @@ struct GemmaTests {
             if step == .finalNorm { state = values.storage.array }
         }
         if oneByOne {
-            for token in tokens { try context.prefill([token]) }
+            for token in tokens { try context.forward([token]) }
         } else {
-            try context.prefill(tokens)
+            try context.forward(tokens)
         }
         return state
     }

@@ -131,7 +131,7 @@ struct GenerationLimitTests {
             let context = try InferenceContext(model.transformer, contextLength: 600, cache: .f16)
             var asked = 0
             let error = failure { () throws(BitNetError) in
-                try context.prefill(Self.tokens(500)) {
+                try context.forward(Self.tokens(500)) {
                     asked += 1
                     return asked > layers
                 }

@@ -50,10 +50,10 @@ struct HeadStorageTests {
         let model = try model(.twoStageExact)
         let context = try InferenceContext(model.transformer, contextLength: 8, cache: .f16)
         let scratch = try #require(context.headScratch)
-        try context.prefill([5, 6])
+        try context.forward([5, 6])
         #expect(scratch.products == 0, "nothing was said about what is needed")
         context.setLogitsNeeded(.top(1))
-        try context.prefill([7])
+        try context.forward([7])
         #expect(scratch.products == 1)
         #expect(scratch.candidates < model.configuration.vocabularySize / 4)
         let left = context.withLogits { row in row.indices.count { row[$0].isFinite } }

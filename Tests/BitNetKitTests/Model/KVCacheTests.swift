@@ -116,14 +116,14 @@ struct KVCacheTests {
     func full() throws {
         let model = try BitNetModel(loading: Fixtures.url("reference/bitnet-untied/packed"))
         let context = try InferenceContext(model.transformer, contextLength: 4, cache: .f16)
-        try context.prefill([5, 6, 7])
+        try context.forward([5, 6, 7])
         #expect(throws: BitNetError.contextWindowExceeded(limit: 4, requested: 5)) {
-            try context.prefill([8, 9])
+            try context.forward([8, 9])
         }
-        try context.prefill([8])
+        try context.forward([8])
         #expect(context.position == 4)
         #expect(throws: BitNetError.contextWindowExceeded(limit: 4, requested: 5)) {
-            try context.prefill([9])
+            try context.forward([9])
         }
     }
 

@@ -88,7 +88,7 @@ extension InferenceContext {
     /// Logits of every one of `tokens`.
     func allLogits(_ tokens: [Int]) throws(BitNetError) -> [[Float]] {
         var rows: [[Float]] = []
-        try prefill(tokens) { _, row in
+        try forward(tokens) { _, row in
             rows.append(row.indices.map { row[$0] })
             return true
         }

@@ -105,7 +105,7 @@ struct ReferenceTests {
             context.probe { step, _, values in
                 if step == .finalNorm { hidden = values.storage.array }
             }
-            try context.prefill(sequence.tokens)
+            try context.forward(sequence.tokens)
             let expected = try #require(sequence.embedding)
             let dot = zip(hidden, expected).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
             let norm = hidden.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()

@@ -12,6 +12,60 @@ import Testing
 struct SessionSavingTests {
     private let options = GenerationOptions(maximumResponseTokens: 8)
 
+    /// Saved by an earlier version, after an answer of four tokens to "A cat".
+    @Test(
+        "sessions of earlier versions load, and go on as a fresh prompt would",
+        arguments: [
+            ("bitnet", "reference/bitnet-untied/packed", 0xdfd4_a347_41a7_7fce as UInt64),
+            ("gemma3", "gemma3", 0xbd89_11e5_e65a_a877),
+        ])
+    func earlierVersion(_ name: String, _ path: String, _ fingerprint: UInt64) async throws {
+        let model = try await BitNetModel.load(Fixtures.url(path))
+        #expect(model.fingerprint == fingerprint)
+        let session = try await BitNetSession.restore(
+            from: Fixtures.url("sessions/\(name).session"), model: model)
+        #expect(await session.messages.map(\.role) == [.user, .assistant])
+        #expect(await session.messages.first?.content == "A cat")
+        let expected = try await session.fresh(" And", options)
+        let found = try await session.respond(to: " And", options: options)
+        #expect(found.tokens == expected.tokens)
+        #expect(found.statistics.cachedPromptTokens > 4)
+    }
+
+    @Test("what a graph depends on is in its fingerprint, its name is not")
+    func fingerprintFields() throws {
+        let model = try BitNetModel(loading: Fixtures.url("gemma3"))
+        func fingerprint(_ change: (inout ModelConfiguration) -> Void) -> UInt64 {
+            var configuration = model.configuration
+            change(&configuration)
+            let t = model.transformer
+            return BitNetModel(
+                Transformer(
+                    configuration, compute: t.compute, embedding: t.embedding, blocks: t.blocks,
+                    finalNorm: t.finalNorm, head: t.head),
+                tokenizer: model.tokenizer
+            ).fingerprint
+        }
+        #expect(fingerprint { $0.name = "another" } == model.fingerprint)
+        let changes: [(inout ModelConfiguration) -> Void] = [
+            { $0.architecture = .qwen3 }, { $0.contextLength += 1 }, { $0.normEpsilon *= 2 },
+            { $0.linearNormEpsilon *= 2 }, { $0.ropeBase *= 2 }, { $0.activation = .silu },
+            { $0.activation = .squaredReLU }, { $0.hasLinearNorms.toggle() },
+            { $0.isHeadTied.toggle() }, { $0.scaleDirection = .divide },
+            { $0.quantizesMasters.toggle() }, { $0.endTokens.append(3) }, { $0.beginToken = 9 },
+            { $0.queryScalar = 3 }, { $0.slidingAttention = nil },
+            { $0.slidingAttention?.window += 1 }, { $0.slidingAttention?.ropeBase *= 2 },
+            { $0.slidingAttention?.layers[0].toggle() },
+            {
+                $0.ropeScaling = RopeScaling(
+                    factor: 2, lowFrequencyFactor: 1, highFrequencyFactor: 4,
+                    originalContextLength: 8)
+            },
+        ]
+        let all = changes.map(fingerprint) + [model.fingerprint]
+        #expect(Set(all).count == all.count)
+    }
+
     @Test(
         "a restored session goes on as if it had never stopped",
         arguments: SessionModel.allCases, KVCachePrecision.allCases)

@@ -45,8 +45,8 @@ extension SessionMemory {
     /// Logits after the tokens in the cache, of which only the last one is computed.
     func logits() throws(BitNetError) -> [Float] {
         let last = tokens[tokens.count - 1]
-        rewind(to: tokens.count - 1)
-        try prefill([last], isCancelled: { false })
+        forget(after: tokens.count - 1)
+        try forward([last], isCancelled: { false })
         return withLogits { row in row.indices.map { row[$0] } }
     }
 }
@@ -58,7 +58,7 @@ extension BitNetModel {
     ) throws(BitNetError) -> [Float] {
         let context = try InferenceContext(
             self.transformer, contextLength: tokens.count, cache: cache)
-        try context.prefill(tokens)
+        try context.forward(tokens)
         return context.withLogits { row in row.indices.map { row[$0] } }
     }
 }

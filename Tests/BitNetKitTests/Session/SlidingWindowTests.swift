@@ -131,18 +131,19 @@ struct SlidingWindowTests {
         let model = try await BitNetModel.sample()
         let memory = try SessionMemory(
             model: model, limit: 16, cache: .f16, overflow: .slidingWindow(sinks: 2, keeping: 8))
-        let source = SessionSource(memory)
+        memory.beginAnswer()
+        let source: any TokenSource = memory
         #expect(source.position == 0)
-        try source.prefill(Array(5..<20), isCancelled: { false })
+        try source.forward(Array(5..<20), isCancelled: { false })
         #expect(source.position == 15)
-        try source.prefill([40], isCancelled: { false })
+        try source.forward([40], isCancelled: { false })
         #expect(source.position == 16)
-        try source.prefill([41, 42, 43], isCancelled: { false })
+        try source.forward([41, 42, 43], isCancelled: { false })
         #expect(source.position == 19)
         #expect(memory.tokens == [5, 6, 15, 16, 17, 18, 19, 40, 41, 42, 43])
         source.rewind(to: 17)
         #expect(memory.tokens.suffix(2) == [40, 41])
-        try source.prefill([44], isCancelled: { false })
+        try source.forward([44], isCancelled: { false })
         #expect(try memory.logits() == model.freshLogits(memory.tokens, cache: .f16))
     }
 }

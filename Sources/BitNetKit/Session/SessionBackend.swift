@@ -1,0 +1,36 @@
+/// A model as one session's answers see it: its cache is the session's own and stays.
+struct SessionBackend: GenerationBackend {
+    let model: BitNetModel
+    let memory: SessionMemory
+
+    /// A sliding window has no end; the answer's own limit holds. Far from overflowing in sums.
+    var contextLimit: Int { memory.sliding == nil ? memory.limit : 1 << 40 }
+    var vocabularySize: Int { model.vocabularySize }
+    var endTokens: Set<Int> { model.endTokens }
+    var addsBeginOfText: Bool { model.addsBeginOfText }
+    var beginOfText: Int? { model.beginOfText }
+
+    func encode(_ text: String) -> [Int] { model.encode(text) }
+
+    /// An answer is a text of its own; without a chat template it goes on with the prompt's.
+    func makeTextDecoder() -> any TextDecoder {
+        StreamingDecoder(tokenizer: model.tokenizer, continuing: model.chatTemplate == nil)
+    }
+
+    func makeTokenSource(
+        contextLength: Int, cache: KVCachePrecision
+    ) throws(BitNetError) -> any TokenSource {
+        memory.beginAnswer()
+        return memory
+    }
+
+    func makeConstraint(
+        for options: GenerationOptions
+    ) throws(BitNetError) -> (any TokenConstraint)? {
+        try model.makeConstraint(for: options)
+    }
+
+    func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        await model.onQueue(body)
+    }
+}
