@@ -41,29 +41,6 @@ package struct CheckpointTensor: Sendable {
 }
 
 extension ElementType {
-    /// Elements and bytes of one storage block; `i2_s` has one scale per tensor and no blocks.
-    var storageBlock: (elements: Int, bytes: Int) {
-        switch self {
-        case .f32, .i32: (1, 4)
-        case .f16, .bf16: (1, 2)
-        case .i8, .packedTernary: (1, 1)
-        case .i64: (1, 8)
-        case .q4_0: (32, 18)
-        case .q4_1: (32, 20)
-        case .q5_0: (32, 22)
-        case .q5_1: (32, 24)
-        case .q8_0: (32, 34)
-        case .q4_K: (256, 144)
-        case .q5_K: (256, 176)
-        case .q6_K: (256, 210)
-        case .tq1_0: (256, 54)
-        case .tq2_0: (256, 66)
-        case .q2_0: (64, 18)
-        case .q2_0_128: (128, 34)
-        case .i2_s: (4, 1)
-        }
-    }
-
     /// Bytes after the last block: the scale of `i2_s` (float32) and its 28 unused bytes.
     var storageTrailer: Int { self == .i2_s ? 32 : 0 }
 
@@ -83,7 +60,7 @@ extension ElementType {
             count = product
         }
         if hasZero { count = 0 }
-        let block = storageBlock
+        let block = block
         let blocked = self == .i2_s ? count : shape.last ?? 1
         guard blocked % block.elements == 0 else { return nil }
         let blocks = count / block.elements

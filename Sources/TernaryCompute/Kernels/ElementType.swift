@@ -83,8 +83,15 @@ extension ElementType {
     /// Whether `encode` can write this type.
     package var canEncode: Bool { isFloatLike && tk_can_encode(kernelType) }
 
-    /// Elements and bytes of a block of a type that decodes to floats.
+    /// Elements and bytes of one block as it is stored. `i2_s` has groups of four in a byte, and one
+    /// scale a tensor besides.
     package var block: (elements: Int, bytes: Int) {
-        (tk_type_block_size(kernelType), tk_type_block_bytes(kernelType))
+        switch self {
+        case .i8, .packedTernary: (1, 1)
+        case .i32: (1, 4)
+        case .i64: (1, 8)
+        case .i2_s: (4, 1)
+        default: (tk_type_block_size(kernelType), tk_type_block_bytes(kernelType))
+        }
     }
 }
