@@ -38,6 +38,7 @@ let package = Package(
             dependencies: [.target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"]))],
             cSettings: [
                 .treatAllWarnings(as: .error),
+                .headerSearchPath("."),
                 .define("TK_OPENBLAS", .when(traits: ["OpenBLAS"])),
                 // Kernels at -O0 would make `swift test` and debug runs crawl.
                 .unsafeFlags(["-O3"], .when(configuration: .debug)),

@@ -2,7 +2,8 @@
 // the unpacked trits. Plain C, so that it also runs under an emulator:
 //
 //   clang -std=c17 -O2 -ISources/CTernaryKernels/include -ISources/CTernaryKernels \
-//     Tests/KernelCheck/ternary_check.c Sources/CTernaryKernels/*.c -lm -o ternary_check &&
+//     Tests/KernelCheck/ternary_check.c $(find Sources/CTernaryKernels -name "*.c") \
+//     -lm -o ternary_check &&
 //     ./ternary_check [--fewer-shapes] [SET...]
 //
 // Given names of sets, it checks only those, and fails if one of them cannot run here. With
