@@ -316,10 +316,11 @@ int main(int argc, char **argv) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
-    for (int type = 0; type < TK_HEAD_COUNT; type++) {
-      const bool scan = is_new(k, &k->head_scan[type], sizeof k->head_scan[type], named, names);
-      // The margin is about products in full precision too.
-      if (scan || is_new(k, &k->dense_gemv, sizeof k->dense_gemv, named, names)) {
+    // The margin is about products in full precision too.
+    const bool dense = is_new(tk_dense_of(k), 0);
+    for (tk_head_type type = 0; type < TK_HEAD_COUNT; type++) {
+      const bool scan = is_new(tk_head_of(k, type), type);
+      if (scan || dense) {
         if (type == TK_HEAD_Q6_K)
           check_stored(k, scalar);
         else

@@ -211,23 +211,21 @@ static void check_problem(const tk_kernels *k, tk_layout layout, size_t rows, si
   free_problem(p);
 }
 
-static void check_shapes(const tk_kernels *k, bool fewer, bool tiles, uint64_t *state) {
-  for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++)
-    for (size_t r = 0; r < SIZES; r++)
-      for (size_t c = 0; c < SIZES; c++) {
-        int extreme = (r + c) % 4 == 0 ? ((r + c) % 8 == 0 ? -127 : 127) : 0;
-        if (!fewer || (r + c) % 3 == 0)
-          check_problem(k, (tk_layout)l, sizes[r], sizes[c], extreme, tiles, state);
-      }
+static void check_shapes(const tk_kernels *k, tk_layout layout, bool fewer, bool tiles,
+                         uint64_t *state) {
+  for (size_t r = 0; r < SIZES; r++)
+    for (size_t c = 0; c < SIZES; c++) {
+      int extreme = (r + c) % 4 == 0 ? ((r + c) % 8 == 0 ? -127 : 127) : 0;
+      if (!fewer || (r + c) % 3 == 0)
+        check_problem(k, layout, sizes[r], sizes[c], extreme, tiles, state);
+    }
 }
 
 /// Where kernels take a matrix in parts: many blocks of rows, many columns, and more of them than
 /// 32-bit sums of masked fields can take.
-static void check_parts(const tk_kernels *k, bool tiles, uint64_t *state) {
-  for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++) {
-    check_problem(k, (tk_layout)l, 5201, 9, 0, tiles, state);
-    check_problem(k, (tk_layout)l, 3, 100003, 127, false, state);
-  }
+static void check_parts(const tk_kernels *k, tk_layout layout, bool tiles, uint64_t *state) {
+  check_problem(k, layout, 5201, 9, 0, tiles, state);
+  check_problem(k, layout, 3, 100003, 127, false, state);
 }
 
 /// The longest rows there are, of ones, times the largest activations.
@@ -264,14 +262,18 @@ int main(int argc, char **argv) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
-    if (is_new(k, &k->active, sizeof k->active + sizeof k->nonzero, named, names))
+    if (is_new(tk_lists_of(k), 0))
       check_lists(k);
-    if (is_new(k, &k->gemv_rows, sizeof k->gemv_rows + sizeof k->gemv_columns, named, names)) {
-      const bool tiles = is_new(k, &k->split_t5, sizeof k->split_t5, named, names);
-      check_shapes(k, fewer, tiles, &state);
-      check_parts(k, tiles, &state);
-      for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++)
-        check_longest_row(k, (tk_layout)l);
+    const bool tiles = is_new(tk_split_of(k), 0);
+    for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+      if (!tk_has_strands(layout))
+        continue;
+      const bool products = is_new(tk_sparse_of(k, layout), layout);
+      if (!products && !tiles)
+        continue;
+      check_shapes(k, layout, fewer, tiles, &state);
+      check_parts(k, layout, tiles, &state);
+      check_longest_row(k, layout);
     }
     printf("%s: checked\n", tk_kernel_set_name(k));
     fflush(stdout);

@@ -153,7 +153,7 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
 }
 
 static void check_gemm(const tk_kernels *k, tk_layout layout, bool fewer) {
-  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130};
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130, 0};
   static const size_t rows_to_try[] = {1, 5, 8, 13, 36};
   for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
@@ -249,19 +249,20 @@ int main(int argc, char **argv) {
     }
     const char *disagreement = tk_self_test(k);
     check(disagreement == NULL, "self-test", disagreement ? disagreement : "");
-    if (is_new(k, &k->quantize, sizeof k->quantize, named, names))
+    if (is_new(tk_activations_of(k), 0)) {
       check_quantize(k, scalar);
-    if (is_new(k, &k->dequantize, sizeof k->dequantize, named, names))
       check_dequantize(k);
-    for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
-      const bool gemv = is_new(k, &k->gemv[layout], sizeof k->gemv[layout], named, names);
+    }
+    for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+      const bool gemv = is_new(tk_gemv_of(k, layout), layout);
       if (gemv)
-        check_gemv(k, (tk_layout)layout, fewer);
+        check_gemv(k, layout, fewer);
       if (gemv && layout == TK_LAYOUT_T5)
         check_every_code(k);
       // A few rows of L2 are so many GEMVs.
-      if (gemv || is_new(k, &k->gemm, sizeof k->gemm, named, names))
-        check_gemm(k, (tk_layout)layout, fewer);
+      const bool small = is_new(tk_gemm_small_of(k, layout), layout);
+      if (is_new(tk_gemm_of(k, layout), layout) || small || gemv)
+        check_gemm(k, layout, fewer);
     }
     printf("%s: checked\n", tk_kernel_set_name(k));
     fflush(stdout);

@@ -14,6 +14,7 @@
 
 #if defined(__x86_64__)
 
+#include "attention/attention.h"
 #include "float/float_avx2.h"
 
 #pragma clang fp contract(off)
@@ -154,7 +155,7 @@ static inline __attribute__((always_inline)) void score(const tk_score_block *b,
   }
 }
 
-void tk_attention_scores_avx2(const tk_score_block *b) {
+static void attention_scores(const tk_score_block *b) {
   switch (b->keys.type) {
   case TK_CACHE_F16:
     score(b, tk_typed_cache(b->keys, TK_CACHE_F16));
@@ -162,8 +163,9 @@ void tk_attention_scores_avx2(const tk_score_block *b) {
   case TK_CACHE_INT8:
     score(b, tk_typed_cache(b->keys, TK_CACHE_INT8));
     break;
-  default:
+  case TK_CACHE_F32:
     score(b, tk_typed_cache(b->keys, TK_CACHE_F32));
+    break;
   }
 }
 
@@ -229,7 +231,7 @@ static inline __attribute__((always_inline)) void add(const tk_value_block *b, t
   }
 }
 
-void tk_attention_values_avx2(const tk_value_block *b) {
+static void attention_values(const tk_value_block *b) {
   switch (b->values.type) {
   case TK_CACHE_F16:
     add(b, tk_typed_cache(b->values, TK_CACHE_F16));
@@ -237,10 +239,13 @@ void tk_attention_values_avx2(const tk_value_block *b) {
   case TK_CACHE_INT8:
     add(b, tk_typed_cache(b->values, TK_CACHE_INT8));
     break;
-  default:
+  case TK_CACHE_F32:
     add(b, tk_typed_cache(b->values, TK_CACHE_F32));
+    break;
   }
 }
+
+const tk_attention_kernels tk_attention_avx2 = {attention_scores, attention_values};
 
 #pragma clang attribute pop
 

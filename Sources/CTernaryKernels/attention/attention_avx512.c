@@ -12,6 +12,7 @@
 
 #if defined(__x86_64__)
 
+#include "attention/attention.h"
 #include "float/float_avx512.h"
 
 #pragma clang fp contract(off)
@@ -136,7 +137,7 @@ static inline __attribute__((always_inline)) void score(const tk_score_block *b,
   }
 }
 
-void tk_attention_scores_avx512(const tk_score_block *b) {
+static void attention_scores(const tk_score_block *b) {
   switch (b->keys.type) {
   case TK_CACHE_F16:
     score(b, tk_typed_cache(b->keys, TK_CACHE_F16));
@@ -144,8 +145,9 @@ void tk_attention_scores_avx512(const tk_score_block *b) {
   case TK_CACHE_INT8:
     score(b, tk_typed_cache(b->keys, TK_CACHE_INT8));
     break;
-  default:
+  case TK_CACHE_F32:
     score(b, tk_typed_cache(b->keys, TK_CACHE_F32));
+    break;
   }
 }
 
@@ -215,7 +217,7 @@ static inline __attribute__((always_inline)) void add(const tk_value_block *b, t
   }
 }
 
-void tk_attention_values_avx512(const tk_value_block *b) {
+static void attention_values(const tk_value_block *b) {
   switch (b->values.type) {
   case TK_CACHE_F16:
     add(b, tk_typed_cache(b->values, TK_CACHE_F16));
@@ -223,10 +225,13 @@ void tk_attention_values_avx512(const tk_value_block *b) {
   case TK_CACHE_INT8:
     add(b, tk_typed_cache(b->values, TK_CACHE_INT8));
     break;
-  default:
+  case TK_CACHE_F32:
     add(b, tk_typed_cache(b->values, TK_CACHE_F32));
+    break;
   }
 }
+
+const tk_attention_kernels tk_attention_avx512 = {attention_scores, attention_values};
 
 #pragma clang attribute pop
 

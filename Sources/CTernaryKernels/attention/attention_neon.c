@@ -13,6 +13,7 @@
 
 #if defined(__aarch64__)
 
+#include "attention/attention.h"
 #include "float/float_neon.h"
 
 #pragma clang fp contract(off)
@@ -150,7 +151,7 @@ static inline __attribute__((always_inline)) void score(const tk_score_block *b,
   }
 }
 
-void tk_attention_scores_neon(const tk_score_block *b) {
+static void attention_scores(const tk_score_block *b) {
   switch (b->keys.type) {
   case TK_CACHE_F16:
     score(b, tk_typed_cache(b->keys, TK_CACHE_F16));
@@ -158,8 +159,9 @@ void tk_attention_scores_neon(const tk_score_block *b) {
   case TK_CACHE_INT8:
     score(b, tk_typed_cache(b->keys, TK_CACHE_INT8));
     break;
-  default:
+  case TK_CACHE_F32:
     score(b, tk_typed_cache(b->keys, TK_CACHE_F32));
+    break;
   }
 }
 
@@ -224,7 +226,7 @@ static inline __attribute__((always_inline)) void add(const tk_value_block *b, t
   }
 }
 
-void tk_attention_values_neon(const tk_value_block *b) {
+static void attention_values(const tk_value_block *b) {
   switch (b->values.type) {
   case TK_CACHE_F16:
     add(b, tk_typed_cache(b->values, TK_CACHE_F16));
@@ -232,9 +234,12 @@ void tk_attention_values_neon(const tk_value_block *b) {
   case TK_CACHE_INT8:
     add(b, tk_typed_cache(b->values, TK_CACHE_INT8));
     break;
-  default:
+  case TK_CACHE_F32:
     add(b, tk_typed_cache(b->values, TK_CACHE_F32));
+    break;
   }
 }
+
+const tk_attention_kernels tk_attention_neon = {attention_scores, attention_values};
 
 #endif

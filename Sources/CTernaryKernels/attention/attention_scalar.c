@@ -1,6 +1,7 @@
 // The steps of attention over the KV cache, in the float order of CTernaryKernels.h: the
 // specification of the vector files.
 
+#include "attention/attention.h"
 #include "float/float.h"
 
 #pragma clang fp contract(off)
@@ -12,12 +13,13 @@ static inline float element(const tk_cache *rows, size_t position, size_t i) {
     return tk_half_to_float(((const uint16_t *)rows->data)[index]);
   case TK_CACHE_INT8:
     return (float)((const int8_t *)rows->data)[index] * rows->scales[position];
-  default:
+  case TK_CACHE_F32:
     return ((const float *)rows->data)[index];
   }
+  __builtin_trap(); // there is no such type
 }
 
-void tk_attention_scores_scalar(const tk_score_block *b) {
+static void attention_scores(const tk_score_block *b) {
   for (size_t h = 0; h < b->heads; h++) {
     const float *query = b->queries + h * b->head_dim;
     for (size_t p = b->begin; p < b->end; p++) {
@@ -31,7 +33,7 @@ void tk_attention_scores_scalar(const tk_score_block *b) {
   }
 }
 
-void tk_attention_values_scalar(const tk_value_block *b) {
+static void attention_values(const tk_value_block *b) {
   for (size_t h = 0; h < b->heads; h++) {
     for (size_t i = b->dim_begin; i < b->dim_end; i++) {
       float *out = &b->out[h * b->head_dim + i];
@@ -43,3 +45,5 @@ void tk_attention_values_scalar(const tk_value_block *b) {
     }
   }
 }
+
+const tk_attention_kernels tk_attention_scalar = {attention_scores, attention_values};

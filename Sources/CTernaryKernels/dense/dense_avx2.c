@@ -3,6 +3,7 @@
 
 #if defined(__x86_64__)
 
+#include "dense/dense.h"
 #include "float/float_avx2.h"
 
 #pragma clang fp contract(off)
@@ -39,8 +40,9 @@ static inline __attribute__((always_inline)) void decode16(tk_type type, const u
   }
 }
 
-static inline __attribute__((always_inline)) __m128
-dot4(tk_type type, const uint8_t *const rows[ROWS], size_t columns, const float *x) {
+static inline __attribute__((always_inline)) __m128 dot4(tk_type type,
+                                                         const uint8_t *const rows[ROWS],
+                                                         size_t columns, const float *x) {
   __m256 low[ROWS];
   __m256 high[ROWS];
   for (int r = 0; r < ROWS; r++) {
@@ -162,8 +164,8 @@ static inline __attribute__((always_inline)) void gemv(tk_type type, const uint8
   }
 }
 
-void tk_dense_gemv_avx2(tk_type type, const void *data, size_t columns, const float *x,
-                        size_t row_begin, size_t row_end, float *y) {
+static void dense_gemv(tk_type type, const void *data, size_t columns, const float *x,
+                       size_t row_begin, size_t row_end, float *y) {
   switch (type) {
   case TK_F32:
     gemv(TK_F32, data, columns, x, row_begin, row_end, y);
@@ -183,11 +185,21 @@ void tk_dense_gemv_avx2(tk_type type, const void *data, size_t columns, const fl
   case TK_Q4_0:
     tk_dense_gemv_q4_0_avx2(type, data, columns, x, row_begin, row_end, y);
     break;
-  default:
-    tk_dense_gemv_scalar(type, data, columns, x, row_begin, row_end, y);
+  case TK_Q4_1:
+  case TK_Q5_0:
+  case TK_Q5_1:
+  case TK_Q4_K:
+  case TK_Q5_K:
+  case TK_TQ1_0:
+  case TK_TQ2_0:
+  case TK_Q2_0:
+  case TK_Q2_0_128:
+    tk_dense_scalar.gemv(type, data, columns, x, row_begin, row_end, y);
     break;
   }
 }
+
+const tk_dense_kernels tk_dense_avx2 = {dense_gemv};
 
 #pragma clang attribute pop
 

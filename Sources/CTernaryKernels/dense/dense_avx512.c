@@ -3,6 +3,7 @@
 
 #if defined(__x86_64__)
 
+#include "dense/dense.h"
 #include "float/float_avx512.h"
 
 #pragma clang fp contract(off)
@@ -155,8 +156,8 @@ static inline __attribute__((always_inline)) void gemv(tk_type type, const uint8
   }
 }
 
-void tk_dense_gemv_avx512(tk_type type, const void *data, size_t columns, const float *x,
-                          size_t row_begin, size_t row_end, float *y) {
+static void dense_gemv(tk_type type, const void *data, size_t columns, const float *x,
+                       size_t row_begin, size_t row_end, float *y) {
   switch (type) {
   case TK_F32:
     gemv(TK_F32, data, columns, x, row_begin, row_end, y);
@@ -176,11 +177,21 @@ void tk_dense_gemv_avx512(tk_type type, const void *data, size_t columns, const 
   case TK_Q4_0:
     gemv(TK_Q4_0, data, columns, x, row_begin, row_end, y);
     break;
-  default:
-    tk_dense_gemv_scalar(type, data, columns, x, row_begin, row_end, y);
+  case TK_Q4_1:
+  case TK_Q5_0:
+  case TK_Q5_1:
+  case TK_Q4_K:
+  case TK_Q5_K:
+  case TK_TQ1_0:
+  case TK_TQ2_0:
+  case TK_Q2_0:
+  case TK_Q2_0_128:
+    tk_dense_scalar.gemv(type, data, columns, x, row_begin, row_end, y);
     break;
   }
 }
+
+const tk_dense_kernels tk_dense_avx512 = {dense_gemv};
 
 #pragma clang attribute pop
 

@@ -3,6 +3,7 @@
 
 #if defined(__aarch64__)
 
+#include "dense/dense.h"
 #include "float/float_neon.h"
 
 #pragma clang fp contract(off)
@@ -58,8 +59,9 @@ static inline __attribute__((always_inline)) void decode16(tk_type type, const u
   }
 }
 
-static inline __attribute__((always_inline)) float32x4_t
-dot4(tk_type type, const uint8_t *const rows[ROWS], size_t columns, const float *x) {
+static inline __attribute__((always_inline)) float32x4_t dot4(tk_type type,
+                                                              const uint8_t *const rows[ROWS],
+                                                              size_t columns, const float *x) {
   float32x4_t lanes[ROWS][4];
   for (int r = 0; r < ROWS; r++) {
     for (int v = 0; v < 4; v++) {
@@ -97,8 +99,8 @@ static inline __attribute__((always_inline)) void gemv(tk_type type, const uint8
   }
 }
 
-void tk_dense_gemv_neon(tk_type type, const void *data, size_t columns, const float *x,
-                        size_t row_begin, size_t row_end, float *y) {
+static void dense_gemv(tk_type type, const void *data, size_t columns, const float *x,
+                       size_t row_begin, size_t row_end, float *y) {
   switch (type) {
   case TK_F32:
     gemv(TK_F32, data, columns, x, row_begin, row_end, y);
@@ -118,10 +120,20 @@ void tk_dense_gemv_neon(tk_type type, const void *data, size_t columns, const fl
   case TK_Q4_0:
     gemv(TK_Q4_0, data, columns, x, row_begin, row_end, y);
     break;
-  default:
-    tk_dense_gemv_scalar(type, data, columns, x, row_begin, row_end, y);
+  case TK_Q4_1:
+  case TK_Q5_0:
+  case TK_Q5_1:
+  case TK_Q4_K:
+  case TK_Q5_K:
+  case TK_TQ1_0:
+  case TK_TQ2_0:
+  case TK_Q2_0:
+  case TK_Q2_0_128:
+    tk_dense_scalar.gemv(type, data, columns, x, row_begin, row_end, y);
     break;
   }
 }
+
+const tk_dense_kernels tk_dense_neon = {dense_gemv};
 
 #endif

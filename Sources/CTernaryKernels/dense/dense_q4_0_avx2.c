@@ -14,6 +14,7 @@
 
 #if defined(__x86_64__)
 
+#include "dense/dense.h"
 #include "float/float_avx2.h"
 
 #pragma clang fp contract(off)

@@ -1,6 +1,7 @@
 // Dense GEMV: each weight is decoded to exactly the float32 that tk_decode gives, then takes one
 // fma in its lane. The specification of the vector files.
 
+#include "dense/dense.h"
 #include "float/float.h"
 
 #pragma clang fp contract(off)
@@ -10,8 +11,8 @@ enum {
   CHUNK = 256,
 };
 
-void tk_dense_gemv_scalar(tk_type type, const void *data, size_t columns, const float *x,
-                          size_t row_begin, size_t row_end, float *y) {
+static void dense_gemv(tk_type type, const void *data, size_t columns, const float *x,
+                       size_t row_begin, size_t row_end, float *y) {
   const size_t block = tk_type_block_size(type);
   if (block == 0) {
     return;
@@ -32,3 +33,28 @@ void tk_dense_gemv_scalar(tk_type type, const void *data, size_t columns, const 
     y[r - row_begin] = tk_lane_sum(lanes);
   }
 }
+
+bool tk_can_dense_gemv(tk_type type) {
+  switch (type) {
+  case TK_F32:
+  case TK_F16:
+  case TK_BF16:
+  case TK_Q8_0:
+  case TK_Q6_K:
+  case TK_Q4_0:
+    return true;
+  case TK_Q4_1:
+  case TK_Q5_0:
+  case TK_Q5_1:
+  case TK_Q4_K:
+  case TK_Q5_K:
+  case TK_TQ1_0:
+  case TK_TQ2_0:
+  case TK_Q2_0:
+  case TK_Q2_0_128:
+    return false;
+  }
+  return false;
+}
+
+const tk_dense_kernels tk_dense_scalar = {dense_gemv};

@@ -9,6 +9,7 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 void tk_attention_scores(const tk_kernels *k, const tk_cache *keys, const float *queries,
                          size_t count, size_t head_dim, float scale, size_t begin, size_t end,
                          float *scores, size_t score_stride) {
+  const tk_attention_kernels *kernels = tk_attention_of(k);
   // Four heads read every key once, whatever the block.
   const size_t length = count <= TK_ATTENTION_HEADS ? end - begin : TK_ATTENTION_BLOCK;
   for (size_t p = begin; p < end; p += length) {
@@ -22,18 +23,19 @@ void tk_attention_scores(const tk_kernels *k, const tk_cache *keys, const float 
                                     .end = p + smaller(end - p, length),
                                     .scores = scores + h * score_stride,
                                     .stride = score_stride};
-      k->attention_scores(&block);
+      kernels->scores(&block);
     }
   }
 }
 
 float tk_attention_weights(const tk_kernels *k, float *x, size_t positions) {
-  return k->exponentials(x, positions);
+  return tk_floats_of(k)->exponentials(x, positions);
 }
 
 void tk_attention_values(const tk_kernels *k, const tk_cache *values, const float *weights,
                          size_t weight_stride, const float *totals, size_t count, size_t positions,
                          size_t head_dim, size_t dim_begin, size_t dim_end, float *out) {
+  const tk_attention_kernels *kernels = tk_attention_of(k);
   // A head alone takes as many dimensions at once as fit its registers: it reads long runs.
   const size_t length = count == 1 ? positions : TK_ATTENTION_BLOCK;
   size_t begin = 0;
@@ -52,7 +54,7 @@ void tk_attention_values(const tk_kernels *k, const tk_cache *values, const floa
                                     .dim_begin = dim_begin,
                                     .dim_end = dim_end,
                                     .out = out + h * head_dim};
-      k->attention_values(&block);
+      kernels->values(&block);
     }
     begin = end;
   } while (begin < positions);

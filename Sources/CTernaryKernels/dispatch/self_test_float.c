@@ -1,7 +1,7 @@
 // The float half of tk_self_test: every float kernel of a set against scalar, bit for bit, on small
 // inputs with tails, both zeros, subnormal and large values.
 
-#include "float/float.h"
+#include "dispatch/self_test.h"
 
 enum {
   COUNT = 53, // three whole groups of lanes and a tail
@@ -31,8 +31,8 @@ static bool rms_norm_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   float x[COUNT], weight[COUNT], a[COUNT], b[COUNT];
   fill(x, COUNT, 1);
   fill(weight, COUNT, 2);
-  k->rms_norm(x, weight, COUNT, 1e-5f, a);
-  scalar->rms_norm(x, weight, COUNT, 1e-5f, b);
+  tk_floats_of(k)->rms_norm(x, weight, COUNT, 1e-5f, a);
+  tk_floats_of(scalar)->rms_norm(x, weight, COUNT, 1e-5f, b);
   return same(a, b, COUNT);
 }
 
@@ -42,8 +42,8 @@ static bool rope_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   fill(sines, HEAD / 2, 4);
   fill(a, 2 * HEAD, 5);
   fill(b, 2 * HEAD, 5);
-  k->rope(a, cosines, sines, 2, HEAD);
-  scalar->rope(b, cosines, sines, 2, HEAD);
+  tk_floats_of(k)->rope(a, cosines, sines, 2, HEAD);
+  tk_floats_of(scalar)->rope(b, cosines, sines, 2, HEAD);
   return same(a, b, 2 * HEAD);
 }
 
@@ -52,8 +52,8 @@ static bool add_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   fill(x, COUNT, 6);
   fill(a, COUNT, 7);
   fill(b, COUNT, 7);
-  k->add(x, COUNT, a);
-  scalar->add(x, COUNT, b);
+  tk_floats_of(k)->add(x, COUNT, a);
+  tk_floats_of(scalar)->add(x, COUNT, b);
   return same(a, b, COUNT);
 }
 
@@ -61,8 +61,8 @@ static bool relu2_mul_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   float gate[COUNT], up[COUNT], a[COUNT], b[COUNT];
   fill(gate, COUNT, 8);
   fill(up, COUNT, 9);
-  k->relu2_mul(gate, up, COUNT, a);
-  scalar->relu2_mul(gate, up, COUNT, b);
+  tk_floats_of(k)->relu2_mul(gate, up, COUNT, a);
+  tk_floats_of(scalar)->relu2_mul(gate, up, COUNT, b);
   return same(a, b, COUNT);
 }
 
@@ -70,8 +70,8 @@ static bool silu_mul_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   float gate[COUNT], up[COUNT], a[COUNT], b[COUNT];
   fill(gate, COUNT, 10);
   fill(up, COUNT, 11);
-  k->silu_mul(gate, up, COUNT, a);
-  scalar->silu_mul(gate, up, COUNT, b);
+  tk_floats_of(k)->silu_mul(gate, up, COUNT, a);
+  tk_floats_of(scalar)->silu_mul(gate, up, COUNT, b);
   return same(a, b, COUNT);
 }
 
@@ -79,16 +79,16 @@ static bool gelu_mul_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   float gate[COUNT], up[COUNT], a[COUNT], b[COUNT];
   fill(gate, COUNT, 15);
   fill(up, COUNT, 16);
-  k->gelu_mul(gate, up, COUNT, a);
-  scalar->gelu_mul(gate, up, COUNT, b);
+  tk_floats_of(k)->gelu_mul(gate, up, COUNT, a);
+  tk_floats_of(scalar)->gelu_mul(gate, up, COUNT, b);
   return same(a, b, COUNT);
 }
 
 static bool exp_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   float x[COUNT], a[COUNT], b[COUNT];
   fill(x, COUNT, 12);
-  k->exp(x, COUNT, a);
-  scalar->exp(x, COUNT, b);
+  tk_floats_of(k)->exp(x, COUNT, a);
+  tk_floats_of(scalar)->exp(x, COUNT, b);
   return same(a, b, COUNT);
 }
 
@@ -99,8 +99,8 @@ static bool softmax_agrees(const tk_kernels *k, const tk_kernels *scalar) {
     a[i] = a[i] > 8.0f ? 8.0f : a[i]; // one dominant value would leave nothing to compare
     b[i] = a[i];
   }
-  k->softmax(a, COUNT);
-  scalar->softmax(b, COUNT);
+  tk_floats_of(k)->softmax(a, COUNT);
+  tk_floats_of(scalar)->softmax(b, COUNT);
   return same(a, b, COUNT);
 }
 
@@ -111,8 +111,8 @@ static bool f32_to_f16_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   for (int i = 0; i < COUNT; i++) {
     x[i] *= i % 3 == 0 ? 0x1p-20f : i % 3 == 1 ? 16384.0f : 1.0f;
   }
-  k->f32_to_f16(x, COUNT, a);
-  scalar->f32_to_f16(x, COUNT, b);
+  tk_floats_of(k)->f32_to_f16(x, COUNT, a);
+  tk_floats_of(scalar)->f32_to_f16(x, COUNT, b);
   return memcmp(a, b, sizeof a) == 0;
 }
 
@@ -123,8 +123,8 @@ static bool f16_to_f32_agrees(const tk_kernels *k, const tk_kernels *scalar) {
     const uint16_t bits = (uint16_t)(i * 40503);
     x[i] = (bits & 0x7c00) == 0x7c00 ? bits & 0xfc00 : bits; // infinity, but no NaN
   }
-  k->f16_to_f32(x, COUNT, a);
-  scalar->f16_to_f32(x, COUNT, b);
+  tk_floats_of(k)->f16_to_f32(x, COUNT, a);
+  tk_floats_of(scalar)->f16_to_f32(x, COUNT, b);
   return same(a, b, COUNT);
 }
 
@@ -163,11 +163,11 @@ static bool attention_scores_agree(const tk_kernels *k, const tk_kernels *scalar
       tk_score_block block = {rows_of(&keys, type), queries, heads, HEAD, 0.2f, 0, 2, a, POSITIONS};
       fill(a, SCORES, 22); // what is not to be written shows if it is
       fill(b, SCORES, 22);
-      k->attention_scores(&block);
+      tk_attention_of(k)->scores(&block);
       block.begin = block.end, block.end = POSITIONS;
-      k->attention_scores(&block);
+      tk_attention_of(k)->scores(&block);
       block.begin = 0, block.scores = b;
-      scalar->attention_scores(&block);
+      tk_attention_of(scalar)->scores(&block);
       if (!same(a, b, SCORES)) {
         return false;
       }
@@ -183,8 +183,8 @@ static bool exponentials_agree(const tk_kernels *k, const tk_kernels *scalar) {
     a[i] = a[i] > 8.0f ? 8.0f : a[i]; // as for softmax
     b[i] = a[i];
   }
-  a[COUNT] = k->exponentials(a, COUNT);
-  b[COUNT] = scalar->exponentials(b, COUNT);
+  a[COUNT] = tk_floats_of(k)->exponentials(a, COUNT);
+  b[COUNT] = tk_floats_of(scalar)->exponentials(b, COUNT);
   return same(a, b, COUNT + 1);
 }
 
@@ -211,13 +211,13 @@ static bool attention_values_agree(const tk_kernels *k, const tk_kernels *scalar
                               a};
       fill(a, OUTPUTS, 26);
       fill(b, OUTPUTS, 26);
-      k->attention_values(&block);
+      tk_attention_of(k)->values(&block);
       block.begin = block.end, block.end = POSITIONS;
-      k->attention_values(&block);
+      tk_attention_of(k)->values(&block);
       block.begin = 0, block.dim_begin = 0, block.dim_end = 8;
-      k->attention_values(&block);
+      tk_attention_of(k)->values(&block);
       block.dim_end = HEAD, block.out = b;
-      scalar->attention_values(&block);
+      tk_attention_of(scalar)->values(&block);
       if (!same(a, b, OUTPUTS)) {
         return false;
       }
@@ -238,8 +238,8 @@ static bool dense_gemv_agrees(const tk_kernels *k, const tk_kernels *scalar) {
       fill(w, COLUMNS, (uint32_t)(19 + r));
       tk_encode(type, w, COLUMNS, data + r * bytes);
     }
-    k->dense_gemv(type, data, COLUMNS, x, 0, ROWS, a);
-    scalar->dense_gemv(type, data, COLUMNS, x, 0, ROWS, b);
+    tk_dense_of(k)->gemv(type, data, COLUMNS, x, 0, ROWS, a);
+    tk_dense_of(scalar)->gemv(type, data, COLUMNS, x, 0, ROWS, b);
     if (!same(a, b, ROWS)) {
       return false;
     }
@@ -247,8 +247,7 @@ static bool dense_gemv_agrees(const tk_kernels *k, const tk_kernels *scalar) {
   return true;
 }
 
-/// NULL when every float kernel of `k` agrees with scalar, else the name of one that does not.
-const char *tk_self_test_float(const tk_kernels *k) {
+const char *tk_self_test_float(const tk_kernels *k, const tk_kernels *scalar) {
   static const struct {
     const char *name;
     bool (*agrees)(const tk_kernels *k, const tk_kernels *scalar);
@@ -268,7 +267,6 @@ const char *tk_self_test_float(const tk_kernels *k) {
       {"attention_values", attention_values_agree},
       {"dense_gemv", dense_gemv_agrees},
   };
-  const tk_kernels *scalar = tk_kernel_set(tk_kernel_set_count() - 1);
   for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
     if (!checks[i].agrees(k, scalar)) {
       return checks[i].name;

@@ -1,7 +1,7 @@
 // The scans of the two-stage head once against scalar: whole and partial tiles, a partial block,
 // and the largest sums there are.
 
-#include "head/head.h"
+#include "dispatch/self_test.h"
 
 enum {
   ROWS = 13,
@@ -46,7 +46,7 @@ static void fill_q6_k(uint8_t *rows) {
   uint32_t state = 5;
   for (size_t b = 0; b < Q6_K_BLOCKS; b++, rows += TK_HEAD_Q6_K_BYTES) {
     for (size_t i = 0; i < TK_HEAD_Q6_K_BYTES; i++)
-      rows[i] = (uint8_t)(next(&state) * 128.0f);
+      rows[i] = (uint8_t)(int)(next(&state) * 128.0f);
     if (b < 4) {
       memset(rows, b < 2 ? 0x00 : 0xFF, TK_HEAD_Q6_K_SCALES);
       memset(rows + TK_HEAD_Q6_K_SCALES, 0x80, TK_HEAD_Q6_K_GROUPS);
@@ -56,7 +56,7 @@ static void fill_q6_k(uint8_t *rows) {
   }
 }
 
-static bool agrees_q6_k(const tk_kernels *k, bool largest) {
+static bool agrees_q6_k(const tk_head_kernels *k, const tk_head_kernels *scalar, bool largest) {
   uint8_t rows[Q6_K_BLOCKS * TK_HEAD_Q6_K_BYTES];
   _Alignas(64) uint8_t q[Q6_K_COLUMNS * 2];
   float x[Q6_K_COLUMNS], norms[Q6_K_ROWS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
@@ -67,32 +67,38 @@ static bool agrees_q6_k(const tk_kernels *k, bool largest) {
   tk_head_norms_q6_k(rows, Q6_K_ROWS, Q6_K_COLUMNS, norms);
   const float scale = tk_head_round(TK_HEAD_Q6_K, x, Q6_K_COLUMNS, q).scale;
   const tk_head h = {TK_HEAD_Q6_K, Q6_K_ROWS, Q6_K_COLUMNS, rows, NULL, NULL, norms};
-  tk_head_q6_k_scalar(&h, q, scale, 0, Q6_K_ROWS, expected);
-  if (!k->head_scan[TK_HEAD_Q6_K])
-    return false;
-  k->head_scan[TK_HEAD_Q6_K](&h, q, scale, 0, Q6_K_ROWS, scores);
+  scalar->scan(&h, q, scale, 0, Q6_K_ROWS, expected);
+  k->scan(&h, q, scale, 0, Q6_K_ROWS, scores);
   return memcmp(scores, expected, sizeof scores) == 0;
 }
 
-const char *tk_self_test_head(const tk_kernels *k) {
-  if (!agrees_q6_k(k, true) || !agrees_q6_k(k, false))
-    return "scan of a Q6_K head";
-  for (int type = TK_HEAD_INT8; type <= TK_HEAD_INT4; type++)
-    for (int largest = 0; largest < 2; largest++) {
-      inputs in;
-      const float scale = fill(&in, (tk_head_type)type, largest != 0);
-      const tk_head h = {(tk_head_type)type, ROWS,      COLUMNS, in.codes,
-                         in.scales,          in.errors, in.norms};
-      float expected[ROWS];
-      float scores[ROWS];
-      if (type == TK_HEAD_INT8)
-        tk_head_int8_scalar(&h, in.q, scale, 0, ROWS, expected);
-      else
-        tk_head_int4_scalar(&h, in.q, scale, 0, ROWS, expected);
-      if (k->head_scan[type])
-        k->head_scan[type](&h, in.q, scale, 0, ROWS, scores);
-      if (!k->head_scan[type] || memcmp(scores, expected, sizeof scores) != 0)
-        return type == TK_HEAD_INT8 ? "int8 scan of the head" : "int4 scan of the head";
+/// INT8 and INT4.
+static bool agrees(const tk_head_kernels *k, const tk_head_kernels *scalar, tk_head_type type,
+                   bool largest) {
+  inputs in;
+  const float scale = fill(&in, type, largest);
+  const tk_head h = {type, ROWS, COLUMNS, in.codes, in.scales, in.errors, in.norms};
+  float expected[ROWS];
+  float scores[ROWS];
+  scalar->scan(&h, in.q, scale, 0, ROWS, expected);
+  k->scan(&h, in.q, scale, 0, ROWS, scores);
+  return memcmp(scores, expected, sizeof scores) == 0;
+}
+
+const char *tk_self_test_head(const tk_kernels *k, const tk_kernels *scalar) {
+  static const struct {
+    tk_head_type type;
+    const char *name;
+  } scans[] = {{TK_HEAD_INT8, "int8 scan of the head"}, {TK_HEAD_INT4, "int4 scan of the head"}};
+  const tk_head_kernels *q6_k = tk_head_of(k, TK_HEAD_Q6_K);
+  for (int largest = 0; largest < 2; largest++) {
+    if (!agrees_q6_k(q6_k, tk_head_of(scalar, TK_HEAD_Q6_K), largest != 0))
+      return "scan of a Q6_K head";
+    for (size_t s = 0; s < sizeof scans / sizeof *scans; s++) {
+      const tk_head_type type = scans[s].type;
+      if (!agrees(tk_head_of(k, type), tk_head_of(scalar, type), type, largest != 0))
+        return scans[s].name;
     }
+  }
   return NULL;
 }

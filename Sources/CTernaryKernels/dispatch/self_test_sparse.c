@@ -1,7 +1,7 @@
 // tk_self_test of the kernels that skip zeros: every one once against scalar (self_test_ternary.c
 // says why), on a matrix small enough for the stack.
 
-#include "sparse/sparse.h"
+#include "dispatch/self_test.h"
 
 #include <string.h>
 
@@ -17,7 +17,7 @@ static uint32_t next(uint32_t *state) {
   return *state >> 16;
 }
 
-static bool same_lists(const tk_kernels *k) {
+static bool same_lists(const tk_list_kernels *k, const tk_list_kernels *scalar) {
   float x[ROWS];
   int8_t q[STRIDE] = {0};
   int32_t expected[ROWS + 16], list[ROWS + 16];
@@ -26,19 +26,20 @@ static bool same_lists(const tk_kernels *k) {
     q[i] = (int8_t)((int)(next(&state) % 5) - 2);
     x[i] = i % 7 == 0 ? __builtin_nanf("") : (float)q[i] * -0.5f;
   }
-  size_t count = tk_active_scalar(x, ROWS, expected);
+  size_t count = scalar->active(x, ROWS, expected);
   if (k->active(x, ROWS, list) != count || memcmp(list, expected, count * sizeof *list) != 0)
     return false;
-  count = tk_nonzero_scalar(q, ROWS, expected);
+  count = scalar->nonzero(q, ROWS, expected);
   return k->nonzero(q, ROWS, list) == count && memcmp(list, expected, count * sizeof *list) == 0;
 }
 
 /// Lists of one or two whole quads of columns, of less, and of nothing.
-static bool same_short_lists(const tk_kernels *k, const tk_strands *w, const int8_t *q) {
+static bool same_short_lists(const tk_sparse_kernels *k, const tk_sparse_kernels *scalar,
+                             const tk_strands *w, const int8_t *q) {
   static const int32_t list[] = {0, 7, 8, 40, 41, 42, 69, COLUMNS - 1};
   int32_t expected[ROWS], y[ROWS], sum = 0;
   for (size_t count = 0; count <= sizeof list / sizeof *list; count++) {
-    tk_gemv_columns_scalar(w, q, sum, list, count, 0, ROWS, expected);
+    scalar->gemv_columns(w, q, sum, list, count, 0, ROWS, expected);
     k->gemv_columns(w, q, sum, list, count, 0, ROWS, y);
     if (memcmp(y, expected, sizeof y) != 0)
       return false;
@@ -49,7 +50,8 @@ static bool same_short_lists(const tk_kernels *k, const tk_strands *w, const int
 
 /// By rows `w` is [COLUMNS, ROWS], by columns [ROWS, COLUMNS]: the same strands. The first pass has
 /// the largest activations there are, and strand 0 only ones.
-static bool same_products(const tk_kernels *k, const tk_strands *w) {
+static bool same_products(const tk_sparse_kernels *k, const tk_sparse_kernels *scalar,
+                          const tk_strands *w) {
   int32_t expected[ROWS] = {0}, y[ROWS] = {0}, list[COLUMNS];
   size_t count = 0;
   for (size_t i = 0; i < COLUMNS; i++)
@@ -65,45 +67,69 @@ static bool same_products(const tk_kernels *k, const tk_strands *w) {
       listed += i < COLUMNS && i % 3 != 1 ? q[i] : 0;
       strands += i < COLUMNS ? q[i] : 0;
     }
-    tk_gemv_rows_scalar(w, q, sum, list, 1, count, expected);
+    scalar->gemv_rows(w, q, sum, list, 1, count, expected);
     k->gemv_rows(w, q, sum, list, 1, count, y);
-    tk_gemv_rows_scalar(w, q, sum, NULL, COLUMNS - 2, COLUMNS, expected);
+    scalar->gemv_rows(w, q, sum, NULL, COLUMNS - 2, COLUMNS, expected);
     k->gemv_rows(w, q, sum, NULL, COLUMNS - 2, COLUMNS, y);
     if (memcmp(y, expected, sizeof y) != 0)
       return false;
-    tk_gemv_columns_scalar(w, q, listed, list, count, 0, ROWS, expected);
+    scalar->gemv_columns(w, q, listed, list, count, 0, ROWS, expected);
     k->gemv_columns(w, q, listed, list, count, 0, ROWS, y);
     if (memcmp(y, expected, sizeof y) != 0)
       return false;
-    tk_gemv_columns_scalar(w, q, strands, NULL, COLUMNS, 0, ROWS, expected);
+    scalar->gemv_columns(w, q, strands, NULL, COLUMNS, 0, ROWS, expected);
     k->gemv_columns(w, q, strands, NULL, COLUMNS, 0, ROWS, y);
-    if (memcmp(y, expected, sizeof y) != 0 || !same_short_lists(k, w, q))
+    if (memcmp(y, expected, sizeof y) != 0 || !same_short_lists(k, scalar, w, q))
       return false;
   }
   return true;
 }
 
-const char *tk_self_test_sparse(const tk_kernels *k) {
-  if (!same_lists(k))
+static bool same_split(const tk_split_kernels *k, const tk_split_kernels *scalar,
+                       const uint8_t *packed) {
+  enum { BYTES = 64 };
+  uint8_t low[BYTES], high[BYTES], expected_low[BYTES], expected_high[BYTES];
+  scalar->split_t5(packed, BYTES, expected_low, expected_high);
+  k->split_t5(packed, BYTES, low, high);
+  return memcmp(low, expected_low, BYTES) == 0 && memcmp(high, expected_high, BYTES) == 0;
+}
+
+static const char *sparse_name(tk_layout layout) {
+  switch (layout) {
+  case TK_LAYOUT_T2:
+    return "sparse gemv of T2";
+  case TK_LAYOUT_T5:
+    return "sparse gemv of T5";
+  case TK_LAYOUT_L2: // has no strands
+    break;
+  }
+  return "sparse gemv";
+}
+
+/// The first strands are all ones.
+static void fill_strands(tk_layout layout, uint8_t *packed) {
+  uint32_t state = 3;
+  for (size_t strand = 0; strand < COLUMNS; strand++) {
+    int8_t trits[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+      trits[i] = strand < 40 ? 1 : (int8_t)(next(&state) % 3) - 1;
+    tk_pack_rows(layout, trits, ROWS, strand, strand + 1, packed);
+  }
+}
+
+const char *tk_self_test_sparse(const tk_kernels *k, const tk_kernels *scalar) {
+  if (!same_lists(tk_lists_of(k), tk_lists_of(scalar)))
     return "active or nonzero";
-  for (int layout = 0; layout <= TK_LAYOUT_T5; layout++) {
-    _Alignas(64) uint8_t packed[PACKED];
-    uint32_t state = 3;
-    for (size_t strand = 0; strand < COLUMNS; strand++) {
-      int8_t trits[ROWS];
-      for (size_t i = 0; i < ROWS; i++)
-        trits[i] = strand < 40 ? 1 : (int8_t)(next(&state) % 3) - 1;
-      tk_pack_rows((tk_layout)layout, trits, ROWS, strand, strand + 1, packed);
-    }
-    tk_strands w = {packed, COLUMNS, ROWS, (tk_layout)layout};
-    if (!same_products(k, &w))
-      return layout == TK_LAYOUT_T5 ? "sparse gemv of T5" : "sparse gemv of T2";
-    uint8_t low[64], high[64], expected_low[64], expected_high[64];
-    if (layout != TK_LAYOUT_T5)
+  for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+    if (!tk_has_strands(layout))
       continue;
-    tk_split_t5_scalar(packed + 40 * 64, 64, expected_low, expected_high);
-    k->split_t5(packed + 40 * 64, 64, low, high);
-    if (memcmp(low, expected_low, 64) != 0 || memcmp(high, expected_high, 64) != 0)
+    _Alignas(64) uint8_t packed[PACKED];
+    fill_strands(layout, packed);
+    const tk_strands w = {packed, COLUMNS, ROWS, layout};
+    if (!same_products(tk_sparse_of(k, layout), tk_sparse_of(scalar, layout), &w))
+      return sparse_name(layout);
+    if (layout == TK_LAYOUT_T5 &&
+        !same_split(tk_split_of(k), tk_split_of(scalar), packed + 40 * 64))
       return "split of T5";
   }
   return NULL;

@@ -1,6 +1,6 @@
-// Private to the float kernels: the constants of the one exp, and the steps that every instruction
-// set must repeat operation by operation. Nothing here may be contracted: fma only where it is
-// written.
+// Private: the family of float kernels, the constants of the one exp, and the steps that every
+// instruction set must repeat operation by operation. Nothing here may be contracted: fma only
+// where it is written.
 
 #ifndef TK_FLOAT_H
 #define TK_FLOAT_H
@@ -8,9 +8,27 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "CTernaryKernels.h"
 
 #pragma clang fp contract(off)
+
+/// Float steps in one fixed order. Shapes and ranges are those of the public calls.
+typedef struct tk_float_kernels {
+  void (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *y);
+  void (*rope)(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim);
+  void (*add)(const float *x, size_t n, float *y);
+  void (*relu2_mul)(const float *gate, const float *up, size_t n, float *out);
+  void (*silu_mul)(const float *gate, const float *up, size_t n, float *out);
+  void (*gelu_mul)(const float *gate, const float *up, size_t n, float *out);
+  void (*exp)(const float *x, size_t n, float *y);
+  void (*softmax)(float *x, size_t n);
+  /// tk_attention_weights; the softmax before its division.
+  float (*exponentials)(float *x, size_t n);
+  void (*f32_to_f16)(const float *x, size_t n, uint16_t *y);
+  void (*f16_to_f32)(const uint16_t *x, size_t n, float *y);
+} tk_float_kernels;
+
+extern const tk_float_kernels tk_floats_scalar, tk_floats_avx2, tk_floats_avx512, tk_floats_neon;
 
 // exp(x) = 2^n * exp(r), n = round(x / ln 2), r = x - n * ln 2 in [-0.3466, 0.3466]. ln 2 comes in
 // two parts: the first has 10 significant bits, so that n * part is exact. exp(r) = 1 + r + r^2 *
@@ -112,51 +130,6 @@ static inline uint16_t tk_float_to_half(float x) {
   }
   const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
   return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
-}
-
-/// A cache whose type the compiler knows where this is inlined.
-static inline tk_cache tk_typed_cache(tk_cache rows, tk_cache_type type) {
-  rows.type = type;
-  return rows;
-}
-
-/// Asks for `count` elements from `element` on; the type is a constant where this is inlined.
-static inline __attribute__((always_inline)) void tk_prefetch_cache(tk_cache rows, size_t element,
-                                                                    size_t count) {
-  const size_t size = rows.type == TK_CACHE_F32 ? 4 : rows.type == TK_CACHE_F16 ? 2 : 1;
-  const uintptr_t start = (uintptr_t)rows.data + element * size;
-  for (size_t offset = 0; offset < count * size; offset += 64) {
-    // An address past the end is never read, but must not be a pointer.
-    __builtin_prefetch((const void *)(start + offset));
-  }
-}
-
-/// Keys of some tiles further on. They are read front to back, which the hardware sees, but not
-/// past the end of a page: with this, 2048 positions came from memory at 1.15 times the rate
-/// (AVX2).
-static inline __attribute__((always_inline)) void tk_prefetch_keys(tk_cache keys, size_t position,
-                                                                   size_t head_dim) {
-  tk_prefetch_cache(keys, (position + TK_ATTENTION_BLOCK / 2) * keys.stride, head_dim);
-}
-
-/// What to ask for while a pass adds values: `step` elements further with every position.
-typedef struct tk_values_ahead {
-  size_t element, step;
-} tk_values_ahead;
-
-/// The share of the next block for the pass that adds `count` dimensions from i on. A pass takes a
-/// few dimensions of all positions of its block, which leaves the hardware no stream to learn, so
-/// passes over whole vectors ask for the next block as it lies in memory: values of 2048 positions
-/// came at 1.9 times the rate. Others ask for their own elements of it, which is worth 1.45 (AVX2).
-static inline tk_values_ahead tk_next_values(const tk_value_block *b, size_t i, size_t count) {
-  if (b->end == b->positions) {
-    return (tk_values_ahead){b->begin * b->values.stride + i, 0};
-  }
-  const size_t next = b->end * b->values.stride;
-  if (b->dim_end - b->dim_begin == b->values.stride) {
-    return (tk_values_ahead){next + i * (b->end - b->begin), count};
-  }
-  return (tk_values_ahead){next + i, b->values.stride};
 }
 
 /// While `count` rows of `size` bytes a block are at `offset`: asks for as much of the next `count`

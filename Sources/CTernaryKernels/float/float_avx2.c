@@ -8,7 +8,7 @@
 #pragma clang fp contract(off)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-void tk_rms_norm_avx2(const float *x, const float *weight, size_t n, float eps, float *y) {
+static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   // A square is never -0, so adding the 0 of an absent element changes no lane.
   __m256 low = _mm256_setzero_ps();
   __m256 high = _mm256_setzero_ps();
@@ -34,7 +34,7 @@ void tk_rms_norm_avx2(const float *x, const float *weight, size_t n, float eps, 
   }
 }
 
-void tk_rope_avx2(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
+static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
   const size_t half = head_dim / 2;
   for (size_t h = 0; h < heads; h++) {
     float *first = x + h * head_dim;
@@ -51,13 +51,13 @@ void tk_rope_avx2(float *x, const float *cos, const float *sin, size_t heads, si
   }
 }
 
-void tk_add_avx2(const float *x, size_t n, float *y) {
+static void add(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 8) {
     tk_store8(y + i, n - i, _mm256_add_ps(tk_load8(x + i, n - i), tk_load8(y + i, n - i)));
   }
 }
 
-void tk_relu2_mul_avx2(const float *gate, const float *up, size_t n, float *out) {
+static void relu2_mul(const float *gate, const float *up, size_t n, float *out) {
   for (size_t i = 0; i < n; i += 8) {
     // This operand order gives back the second where either is NaN.
     const __m256 g = _mm256_max_ps(_mm256_setzero_ps(), tk_load8(gate + i, n - i));
@@ -90,7 +90,7 @@ static inline __m256 exp8(__m256 x) {
   return _mm256_andnot_ps(below, _mm256_blendv_ps(p, _mm256_set1_ps(INFINITY), above));
 }
 
-void tk_silu_mul_avx2(const float *gate, const float *up, size_t n, float *out) {
+static void silu_mul(const float *gate, const float *up, size_t n, float *out) {
   const __m256 one = _mm256_set1_ps(1.0f);
   for (size_t i = 0; i < n; i += 8) {
     const __m256 g = tk_load8(gate + i, n - i);
@@ -100,7 +100,7 @@ void tk_silu_mul_avx2(const float *gate, const float *up, size_t n, float *out) 
   }
 }
 
-void tk_gelu_mul_avx2(const float *gate, const float *up, size_t n, float *out) {
+static void gelu_mul(const float *gate, const float *up, size_t n, float *out) {
   const __m256 one = _mm256_set1_ps(1.0f);
   const __m256 linear = _mm256_set1_ps(tk_gelu_linear);
   const __m256 cubic = _mm256_set1_ps(tk_gelu_cubic);
@@ -112,7 +112,7 @@ void tk_gelu_mul_avx2(const float *gate, const float *up, size_t n, float *out) 
   }
 }
 
-void tk_exp_avx2(const float *x, size_t n, float *y) {
+static void exp_all(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 8) {
     tk_store8(y + i, n - i, exp8(tk_load8(x + i, n - i)));
   }
@@ -141,7 +141,7 @@ static inline __m256 shifted_exp8(float *x, size_t count, __m256 m) {
   return _mm256_and_ps(e, _mm256_castsi256_ps(tk_first_lanes(count)));
 }
 
-float tk_exponentials_avx2(float *x, size_t n) {
+static float exponentials(float *x, size_t n) {
   if (n == 0) {
     return 1.0f;
   }
@@ -162,14 +162,14 @@ float tk_exponentials_avx2(float *x, size_t n) {
   return tk_lane_sum16(low, high);
 }
 
-void tk_softmax_avx2(float *x, size_t n) {
-  const __m256 sum = _mm256_set1_ps(tk_exponentials_avx2(x, n));
+static void softmax(float *x, size_t n) {
+  const __m256 sum = _mm256_set1_ps(exponentials(x, n));
   for (size_t i = 0; i < n; i += 8) {
     tk_store8(x + i, n - i, _mm256_div_ps(tk_load8(x + i, n - i), sum));
   }
 }
 
-void tk_f32_to_f16_avx2(const float *x, size_t n, uint16_t *y) {
+static void f32_to_f16(const float *x, size_t n, uint16_t *y) {
   for (size_t i = 0; i < n; i += 8) {
     const __m128i half = _mm256_cvtps_ph(tk_load8(x + i, n - i), _MM_FROUND_TO_NEAREST_INT);
     if (n - i >= 8) {
@@ -180,7 +180,7 @@ void tk_f32_to_f16_avx2(const float *x, size_t n, uint16_t *y) {
   }
 }
 
-void tk_f16_to_f32_avx2(const uint16_t *x, size_t n, float *y) {
+static void f16_to_f32(const uint16_t *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 8) {
     __m128i half = _mm_setzero_si128();
     if (n - i >= 8) {
@@ -191,6 +191,20 @@ void tk_f16_to_f32_avx2(const uint16_t *x, size_t n, float *y) {
     tk_store8(y + i, n - i, _mm256_cvtph_ps(half));
   }
 }
+
+const tk_float_kernels tk_floats_avx2 = {
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .add = add,
+    .relu2_mul = relu2_mul,
+    .silu_mul = silu_mul,
+    .gelu_mul = gelu_mul,
+    .exp = exp_all,
+    .softmax = softmax,
+    .exponentials = exponentials,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+};
 
 #pragma clang attribute pop
 

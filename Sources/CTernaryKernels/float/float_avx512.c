@@ -10,7 +10,7 @@
                                                    "avx2,fma,f16c"))),                             \
                              apply_to = function)
 
-void tk_rms_norm_avx512(const float *x, const float *weight, size_t n, float eps, float *y) {
+static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   __m512 lanes = _mm512_setzero_ps();
   for (size_t i = 0; i < n; i += 16) {
     // A square is never -0, so adding the 0 of an absent element changes no lane.
@@ -24,7 +24,7 @@ void tk_rms_norm_avx512(const float *x, const float *weight, size_t n, float eps
   }
 }
 
-void tk_rope_avx512(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
+static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
   const size_t half = head_dim / 2;
   for (size_t h = 0; h < heads; h++) {
     float *first = x + h * head_dim;
@@ -41,13 +41,13 @@ void tk_rope_avx512(float *x, const float *cos, const float *sin, size_t heads, 
   }
 }
 
-void tk_add_avx512(const float *x, size_t n, float *y) {
+static void add(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 16) {
     tk_store16(y + i, n - i, _mm512_add_ps(tk_load16(x + i, n - i), tk_load16(y + i, n - i)));
   }
 }
 
-void tk_relu2_mul_avx512(const float *gate, const float *up, size_t n, float *out) {
+static void relu2_mul(const float *gate, const float *up, size_t n, float *out) {
   for (size_t i = 0; i < n; i += 16) {
     // This operand order gives back the second where either is NaN.
     const __m512 g = _mm512_max_ps(_mm512_setzero_ps(), tk_load16(gate + i, n - i));
@@ -75,7 +75,7 @@ static inline __m512 exp16(__m512 x) {
   return _mm512_mask_mov_ps(p, below, _mm512_setzero_ps());
 }
 
-void tk_silu_mul_avx512(const float *gate, const float *up, size_t n, float *out) {
+static void silu_mul(const float *gate, const float *up, size_t n, float *out) {
   const __m512 one = _mm512_set1_ps(1.0f);
   for (size_t i = 0; i < n; i += 16) {
     const __m512 g = tk_load16(gate + i, n - i);
@@ -85,7 +85,7 @@ void tk_silu_mul_avx512(const float *gate, const float *up, size_t n, float *out
   }
 }
 
-void tk_gelu_mul_avx512(const float *gate, const float *up, size_t n, float *out) {
+static void gelu_mul(const float *gate, const float *up, size_t n, float *out) {
   const __m512 one = _mm512_set1_ps(1.0f);
   const __m512 linear = _mm512_set1_ps(tk_gelu_linear);
   const __m512 cubic = _mm512_set1_ps(tk_gelu_cubic);
@@ -97,7 +97,7 @@ void tk_gelu_mul_avx512(const float *gate, const float *up, size_t n, float *out
   }
 }
 
-void tk_exp_avx512(const float *x, size_t n, float *y) {
+static void exp_all(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 16) {
     tk_store16(y + i, n - i, exp16(tk_load16(x + i, n - i)));
   }
@@ -115,7 +115,7 @@ static inline float maximum(const float *x, size_t n) {
   return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 
-float tk_exponentials_avx512(float *x, size_t n) {
+static float exponentials(float *x, size_t n) {
   if (n == 0) {
     return 1.0f;
   }
@@ -129,26 +129,40 @@ float tk_exponentials_avx512(float *x, size_t n) {
   return tk_lane_sum512(lanes);
 }
 
-void tk_softmax_avx512(float *x, size_t n) {
-  const __m512 sum = _mm512_set1_ps(tk_exponentials_avx512(x, n));
+static void softmax(float *x, size_t n) {
+  const __m512 sum = _mm512_set1_ps(exponentials(x, n));
   for (size_t i = 0; i < n; i += 16) {
     tk_store16(x + i, n - i, _mm512_div_ps(tk_load16(x + i, n - i), sum));
   }
 }
 
-void tk_f32_to_f16_avx512(const float *x, size_t n, uint16_t *y) {
+static void f32_to_f16(const float *x, size_t n, uint16_t *y) {
   for (size_t i = 0; i < n; i += 16) {
     const __m256i half = _mm512_cvtps_ph(tk_load16(x + i, n - i), _MM_FROUND_TO_NEAREST_INT);
     _mm256_mask_storeu_epi16(y + i, tk_first16(n - i), half);
   }
 }
 
-void tk_f16_to_f32_avx512(const uint16_t *x, size_t n, float *y) {
+static void f16_to_f32(const uint16_t *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 16) {
     const __m256i half = _mm256_maskz_loadu_epi16(tk_first16(n - i), x + i);
     tk_store16(y + i, n - i, _mm512_cvtph_ps(half));
   }
 }
+
+const tk_float_kernels tk_floats_avx512 = {
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .add = add,
+    .relu2_mul = relu2_mul,
+    .silu_mul = silu_mul,
+    .gelu_mul = gelu_mul,
+    .exp = exp_all,
+    .softmax = softmax,
+    .exponentials = exponentials,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+};
 
 #pragma clang attribute pop
 

@@ -7,7 +7,7 @@
 
 #pragma clang fp contract(off)
 
-void tk_rms_norm_neon(const float *x, const float *weight, size_t n, float eps, float *y) {
+static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   // A square is never -0, so adding the 0 of an absent element changes no lane.
   float32x4_t lanes[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
   size_t i = 0;
@@ -28,7 +28,7 @@ void tk_rms_norm_neon(const float *x, const float *weight, size_t n, float eps, 
   }
 }
 
-void tk_rope_neon(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
+static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
   const size_t half = head_dim / 2;
   for (size_t h = 0; h < heads; h++) {
     float *first = x + h * head_dim;
@@ -45,13 +45,13 @@ void tk_rope_neon(float *x, const float *cos, const float *sin, size_t heads, si
   }
 }
 
-void tk_add_neon(const float *x, size_t n, float *y) {
+static void add(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 4) {
     tk_store4(y + i, n - i, vaddq_f32(tk_load4(x + i, n - i), tk_load4(y + i, n - i)));
   }
 }
 
-void tk_relu2_mul_neon(const float *gate, const float *up, size_t n, float *out) {
+static void relu2_mul(const float *gate, const float *up, size_t n, float *out) {
   for (size_t i = 0; i < n; i += 4) {
     const float32x4_t g = vmaxq_f32(tk_load4(gate + i, n - i), vdupq_n_f32(0));
     const float32x4_t u = tk_load4(up + i, n - i);
@@ -81,7 +81,7 @@ static inline float32x4_t exp4(float32x4_t x) {
   return vbslq_f32(vcltq_f32(x, vdupq_n_f32(tk_exp_lower)), vdupq_n_f32(0), p);
 }
 
-void tk_silu_mul_neon(const float *gate, const float *up, size_t n, float *out) {
+static void silu_mul(const float *gate, const float *up, size_t n, float *out) {
   const float32x4_t one = vdupq_n_f32(1.0f);
   for (size_t i = 0; i < n; i += 4) {
     const float32x4_t g = tk_load4(gate + i, n - i);
@@ -90,7 +90,7 @@ void tk_silu_mul_neon(const float *gate, const float *up, size_t n, float *out) 
   }
 }
 
-void tk_gelu_mul_neon(const float *gate, const float *up, size_t n, float *out) {
+static void gelu_mul(const float *gate, const float *up, size_t n, float *out) {
   const float32x4_t one = vdupq_n_f32(1.0f);
   const float32x4_t linear = vdupq_n_f32(tk_gelu_linear);
   const float32x4_t cubic = vdupq_n_f32(tk_gelu_cubic);
@@ -102,7 +102,7 @@ void tk_gelu_mul_neon(const float *gate, const float *up, size_t n, float *out) 
   }
 }
 
-void tk_exp_neon(const float *x, size_t n, float *y) {
+static void exp_all(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 4) {
     tk_store4(y + i, n - i, exp4(tk_load4(x + i, n - i)));
   }
@@ -121,7 +121,7 @@ static inline float maximum(const float *x, size_t n) {
   return vmaxvq_f32(m);
 }
 
-float tk_exponentials_neon(float *x, size_t n) {
+static float exponentials(float *x, size_t n) {
   if (n == 0) {
     return 1.0f;
   }
@@ -139,14 +139,14 @@ float tk_exponentials_neon(float *x, size_t n) {
   return tk_lane_sum16(lanes);
 }
 
-void tk_softmax_neon(float *x, size_t n) {
-  const float32x4_t sum = vdupq_n_f32(tk_exponentials_neon(x, n));
+static void softmax(float *x, size_t n) {
+  const float32x4_t sum = vdupq_n_f32(exponentials(x, n));
   for (size_t i = 0; i < n; i += 4) {
     tk_store4(x + i, n - i, vdivq_f32(tk_load4(x + i, n - i), sum));
   }
 }
 
-void tk_f32_to_f16_neon(const float *x, size_t n, uint16_t *y) {
+static void f32_to_f16(const float *x, size_t n, uint16_t *y) {
   for (size_t i = 0; i < n; i += 4) {
     const uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(tk_load4(x + i, n - i)));
     if (n - i >= 4) {
@@ -157,7 +157,7 @@ void tk_f32_to_f16_neon(const float *x, size_t n, uint16_t *y) {
   }
 }
 
-void tk_f16_to_f32_neon(const uint16_t *x, size_t n, float *y) {
+static void f16_to_f32(const uint16_t *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 4) {
     uint16x4_t half = vdup_n_u16(0);
     if (n - i >= 4) {
@@ -168,5 +168,19 @@ void tk_f16_to_f32_neon(const uint16_t *x, size_t n, float *y) {
     tk_store4(y + i, n - i, vcvt_f32_f16(vreinterpret_f16_u16(half)));
   }
 }
+
+const tk_float_kernels tk_floats_neon = {
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .add = add,
+    .relu2_mul = relu2_mul,
+    .silu_mul = silu_mul,
+    .gelu_mul = gelu_mul,
+    .exp = exp_all,
+    .softmax = softmax,
+    .exponentials = exponentials,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+};
 
 #endif

@@ -6,7 +6,7 @@
 
 #pragma clang fp contract(off)
 
-void tk_rms_norm_scalar(const float *x, const float *weight, size_t n, float eps, float *y) {
+static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   float lanes[TK_FLOAT_LANES] = {0};
   for (size_t i = 0; i < n; i++) {
     float *lane = &lanes[i % TK_FLOAT_LANES];
@@ -18,7 +18,7 @@ void tk_rms_norm_scalar(const float *x, const float *weight, size_t n, float eps
   }
 }
 
-void tk_rope_scalar(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
+static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {
   const size_t half = head_dim / 2;
   for (size_t h = 0; h < heads; h++) {
     float *head = x + h * head_dim;
@@ -31,13 +31,13 @@ void tk_rope_scalar(float *x, const float *cos, const float *sin, size_t heads, 
   }
 }
 
-void tk_add_scalar(const float *x, size_t n, float *y) {
+static void add(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i++) {
     y[i] = x[i] + y[i];
   }
 }
 
-void tk_relu2_mul_scalar(const float *gate, const float *up, size_t n, float *out) {
+static void relu2_mul(const float *gate, const float *up, size_t n, float *out) {
   for (size_t i = 0; i < n; i++) {
     // Written so that NaN stays NaN.
     const float g = gate[i] < 0.0f ? 0.0f : gate[i];
@@ -45,13 +45,13 @@ void tk_relu2_mul_scalar(const float *gate, const float *up, size_t n, float *ou
   }
 }
 
-void tk_silu_mul_scalar(const float *gate, const float *up, size_t n, float *out) {
+static void silu_mul(const float *gate, const float *up, size_t n, float *out) {
   for (size_t i = 0; i < n; i++) {
     out[i] = (gate[i] / (1.0f + tk_exp_one(-gate[i]))) * up[i];
   }
 }
 
-void tk_gelu_mul_scalar(const float *gate, const float *up, size_t n, float *out) {
+static void gelu_mul(const float *gate, const float *up, size_t n, float *out) {
   for (size_t i = 0; i < n; i++) {
     const float g = gate[i];
     const float z = g * __builtin_fmaf(g * g, tk_gelu_cubic, tk_gelu_linear);
@@ -59,13 +59,13 @@ void tk_gelu_mul_scalar(const float *gate, const float *up, size_t n, float *out
   }
 }
 
-void tk_exp_scalar(const float *x, size_t n, float *y) {
+static void exp_all(const float *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i++) {
     y[i] = tk_exp_one(x[i]);
   }
 }
 
-float tk_exponentials_scalar(float *x, size_t n) {
+static float exponentials(float *x, size_t n) {
   if (n == 0) {
     return 1.0f;
   }
@@ -81,21 +81,35 @@ float tk_exponentials_scalar(float *x, size_t n) {
   return tk_lane_sum(lanes);
 }
 
-void tk_softmax_scalar(float *x, size_t n) {
-  const float sum = tk_exponentials_scalar(x, n);
+static void softmax(float *x, size_t n) {
+  const float sum = exponentials(x, n);
   for (size_t i = 0; i < n; i++) {
     x[i] = x[i] / sum;
   }
 }
 
-void tk_f32_to_f16_scalar(const float *x, size_t n, uint16_t *y) {
+static void f32_to_f16(const float *x, size_t n, uint16_t *y) {
   for (size_t i = 0; i < n; i++) {
     y[i] = tk_float_to_half(x[i]);
   }
 }
 
-void tk_f16_to_f32_scalar(const uint16_t *x, size_t n, float *y) {
+static void f16_to_f32(const uint16_t *x, size_t n, float *y) {
   for (size_t i = 0; i < n; i++) {
     y[i] = tk_half_to_float(x[i]);
   }
 }
+
+const tk_float_kernels tk_floats_scalar = {
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .add = add,
+    .relu2_mul = relu2_mul,
+    .silu_mul = silu_mul,
+    .gelu_mul = gelu_mul,
+    .exp = exp_all,
+    .softmax = softmax,
+    .exponentials = exponentials,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+};

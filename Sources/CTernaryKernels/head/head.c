@@ -132,22 +132,43 @@ static void round_q6_k(const float *x, size_t columns, float scale, tk_head_q6_k
 
 /// What x[i] is rounded to, without the state's scale; exact.
 static inline double rounded_value(tk_head_type type, const void *q, size_t columns, size_t i) {
-  if (type == TK_HEAD_INT8)
+  switch (type) {
+  case TK_HEAD_INT8:
     return ((const int16_t *)q)[i];
-  const double z = ((const int8_t *)q)[i];
-  if (type == TK_HEAD_INT4)
-    return z;
-  const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, columns);
-  const size_t b = i / TK_HEAD_Q6_K_COLUMNS;
-  const size_t g = i % TK_HEAD_Q6_K_COLUMNS / TK_HEAD_Q6_K_GROUP;
-  const double multiplier = s.multipliers[b * TK_HEAD_Q6_K_GROUPS + tk_head_q6_k_place(g)];
-  return z * multiplier * (double)s.scales[b];
+  case TK_HEAD_INT4:
+    return ((const int8_t *)q)[i];
+  case TK_HEAD_Q6_K: {
+    const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, columns);
+    const size_t b = i / TK_HEAD_Q6_K_COLUMNS;
+    const size_t g = i % TK_HEAD_Q6_K_COLUMNS / TK_HEAD_Q6_K_GROUP;
+    const double multiplier = s.multipliers[b * TK_HEAD_Q6_K_GROUPS + tk_head_q6_k_place(g)];
+    return s.q[i] * multiplier * (double)s.scales[b];
+  }
+  }
+  __builtin_trap(); // there is no such type
+}
+
+/// The largest multiple of its scale that a rounded state holds.
+static float state_limit(tk_head_type type, size_t columns) {
+  switch (type) {
+  case TK_HEAD_INT8:
+    return (float)tk_head_limit(columns);
+  case TK_HEAD_INT4:
+    return STATE_LIMIT;
+  case TK_HEAD_Q6_K:
+    return LARGEST_Q6_K;
+  }
+  __builtin_trap(); // there is no such type
+}
+
+static void round_int8(const float *x, size_t columns, float inverse, float limit, int16_t *q) {
+  for (size_t i = 0; i < tk_head_blocks(columns) * TK_HEAD_BLOCK; i++) {
+    q[i] = i < columns ? (int16_t)round_value(x[i], inverse, limit) : 0;
+  }
 }
 
 tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, void *q) {
-  const float limit = type == TK_HEAD_INT8   ? (float)tk_head_limit(columns)
-                      : type == TK_HEAD_INT4 ? STATE_LIMIT
-                                             : LARGEST_Q6_K;
+  const float limit = state_limit(type, columns);
   const float largest = tk_head_largest(x, columns);
   if (!(largest >= smallest_state && largest < INFINITY))
     return (tk_head_input){0};
@@ -155,14 +176,16 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
   const float inverse = limit / largest;
   if (!(inverse < INFINITY))
     return (tk_head_input){0};
-  int16_t *wide = q;
-  if (type == TK_HEAD_INT8) {
-    for (size_t i = 0; i < tk_head_blocks(columns) * TK_HEAD_BLOCK; i++)
-      wide[i] = i < columns ? (int16_t)round_value(x[i], inverse, limit) : 0;
-  } else if (type == TK_HEAD_INT4) {
+  switch (type) {
+  case TK_HEAD_INT8:
+    round_int8(x, columns, inverse, limit, q);
+    break;
+  case TK_HEAD_INT4:
     round_int4(x, columns, inverse, q);
-  } else {
+    break;
+  case TK_HEAD_Q6_K:
     round_q6_k(x, columns, scale, tk_head_q6_k_state_at(q, columns));
+    break;
   }
   double norm = 0.0;
   double residual = 0.0;

@@ -1,5 +1,5 @@
-// Private to the two-stage LM head: how rows are held for the scan. Rows are padded to 8, columns
-// to 32; padding codes are 0.
+// Private: the family of scans of the two-stage LM head, and how rows are held for them. Rows are
+// padded to 8, columns to 32; padding codes are 0.
 //
 // INT8: tiles of 4 rows; for each block of 32 columns 32 bytes of row 0, of row 1, of row 2, of row
 // 3, so that a scan reads one sequential stream and loads a block's activations once for four rows.
@@ -25,6 +25,20 @@
 #define TK_HEAD_H
 
 #include "float/float.h"
+
+/// The scan of one type of head.
+typedef struct tk_head_kernels {
+  void (*scan)(const tk_head *h, const void *q, float scale, size_t row_begin, size_t row_end,
+               float *scores);
+} tk_head_kernels;
+
+extern const tk_head_kernels tk_head_int8_scalar, tk_head_int4_scalar, tk_head_q6_k_scalar;
+extern const tk_head_kernels tk_head_int8_avx2, tk_head_int4_avx2, tk_head_q6_k_avx2;
+extern const tk_head_kernels tk_head_int8_avxvnni, tk_head_int4_avxvnni;
+extern const tk_head_kernels tk_head_int8_avx512_vnni, tk_head_int4_avx512_vnni;
+extern const tk_head_kernels tk_head_q6_k_avx512_vnni;
+extern const tk_head_kernels tk_head_int8_neon, tk_head_int4_neon, tk_head_q6_k_neon;
+extern const tk_head_kernels tk_head_int8_neon_dotprod, tk_head_int4_neon_dotprod;
 
 enum {
   TK_HEAD_BLOCK = 32,

@@ -33,8 +33,8 @@ static inline __m128i reduce4(const __m512i sum[TK_HEAD_INT8_ROWS]) {
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
 
-void tk_head_int8_avx512_vnni(const tk_head *h, const void *q, float scale, size_t row_begin,
-                              size_t row_end, float *scores) {
+static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_INT8_ROWS) {
     const uint8_t *p = tk_head_int8_tile(h, row);
@@ -76,8 +76,8 @@ static inline __m256i block_int4(const uint8_t *panel, const int8_t *x) {
   return _mm256_add_epi32(low, _mm256_srai_epi32(high, 4)); // the division is exact
 }
 
-void tk_head_int4_avx512_vnni(const tk_head *h, const void *q, float scale, size_t row_begin,
-                              size_t row_end, float *scores) {
+static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   const int32_t *sums = tk_head_sums(q, h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_TILE_ROWS) {
@@ -99,6 +99,9 @@ void tk_head_int4_avx512_vnni(const tk_head *h, const void *q, float scale, size
                           _mm256_mul_ps(total, _mm256_set1_ps(scale)));
   }
 }
+
+const tk_head_kernels tk_head_int8_avx512_vnni = {scan_int8};
+const tk_head_kernels tk_head_int4_avx512_vnni = {scan_int4};
 
 #pragma clang attribute pop
 

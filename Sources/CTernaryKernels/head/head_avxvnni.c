@@ -20,8 +20,8 @@ static inline __m256i widen16(const uint8_t *p) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 }
 
-void tk_head_int8_avxvnni(const tk_head *h, const void *q, float scale, size_t row_begin,
-                          size_t row_end, float *scores) {
+static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_INT8_ROWS) {
     const uint8_t *p = tk_head_int8_tile(h, row);
@@ -64,8 +64,8 @@ static inline __m256i block_int4(const uint8_t *panel, const int8_t *x) {
   return _mm256_add_epi32(low, high);
 }
 
-void tk_head_int4_avxvnni(const tk_head *h, const void *q, float scale, size_t row_begin,
-                          size_t row_end, float *scores) {
+static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   const int32_t *sums = tk_head_sums(q, h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_TILE_ROWS) {
@@ -87,6 +87,9 @@ void tk_head_int4_avxvnni(const tk_head *h, const void *q, float scale, size_t r
     memcpy(scores + (row - row_begin), out, count * sizeof *out);
   }
 }
+
+const tk_head_kernels tk_head_int8_avxvnni = {scan_int8};
+const tk_head_kernels tk_head_int4_avxvnni = {scan_int4};
 
 #pragma clang attribute pop
 

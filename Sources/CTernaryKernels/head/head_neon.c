@@ -15,8 +15,8 @@
 
 #pragma clang fp contract(off)
 
-void tk_head_int8_neon(const tk_head *h, const void *q, float scale, size_t row_begin,
-                       size_t row_end, float *scores) {
+static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_INT8_ROWS) {
     const int8_t *p = (const int8_t *)tk_head_int8_tile(h, row);
@@ -68,8 +68,8 @@ static inline int32x4_t block_int4(const uint8_t *codes, const int8_t *x) {
   return vpaddq_s32(vpaddlq_s16(first), vpaddlq_s16(second));
 }
 
-void tk_head_int4_neon(const tk_head *h, const void *q, float scale, size_t row_begin,
-                       size_t row_end, float *scores) {
+static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_TILE_ROWS) {
     const uint8_t *p = tk_head_int4_panel(h, row);
@@ -88,5 +88,8 @@ void tk_head_int4_neon(const tk_head *h, const void *q, float scale, size_t row_
     memcpy(scores + (row - row_begin), out, count * sizeof *out);
   }
 }
+
+const tk_head_kernels tk_head_int8_neon = {scan_int8};
+const tk_head_kernels tk_head_int4_neon = {scan_int4};
 
 #endif

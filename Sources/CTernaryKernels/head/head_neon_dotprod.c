@@ -16,8 +16,8 @@
 #pragma clang fp contract(off)
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 
-void tk_head_int8_neon_dotprod(const tk_head *h, const void *q, float scale, size_t row_begin,
-                               size_t row_end, float *scores) {
+static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_INT8_ROWS) {
     const int8_t *p = (const int8_t *)tk_head_int8_tile(h, row);
@@ -51,8 +51,8 @@ static inline int32x4_t step_int4(int32x4_t sum, const uint8_t *codes, int8x8_t 
   return vdotq_lane_s32(vdotq_lane_s32(sum, a, x, 0), b, x, 1);
 }
 
-void tk_head_int4_neon_dotprod(const tk_head *h, const void *q, float scale, size_t row_begin,
-                               size_t row_end, float *scores) {
+static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const size_t blocks = tk_head_blocks(h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_TILE_ROWS) {
     const uint8_t *p = tk_head_int4_panel(h, row);
@@ -78,6 +78,9 @@ void tk_head_int4_neon_dotprod(const tk_head *h, const void *q, float scale, siz
     memcpy(scores + (row - row_begin), out, count * sizeof *out);
   }
 }
+
+const tk_head_kernels tk_head_int8_neon_dotprod = {scan_int8};
+const tk_head_kernels tk_head_int4_neon_dotprod = {scan_int4};
 
 #pragma clang attribute pop
 

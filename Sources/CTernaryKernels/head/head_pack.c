@@ -23,8 +23,16 @@ static inline float round_code(float x, float inverse, float low, float high) {
 size_t tk_head_size(tk_head_type type, size_t rows, size_t columns) {
   const size_t panels = (rows + TK_HEAD_TILE_ROWS - 1) / TK_HEAD_TILE_ROWS;
   const size_t tiles = TK_HEAD_TILE_ROWS / TK_HEAD_INT8_ROWS;
-  return panels * tk_head_blocks(columns) *
-         (type == TK_HEAD_INT8 ? tiles * TK_HEAD_INT8_BYTES : (size_t)TK_HEAD_INT4_BYTES);
+  const size_t blocks = panels * tk_head_blocks(columns);
+  switch (type) {
+  case TK_HEAD_INT8:
+    return blocks * tiles * TK_HEAD_INT8_BYTES;
+  case TK_HEAD_INT4:
+    return blocks * TK_HEAD_INT4_BYTES;
+  case TK_HEAD_Q6_K:
+    return 0; // the rows stay where they are
+  }
+  __builtin_trap(); // there is no such type
 }
 
 /// Adds (w - scale * q)^2 and w^2 of some columns. Both products are exact in double.
@@ -95,17 +103,24 @@ void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns
                   size_t row_end, uint8_t *codes, float *scales, float *errors, float *norms) {
   const size_t blocks = tk_head_blocks(columns);
   for (size_t r = row_begin; r < row_end && r < rows; r++, w += columns) {
+    uint8_t *tile = codes + r / TK_HEAD_INT8_ROWS * blocks * TK_HEAD_INT8_BYTES;
+    uint8_t *lane = tile + r % TK_HEAD_INT8_ROWS * TK_HEAD_BLOCK;
+    uint8_t *panel = codes + r / TK_HEAD_TILE_ROWS * blocks * TK_HEAD_INT4_BYTES;
     double error = 0.0;
     double norm = 0.0;
     scales[r] = 0.0f;
     bool finite = tk_head_largest(w, columns) < INFINITY;
-    if (finite && type == TK_HEAD_INT8) {
-      uint8_t *tile = codes + r / TK_HEAD_INT8_ROWS * blocks * TK_HEAD_INT8_BYTES;
-      scales[r] =
-          pack_int8(w, columns, tile + r % TK_HEAD_INT8_ROWS * TK_HEAD_BLOCK, &error, &norm);
-    } else if (finite) {
-      uint8_t *panel = codes + r / TK_HEAD_TILE_ROWS * blocks * TK_HEAD_INT4_BYTES;
-      finite = pack_int4(w, columns, r % TK_HEAD_TILE_ROWS, panel, &error, &norm);
+    if (finite) {
+      switch (type) {
+      case TK_HEAD_INT8:
+        scales[r] = pack_int8(w, columns, lane, &error, &norm);
+        break;
+      case TK_HEAD_INT4:
+        finite = pack_int4(w, columns, r % TK_HEAD_TILE_ROWS, panel, &error, &norm);
+        break;
+      case TK_HEAD_Q6_K: // is not packed
+        __builtin_trap();
+      }
     }
     errors[r] = finite ? upper(sqrt(error)) : INFINITY;
     norms[r] = finite ? upper(sqrt(norm)) : INFINITY;
@@ -143,24 +158,37 @@ void tk_head_norms_q6_k(const void *data, size_t rows, size_t columns, float *no
   }
 }
 
-void tk_head_decode_row(const tk_head *h, size_t row, float *w) {
-  if (h->type == TK_HEAD_Q6_K) {
-    tk_decode(TK_Q6_K, tk_head_q6_k_row(h, row), h->columns, w);
-    return;
-  }
+static void decode_int8(const tk_head *h, size_t row, float *w) {
+  const uint8_t *tile = tk_head_int8_tile(h, row);
+  const uint8_t *lane = tile + row % TK_HEAD_INT8_ROWS * TK_HEAD_BLOCK;
   for (size_t c = 0; c < h->columns; c++) {
-    const size_t b = c / TK_HEAD_BLOCK;
+    const uint8_t code = lane[c / TK_HEAD_BLOCK * TK_HEAD_INT8_BYTES + c % TK_HEAD_BLOCK];
+    w[c] = h->scales[row] * (float)(int8_t)code;
+  }
+}
+
+static void decode_int4(const tk_head *h, size_t row, float *w) {
+  const size_t r = row % TK_HEAD_TILE_ROWS;
+  for (size_t c = 0; c < h->columns; c++) {
     const size_t i = c % TK_HEAD_BLOCK;
-    if (h->type == TK_HEAD_INT8) {
-      const uint8_t *tile = tk_head_int8_tile(h, row) + b * TK_HEAD_INT8_BYTES;
-      w[c] = h->scales[row] * (float)(int8_t)tile[row % TK_HEAD_INT8_ROWS * TK_HEAD_BLOCK + i];
-    } else {
-      const size_t r = row % TK_HEAD_TILE_ROWS;
-      const uint8_t *panel = tk_head_int4_panel(h, row) + b * TK_HEAD_INT4_BYTES;
-      const uint8_t *scale = panel + TK_HEAD_INT4_SCALES + 2 * r;
-      const int byte = panel[i / 8 * TK_HEAD_BLOCK + 4 * r + i % 4];
-      const int code = i % 8 < 4 ? byte & 15 : byte >> 4;
-      w[c] = tk_half_to_float((uint16_t)(scale[0] | scale[1] << 8)) * (float)(code - 8);
-    }
+    const uint8_t *panel = tk_head_int4_panel(h, row) + c / TK_HEAD_BLOCK * TK_HEAD_INT4_BYTES;
+    const uint8_t *scale = panel + TK_HEAD_INT4_SCALES + 2 * r;
+    const int byte = panel[i / 8 * TK_HEAD_BLOCK + 4 * r + i % 4];
+    const int code = i % 8 < 4 ? byte & 15 : byte >> 4;
+    w[c] = tk_half_to_float((uint16_t)(scale[0] | scale[1] << 8)) * (float)(code - 8);
+  }
+}
+
+void tk_head_decode_row(const tk_head *h, size_t row, float *w) {
+  switch (h->type) {
+  case TK_HEAD_INT8:
+    decode_int8(h, row, w);
+    break;
+  case TK_HEAD_INT4:
+    decode_int4(h, row, w);
+    break;
+  case TK_HEAD_Q6_K:
+    tk_decode(TK_Q6_K, tk_head_q6_k_row(h, row), h->columns, w);
+    break;
   }
 }

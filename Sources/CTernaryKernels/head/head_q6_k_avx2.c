@@ -46,8 +46,8 @@ static inline __attribute__((always_inline)) __m256i sum_block(const uint8_t *bl
   return sum;
 }
 
-void tk_head_q6_k_avx2(const tk_head *h, const void *q, float scale, size_t row_begin,
-                       size_t row_end, float *scores) {
+static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   for (size_t first = row_begin; first < row_end; first += ROWS) {
     const uint8_t *rows[ROWS];
     tk_head_four_rows(h, first, row_end, rows);
@@ -65,6 +65,8 @@ void tk_head_q6_k_avx2(const tk_head *h, const void *q, float scale, size_t row_
     tk_head_store4(total, scale, row_end - first, scores + (first - row_begin));
   }
 }
+
+const tk_head_kernels tk_head_q6_k_avx2 = {scan_q6_k};
 
 #pragma clang attribute pop
 

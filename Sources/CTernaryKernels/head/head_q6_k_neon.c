@@ -14,8 +14,8 @@ static inline int32x4_t dot16(int8x16_t a, int8x16_t b) {
   return vpaddlq_s16(vmlal_s8(low, vget_high_s8(a), vget_high_s8(b)));
 }
 
-void tk_head_q6_k_neon(const tk_head *h, const void *q, float scale, size_t row_begin,
-                       size_t row_end, float *scores) {
+static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, h->columns);
   for (size_t row = row_begin; row < row_end; row++) {
     const uint8_t *block = tk_head_q6_k_row(h, row);
@@ -41,5 +41,7 @@ void tk_head_q6_k_neon(const tk_head *h, const void *q, float scale, size_t row_
     scores[row - row_begin] = total * scale;
   }
 }
+
+const tk_head_kernels tk_head_q6_k_neon = {scan_q6_k};
 
 #endif

@@ -5,8 +5,8 @@
 
 #pragma clang fp contract(off)
 
-void tk_head_int8_scalar(const tk_head *h, const void *q, float scale, size_t row_begin,
-                         size_t row_end, float *scores) {
+static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const int16_t *x = q;
   for (size_t row = row_begin; row < row_end; row++) {
     const int8_t *lane = (const int8_t *)tk_head_int8_tile(h, row);
@@ -19,8 +19,8 @@ void tk_head_int8_scalar(const tk_head *h, const void *q, float scale, size_t ro
   }
 }
 
-void tk_head_int4_scalar(const tk_head *h, const void *q, float scale, size_t row_begin,
-                         size_t row_end, float *scores) {
+static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const int8_t *x = q;
   for (size_t row = row_begin; row < row_end; row++) {
     const size_t r = row % TK_HEAD_TILE_ROWS;
@@ -54,8 +54,8 @@ static int32_t sum_q6_k(const uint8_t *block, const int8_t *q, const int16_t *mu
   return sum;
 }
 
-void tk_head_q6_k_scalar(const tk_head *h, const void *q, float scale, size_t row_begin,
-                         size_t row_end, float *scores) {
+static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
   const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, h->columns);
   for (size_t row = row_begin; row < row_end; row++) {
     const uint8_t *block = tk_head_q6_k_row(h, row);
@@ -70,3 +70,7 @@ void tk_head_q6_k_scalar(const tk_head *h, const void *q, float scale, size_t ro
     scores[row - row_begin] = total * scale;
   }
 }
+
+const tk_head_kernels tk_head_int8_scalar = {scan_int8};
+const tk_head_kernels tk_head_int4_scalar = {scan_int4};
+const tk_head_kernels tk_head_q6_k_scalar = {scan_q6_k};

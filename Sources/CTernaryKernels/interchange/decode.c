@@ -10,18 +10,45 @@
 
 enum { SMALL = 32, LARGE = 256 };
 
-static const struct {
-  tk_type type;
-  uint16_t size;
-  uint16_t bytes;
-} types[] = {
-    {TK_F32, 1, 4},        {TK_F16, 1, 2},        {TK_BF16, 1, 2},        {TK_Q4_0, SMALL, 18},
-    {TK_Q4_1, SMALL, 20},  {TK_Q5_0, SMALL, 22},  {TK_Q5_1, SMALL, 24},   {TK_Q8_0, SMALL, 34},
-    {TK_Q4_K, LARGE, 144}, {TK_Q5_K, LARGE, 176}, {TK_Q6_K, LARGE, 210},  {TK_TQ1_0, LARGE, 54},
-    {TK_TQ2_0, LARGE, 66}, {TK_Q2_0, 64, 18},     {TK_Q2_0_128, 128, 34},
-};
+/// Weights and bytes of a block.
+typedef struct block_size {
+  size_t weights, bytes;
+} block_size;
 
-enum { TYPE_COUNT = sizeof types / sizeof types[0] };
+static block_size size_of(tk_type type) {
+  switch (type) {
+  case TK_F32:
+    return (block_size){1, 4};
+  case TK_F16:
+  case TK_BF16:
+    return (block_size){1, 2};
+  case TK_Q4_0:
+    return (block_size){SMALL, 18};
+  case TK_Q4_1:
+    return (block_size){SMALL, 20};
+  case TK_Q5_0:
+    return (block_size){SMALL, 22};
+  case TK_Q5_1:
+    return (block_size){SMALL, 24};
+  case TK_Q8_0:
+    return (block_size){SMALL, 34};
+  case TK_Q4_K:
+    return (block_size){LARGE, 144};
+  case TK_Q5_K:
+    return (block_size){LARGE, 176};
+  case TK_Q6_K:
+    return (block_size){LARGE, 210};
+  case TK_TQ1_0:
+    return (block_size){LARGE, 54};
+  case TK_TQ2_0:
+    return (block_size){LARGE, 66};
+  case TK_Q2_0:
+    return (block_size){64, 18};
+  case TK_Q2_0_128:
+    return (block_size){128, 34};
+  }
+  return (block_size){0, 0}; // not a type, but what a file may say
+}
 
 static inline uint16_t read_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 
@@ -213,23 +240,9 @@ static void decode_block(tk_type type, const uint8_t *b, float *y) {
   }
 }
 
-size_t tk_type_block_size(tk_type type) {
-  for (int i = 0; i < TYPE_COUNT; i++) {
-    if (types[i].type == type) {
-      return types[i].size;
-    }
-  }
-  return 0;
-}
+size_t tk_type_block_size(tk_type type) { return size_of(type).weights; }
 
-size_t tk_type_block_bytes(tk_type type) {
-  for (int i = 0; i < TYPE_COUNT; i++) {
-    if (types[i].type == type) {
-      return types[i].bytes;
-    }
-  }
-  return 0;
-}
+size_t tk_type_block_bytes(tk_type type) { return size_of(type).bytes; }
 
 void tk_decode(tk_type type, const void *data, size_t n, float *y) {
   const size_t size = tk_type_block_size(type);
@@ -239,9 +252,4 @@ void tk_decode(tk_type type, const void *data, size_t n, float *y) {
     decode_block(type, block, y + i);
     block += bytes;
   }
-}
-
-bool tk_can_dense_gemv(tk_type type) {
-  return type == TK_F32 || type == TK_F16 || type == TK_BF16 || type == TK_Q8_0 ||
-         type == TK_Q6_K || type == TK_Q4_0;
 }

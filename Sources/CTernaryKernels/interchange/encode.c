@@ -150,8 +150,16 @@ static void encode_block(tk_type type, const float *x, uint8_t *b) {
   case TK_Q6_K:
     encode_q6_k(x, b);
     break;
-  default:
-    break;
+  case TK_Q4_1:
+  case TK_Q5_0:
+  case TK_Q5_1:
+  case TK_Q4_K:
+  case TK_Q5_K:
+  case TK_TQ1_0:
+  case TK_TQ2_0:
+  case TK_Q2_0:
+  case TK_Q2_0_128:
+    break; // not encoded
   }
 }
 

@@ -4,7 +4,7 @@
 // follows unspecified. They decode whole blocks without a branch, note whether any code was 3, and
 // only then look for it: the loops over the bytes of a block vectorise.
 
-#include "ternary/ternary.h"
+#include "CTernaryKernels.h"
 
 #include <math.h>
 #include <string.h>

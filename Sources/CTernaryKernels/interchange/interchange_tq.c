@@ -13,7 +13,7 @@
 // TQ2_0, 66 bytes: two halves of 32 bytes; byte m of half h holds codes trit + 1 of weights
 // 128 h + m, + 32, + 64, + 96 in bits 0-1, 2-3, 4-5, 6-7. Code 3 is invalid.
 
-#include "ternary/ternary.h"
+#include "CTernaryKernels.h"
 
 #include <string.h>
 

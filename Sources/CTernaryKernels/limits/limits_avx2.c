@@ -2,13 +2,13 @@
 
 #if defined(__x86_64__)
 
-#include "kernels.h"
+#include "limits/limits.h"
 
 #include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-uint64_t tk_int8_peak_avx2(size_t rounds) {
+static uint64_t int8_peak(size_t rounds) {
   enum { SUMS = 12, PRODUCTS = 32 };
   __m256i codes = _mm256_set1_epi8(1), q = _mm256_set1_epi8(3), sums[SUMS];
   for (int s = 0; s < SUMS; s++)
@@ -23,6 +23,8 @@ uint64_t tk_int8_peak_avx2(size_t rounds) {
     __asm__ volatile("" ::"x"(sums[s]));
   return (uint64_t)rounds * SUMS * PRODUCTS;
 }
+
+const tk_limit_kernels tk_limits_avx2 = {int8_peak};
 
 #pragma clang attribute pop
 

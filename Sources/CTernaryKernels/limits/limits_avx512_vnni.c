@@ -2,7 +2,7 @@
 
 #if defined(__x86_64__)
 
-#include "kernels.h"
+#include "limits/limits.h"
 
 #include <immintrin.h>
 
@@ -10,7 +10,7 @@
                                                    "avx512vnni"))),                                \
                              apply_to = function)
 
-uint64_t tk_int8_peak_avx512_vnni(size_t rounds) {
+static uint64_t int8_peak(size_t rounds) {
   enum { SUMS = 12, PRODUCTS = 64 };
   __m512i codes = _mm512_set1_epi8(1), q = _mm512_set1_epi8(3), sums[SUMS];
   for (int s = 0; s < SUMS; s++)
@@ -25,6 +25,8 @@ uint64_t tk_int8_peak_avx512_vnni(size_t rounds) {
     __asm__ volatile("" ::"v"(sums[s]));
   return (uint64_t)rounds * SUMS * PRODUCTS;
 }
+
+const tk_limit_kernels tk_limits_avx512_vnni = {int8_peak};
 
 #pragma clang attribute pop
 

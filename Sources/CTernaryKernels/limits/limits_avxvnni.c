@@ -2,11 +2,12 @@
 
 #if defined(__x86_64__)
 
+#include "limits/limits.h"
 #include "ternary/ternary_avxvnni.h"
 
 #pragma clang attribute push(__attribute__((target(TK_TARGET_AVXVNNI))), apply_to = function)
 
-uint64_t tk_int8_peak_avxvnni(size_t rounds) {
+static uint64_t int8_peak(size_t rounds) {
   enum { SUMS = 12, PRODUCTS = 32 };
   __m256i codes = _mm256_set1_epi8(1), q = _mm256_set1_epi8(3), sums[SUMS];
   for (int s = 0; s < SUMS; s++)
@@ -21,6 +22,8 @@ uint64_t tk_int8_peak_avxvnni(size_t rounds) {
     __asm__ volatile("" ::"x"(sums[s]));
   return (uint64_t)rounds * SUMS * PRODUCTS;
 }
+
+const tk_limit_kernels tk_limits_avxvnni = {int8_peak};
 
 #pragma clang attribute pop
 

@@ -16,7 +16,7 @@ static inline int32_t *append4(int32_t *list, int32_t i, unsigned mask) {
   return list + __builtin_popcount(mask);
 }
 
-size_t tk_active_avx2(const float *x, size_t n, int32_t *list) {
+static size_t active(const float *x, size_t n, int32_t *list) {
   int32_t *end = list;
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -31,7 +31,7 @@ size_t tk_active_avx2(const float *x, size_t n, int32_t *list) {
   return (size_t)(end - list);
 }
 
-size_t tk_nonzero_avx2(const int8_t *q, size_t n, int32_t *list) {
+static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   int32_t *end = list;
   for (size_t i = 0; i < n; i += 32) {
     __m256i zero = _mm256_cmpeq_epi8(tk_load(q + i), _mm256_setzero_si256());
@@ -43,6 +43,8 @@ size_t tk_nonzero_avx2(const int8_t *q, size_t n, int32_t *list) {
   }
   return (size_t)(end - list);
 }
+
+const tk_list_kernels tk_lists_avx2 = {active, nonzero};
 
 #pragma clang attribute pop
 

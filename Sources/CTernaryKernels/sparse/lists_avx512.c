@@ -5,7 +5,7 @@
 
 #if defined(__x86_64__)
 
-#include "kernels.h"
+#include "sparse/sparse.h"
 
 #include <immintrin.h>
 
@@ -20,7 +20,7 @@ static inline int32_t *append16(int32_t *list, size_t i, __mmask16 mask) {
   return list + __builtin_popcount(mask);
 }
 
-size_t tk_active_avx512(const float *x, size_t n, int32_t *list) {
+static size_t active(const float *x, size_t n, int32_t *list) {
   int32_t *end = list;
   for (size_t i = 0; i < n; i += 16) {
     const __mmask16 present = (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1 : 0xFFFF);
@@ -31,7 +31,7 @@ size_t tk_active_avx512(const float *x, size_t n, int32_t *list) {
   return (size_t)(end - list);
 }
 
-size_t tk_nonzero_avx512(const int8_t *q, size_t n, int32_t *list) {
+static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   int32_t *end = list;
   for (size_t i = 0; i < n; i += 64) {
     const __m512i v = _mm512_loadu_si512(q + i);
@@ -43,6 +43,8 @@ size_t tk_nonzero_avx512(const int8_t *q, size_t n, int32_t *list) {
   }
   return (size_t)(end - list);
 }
+
+const tk_list_kernels tk_lists_avx512 = {active, nonzero};
 
 #pragma clang attribute pop
 

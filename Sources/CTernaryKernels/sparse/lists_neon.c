@@ -18,7 +18,7 @@ static inline int32_t *append4(int32_t *list, int32_t i, uint32x4_t keep) {
   return list + __builtin_popcount(mask);
 }
 
-size_t tk_active_neon(const float *x, size_t n, int32_t *list) {
+static size_t active(const float *x, size_t n, int32_t *list) {
   int32_t *end = list;
   size_t i = 0;
   for (; i + 4 <= n; i += 4)
@@ -29,7 +29,7 @@ size_t tk_active_neon(const float *x, size_t n, int32_t *list) {
   return (size_t)(end - list);
 }
 
-size_t tk_nonzero_neon(const int8_t *q, size_t n, int32_t *list) {
+static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   int32_t *end = list;
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -46,5 +46,7 @@ size_t tk_nonzero_neon(const int8_t *q, size_t n, int32_t *list) {
       *end++ = (int32_t)i;
   return (size_t)(end - list);
 }
+
+const tk_list_kernels tk_lists_neon = {active, nonzero};
 
 #endif

@@ -52,9 +52,8 @@ static inline row_group group_at(const tk_strands *w, const int32_t *list, size_
 
 /// One row after the other, like the memory they come from: with two or four side by side, a dense
 /// list streamed at half the rate.
-static inline __attribute__((always_inline)) void add_rows(const row_group *g, tk_layout layout,
-                                                           const int8_t *q, size_t blocks,
-                                                           __m256i total[ROWS]) {
+static inline __attribute__((always_inline)) void
+add_rows(const row_group *g, size_t fields, const int8_t *q, size_t blocks, __m256i total[ROWS]) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t r = 0; r < ROWS; r++)
     for (size_t b = 0; b < blocks;) {
@@ -64,7 +63,7 @@ static inline __attribute__((always_inline)) void add_rows(const row_group *g, t
         __m256i code = tk_load(g->row[r] + b * TK_BLOCK_BYTES);
         if (b % 2 == 0) // two blocks to a cache line
           _mm_prefetch((const char *)g->ahead[r] + b * TK_BLOCK_BYTES, _MM_HINT_T0);
-        if (layout == TK_LAYOUT_T5) {
+        if (fields == TK_T5_FIELDS) {
           s = tk_add_t5(s, code, q + b * TK_T5_COLUMNS, &tables);
         } else {
           const int8_t *x = q + b * TK_T2_COLUMNS;
@@ -76,16 +75,16 @@ static inline __attribute__((always_inline)) void add_rows(const row_group *g, t
     }
 }
 
-void tk_gemv_rows_avx2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
-                       size_t begin, size_t end, int32_t *y) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const tk_strands *w,
+                                                            const int8_t *q, int32_t sum,
+                                                            const int32_t *list, size_t begin,
+                                                            size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length);
   for (size_t i = begin; i < end; i += ROWS) {
     row_group g = group_at(w, list, i, end);
     __m256i total[ROWS] = {0};
-    if (w->layout == TK_LAYOUT_T5)
-      add_rows(&g, TK_LAYOUT_T5, q, blocks, total);
-    else
-      add_rows(&g, TK_LAYOUT_T2, q, blocks, total);
+    add_rows(&g, fields, q, blocks, total);
     int32_t out[ROWS];
     __m128i all = tk_reduce4(total[0], total[1], total[2], total[3]);
     _mm_storeu_si128((__m128i *)out, _mm_sub_epi32(all, _mm_set1_epi32(sum)));
@@ -175,8 +174,10 @@ typedef struct half_sums {
 
 /// `upper` is a constant where this is inlined. Half of the rows at a time: ten sums beside tables
 /// and masks would not fit the registers.
-static inline __attribute__((always_inline)) half_sums
-sum_half_t5(const column_group *g, size_t block, const tk_t5_tables *tables, bool upper) {
+static inline __attribute__((always_inline)) half_sums sum_half_t5(const column_group *g,
+                                                                   size_t block,
+                                                                   const tk_t5_tables *tables,
+                                                                   bool upper) {
   const __m256i m03 = _mm256_set1_epi8(0x03), m0c = _mm256_set1_epi8(0x0C);
   half_sums s = {0};
   for (size_t p = 0; p < g->pairs; p++) {
@@ -207,10 +208,12 @@ static inline void add_columns_t5(const column_group *g, size_t block, const tk_
     add_field(low.field[f], high.field[f], total + f * 32);
 }
 
-void tk_gemv_columns_avx2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
-                          size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void
+gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+             size_t count, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  size_t width = tk_block_columns(w->layout);
+  const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
   for (size_t r = 0; r < whole; r++)
@@ -222,7 +225,7 @@ void tk_gemv_columns_avx2(const tk_strands *w, const int8_t *q, int32_t sum, con
     fill_group(&g, w, q, list, first, count);
     for (size_t r = 0; r < rows; r += width) {
       int32_t *total = r < whole ? y + r : tail;
-      if (w->layout == TK_LAYOUT_T5)
+      if (fields == TK_T5_FIELDS)
         add_columns_t5(&g, (row_begin + r) / width, &tables, total);
       else
         add_columns_t2(&g, (row_begin + r) / width, total);
@@ -231,7 +234,27 @@ void tk_gemv_columns_avx2(const tk_strands *w, const int8_t *q, int32_t sum, con
   memcpy(y + whole, tail, (rows - whole) * sizeof *y);
 }
 
-void tk_split_t5_avx2(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high) {
+static void gemv_rows_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T2_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_rows_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T5_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_columns_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T2_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+static void gemv_columns_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T5_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+static void split_t5(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t i = 0; i < n; i += 32) {
     tk_t5_fields u = tk_t5_decode(tk_load(codes + i), &tables);
@@ -239,6 +262,10 @@ void tk_split_t5_avx2(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *hig
     _mm256_storeu_si256((__m256i *)(high + i), u.high);
   }
 }
+
+const tk_sparse_kernels tk_sparse_t2_avx2 = {gemv_rows_t2, gemv_columns_t2};
+const tk_sparse_kernels tk_sparse_t5_avx2 = {gemv_rows_t5, gemv_columns_t5};
+const tk_split_kernels tk_split_avx2 = {split_t5};
 
 #pragma clang attribute pop
 

@@ -1,4 +1,4 @@
-// The products that skip zeros with AVX-512 VBMI and VNNI: sparse_avx512.h with the 128-entry
+// The products of T5 that skip zeros with AVX-512 VBMI and VNNI: sparse_avx512.h with the 128-entry
 // look-ups for T5.
 
 #if defined(__x86_64__)
@@ -10,8 +10,6 @@
                                                    "avx512vbmi,avx512vnni,fma,f16c"))),            \
                              apply_to = function)
 
-enum { T2_PARTS = 4, T5_PARTS = 5 };
-
 /// The parts of T2, and the fifth field.
 static inline tk_fields512 t5_parts(__m512i code, const tk_tables512 *tables) {
   tk_t5_bytes512 u = tk_t5_look_up512(code, tables);
@@ -20,25 +18,20 @@ static inline tk_fields512 t5_parts(__m512i code, const tk_tables512 *tables) {
   return parts;
 }
 
-void tk_gemv_rows_avx512(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+static void gemv_rows_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
                          size_t begin, size_t end, int32_t *y) {
   const tk_tables512 tables = tk_t5_load_tables512();
-  if (w->layout == TK_LAYOUT_T5)
-    tk_gemv_rows512(tk_add_t5_512, &tables, w, q, sum, list, begin, end, y);
-  else
-    tk_gemv_rows512(tk_add_t2_512, &tables, w, q, sum, list, begin, end, y);
+  tk_gemv_rows512(tk_add_t5_512, &tables, w, q, sum, list, begin, end, y);
 }
 
-void tk_gemv_columns_avx512(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+static void gemv_columns_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
                             size_t count, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_tables512 tables = tk_t5_load_tables512();
-  if (w->layout == TK_LAYOUT_T5)
-    tk_gemv_columns512(t5_parts, tk_t2_finish512, T5_PARTS, &tables, w, q, sum, list, count,
-                       row_begin, row_end, y);
-  else
-    tk_gemv_columns512(tk_t2_parts512, tk_t2_finish512, T2_PARTS, &tables, w, q, sum, list, count,
-                       row_begin, row_end, y);
+  tk_gemv_columns512(t5_parts, tk_t2_finish512, TK_T5_FIELDS, &tables, w, q, sum, list, count,
+                     row_begin, row_end, y);
 }
+
+const tk_sparse_kernels tk_sparse_t5_avx512 = {gemv_rows_t5, gemv_columns_t5};
 
 #pragma clang attribute pop
 

@@ -99,7 +99,7 @@ static inline __m512i tk_add_row_pair512(tk_add512 *add, size_t width, const tk_
 static inline void tk_gemv_rows512(tk_add512 *add, const tk_tables512 *tables, const tk_strands *w,
                                    const int8_t *q, int32_t sum, const int32_t *list, size_t begin,
                                    size_t end, int32_t *y) {
-  size_t width = tk_block_columns(w->layout), blocks = tk_block_count(w->layout, w->length);
+  size_t width = tk_describe(w->layout).columns, blocks = tk_block_count(w->layout, w->length);
   for (size_t i = begin; i < end; i += 4) {
     __m512i total[2] = {0};
     for (size_t p = 0; p < 2 && i + 2 * p < end; p++) {
@@ -262,7 +262,7 @@ static inline void tk_gemv_columns512(tk_decode512 *decode, tk_finish512 *finish
                                       const tk_tables512 *tables, const tk_strands *w,
                                       const int8_t *q, int32_t sum, const int32_t *list,
                                       size_t count, size_t row_begin, size_t row_end, int32_t *y) {
-  size_t width = tk_block_columns(w->layout), rows = row_end - row_begin;
+  size_t width = tk_describe(w->layout).columns, rows = row_end - row_begin;
   size_t blocks = (rows + width - 1) / width;
   size_t chunks = (blocks + TK_CHUNK_BLOCKS_512 - 1) / TK_CHUNK_BLOCKS_512;
   size_t chunk = chunks > 0 ? (blocks + 2 * chunks - 1) / (2 * chunks) * 2 : 0;

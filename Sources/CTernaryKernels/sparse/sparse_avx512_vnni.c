@@ -10,8 +10,6 @@
                                                    "avx512vnni,fma,f16c"))),                       \
                              apply_to = function)
 
-enum { T2_PARTS = 4, T5_PARTS = 5 };
-
 /// Two fields and a whole byte, one field and another whole byte.
 static inline tk_fields512 t5_parts(__m512i code, const tk_tables512 *tables) {
   tk_t5_bytes512 u = tk_t5_look_up512(code, tables);
@@ -28,28 +26,31 @@ static inline tk_fields512 t5_finish(tk_fields512 s) {
   return s;
 }
 
-void tk_gemv_rows_avx512_vnni(const tk_strands *w, const int8_t *q, int32_t sum,
-                              const int32_t *list, size_t begin, size_t end, int32_t *y) {
-  const tk_tables512 tables = tk_t5_load_tables512();
-  if (w->layout == TK_LAYOUT_T5)
-    tk_gemv_rows512(tk_add_t5_512, &tables, w, q, sum, list, begin, end, y);
-  else
-    tk_gemv_rows512(tk_add_t2_512, &tables, w, q, sum, list, begin, end, y);
+static void gemv_rows_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  tk_gemv_rows512(tk_add_t2_512, NULL, w, q, sum, list, begin, end, y);
 }
 
-void tk_gemv_columns_avx512_vnni(const tk_strands *w, const int8_t *q, int32_t sum,
-                                 const int32_t *list, size_t count, size_t row_begin,
-                                 size_t row_end, int32_t *y) {
+static void gemv_rows_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
   const tk_tables512 tables = tk_t5_load_tables512();
-  if (w->layout == TK_LAYOUT_T5)
-    tk_gemv_columns512(t5_parts, t5_finish, T5_PARTS, &tables, w, q, sum, list, count, row_begin,
-                       row_end, y);
-  else
-    tk_gemv_columns512(tk_t2_parts512, tk_t2_finish512, T2_PARTS, &tables, w, q, sum, list, count,
-                       row_begin, row_end, y);
+  tk_gemv_rows512(tk_add_t5_512, &tables, w, q, sum, list, begin, end, y);
 }
 
-void tk_split_t5_avx512_vnni(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high) {
+static void gemv_columns_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  tk_gemv_columns512(tk_t2_parts512, tk_t2_finish512, TK_T2_FIELDS, NULL, w, q, sum, list, count,
+                     row_begin, row_end, y);
+}
+
+static void gemv_columns_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  const tk_tables512 tables = tk_t5_load_tables512();
+  tk_gemv_columns512(t5_parts, t5_finish, TK_T5_FIELDS, &tables, w, q, sum, list, count, row_begin,
+                     row_end, y);
+}
+
+static void split_t5(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high) {
   const tk_tables512 tables = tk_t5_load_tables512();
   for (size_t i = 0; i < n; i += 64) {
     // A multiple of 32 may end with half a vector.
@@ -59,6 +60,10 @@ void tk_split_t5_avx512_vnni(const uint8_t *codes, size_t n, uint8_t *low, uint8
     _mm512_mask_storeu_epi8(high + i, present, u.high);
   }
 }
+
+const tk_sparse_kernels tk_sparse_t2_avx512_vnni = {gemv_rows_t2, gemv_columns_t2};
+const tk_sparse_kernels tk_sparse_t5_avx512_vnni = {gemv_rows_t5, gemv_columns_t5};
+const tk_split_kernels tk_split_avx512_vnni = {split_t5};
 
 #pragma clang attribute pop
 

@@ -28,11 +28,9 @@
 
 #pragma clang attribute push(__attribute__((target(TK_TARGET_AVXVNNI))), apply_to = function)
 
-enum { FIELDS = 5, T2_FIELDS = 4 };
-
 /// A sum for each field, as large as the field is where it lies.
 typedef struct field_sums {
-  __m256i field[FIELDS];
+  __m256i field[TK_T5_FIELDS];
 } field_sums;
 
 static inline __m256i masked(__m256i e, char mask) {
@@ -107,8 +105,11 @@ static inline __m256i row_t5(const uint8_t *row, const uint8_t *ahead, const int
   return total_t5(s);
 }
 
-void tk_gemv_rows_avxvnni(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
-                          size_t begin, size_t end, int32_t *y) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const tk_strands *w,
+                                                            const int8_t *q, int32_t sum,
+                                                            const int32_t *list, size_t begin,
+                                                            size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length), bytes = tk_strand_bytes(w);
   for (size_t i = begin; i < end; i += ROWS) {
     __m256i total[ROWS];
@@ -118,7 +119,7 @@ void tk_gemv_rows_avxvnni(const tk_strands *w, const int8_t *q, int32_t sum, con
       const uint8_t *row = w->data + tk_strand_at(list, place) * bytes;
       const uint8_t *ahead = w->data + tk_strand_at(list, next) * bytes;
       total[r] =
-          w->layout == TK_LAYOUT_T5 ? row_t5(row, ahead, q, blocks) : row_t2(row, ahead, q, blocks);
+          fields == TK_T5_FIELDS ? row_t5(row, ahead, q, blocks) : row_t2(row, ahead, q, blocks);
     }
     int32_t out[ROWS];
     __m128i all = tk_reduce4(total[0], total[1], total[2], total[3]);
@@ -197,12 +198,12 @@ static inline void finish_t5(field_sums s, int32_t *total) {
   add_rows(_mm256_srai_epi32(s.field[4], 2), total + 128);
 }
 
-/// Half of the rows of one block. `layout` and `half` are constants where this is inlined. The ten
+/// Half of the rows of one block. `fields` and `half` are constants where this is inlined. The ten
 /// sums of T5 leave no registers for its tables, which are loaded again for every two vectors: with
 /// five sums at a time columns would be loaded and interleaved twice, which takes more
 /// instructions.
 static inline __attribute__((always_inline)) void
-add_columns(tk_layout layout, const tk_column_quads *g, size_t block, size_t half,
+add_columns(size_t fields, const tk_column_quads *g, size_t block, size_t half,
             const tk_t5_tables *tables, int32_t *total) {
   field_sums s[2] = {0};
   for (size_t quad = 0; quad < g->count; quad++) {
@@ -211,21 +212,23 @@ add_columns(tk_layout layout, const tk_column_quads *g, size_t block, size_t hal
     interleave(column, half == 1, rows);
     __m256i x = _mm256_set1_epi32(tk_quad_values(g, quad));
     for (size_t i = 0; i < 2; i++)
-      s[i] = layout == TK_LAYOUT_T5 ? add_quad_t5(s[i], rows[i], x, tables)
+      s[i] = fields == TK_T5_FIELDS ? add_quad_t5(s[i], rows[i], x, tables)
                                     : add_quad_t2(s[i], rows[i], x);
   }
   for (size_t i = 0; i < 2; i++) {
-    if (layout == TK_LAYOUT_T5)
+    if (fields == TK_T5_FIELDS)
       finish_t5(s[i], total + 8 * half + 4 * i);
     else
       finish_t2(s[i], total + 8 * half + 4 * i);
   }
 }
 
-void tk_gemv_columns_avxvnni(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
-                             size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void
+gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+             size_t count, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  size_t width = tk_block_columns(w->layout);
+  const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
   for (size_t r = 0; r < whole; r++)
@@ -237,17 +240,35 @@ void tk_gemv_columns_avxvnni(const tk_strands *w, const int8_t *q, int32_t sum, 
     for (size_t r = 0; r < rows; r += width) {
       int32_t *total = r < whole ? y + r : tail;
       size_t block = (row_begin + r) / width;
-      if (w->layout == TK_LAYOUT_T5) {
-        add_columns(TK_LAYOUT_T5, &g, block, 0, &tables, total);
-        add_columns(TK_LAYOUT_T5, &g, block, 1, &tables, total);
-      } else {
-        add_columns(TK_LAYOUT_T2, &g, block, 0, &tables, total);
-        add_columns(TK_LAYOUT_T2, &g, block, 1, &tables, total);
-      }
+      add_columns(fields, &g, block, 0, &tables, total);
+      add_columns(fields, &g, block, 1, &tables, total);
     }
   }
   memcpy(y + whole, tail, (rows - whole) * sizeof *y);
 }
+
+static void gemv_rows_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T2_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_rows_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T5_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_columns_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T2_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+static void gemv_columns_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T5_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+const tk_sparse_kernels tk_sparse_t2_avxvnni = {gemv_rows_t2, gemv_columns_t2};
+const tk_sparse_kernels tk_sparse_t5_avxvnni = {gemv_rows_t5, gemv_columns_t5};
 
 #pragma clang attribute pop
 

@@ -48,13 +48,12 @@ static inline row_sums add_t5(row_sums s, uint8x16_t code, const int8_t *x,
   return s;
 }
 
-/// `layout` is a constant where this is inlined.
-static inline __attribute__((always_inline)) int32_t row_product(tk_layout layout,
-                                                                 const uint8_t *row,
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) int32_t row_product(size_t fields, const uint8_t *row,
                                                                  const uint8_t *ahead,
                                                                  const int8_t *q, size_t blocks) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  size_t width = tk_block_columns(layout);
+  const size_t width = fields * TK_BLOCK_BYTES;
   int32x4_t total = vdupq_n_s32(0);
   for (size_t b = 0; b < blocks;) {
     size_t stop = blocks - b < BLOCKS_PER_FLUSH ? blocks : b + BLOCKS_PER_FLUSH;
@@ -66,7 +65,7 @@ static inline __attribute__((always_inline)) int32_t row_product(tk_layout layou
         uint8x16_t code = vld1q_u8(row + b * TK_BLOCK_BYTES + 16 * half);
         const int8_t *x = q + b * width + 16 * half;
         s[half] =
-            layout == TK_LAYOUT_T5 ? add_t5(s[half], code, x, &tables) : add_t2(s[half], code, x);
+            fields == TK_T5_FIELDS ? add_t5(s[half], code, x, &tables) : add_t2(s[half], code, x);
       }
     }
     for (size_t half = 0; half < 2; half++)
@@ -75,17 +74,18 @@ static inline __attribute__((always_inline)) int32_t row_product(tk_layout layou
   return vaddvq_s32(total);
 }
 
-void tk_gemv_rows_neon(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
-                       size_t begin, size_t end, int32_t *y) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const tk_strands *w,
+                                                            const int8_t *q, int32_t sum,
+                                                            const int32_t *list, size_t begin,
+                                                            size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length), bytes = tk_strand_bytes(w);
   for (size_t i = begin; i < end; i++) {
     size_t place = tk_strand_at(list, i);
     const uint8_t *row = w->data + place * bytes;
     size_t next = i + ROWS_AHEAD < end ? i + ROWS_AHEAD : end - 1;
     const uint8_t *ahead = w->data + tk_strand_at(list, next) * bytes;
-    int32_t total = w->layout == TK_LAYOUT_T5 ? row_product(TK_LAYOUT_T5, row, ahead, q, blocks)
-                                              : row_product(TK_LAYOUT_T2, row, ahead, q, blocks);
-    y[place] = total - sum;
+    y[place] = row_product(fields, row, ahead, q, blocks) - sum;
   }
 }
 
@@ -130,20 +130,18 @@ static inline void store_field(field_sums s, int32_t *total) {
   vst1q_s32(total + 12, vaddw_high_s16(vld1q_s32(total + 12), s.high));
 }
 
-/// Half a block of rows, 16 in each field; `layout` is a constant where this is inlined.
-static inline __attribute__((always_inline)) void
-add_columns(tk_layout layout, const column_group *g, size_t offset, int32_t *total) {
+/// Half a block of rows, 16 in each field; `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void add_columns(size_t fields, const column_group *g,
+                                                              size_t offset, int32_t *total) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  enum { FIELDS = 5 };
-  size_t fields = layout == TK_LAYOUT_T5 ? 5 : 4;
-  field_sums s[FIELDS];
-  for (size_t f = 0; f < FIELDS; f++)
+  field_sums s[TK_T5_FIELDS];
+  for (size_t f = 0; f < TK_T5_FIELDS; f++)
     s[f] = (field_sums){vdupq_n_s16(0), vdupq_n_s16(0)};
   for (size_t i = 0; i < g->count; i++) {
     uint8x16_t low = vld1q_u8(g->column[i] + offset), high;
     int8x8_t x = vdup_n_s8(g->values[i]);
     __builtin_prefetch(g->ahead[i] + offset);
-    if (layout == TK_LAYOUT_T5) {
+    if (fields == TK_T5_FIELDS) {
       tk_t5_fields u = tk_t5_decode(low, &tables);
       low = u.low;
       high = u.high;
@@ -167,9 +165,11 @@ add_columns(tk_layout layout, const column_group *g, size_t offset, int32_t *tot
   }
 }
 
-void tk_gemv_columns_neon(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
-                          size_t count, size_t row_begin, size_t row_end, int32_t *y) {
-  size_t width = tk_block_columns(w->layout);
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void
+gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+             size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
   for (size_t r = 0; r < whole; r++)
@@ -182,18 +182,34 @@ void tk_gemv_columns_neon(const tk_strands *w, const int8_t *q, int32_t sum, con
     for (size_t r = 0; r < rows; r += width) {
       int32_t *total = r < whole ? y + r : tail;
       size_t offset = (row_begin + r) / width * TK_BLOCK_BYTES;
-      for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
-        if (w->layout == TK_LAYOUT_T5)
-          add_columns(TK_LAYOUT_T5, &g, offset + half, total + half);
-        else
-          add_columns(TK_LAYOUT_T2, &g, offset + half, total + half);
-      }
+      for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16)
+        add_columns(fields, &g, offset + half, total + half);
     }
   }
   memcpy(y + whole, tail, (rows - whole) * sizeof *y);
 }
 
-void tk_split_t5_neon(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high) {
+static void gemv_rows_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T2_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_rows_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T5_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_columns_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T2_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+static void gemv_columns_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T5_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+static void split_t5(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *high) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t i = 0; i < n; i += 16) {
     tk_t5_fields u = tk_t5_decode(vld1q_u8(codes + i), &tables);
@@ -201,5 +217,9 @@ void tk_split_t5_neon(const uint8_t *codes, size_t n, uint8_t *low, uint8_t *hig
     vst1q_u8(high + i, u.high);
   }
 }
+
+const tk_sparse_kernels tk_sparse_t2_neon = {gemv_rows_t2, gemv_columns_t2};
+const tk_sparse_kernels tk_sparse_t5_neon = {gemv_rows_t5, gemv_columns_t5};
+const tk_split_kernels tk_split_neon = {split_t5};
 
 #endif

@@ -27,8 +27,6 @@
 
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 
-enum { FIELDS = 5, T2_FIELDS = 4 };
-
 // ---------------------------------------------------------------------------------------------
 // By rows
 // ---------------------------------------------------------------------------------------------
@@ -37,7 +35,7 @@ enum { ROWS_AHEAD = 8 }; ///< How far ahead rows are prefetched.
 
 /// A sum for each field, as large as the field is where it lies.
 typedef struct field_sums {
-  int32x4_t field[FIELDS];
+  int32x4_t field[TK_T5_FIELDS];
 } field_sums;
 
 static inline field_sums add_t2(field_sums s, uint8x16_t e, const int8_t *x) {
@@ -59,13 +57,12 @@ static inline field_sums add_t5(field_sums s, uint8x16_t code, const int8_t *x,
   return s;
 }
 
-/// `layout` is a constant where this is inlined.
-static inline __attribute__((always_inline)) int32_t row_product(tk_layout layout,
-                                                                 const uint8_t *row,
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) int32_t row_product(size_t fields, const uint8_t *row,
                                                                  const uint8_t *ahead,
                                                                  const int8_t *q, size_t blocks) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  const size_t width = layout == TK_LAYOUT_T5 ? TK_T5_COLUMNS : TK_T2_COLUMNS;
+  const size_t width = fields * TK_BLOCK_BYTES;
   field_sums s[2] = {0}; // of the two halves of blocks
   for (size_t b = 0; b < blocks; b++, row += TK_BLOCK_BYTES, q += width) {
     if (b % 2 == 0) // two blocks to a cache line
@@ -74,28 +71,29 @@ static inline __attribute__((always_inline)) int32_t row_product(tk_layout layou
       uint8x16_t code = vld1q_u8(row + 16 * half);
       const int8_t *x = q + 16 * half;
       s[half] =
-          layout == TK_LAYOUT_T5 ? add_t5(s[half], code, x, &tables) : add_t2(s[half], code, x);
+          fields == TK_T5_FIELDS ? add_t5(s[half], code, x, &tables) : add_t2(s[half], code, x);
     }
   }
-  int32x4_t total[FIELDS];
-  for (size_t f = 0; f < FIELDS; f++)
+  int32x4_t total[TK_T5_FIELDS];
+  for (size_t f = 0; f < TK_T5_FIELDS; f++)
     total[f] = vaddq_s32(s[0].field[f], s[1].field[f]);
   // By their places: 1, 4, 16 and, of T5, 1 and 4 times too large, exactly.
   int32x4_t sum = vsraq_n_s32(vaddq_s32(total[0], total[3]), total[1], 2);
   return vaddvq_s32(vsraq_n_s32(vsraq_n_s32(sum, total[2], 4), total[4], 2));
 }
 
-void tk_gemv_rows_neon_dotprod(const tk_strands *w, const int8_t *q, int32_t sum,
-                               const int32_t *list, size_t begin, size_t end, int32_t *y) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const tk_strands *w,
+                                                            const int8_t *q, int32_t sum,
+                                                            const int32_t *list, size_t begin,
+                                                            size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length), bytes = tk_strand_bytes(w);
   for (size_t i = begin; i < end; i++) {
     size_t place = tk_strand_at(list, i);
     const uint8_t *row = w->data + place * bytes;
     size_t next = i + ROWS_AHEAD < end ? i + ROWS_AHEAD : end - 1;
     const uint8_t *ahead = w->data + tk_strand_at(list, next) * bytes;
-    int32_t total = w->layout == TK_LAYOUT_T5 ? row_product(TK_LAYOUT_T5, row, ahead, q, blocks)
-                                              : row_product(TK_LAYOUT_T2, row, ahead, q, blocks);
-    y[place] = total - sum;
+    y[place] = row_product(fields, row, ahead, q, blocks) - sum;
   }
 }
 
@@ -137,15 +135,14 @@ static inline field_sums finish_t5(field_sums s) {
   return finish_t2(s);
 }
 
-/// 8 rows of each field: those of the upper or lower 8 of 16 bytes in one half of a block. `layout`
+/// 8 rows of each field: those of the upper or lower 8 of 16 bytes in one half of a block. `fields`
 /// and `upper` are constants where this is inlined. With all 16 bytes at once the sums of T5 and
 /// its tables would not fit the registers.
-static inline __attribute__((always_inline)) void add_columns(tk_layout layout,
+static inline __attribute__((always_inline)) void add_columns(size_t fields,
                                                               const tk_column_quads *g,
                                                               size_t block, size_t half, bool upper,
                                                               int32_t *total) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  const size_t fields = layout == TK_LAYOUT_T5 ? FIELDS : T2_FIELDS;
   const size_t offset = block * TK_BLOCK_BYTES + 16 * half;
   field_sums s[2] = {0};
   for (size_t quad = 0; quad < g->count; quad++) {
@@ -159,11 +156,11 @@ static inline __attribute__((always_inline)) void add_columns(tk_layout layout,
     uint8x16_t bd = upper ? vzip2q_u8(column[1], column[3]) : vzip1q_u8(column[1], column[3]);
     const uint8x16_t rows[2] = {vzip1q_u8(ac, bd), vzip2q_u8(ac, bd)};
     for (size_t i = 0; i < 2; i++)
-      s[i] = layout == TK_LAYOUT_T5 ? add_quad_t5(s[i], rows[i], x, &tables)
+      s[i] = fields == TK_T5_FIELDS ? add_quad_t5(s[i], rows[i], x, &tables)
                                     : add_quad_t2(s[i], rows[i], x);
   }
   for (size_t i = 0; i < 2; i++) {
-    s[i] = layout == TK_LAYOUT_T5 ? finish_t5(s[i]) : finish_t2(s[i]);
+    s[i] = fields == TK_T5_FIELDS ? finish_t5(s[i]) : finish_t2(s[i]);
     for (size_t f = 0; f < fields; f++) {
       int32_t *out = total + f * TK_BLOCK_BYTES + 16 * half + 8 * upper + 4 * i;
       vst1q_s32(out, vaddq_s32(vld1q_s32(out), s[i].field[f]));
@@ -171,18 +168,19 @@ static inline __attribute__((always_inline)) void add_columns(tk_layout layout,
   }
 }
 
-static inline __attribute__((always_inline)) void
-add_block(tk_layout layout, const tk_column_quads *g, size_t block, int32_t *total) {
+static inline __attribute__((always_inline)) void add_block(size_t fields, const tk_column_quads *g,
+                                                            size_t block, int32_t *total) {
   for (size_t half = 0; half < 2; half++) {
-    add_columns(layout, g, block, half, false, total);
-    add_columns(layout, g, block, half, true, total);
+    add_columns(fields, g, block, half, false, total);
+    add_columns(fields, g, block, half, true, total);
   }
 }
 
-void tk_gemv_columns_neon_dotprod(const tk_strands *w, const int8_t *q, int32_t sum,
-                                  const int32_t *list, size_t count, size_t row_begin,
-                                  size_t row_end, int32_t *y) {
-  size_t width = tk_block_columns(w->layout);
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void
+gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+             size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
   for (size_t r = 0; r < whole; r++)
@@ -193,14 +191,34 @@ void tk_gemv_columns_neon_dotprod(const tk_strands *w, const int8_t *q, int32_t 
     const tk_column_quads g = tk_fill_quads(w, q, list, first, count);
     for (size_t r = 0; r < rows; r += width) {
       int32_t *total = r < whole ? y + r : tail;
-      if (w->layout == TK_LAYOUT_T5)
-        add_block(TK_LAYOUT_T5, &g, (row_begin + r) / width, total);
-      else
-        add_block(TK_LAYOUT_T2, &g, (row_begin + r) / width, total);
+      add_block(fields, &g, (row_begin + r) / width, total);
     }
   }
   memcpy(y + whole, tail, (rows - whole) * sizeof *y);
 }
+
+static void gemv_rows_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T2_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_rows_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                         size_t begin, size_t end, int32_t *y) {
+  gemv_rows(TK_T5_FIELDS, w, q, sum, list, begin, end, y);
+}
+
+static void gemv_columns_t2(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T2_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+static void gemv_columns_t5(const tk_strands *w, const int8_t *q, int32_t sum, const int32_t *list,
+                            size_t count, size_t row_begin, size_t row_end, int32_t *y) {
+  gemv_columns(TK_T5_FIELDS, w, q, sum, list, count, row_begin, row_end, y);
+}
+
+const tk_sparse_kernels tk_sparse_t2_neon_dotprod = {gemv_rows_t2, gemv_columns_t2};
+const tk_sparse_kernels tk_sparse_t5_neon_dotprod = {gemv_rows_t5, gemv_columns_t5};
 
 #pragma clang attribute pop
 

@@ -40,17 +40,17 @@ size_t tk_list_size(size_t n) { return (n + 7) / 8 * 8 + 8; }
 
 void tk_pack_rows(tk_layout layout, const int8_t *trits, size_t columns, size_t row_begin,
                   size_t row_end, uint8_t *packed) {
-  size_t width = tk_block_columns(layout);
+  const tk_layout_description d = tk_describe_strand(layout);
   uint8_t *bytes = packed + tk_strands_size(layout, row_begin, columns);
   for (size_t r = row_begin; r < row_end; r++, trits += columns)
-    for (size_t c = 0; c < columns; c += width, bytes += TK_BLOCK_BYTES) {
-      if (columns - c >= width) {
-        tk_pack_block(layout, trits + c, bytes);
+    for (size_t c = 0; c < columns; c += d.columns, bytes += TK_BLOCK_BYTES) {
+      if (columns - c >= d.columns) {
+        d.pack(trits + c, bytes);
         continue;
       }
-      int8_t padded[TK_T5_COLUMNS] = {0};
+      int8_t padded[TK_MOST_COLUMNS] = {0};
       memcpy(padded, trits + c, columns - c);
-      tk_pack_block(layout, padded, bytes);
+      d.pack(padded, bytes);
     }
 }
 
@@ -88,14 +88,14 @@ static inline void turn(const uint8_t *in, size_t in_stride, uint8_t *out, size_
     memcpy(out + i * out_stride, &a[i], SIDE);
 }
 
-/// Trits of up to 16 columns in `rows` rows from row-major order into columns of TK_T5_COLUMNS.
+/// Trits of up to 16 columns in `rows` rows from row-major order into columns of TK_MOST_COLUMNS.
 static void turn_trits(const int8_t *trits, size_t stride, size_t rows, size_t columns,
-                       int8_t turned[SIDE][TK_T5_COLUMNS]) {
+                       int8_t turned[SIDE][TK_MOST_COLUMNS]) {
   memset(turned, 0, SIDE * sizeof *turned);
   size_t r = 0;
   if (columns == SIDE)
     for (; r + SIDE <= rows; r += SIDE)
-      turn((const uint8_t *)trits + r * stride, stride, (uint8_t *)turned[0] + r, TK_T5_COLUMNS);
+      turn((const uint8_t *)trits + r * stride, stride, (uint8_t *)turned[0] + r, TK_MOST_COLUMNS);
   for (; r < rows; r++)
     for (size_t c = 0; c < columns; c++)
       turned[c][r] = trits[r * stride + c];
@@ -103,38 +103,40 @@ static void turn_trits(const int8_t *trits, size_t stride, size_t rows, size_t c
 
 void tk_pack_columns(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
                      size_t row_begin, size_t row_end, uint8_t *packed) {
-  size_t width = tk_block_columns(layout), strand = tk_strands_size(layout, 1, rows);
+  const tk_layout_description d = tk_describe_strand(layout);
+  const size_t width = d.columns, strand = tk_strands_size(layout, 1, rows);
   for (size_t r = row_begin; r < row_end; r += width) {
     size_t count = row_end - r < width ? row_end - r : width;
     uint8_t *block = packed + r / width * TK_BLOCK_BYTES;
     for (size_t c = 0; c < columns; c += SIDE) {
       size_t side = columns - c < SIDE ? columns - c : SIDE;
-      int8_t turned[SIDE][TK_T5_COLUMNS];
+      int8_t turned[SIDE][TK_MOST_COLUMNS];
       turn_trits(trits + (r - row_begin) * columns + c, columns, count, side, turned);
       for (size_t i = 0; i < side; i++)
-        tk_pack_block(layout, turned[i], block + (c + i) * strand);
+        d.pack(turned[i], block + (c + i) * strand);
     }
   }
 }
 
 void tk_unpack_rows(const tk_strands *w, size_t row_begin, size_t row_end, int8_t *trits) {
-  size_t width = tk_block_columns(w->layout);
+  const tk_layout_description d = tk_describe_strand(w->layout);
+  const size_t width = d.columns;
   const uint8_t *bytes = w->data + row_begin * tk_strand_bytes(w);
   for (size_t r = row_begin; r < row_end; r++, trits += w->length)
     for (size_t c = 0; c < w->length; c += width, bytes += TK_BLOCK_BYTES) {
-      int8_t block[TK_T5_COLUMNS];
-      tk_unpack_block(w->layout, bytes, block);
+      int8_t block[TK_MOST_COLUMNS];
+      d.unpack(bytes, block);
       memcpy(trits + c, block, w->length - c < width ? w->length - c : width);
     }
 }
 
 void tk_unpack_columns(const tk_strands *w, size_t row_begin, size_t row_end, int8_t *trits) {
-  size_t width = tk_block_columns(w->layout);
+  const tk_layout_description d = tk_describe_strand(w->layout);
+  const size_t width = d.columns;
   for (size_t c = 0; c < w->count; c++)
     for (size_t r = row_begin; r < row_end;) {
-      int8_t block[TK_T5_COLUMNS];
-      tk_unpack_block(w->layout, w->data + c * tk_strand_bytes(w) + r / width * TK_BLOCK_BYTES,
-                      block);
+      int8_t block[TK_MOST_COLUMNS];
+      d.unpack(w->data + c * tk_strand_bytes(w) + r / width * TK_BLOCK_BYTES, block);
       do
         trits[(r - row_begin) * w->count + c] = block[r % width];
       while (++r < row_end && r % width != 0);
@@ -154,7 +156,7 @@ void tk_tile_rows(const tk_strands *w, size_t row_begin, size_t row_end, uint8_t
       bool padding = row_begin + r + i >= row_end;
       for (size_t b = 0; b < blocks; b++, lane += TK_TILE_BYTES) {
         if (padding)
-          memset(lane, tk_zero_code(w->layout), TK_BLOCK_BYTES);
+          memset(lane, tk_describe_strand(w->layout).zero, TK_BLOCK_BYTES);
         else
           memcpy(lane, row + b * TK_BLOCK_BYTES, TK_BLOCK_BYTES);
       }
@@ -196,30 +198,42 @@ static void gather_square(const tk_strands *w, size_t c, size_t block, uint8_t *
   const uint8_t *bytes = w->data + c * strand + block * TK_BLOCK_BYTES;
   for (size_t i = 0; i < columns; i++)
     memcpy(codes + i * TK_BLOCK_BYTES, bytes + i * strand, TK_BLOCK_BYTES);
-  memset(codes + columns * TK_BLOCK_BYTES, tk_zero_code(w->layout),
+  memset(codes + columns * TK_BLOCK_BYTES, tk_describe_strand(w->layout).zero,
          (SQUARE - columns) * TK_BLOCK_BYTES);
 }
 
-void tk_tile_columns(const tk_kernels *k, const tk_strands *w, size_t row_begin, size_t row_end,
-                     uint8_t *tiles) {
-  size_t width = tk_block_columns(w->layout);
+/// The rows of one square of T2, or of the squares that T5 is split into.
+static void tile_square(const tk_split_kernels *k, tk_layout layout, const uint8_t *codes,
+                        size_t first, size_t rows, size_t tile_bytes, uint8_t *tiles) {
+  enum { LOW_FIELDS = 3, HIGH_FIELDS = 2 };
+  uint8_t low[SQUARE * TK_BLOCK_BYTES], high[sizeof low];
+  turned_square lines;
+  switch (layout) {
+  case TK_LAYOUT_T2:
+    turn_square(codes, lines);
+    write_fields(lines, TK_T2_FIELDS, first, rows, tile_bytes, tiles);
+    return;
+  case TK_LAYOUT_T5:
+    k->split_t5(codes, sizeof low, low, high);
+    turn_square(low, lines);
+    write_fields(lines, LOW_FIELDS, first, rows, tile_bytes, tiles);
+    turn_square(high, lines);
+    write_fields(lines, HIGH_FIELDS, first + LOW_FIELDS * TK_BLOCK_BYTES, rows, tile_bytes, tiles);
+    return;
+  case TK_LAYOUT_L2: // has no strands
+    __builtin_trap();
+  }
+}
+
+void tk_tile_columns_by(const tk_split_kernels *k, const tk_strands *w, size_t row_begin,
+                        size_t row_end, uint8_t *tiles) {
+  size_t width = tk_describe_strand(w->layout).columns;
   size_t tile_bytes = tk_packed_size(TK_LAYOUT_T2, 1, w->count);
   size_t rows = (row_end - row_begin + TK_TILE_ROWS - 1) / TK_TILE_ROWS * TK_TILE_ROWS;
   for (size_t r = 0; r < rows; r += width)
     for (size_t c = 0; c < w->count; c += SQUARE) {
-      uint8_t codes[SQUARE * TK_BLOCK_BYTES], low[sizeof codes], high[sizeof codes];
-      turned_square lines;
-      uint8_t *out = tiles + c / SQUARE * TK_TILE_BYTES;
+      uint8_t codes[SQUARE * TK_BLOCK_BYTES];
       gather_square(w, c, (row_begin + r) / width, codes);
-      if (w->layout == TK_LAYOUT_T5) {
-        k->split_t5(codes, sizeof codes, low, high);
-        turn_square(low, lines);
-        write_fields(lines, 3, r, rows, tile_bytes, out);
-        turn_square(high, lines);
-        write_fields(lines, 2, r + 3 * TK_BLOCK_BYTES, rows, tile_bytes, out);
-      } else {
-        turn_square(codes, lines);
-        write_fields(lines, 4, r, rows, tile_bytes, out);
-      }
+      tile_square(k, w->layout, codes, r, rows, tile_bytes, tiles + c / SQUARE * TK_TILE_BYTES);
     }
 }

@@ -1,5 +1,6 @@
-// Activations to int8 and sums to float with AVX2: the operations of ternary_scalar.c, eight lanes
-// at a time. Maximum, rounding and integer sums do not depend on order, so results are the same.
+// Activations to int8 and sums to float with AVX2: the operations of activations_scalar.c, eight
+// lanes at a time. Maximum, rounding and integer sums do not depend on order, so results are the
+// same.
 
 #if defined(__x86_64__)
 
@@ -62,7 +63,7 @@ static inline int32_t quantize_tail(const float *x, size_t n, float scale, int8_
   return total;
 }
 
-float tk_quantize_avx2(const float *x, size_t n, int8_t *q, int32_t *sum) {
+static float quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); // undoes the packs' halves
   float scale = tk_activation_scale(largest_magnitude(x, n));
   __m256 s = _mm256_set1_ps(scale);
@@ -83,8 +84,8 @@ float tk_quantize_avx2(const float *x, size_t n, int8_t *q, int32_t *sum) {
   return scale;
 }
 
-void tk_dequantize_avx2(const int32_t *acc, size_t n, float scale, const float *beta,
-                        size_t beta_stride, float *y) {
+static void dequantize(const int32_t *acc, size_t n, float scale, const float *beta,
+                       size_t beta_stride, float *y) {
   const __m256d s = _mm256_set1_pd((double)scale);
   __m256d factor = _mm256_setzero_pd();
   if (n > 0 && beta_stride == 0)
@@ -96,8 +97,11 @@ void tk_dequantize_avx2(const int32_t *acc, size_t n, float scale, const float *
     const __m256d v = _mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i *)(acc + i)));
     _mm_storeu_ps(y + i, _mm256_cvtpd_ps(_mm256_mul_pd(v, factor)));
   }
-  tk_dequantize_scalar(acc + i, n - i, scale, beta + i * beta_stride, beta_stride, y + i);
+  tk_activations_scalar.dequantize(acc + i, n - i, scale, beta + i * beta_stride, beta_stride,
+                                   y + i);
 }
+
+const tk_activation_kernels tk_activations_avx2 = {quantize, dequantize};
 
 #pragma clang attribute pop
 

@@ -1,6 +1,6 @@
-// Activations to int8 and sums to float with AVX-512: the operations of ternary_scalar.c, sixteen
-// lanes at a time. Maximum, rounding and integer sums do not depend on order, so results are the
-// same.
+// Activations to int8 and sums to float with AVX-512: the operations of activations_scalar.c,
+// sixteen lanes at a time. Maximum, rounding and integer sums do not depend on order, so results
+// are the same.
 
 #if defined(__x86_64__)
 
@@ -52,7 +52,7 @@ static inline int32_t total16(__m512i v) {
   return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
 }
 
-float tk_quantize_avx512(const float *x, size_t n, int8_t *q, int32_t *sum) {
+static float quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
   float scale = tk_activation_scale(largest_magnitude(x, n));
   const __m512 s = _mm512_set1_ps(scale);
   __m512i total = _mm512_setzero_si512();
@@ -73,8 +73,8 @@ float tk_quantize_avx512(const float *x, size_t n, int8_t *q, int32_t *sum) {
   return scale;
 }
 
-void tk_dequantize_avx512(const int32_t *acc, size_t n, float scale, const float *beta,
-                          size_t beta_stride, float *y) {
+static void dequantize(const int32_t *acc, size_t n, float scale, const float *beta,
+                       size_t beta_stride, float *y) {
   const __m512d s = _mm512_set1_pd((double)scale);
   __m512d factor = _mm512_setzero_pd();
   if (n > 0 && beta_stride == 0)
@@ -86,8 +86,11 @@ void tk_dequantize_avx512(const int32_t *acc, size_t n, float scale, const float
     const __m512d v = _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(acc + i)));
     _mm256_storeu_ps(y + i, _mm512_cvtpd_ps(_mm512_mul_pd(v, factor)));
   }
-  tk_dequantize_scalar(acc + i, n - i, scale, beta + i * beta_stride, beta_stride, y + i);
+  tk_activations_scalar.dequantize(acc + i, n - i, scale, beta + i * beta_stride, beta_stride,
+                                   y + i);
 }
+
+const tk_activation_kernels tk_activations_avx512 = {quantize, dequantize};
 
 #pragma clang attribute pop
 

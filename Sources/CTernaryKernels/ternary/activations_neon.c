@@ -1,5 +1,6 @@
-// Activations to int8 and sums to float with NEON: the operations of ternary_scalar.c, four lanes
-// at a time. Maximum, rounding and integer sums do not depend on order, so results are the same.
+// Activations to int8 and sums to float with NEON: the operations of activations_scalar.c, four
+// lanes at a time. Maximum, rounding and integer sums do not depend on order, so results are the
+// same.
 
 #if defined(__aarch64__)
 
@@ -54,7 +55,7 @@ static inline int32_t quantize_tail(const float *x, size_t n, float scale, int8_
   return total;
 }
 
-float tk_quantize_neon(const float *x, size_t n, int8_t *q, int32_t *sum) {
+static float quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
   float scale = tk_activation_scale(largest_magnitude(x, n));
   int32x4_t total = vdupq_n_s32(0);
   size_t i = 0;
@@ -73,8 +74,8 @@ float tk_quantize_neon(const float *x, size_t n, int8_t *q, int32_t *sum) {
   return scale;
 }
 
-void tk_dequantize_neon(const int32_t *acc, size_t n, float scale, const float *beta,
-                        size_t beta_stride, float *y) {
+static void dequantize(const int32_t *acc, size_t n, float scale, const float *beta,
+                       size_t beta_stride, float *y) {
   const float64x2_t s = vdupq_n_f64((double)scale);
   float64x2_t factor = vdupq_n_f64(0);
   if (n > 0 && beta_stride == 0)
@@ -86,7 +87,10 @@ void tk_dequantize_neon(const int32_t *acc, size_t n, float scale, const float *
     const float64x2_t v = vcvtq_f64_s64(vmovl_s32(vld1_s32(acc + i)));
     vst1_f32(y + i, vcvt_f32_f64(vmulq_f64(v, factor)));
   }
-  tk_dequantize_scalar(acc + i, n - i, scale, beta + i * beta_stride, beta_stride, y + i);
+  tk_activations_scalar.dequantize(acc + i, n - i, scale, beta + i * beta_stride, beta_stride,
+                                   y + i);
 }
+
+const tk_activation_kernels tk_activations_neon = {quantize, dequantize};
 
 #endif

@@ -46,11 +46,9 @@ static inline __attribute__((always_inline)) void add_tile(const int32_t *restri
     add_rows(out, tile, sums, tokens, rows, first, y, y_stride);
 }
 
-/// Codes trit + 1 of `blocks` blocks of one tile of L2, row r of the tile at r * TK_PANEL_COLUMNS.
-/// That layout is made for GEMV; here its bytes are only taken apart.
-static void unpack_l2(const tk_matrix *w, size_t row, size_t block, size_t blocks, uint8_t *codes) {
+void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
   for (size_t r = 0; r < TK_TILE_ROWS; r++, codes += TK_PANEL_COLUMNS) {
-    const uint8_t *lane = tk_l2_row(w, row + r) + block * TK_L2_BYTES;
+    const uint8_t *lane = tile + r;
     for (size_t g = 0; g < blocks * (TK_L2_COLUMNS / 4); g++) {
       uint32_t byte = lane[g * TK_L2_ROWS];
       uint32_t four = (byte | byte << 6 | byte << 12 | byte << 18) & 0x03030303;
@@ -62,70 +60,63 @@ static void unpack_l2(const tk_matrix *w, size_t row, size_t block, size_t block
   }
 }
 
-/// `tile` is steps->rows, a constant where this is inlined if that is TK_TILE_ROWS.
+/// `tile` is k->rows, a constant where this is inlined if that is TK_TILE_ROWS.
 static inline __attribute__((always_inline)) void
-sweep(const tk_gemm_steps *steps, size_t tile, const panel *p, const int8_t *q, size_t q_stride,
+sweep(const tk_gemm_kernels *k, size_t tile, const panel *p, const int8_t *q, size_t q_stride,
       const int32_t *sums, size_t tokens, int32_t *y, size_t y_stride) {
   int32_t out[TK_MAX_TOKENS * TK_MAX_PANEL_ROWS];
-  for (size_t t = 0; t < tokens; t += steps->tokens) {
-    size_t group = tokens - t < steps->tokens ? tokens - t : steps->tokens;
+  for (size_t t = 0; t < tokens; t += k->tokens) {
+    size_t group = tokens - t < k->tokens ? tokens - t : k->tokens;
     for (size_t r = 0; r < p->rows; r += tile) {
       size_t rows = p->rows - r < tile ? p->rows - r : tile;
-      steps->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride,
-                      group, out);
+      k->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride, group,
+                  out);
       add_tile(out, tile, sums + t, group, rows, p->first, y + t * y_stride + r, y_stride);
     }
   }
 }
 
 /// Codes of `rows` rows from `row` on, of `blocks` blocks from `block` on.
-static void unpack(const tk_gemm_steps *steps, const tk_matrix *w, size_t row, size_t rows,
+static void unpack(const tk_gemm_kernels *k, const tk_matrix *w, size_t row, size_t rows,
                    size_t block, size_t blocks, uint8_t *codes) {
-  if (w->layout == TK_LAYOUT_L2) {
-    for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
-      unpack_l2(w, row + i, block, blocks, codes + i * TK_PANEL_COLUMNS);
+  const size_t offset = block * tk_describe(w->layout).bytes;
+  if (k->unpack_panel) {
+    const size_t stride = tk_block_count(w->layout, w->columns) * TK_TILE_BYTES;
+    k->unpack_panel(tk_packed_row(w, row) + offset, stride,
+                    (rows + TK_TILE_ROWS - 1) / TK_TILE_ROWS, blocks, codes);
     return;
   }
-  const uint8_t *tile = tk_packed_row(w, row) + block * TK_TILE_BYTES;
-  size_t stride = tk_block_count(w->layout, w->columns) * TK_TILE_BYTES;
-  if (steps->unpack_panel) {
-    steps->unpack_panel(w->layout, tile, stride, (rows + TK_TILE_ROWS - 1) / TK_TILE_ROWS, blocks,
-                        codes);
-    return;
-  }
-  for (size_t i = 0; i < rows; i += TK_TILE_ROWS, tile += stride)
-    steps->unpack(w->layout, tile, blocks, codes + i * TK_PANEL_COLUMNS);
+  for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
+    k->unpack(tk_row(w->layout, w, row + i) + offset, blocks, codes + i * TK_PANEL_COLUMNS);
 }
 
 size_t tk_gemm_scratch_size(const tk_matrix *w) {
-  // Scalar keeps one whole row of trits there, the others a panel of codes.
-  size_t row = (w->columns + 63) / 64 * 64;
-  size_t codes = TK_MAX_PANEL_BYTES;
-  return row > codes ? row : codes;
+  (void)w;
+  return TK_MAX_PANEL_BYTES; // a panel of codes
 }
 
-void tk_gemm_panels(const tk_gemm_steps *steps, const tk_matrix *w, const int8_t *q,
-                    size_t q_stride, const int32_t *sums, size_t batch, size_t row_begin,
-                    size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
-  size_t width = tk_block_columns(w->layout);
+void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+                    const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+                    size_t y_stride, void *scratch) {
+  size_t width = tk_describe(w->layout).columns;
   size_t blocks = tk_block_count(w->layout, w->columns);
   size_t most = TK_PANEL_COLUMNS / width;
   size_t ranges = (blocks + most - 1) / most;
   size_t step = ranges > 0 ? (blocks + ranges - 1) / ranges : 0; // ranges of about equal size
-  size_t height = steps->unpack_panel ? steps->rows : TK_PANEL_ROWS;
+  size_t height = k->unpack_panel ? k->rows : TK_PANEL_ROWS;
   for (size_t b = 0; b < blocks; b += step) {
     size_t count = blocks - b < step ? blocks - b : step;
     for (size_t t = 0; t < batch; t += TK_PANEL_TOKENS) {
       size_t tokens = batch - t < TK_PANEL_TOKENS ? batch - t : TK_PANEL_TOKENS;
       for (size_t r = row_begin; r < row_end; r += height) {
         panel p = {scratch, count * width, row_end - r < height ? row_end - r : height, b == 0};
-        unpack(steps, w, r, p.rows, b, count, scratch);
+        unpack(k, w, r, p.rows, b, count, scratch);
         const int8_t *x = q + t * q_stride + b * width;
         int32_t *out = y + t * y_stride + r - row_begin;
-        if (steps->rows == TK_TILE_ROWS)
-          sweep(steps, TK_TILE_ROWS, &p, x, q_stride, sums + t, tokens, out, y_stride);
+        if (k->rows == TK_TILE_ROWS)
+          sweep(k, TK_TILE_ROWS, &p, x, q_stride, sums + t, tokens, out, y_stride);
         else
-          sweep(steps, steps->rows, &p, x, q_stride, sums + t, tokens, out, y_stride);
+          sweep(k, k->rows, &p, x, q_stride, sums + t, tokens, out, y_stride);
       }
     }
   }

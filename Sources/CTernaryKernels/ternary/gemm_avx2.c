@@ -17,7 +17,7 @@
 
 enum { TOKENS = 3 };
 
-static inline void unpack_t2(__m256i e, uint8_t *codes) {
+static inline void unpack_row_t2(__m256i e, uint8_t *codes) {
   const __m256i m03 = _mm256_set1_epi8(0x03);
   __m256i *out = (__m256i *)codes;
   _mm256_storeu_si256(out, _mm256_and_si256(e, m03));
@@ -26,7 +26,7 @@ static inline void unpack_t2(__m256i e, uint8_t *codes) {
   _mm256_storeu_si256(out + 3, _mm256_and_si256(_mm256_srli_epi16(e, 6), m03));
 }
 
-static inline void unpack_t5(__m256i code, const tk_t5_tables *tables, uint8_t *codes) {
+static inline void unpack_row_t5(__m256i code, const tk_t5_tables *tables, uint8_t *codes) {
   const __m256i m03 = _mm256_set1_epi8(0x03);
   tk_t5_fields u = tk_t5_decode(code, tables);
   __m256i *out = (__m256i *)codes;
@@ -37,17 +37,17 @@ static inline void unpack_t5(__m256i code, const tk_t5_tables *tables, uint8_t *
   _mm256_storeu_si256(out + 4, _mm256_and_si256(_mm256_srli_epi16(u.high, 2), m03));
 }
 
-void tk_gemm_unpack_avx2(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes) {
+void tk_gemm_unpack_t2_avx2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
+  for (size_t b = 0; b < blocks; b++, codes += TK_T2_COLUMNS)
+    for (size_t r = 0; r < TK_TILE_ROWS; r++, tile += TK_BLOCK_BYTES)
+      unpack_row_t2(tk_load(tile), codes + r * TK_PANEL_COLUMNS);
+}
+
+void tk_gemm_unpack_t5_avx2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  size_t width = tk_block_columns(layout);
-  for (size_t b = 0; b < blocks; b++)
-    for (size_t r = 0; r < TK_TILE_ROWS; r++, tile += TK_BLOCK_BYTES) {
-      uint8_t *out = codes + r * TK_PANEL_COLUMNS + b * width;
-      if (layout == TK_LAYOUT_T5)
-        unpack_t5(tk_load(tile), &tables, out);
-      else
-        unpack_t2(tk_load(tile), out);
-    }
+  for (size_t b = 0; b < blocks; b++, codes += TK_T5_COLUMNS)
+    for (size_t r = 0; r < TK_TILE_ROWS; r++, tile += TK_BLOCK_BYTES)
+      unpack_row_t5(tk_load(tile), &tables, codes + r * TK_PANEL_COLUMNS);
 }
 
 /// 4 rows x `tokens` tokens; `tokens` is a constant where this is inlined.
@@ -88,18 +88,34 @@ static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size
     multiply_tile(codes, columns, q, q_stride, 1, out);
 }
 
-void tk_gemm_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                  size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
-                  void *scratch) {
-  static const tk_gemm_steps steps = {
-      .unpack = tk_gemm_unpack_avx2, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
-  const size_t small = w->layout == TK_LAYOUT_T5 ? TK_SMALL_BATCH_T5 : TK_SMALL_BATCH_T2;
-  if (batch <= small && w->layout != TK_LAYOUT_L2) {
-    tk_gemm_small_avx2(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
-    return;
-  }
-  tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-}
+/// The most activation rows for which the codes in registers of gemm_small_avx2.c are as fast as
+/// panels, in cache and from memory. On Zen 4 2, 4 and 8 rows take 0.9, 0.8 and 0.8 times as long
+/// as so many GEMVs (T2 from memory, panels 2.0, 1.2 and 0.9), 2 and 4 rows of T5 0.8 and 0.6 times
+/// (panels 1.2 and 0.8).
+enum { SMALL_BATCH_T2 = 8, SMALL_BATCH_T5 = 4 };
+
+const tk_gemm_kernels tk_gemm_t2_avx2 = {
+    .small_batch = SMALL_BATCH_T2,
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_t2_avx2,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_t5_avx2 = {
+    .small_batch = SMALL_BATCH_T5,
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_t5_avx2,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_l2_avx2 = {
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_l2,
+    .multiply = multiply,
+};
 
 #pragma clang attribute pop
 

@@ -2,7 +2,8 @@
 // inlined into the file of each instruction set, with its decoder as a constant.
 //
 // Batches of up to 8 tokens take one pass over the packed matrix, as GEMV does: each block is
-// decoded once and meets every token. Larger ones go by panels (gemm.c), with codes in the order
+// decoded once and meets every token: 16 sums and two decoded vectors fill the registers. Larger
+// ones go by panels (gemm.c), with codes in the order
 //
 //   codes: columns 0-3 of row 0, of row 1, ... of row 31 | columns 4-7 of row 0, ... | ...
 //
@@ -28,10 +29,7 @@
 enum {
   TK_TOKENS_512 = 10,
   TK_PANEL_ROWS_512 = 32,
-  TK_SMALL_BATCH = 8, ///< 16 sums and two decoded vectors fill the registers.
   TK_STEP_BYTES_512 = 4 * TK_PANEL_ROWS_512, ///< Codes of four columns of a panel.
-  TK_T2_FIELDS_512 = 4,
-  TK_T5_FIELDS_512 = 5,
 };
 
 // ---------------------------------------------------------------------------------------------
@@ -210,42 +208,9 @@ static inline void tk_multiply_tile512(const uint8_t *codes, size_t columns, con
   }
 }
 
-// ---------------------------------------------------------------------------------------------
-// Both layouts
-// ---------------------------------------------------------------------------------------------
-
-/// What tk_gemm_steps calls unpack_panel, with `decode` for T5.
-static inline void tk_unpack_layout512(tk_decode512 *decode, const tk_tables512 *tables,
-                                       tk_layout layout, const uint8_t *tile, size_t tile_stride,
-                                       size_t tiles, size_t blocks, uint8_t *codes) {
-  if (layout == TK_LAYOUT_T5)
-    tk_unpack_panel512(decode, TK_T5_FIELDS_512, tables, tile, tile_stride, tiles, blocks, codes);
-  else
-    tk_unpack_panel512(tk_t2_fields512, TK_T2_FIELDS_512, tables, tile, tile_stride, tiles, blocks,
-                       codes);
-}
-
-/// tk_gemm with `decode` for T5; `steps` unpacks with the same.
-static inline void tk_gemm512(tk_decode512 *decode, const tk_tables512 *tables,
-                              const tk_gemm_steps *steps, const tk_matrix *w, const int8_t *q,
-                              size_t q_stride, const int32_t *sums, size_t batch, size_t row_begin,
-                              size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
-  if (w->layout == TK_LAYOUT_L2) // not worth an order of codes of its own
-    tk_gemm_avx2(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-  else if (batch > TK_SMALL_BATCH)
-    tk_gemm_panels(steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-  else if (w->layout == TK_LAYOUT_T5)
-    tk_small_gemm512(decode, TK_T5_FIELDS_512, tables, w, q, q_stride, sums, batch, row_begin,
-                     row_end, y, y_stride);
-  else
-    tk_small_gemm512(tk_t2_fields512, TK_T2_FIELDS_512, tables, w, q, q_stride, sums, batch,
-                     row_begin, row_end, y, y_stride);
-}
-
 #pragma clang attribute pop
 
 /// tk_multiply_tile512 for 1 to TK_TOKENS_512 tokens.
-void tk_multiply512(const uint8_t *codes, size_t columns, const int8_t *q, size_t q_stride,
-                    size_t tokens, int32_t *out);
+tk_gemm_multiply tk_multiply512;
 
 #endif

@@ -13,25 +13,25 @@
 
 enum { TOKENS = 2, COLUMNS_PER_FLUSH = 1024 };
 
-/// `layout` is a constant where this is inlined.
-static inline __attribute__((always_inline)) void unpack(tk_layout layout, const uint8_t *tile,
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void unpack(size_t fields, const uint8_t *tile,
                                                          size_t blocks, uint8_t *codes) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  const size_t fields = layout == TK_LAYOUT_T5 ? 5 : 4;
   for (size_t b = 0; b < blocks; b++, codes += fields * TK_BLOCK_BYTES)
     for (size_t i = 0; i < TK_TILE_BYTES; i += 16, tile += 16) {
-      const tk_row_codes u = tk_decode_row(layout, vld1q_u8(tile), &tables);
+      const tk_row_codes u = tk_decode_row(fields, vld1q_u8(tile), &tables);
       uint8_t *out = codes + i / TK_BLOCK_BYTES * TK_PANEL_COLUMNS + i % TK_BLOCK_BYTES;
       for (size_t f = 0; f < fields; f++)
         vst1q_u8(out + f * TK_BLOCK_BYTES, vreinterpretq_u8_s8(u.field[f]));
     }
 }
 
-void tk_gemm_unpack_neon(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes) {
-  if (layout == TK_LAYOUT_T5)
-    unpack(TK_LAYOUT_T5, tile, blocks, codes);
-  else
-    unpack(TK_LAYOUT_T2, tile, blocks, codes);
+void tk_gemm_unpack_t2_neon(const uint8_t *tile, size_t blocks, uint8_t *codes) {
+  unpack(TK_T2_FIELDS, tile, blocks, codes);
+}
+
+void tk_gemm_unpack_t5_neon(const uint8_t *tile, size_t blocks, uint8_t *codes) {
+  unpack(TK_T5_FIELDS, tile, blocks, codes);
 }
 
 /// Columns [0, columns) of 4 rows x `tokens` tokens, at most COLUMNS_PER_FLUSH.
@@ -79,16 +79,27 @@ static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size
     multiply_tile(codes, columns, q, q_stride, 1, out);
 }
 
-void tk_gemm_neon(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                  size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
-                  void *scratch) {
-  static const tk_gemm_steps steps = {
-      .unpack = tk_gemm_unpack_neon, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
-  if (batch <= TK_SMALL_BATCH_NEON && w->layout != TK_LAYOUT_L2) {
-    tk_gemm_small_neon(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
-    return;
-  }
-  tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-}
+const tk_gemm_kernels tk_gemm_t2_neon = {
+    .small_batch = TK_SMALL_BATCH,
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_t2_neon,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_t5_neon = {
+    .small_batch = TK_SMALL_BATCH,
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_t5_neon,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_l2_neon = {
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_l2,
+    .multiply = multiply,
+};
 
 #endif

@@ -47,17 +47,28 @@ static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size
   }
 }
 
-void tk_gemm_neon_dotprod(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                          size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-                          size_t y_stride, void *scratch) {
-  static const tk_gemm_steps steps = {
-      .unpack = tk_gemm_unpack_neon, .multiply = multiply, .tokens = TOKENS, .rows = TK_TILE_ROWS};
-  if (batch <= TK_SMALL_BATCH_NEON && w->layout != TK_LAYOUT_L2) {
-    tk_gemm_small_neon_dotprod(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
-    return;
-  }
-  tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-}
+const tk_gemm_kernels tk_gemm_t2_neon_dotprod = {
+    .small_batch = TK_SMALL_BATCH,
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_t2_neon,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_t5_neon_dotprod = {
+    .small_batch = TK_SMALL_BATCH,
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_t5_neon,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_l2_neon_dotprod = {
+    .tokens = TOKENS,
+    .rows = TK_TILE_ROWS,
+    .unpack = tk_gemm_unpack_l2,
+    .multiply = multiply,
+};
 
 #pragma clang attribute pop
 

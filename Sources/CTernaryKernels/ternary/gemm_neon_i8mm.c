@@ -21,10 +21,10 @@ enum {
   ROW_PAIRS = ROWS / 2,
   TOKENS = 4,
   TOKEN_PAIRS = TOKENS / 2,
-  FIELDS = 5,
-  T2_FIELDS = 4,
   STEP_COLUMNS = 16,
   STEP_BYTES = STEP_COLUMNS * ROWS,
+  /// The most activation rows for which gemm_small_neon_dotprod.c is faster than smmla on panels.
+  SMALL_BATCH = 2,
 };
 
 /// The lower, and the upper, 8 bytes of two vectors side by side.
@@ -36,14 +36,13 @@ static inline uint8x16_t upper_halves(uint8x16_t a, uint8x16_t b) {
 }
 
 /// Half a block of one tile: 16 columns of every field. `codes` is where those of field 0 begin.
-/// `layout` is a constant where this is inlined.
+/// `fields` is a constant where this is inlined.
 static inline __attribute__((always_inline)) void
-unpack_half(tk_layout layout, const uint8_t *tile, const tk_t5_tables *tables, uint8_t *codes) {
-  const size_t fields = layout == TK_LAYOUT_T5 ? FIELDS : T2_FIELDS;
+unpack_half(size_t fields, const uint8_t *tile, const tk_t5_tables *tables, uint8_t *codes) {
   for (size_t pair = 0; pair < TK_TILE_ROWS / 2; pair++, tile += 2 * TK_BLOCK_BYTES, codes += 32) {
     uint8x16_t first = vld1q_u8(tile), second = vld1q_u8(tile + TK_BLOCK_BYTES);
-    const tk_row_codes low = tk_decode_row(layout, lower_halves(first, second), tables);
-    const tk_row_codes high = tk_decode_row(layout, upper_halves(first, second), tables);
+    const tk_row_codes low = tk_decode_row(fields, lower_halves(first, second), tables);
+    const tk_row_codes high = tk_decode_row(fields, upper_halves(first, second), tables);
     for (size_t f = 0; f < fields; f++) { // a field is two steps of 16 columns
       vst1q_s8((int8_t *)codes + f * 2 * STEP_BYTES, low.field[f]);
       vst1q_s8((int8_t *)codes + f * 2 * STEP_BYTES + 16, high.field[f]);
@@ -51,21 +50,27 @@ unpack_half(tk_layout layout, const uint8_t *tile, const tk_t5_tables *tables, u
   }
 }
 
-static void unpack_panel(tk_layout layout, const uint8_t *tile, size_t tile_stride, size_t tiles,
-                         size_t blocks, uint8_t *codes) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void unpack_panel(size_t fields, const uint8_t *tile,
+                                                               size_t tile_stride, size_t tiles,
+                                                               size_t blocks, uint8_t *codes) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  const size_t width = tk_block_columns(layout);
+  const size_t steps = fields * TK_BLOCK_BYTES / STEP_COLUMNS; // of a block
   for (size_t i = 0; i < tiles; i++, tile += tile_stride)
     for (size_t b = 0; b < blocks; b++)
-      for (size_t half = 0; half < 2; half++) {
-        const uint8_t *p = tile + b * TK_TILE_BYTES + 16 * half;
-        uint8_t *out = codes + (b * width / STEP_COLUMNS + half) * STEP_BYTES +
-                       i * TK_TILE_ROWS * STEP_COLUMNS;
-        if (layout == TK_LAYOUT_T5)
-          unpack_half(TK_LAYOUT_T5, p, &tables, out);
-        else
-          unpack_half(TK_LAYOUT_T2, p, &tables, out);
-      }
+      for (size_t half = 0; half < 2; half++)
+        unpack_half(fields, tile + b * TK_TILE_BYTES + 16 * half, &tables,
+                    codes + (b * steps + half) * STEP_BYTES + i * TK_TILE_ROWS * STEP_COLUMNS);
+}
+
+static void unpack_panel_t2(const uint8_t *tile, size_t tile_stride, size_t tiles, size_t blocks,
+                            uint8_t *codes) {
+  unpack_panel(TK_T2_FIELDS, tile, tile_stride, tiles, blocks, codes);
+}
+
+static void unpack_panel_t5(const uint8_t *tile, size_t tile_stride, size_t tiles, size_t blocks,
+                            uint8_t *codes) {
+  unpack_panel(TK_T5_FIELDS, tile, tile_stride, tiles, blocks, codes);
 }
 
 /// 16 rows x `pairs` pairs of tokens; `pairs` is a constant where this is inlined. Of an odd number
@@ -110,18 +115,21 @@ static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size
     multiply_tile(codes, columns, q, q_stride, tokens, 1, out);
 }
 
-void tk_gemm_neon_i8mm(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                       size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
-                       void *scratch) {
-  static const tk_gemm_steps steps = {
-      .multiply = multiply, .tokens = TOKENS, .rows = ROWS, .unpack_panel = unpack_panel};
-  if (w->layout == TK_LAYOUT_L2) // not worth an order of codes of its own
-    tk_gemm_neon_dotprod(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-  else if (batch <= TK_SMALL_BATCH_I8MM)
-    tk_gemm_small_neon_dotprod(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
-  else
-    tk_gemm_panels(&steps, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
-}
+const tk_gemm_kernels tk_gemm_t2_neon_i8mm = {
+    .small_batch = SMALL_BATCH,
+    .tokens = TOKENS,
+    .rows = ROWS,
+    .unpack_panel = unpack_panel_t2,
+    .multiply = multiply,
+};
+
+const tk_gemm_kernels tk_gemm_t5_neon_i8mm = {
+    .small_batch = SMALL_BATCH,
+    .tokens = TOKENS,
+    .rows = ROWS,
+    .unpack_panel = unpack_panel_t5,
+    .multiply = multiply,
+};
 
 #pragma clang attribute pop
 

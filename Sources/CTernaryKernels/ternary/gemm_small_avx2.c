@@ -24,15 +24,13 @@
 enum {
   ROWS = 2,
   TOKENS = 4,
-  FIELDS = 5,
-  T2_FIELDS = 4,
   T2_BLOCKS_PER_FLUSH = 16,
   T5_BLOCKS_PER_FLUSH = 12,
   PREFETCH_BYTES = 4096, ///< As for GEMV.
 };
 
 typedef struct row_codes {
-  __m256i field[FIELDS];
+  __m256i field[TK_T5_FIELDS];
 } row_codes;
 
 static inline row_codes decode_t2(__m256i e) {
@@ -51,19 +49,18 @@ static inline row_codes decode_t5(__m256i code, const tk_t5_tables *tables) {
        _mm256_and_si256(_mm256_srli_epi16(u.high, 2), m03)}};
 }
 
-/// Adds up to a flush of blocks of two rows; `layout` and `tokens` are constants where this is
+/// Adds up to a flush of blocks of two rows; `fields` and `tokens` are constants where this is
 /// inlined.
 static inline __attribute__((always_inline)) void
-add_blocks(tk_layout layout, const uint8_t *p, const int8_t *q, size_t q_stride, size_t tokens,
+add_blocks(size_t fields, const uint8_t *p, const int8_t *q, size_t q_stride, size_t tokens,
            size_t blocks, const tk_t5_tables *tables, __m256i total[ROWS][TOKENS]) {
-  const size_t fields = layout == TK_LAYOUT_T5 ? FIELDS : T2_FIELDS;
   __m256i acc[ROWS][TOKENS] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES) {
     _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0); // two rows are one line
     row_codes codes[ROWS];
     for (size_t r = 0; r < ROWS; r++) {
       __m256i e = tk_load(p + r * TK_BLOCK_BYTES);
-      codes[r] = layout == TK_LAYOUT_T5 ? decode_t5(e, tables) : decode_t2(e);
+      codes[r] = fields == TK_T5_FIELDS ? decode_t5(e, tables) : decode_t2(e);
     }
     for (size_t f = 0; f < fields; f++)
       for (size_t t = 0; t < tokens; t++) {
@@ -79,14 +76,14 @@ add_blocks(tk_layout layout, const uint8_t *p, const int8_t *q, size_t q_stride,
 
 /// Two rows of a tile times `tokens` tokens; `rows` of them are written.
 static inline __attribute__((always_inline)) void
-multiply_rows(tk_layout layout, const uint8_t *p, size_t blocks, const int8_t *q, size_t q_stride,
+multiply_rows(size_t fields, const uint8_t *p, size_t blocks, const int8_t *q, size_t q_stride,
               const int32_t *sums, size_t tokens, size_t rows, int32_t *y, size_t y_stride) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  const size_t flush = layout == TK_LAYOUT_T5 ? T5_BLOCKS_PER_FLUSH : T2_BLOCKS_PER_FLUSH;
-  const size_t width = layout == TK_LAYOUT_T5 ? TK_T5_COLUMNS : TK_T2_COLUMNS;
+  const size_t flush = fields == TK_T5_FIELDS ? T5_BLOCKS_PER_FLUSH : T2_BLOCKS_PER_FLUSH;
+  const size_t width = fields * TK_BLOCK_BYTES;
   __m256i total[ROWS][TOKENS] = {0};
   for (size_t b = 0; b < blocks; b += flush)
-    add_blocks(layout, p + b * TK_TILE_BYTES, q + b * width, q_stride, tokens,
+    add_blocks(fields, p + b * TK_TILE_BYTES, q + b * width, q_stride, tokens,
                blocks - b < flush ? blocks - b : flush, &tables, total);
   for (size_t r = 0; r < rows; r++) {
     int32_t out[TOKENS];
@@ -98,26 +95,27 @@ multiply_rows(tk_layout layout, const uint8_t *p, size_t blocks, const int8_t *q
 }
 
 static inline __attribute__((always_inline)) void
-multiply_tokens(tk_layout layout, const uint8_t *p, size_t blocks, const int8_t *q, size_t q_stride,
+multiply_tokens(size_t fields, const uint8_t *p, size_t blocks, const int8_t *q, size_t q_stride,
                 const int32_t *sums, size_t tokens, size_t rows, int32_t *y, size_t y_stride) {
   switch (tokens) {
   case 1:
-    multiply_rows(layout, p, blocks, q, q_stride, sums, 1, rows, y, y_stride);
+    multiply_rows(fields, p, blocks, q, q_stride, sums, 1, rows, y, y_stride);
     break;
   case 2:
-    multiply_rows(layout, p, blocks, q, q_stride, sums, 2, rows, y, y_stride);
+    multiply_rows(fields, p, blocks, q, q_stride, sums, 2, rows, y, y_stride);
     break;
   case 3:
-    multiply_rows(layout, p, blocks, q, q_stride, sums, 3, rows, y, y_stride);
+    multiply_rows(fields, p, blocks, q, q_stride, sums, 3, rows, y, y_stride);
     break;
   default:
-    multiply_rows(layout, p, blocks, q, q_stride, sums, 4, rows, y, y_stride);
+    multiply_rows(fields, p, blocks, q, q_stride, sums, 4, rows, y, y_stride);
   }
 }
 
-void tk_gemm_small_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                        size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-                        size_t y_stride) {
+/// `fields` is a constant where this is inlined.
+static inline __attribute__((always_inline)) void
+gemm(size_t fields, const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+     size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
   const size_t blocks = tk_block_count(w->layout, w->columns);
   // Groups of about equal size; the second one finds the codes of its rows in level 1.
   const size_t groups = (batch + TOKENS - 1) / TOKENS;
@@ -127,16 +125,24 @@ void tk_gemm_small_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, co
     for (size_t g = 0; g < groups; g++) {
       const size_t t = batch * g / groups;
       const size_t tokens = batch * (g + 1) / groups - t;
-      int32_t *out = y + t * y_stride + (r - row_begin);
-      if (w->layout == TK_LAYOUT_T5)
-        multiply_tokens(TK_LAYOUT_T5, p, blocks, q + t * q_stride, q_stride, sums + t, tokens, rows,
-                        out, y_stride);
-      else
-        multiply_tokens(TK_LAYOUT_T2, p, blocks, q + t * q_stride, q_stride, sums + t, tokens, rows,
-                        out, y_stride);
+      multiply_tokens(fields, p, blocks, q + t * q_stride, q_stride, sums + t, tokens, rows,
+                      y + t * y_stride + (r - row_begin), y_stride);
     }
   }
 }
+
+static void gemm_t2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                    size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
+  gemm(TK_T2_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+}
+
+static void gemm_t5(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                    size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
+  gemm(TK_T5_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+}
+
+const tk_gemm_small_kernels tk_gemm_small_t2_avx2 = {gemm_t2};
+const tk_gemm_small_kernels tk_gemm_small_t5_avx2 = {gemm_t5};
 
 #pragma clang attribute pop
 

@@ -17,22 +17,20 @@
 #pragma clang attribute push(__attribute__((target(TK_TARGET_AVXVNNI))), apply_to = function)
 
 enum {
-  TOKENS = TK_SMALL_BATCH_AVXVNNI,
+  TOKENS = TK_SMALL_BATCH,
   CHAINS = 4,
-  FIELDS = 5,
-  T2_FIELDS = 4,
   PREFETCH_BYTES = 4096, ///< As for GEMV.
 };
 
 typedef struct row_codes {
-  __m256i field[FIELDS];
+  __m256i field[TK_T5_FIELDS];
 } row_codes;
 
-/// Codes trit + 1 of each field; `layout` is a constant where this is inlined.
-static inline row_codes decode(tk_layout layout, __m256i code, const tk_t5_tables *tables) {
+/// Codes trit + 1 of each field; `fields` is a constant where this is inlined.
+static inline row_codes decode(size_t fields, __m256i code, const tk_t5_tables *tables) {
   const __m256i m03 = _mm256_set1_epi8(0x03);
   __m256i high = _mm256_srli_epi16(code, 6), last = _mm256_setzero_si256();
-  if (layout == TK_LAYOUT_T5) {
+  if (fields == TK_T5_FIELDS) {
     tk_t5_fields u = tk_t5_decode(code, tables);
     code = u.low;
     high = u.high;
@@ -43,19 +41,18 @@ static inline row_codes decode(tk_layout layout, __m256i code, const tk_t5_table
        _mm256_and_si256(_mm256_srli_epi16(code, 4), m03), _mm256_and_si256(high, m03), last}};
 }
 
-/// One row times `tokens` tokens. `layout` and `tokens` are constants where this is inlined; sums
+/// One row times `tokens` tokens. `fields` and `tokens` are constants where this is inlined; sums
 /// of other tokens stay 0.
-static inline __attribute__((always_inline)) void multiply_row(tk_layout layout, const uint8_t *p,
+static inline __attribute__((always_inline)) void multiply_row(size_t fields, const uint8_t *p,
                                                                size_t blocks, const int8_t *q,
                                                                size_t q_stride, size_t tokens,
                                                                __m256i total[TOKENS]) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  const size_t fields = layout == TK_LAYOUT_T5 ? FIELDS : T2_FIELDS;
   const size_t chains = tokens == 2 ? CHAINS : tokens <= 4 ? 2 : 1;
   __m256i acc[CHAINS][TOKENS] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES) {
     _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
-    const row_codes codes = decode(layout, tk_load(p), &tables);
+    const row_codes codes = decode(fields, tk_load(p), &tables);
 #pragma clang loop unroll(full)
     for (size_t f = 0; f < fields; f++)
 #pragma clang loop unroll(full)
@@ -70,13 +67,13 @@ static inline __attribute__((always_inline)) void multiply_row(tk_layout layout,
 
 /// All rows of the range times `tokens` tokens.
 static inline __attribute__((always_inline)) void
-multiply_tokens(tk_layout layout, const tk_matrix *w, const int8_t *q, size_t q_stride,
+multiply_tokens(size_t fields, const tk_matrix *w, const int8_t *q, size_t q_stride,
                 const int32_t *sums, size_t tokens, size_t row_begin, size_t row_end, int32_t *y,
                 size_t y_stride) {
-  const size_t blocks = tk_block_count(layout, w->columns);
+  const size_t blocks = tk_block_count(w->layout, w->columns);
   for (size_t r = row_begin; r < row_end; r++) {
     __m256i total[TOKENS] = {0};
-    multiply_row(layout, tk_packed_row(w, r), blocks, q, q_stride, tokens, total);
+    multiply_row(fields, tk_packed_row(w, r), blocks, q, q_stride, tokens, total);
     int32_t out[TOKENS];
     for (size_t t = 0; t < TOKENS; t += 4)
       _mm_storeu_si128((__m128i *)(out + t),
@@ -88,44 +85,52 @@ multiply_tokens(tk_layout layout, const tk_matrix *w, const int8_t *q, size_t q_
 
 /// The count of tokens, at least 2, becomes a constant, so that sums stay in registers.
 static inline __attribute__((always_inline)) void
-multiply(tk_layout layout, const tk_matrix *w, const int8_t *q, size_t stride, const int32_t *sums,
+multiply(size_t fields, const tk_matrix *w, const int8_t *q, size_t stride, const int32_t *sums,
          size_t batch, size_t begin, size_t end, int32_t *y, size_t y_stride) {
   switch (batch) {
   case 2:
-    multiply_tokens(layout, w, q, stride, sums, 2, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 2, begin, end, y, y_stride);
     break;
   case 3:
-    multiply_tokens(layout, w, q, stride, sums, 3, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 3, begin, end, y, y_stride);
     break;
   case 4:
-    multiply_tokens(layout, w, q, stride, sums, 4, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 4, begin, end, y, y_stride);
     break;
   case 5:
-    multiply_tokens(layout, w, q, stride, sums, 5, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 5, begin, end, y, y_stride);
     break;
   case 6:
-    multiply_tokens(layout, w, q, stride, sums, 6, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 6, begin, end, y, y_stride);
     break;
   case 7:
-    multiply_tokens(layout, w, q, stride, sums, 7, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 7, begin, end, y, y_stride);
     break;
   default:
-    multiply_tokens(layout, w, q, stride, sums, 8, begin, end, y, y_stride);
+    multiply_tokens(fields, w, q, stride, sums, 8, begin, end, y, y_stride);
   }
 }
 
-void tk_gemm_small_avxvnni(const tk_matrix *w, const int8_t *q, size_t q_stride,
-                           const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
-                           int32_t *y, size_t y_stride) {
-  const size_t blocks = tk_block_count(w->layout, w->columns);
+static void gemm_t2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                    size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
   if (batch == 1) // its codes are multiplied where they lie, which is less work
-    (w->layout == TK_LAYOUT_T5 ? tk_gemv_t5_avxvnni : tk_gemv_t2_avxvnni)(w, q, *sums, 0, blocks,
-                                                                          row_begin, row_end, y);
-  else if (w->layout == TK_LAYOUT_T5)
-    multiply(TK_LAYOUT_T5, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+    tk_gemv_t2_avxvnni.gemv(w, q, *sums, 0, tk_block_count(w->layout, w->columns), row_begin,
+                            row_end, y);
   else
-    multiply(TK_LAYOUT_T2, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+    multiply(TK_T2_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
 }
+
+static void gemm_t5(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                    size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
+  if (batch == 1) // its codes are multiplied where they lie, which is less work
+    tk_gemv_t5_avxvnni.gemv(w, q, *sums, 0, tk_block_count(w->layout, w->columns), row_begin,
+                            row_end, y);
+  else
+    multiply(TK_T5_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+}
+
+const tk_gemm_small_kernels tk_gemm_small_t2_avxvnni = {gemm_t2};
+const tk_gemm_small_kernels tk_gemm_small_t5_avxvnni = {gemm_t5};
 
 #pragma clang attribute pop
 

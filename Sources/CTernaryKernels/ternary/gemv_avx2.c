@@ -6,7 +6,7 @@
 //   e      = u3 u2 u1 u0        e & 03 = u0         e & 0C = 4 u1
 //   e >> 4 = .. .. u3 u2        ... & 03 = u2       ... & 0C = 4 u3
 //
-// T5: four look-ups turn a byte into two bytes of such codes, three and two (ternary.h).
+// T5: four look-ups turn a byte into two bytes of such codes, three and two (layout.h).
 //
 // 16-bit sums take TK_BLOCKS_PER_FLUSH blocks (ternary_avx2.h).
 
@@ -67,8 +67,8 @@ static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
   }
 }
 
-void tk_gemv_t2_avx2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     const uint8_t *p = tk_packed_row(w, r);
     __m256i total[TK_TILE_ROWS] = {0};
@@ -80,8 +80,8 @@ void tk_gemv_t2_avx2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t bl
   }
 }
 
-void tk_gemv_t5_avx2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     const uint8_t *p = tk_packed_row(w, r);
@@ -93,6 +93,9 @@ void tk_gemv_t5_avx2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t bl
     store_rows(total, sum, row_end - r, y + r - row_begin);
   }
 }
+
+const tk_gemv_kernels tk_gemv_t2_avx2 = {gemv_t2};
+const tk_gemv_kernels tk_gemv_t5_avx2 = {gemv_t5};
 
 #pragma clang attribute pop
 

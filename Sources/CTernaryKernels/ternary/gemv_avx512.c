@@ -16,12 +16,14 @@
                                                    "avx512vbmi,avx512vnni,fma,f16c"))),            \
                              apply_to = function)
 
-void tk_gemv_t5_avx512(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                       size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_tables512 tables = tk_t5_load_tables512();
   tk_gemv512(tk_add_t5_512, TK_T5_COLUMNS, &tables, w, q, sum, block_begin, block_end, row_begin,
              row_end, y);
 }
+
+const tk_gemv_kernels tk_gemv_t5_avx512 = {gemv_t5};
 
 #pragma clang attribute pop
 

@@ -6,7 +6,7 @@
 //
 //   e = u3 u2 u1 u0      e & 03 = u0     e & 0C = 4 u1     e & 30 = 16 u2     e & C0 = 64 u3
 //
-// T5: the nibble look-ups of ternary.h give two bytes of such codes, three and two.
+// T5: the nibble look-ups of layout.h give two bytes of such codes, three and two.
 
 #if defined(__x86_64__)
 
@@ -17,18 +17,21 @@
                                                    "avx512vnni,fma,f16c"))),                       \
                              apply_to = function)
 
-void tk_gemv_t2_avx512_vnni(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                            size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   tk_gemv512(tk_add_t2_512, TK_T2_COLUMNS, NULL, w, q, sum, block_begin, block_end, row_begin,
              row_end, y);
 }
 
-void tk_gemv_t5_avx512_vnni(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                            size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_tables512 tables = tk_t5_load_tables512();
   tk_gemv512(tk_add_t5_512, TK_T5_COLUMNS, &tables, w, q, sum, block_begin, block_end, row_begin,
              row_end, y);
 }
+
+const tk_gemv_kernels tk_gemv_t2_avx512_vnni = {gemv_t2};
+const tk_gemv_kernels tk_gemv_t5_avx512_vnni = {gemv_t5};
 
 #pragma clang attribute pop
 

@@ -97,8 +97,8 @@ static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
   }
 }
 
-void tk_gemv_t2_avxvnni(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                        size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     row_sums s[TK_TILE_ROWS] = {0};
     add_tile_t2(tk_packed_row(w, r) + block_begin * TK_TILE_BYTES, q + block_begin * TK_T2_COLUMNS,
@@ -108,8 +108,8 @@ void tk_gemv_t2_avxvnni(const tk_matrix *w, const int8_t *q, int32_t sum, size_t
   }
 }
 
-void tk_gemv_t5_avxvnni(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                        size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     const uint8_t *p = tk_packed_row(w, r);
@@ -122,6 +122,9 @@ void tk_gemv_t5_avxvnni(const tk_matrix *w, const int8_t *q, int32_t sum, size_t
     store_rows(total, sum, row_end - r, y + r - row_begin);
   }
 }
+
+const tk_gemv_kernels tk_gemv_t2_avxvnni = {gemv_t2};
+const tk_gemv_kernels tk_gemv_t5_avxvnni = {gemv_t5};
 
 #pragma clang attribute pop
 

@@ -78,8 +78,8 @@ static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
     total[r] = flush(total[r], s[r]);
 }
 
-void tk_gemv_t2_neon(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     const uint8_t *p = tk_packed_row(w, r);
     int32x4_t total[TK_TILE_ROWS] = {0};
@@ -91,8 +91,8 @@ void tk_gemv_t2_neon(const tk_matrix *w, const int8_t *q, int32_t sum, size_t bl
   }
 }
 
-void tk_gemv_t5_neon(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     const uint8_t *p = tk_packed_row(w, r);
@@ -104,5 +104,8 @@ void tk_gemv_t5_neon(const tk_matrix *w, const int8_t *q, int32_t sum, size_t bl
     tk_store_rows(total, sum, row_end - r, y + r - row_begin);
   }
 }
+
+const tk_gemv_kernels tk_gemv_t2_neon = {gemv_t2};
+const tk_gemv_kernels tk_gemv_t5_neon = {gemv_t5};
 
 #endif

@@ -41,8 +41,8 @@ static inline void store(const row_sums s[TK_TILE_ROWS], int32_t sum, size_t row
   tk_store_rows(total, sum, rows, y);
 }
 
-void tk_gemv_t2_neon_dotprod(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                             size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   for (size_t row = row_begin; row < row_end; row += TK_TILE_ROWS) {
     row_sums s[TK_TILE_ROWS] = {0};
     for (size_t b = block_begin; b < block_end; b++)
@@ -58,8 +58,8 @@ void tk_gemv_t2_neon_dotprod(const tk_matrix *w, const int8_t *q, int32_t sum, s
   }
 }
 
-void tk_gemv_t5_neon_dotprod(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                             size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t row = row_begin; row < row_end; row += TK_TILE_ROWS) {
     row_sums s[TK_TILE_ROWS] = {0};
@@ -76,6 +76,9 @@ void tk_gemv_t5_neon_dotprod(const tk_matrix *w, const int8_t *q, int32_t sum, s
     store(s, sum, row_end - row, y + row - row_begin);
   }
 }
+
+const tk_gemv_kernels tk_gemv_t2_neon_dotprod = {gemv_t2};
+const tk_gemv_kernels tk_gemv_t5_neon_dotprod = {gemv_t5};
 
 #pragma clang attribute pop
 

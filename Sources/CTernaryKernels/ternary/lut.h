@@ -1,7 +1,7 @@
 // Private to the GEMV by look-ups of activation sums, the idea of T-MAC and of bitnet.cpp's TL1:
 // two trits t, u choose one of the sums t q[c] + u q[c + 1], which are made once for all rows.
 //
-// The 4-bit code of a pair of columns (L2 in ternary.h) is the index into 16 sums of int16, of
+// The 4-bit code of a pair of columns (L2 in layout.h) is the index into 16 sums of int16, of
 // which 9 occur. Byte shuffles look up bytes, so a table is 16 low bytes, then 16 high bytes; what
 // they give is interleaved to int16 and added, a row in each lane. Everything is exact:
 //
@@ -54,7 +54,7 @@ static inline void tk_lut_gemv(const tk_lut_steps *steps, const tk_matrix *w, co
     steps->build(q + b * TK_L2_COLUMNS, blocks * TK_L2_COLUMNS / 2, tables);
     for (size_t p = row_begin / TK_L2_ROWS * TK_L2_ROWS; p < row_end; p += TK_L2_ROWS) {
       _Alignas(64) int32_t sums[TK_L2_ROWS];
-      steps->sweep(tk_l2_row(w, p) + b * TK_L2_BYTES, tables, blocks, sums);
+      steps->sweep(tk_row(TK_LAYOUT_L2, w, p) + b * TK_L2_BYTES, tables, blocks, sums);
       tk_lut_add(sums, p, row_begin, row_end, y);
     }
   }

@@ -71,12 +71,14 @@ static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
     _mm256_store_si256((__m256i *)(sums + 8 * i), total[i]);
 }
 
-void tk_gemv_l2_avx2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_l2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   static const tk_lut_steps steps = {build, sweep};
   (void)sum;
   tk_lut_gemv(&steps, w, q, block_begin, block_end, row_begin, row_end, y);
 }
+
+const tk_gemv_kernels tk_gemv_l2_avx2 = {gemv_l2};
 
 #pragma clang attribute pop
 

@@ -67,11 +67,13 @@ static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
   }
 }
 
-void tk_gemv_l2_neon(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
-                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
+static void gemv_l2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+                    size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   static const tk_lut_steps steps = {build, sweep};
   (void)sum;
   tk_lut_gemv(&steps, w, q, block_begin, block_end, row_begin, row_end, y);
 }
+
+const tk_gemv_kernels tk_gemv_l2_neon = {gemv_l2};
 
 #endif

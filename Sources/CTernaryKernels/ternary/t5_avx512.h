@@ -11,7 +11,7 @@
                              apply_to = function)
 
 static inline tk_tables512 tk_t5_load_tables512(void) {
-  // Index: the 7 bits below the sign, l << 3 | h, or 0x70 | l where h == 8 (ternary.h). The three
+  // Index: the 7 bits below the sign, l << 3 | h, or 0x70 | l where h == 8 (layout.h). The three
   // digits of l + 13 and the first of h, u0 + 4 u1 + 16 u2 + 64 u3; the last two are never used.
   // clang-format off
   static const uint8_t four[128] = {

@@ -27,7 +27,7 @@ static inline __m128i tk_reduce4(__m256i a, __m256i b, __m256i c, __m256i d) {
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
 
-/// T5 look-ups (ternary.h). Fields of 2 bits: a byte holds t0 + 4 t1 + 16 t2, or t3 + 4 t4.
+/// T5 look-ups (layout.h). Fields of 2 bits: a byte holds t0 + 4 t1 + 16 t2, or t3 + 4 t4.
 typedef struct tk_t5_tables {
   __m256i low;     ///< From bits 6-3: three trits of l, or -128 where h == 8.
   __m256i escaped; ///< From bits 3-0: three trits of l where h == 8.
@@ -111,18 +111,9 @@ static inline tk_row_sums tk_add_t5(tk_row_sums s, __m256i code, const int8_t *x
   return s;
 }
 
-/// GEMM of T2 or T5 for a few activation rows (gemm_small_avx2.c).
-void tk_gemm_small_avx2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                        size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-                        size_t y_stride);
-/// The most activation rows for which that is as fast as panels, in cache and from memory. On Zen 4
-/// 2, 4 and 8 rows take 0.9, 0.8 and 0.8 times as long as so many GEMVs (T2 from memory,
-/// panels 2.0, 1.2 and 0.9), 2 and 4 rows of T5 0.8 and 0.6 times (panels 1.2 and 0.8).
-enum { TK_SMALL_BATCH_T2 = 8, TK_SMALL_BATCH_T5 = 4 };
-
 #pragma clang attribute pop
 
-/// The unpack step of GEMM (ternary.h), shared with AVX-VNNI.
-void tk_gemm_unpack_avx2(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes);
+/// The `unpack` steps of GEMM (gemm_avx2.c), shared with AVX-VNNI.
+tk_gemm_unpack tk_gemm_unpack_t2_avx2, tk_gemm_unpack_t5_avx2;
 
 #endif

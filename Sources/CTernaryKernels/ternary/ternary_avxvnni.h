@@ -38,12 +38,6 @@ static inline __m256i tk_dot256_int16(__m256i acc, __m256i a, __m256i b) {
 #endif
 }
 
-/// GEMM of T2 or T5 for a few activation rows (gemm_small_avxvnni.c).
-void tk_gemm_small_avxvnni(const tk_matrix *w, const int8_t *q, size_t q_stride,
-                           const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
-                           int32_t *y, size_t y_stride);
-enum { TK_SMALL_BATCH_AVXVNNI = 8 }; ///< The most activation rows that it takes.
-
 #pragma clang attribute pop
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <arm_neon.h>
 
-/// T5 look-ups (ternary.h): fields of 2 bits trit + 1, as if the sign bit were 0. Three trits of l,
+/// T5 look-ups (layout.h): fields of 2 bits trit + 1, as if the sign bit were 0. Three trits of l,
 /// and two trits of h <= 7 from bits 2-0 (bit 3 does not matter).
 typedef struct tk_t5_tables {
   uint8x16_t low, high;
@@ -51,14 +51,14 @@ static inline int8x16_t tk_field2(uint8x16_t e) {
 
 /// 16 bytes of one row taken apart: codes trit + 1 of each field.
 typedef struct tk_row_codes {
-  int8x16_t field[5];
+  int8x16_t field[TK_T5_FIELDS];
 } tk_row_codes;
 
-/// `layout` is a constant where this is inlined.
-static inline tk_row_codes tk_decode_row(tk_layout layout, uint8x16_t code,
+/// `fields` is a constant where this is inlined.
+static inline tk_row_codes tk_decode_row(size_t fields, uint8x16_t code,
                                          const tk_t5_tables *tables) {
   tk_row_codes u;
-  if (layout == TK_LAYOUT_T5) {
+  if (fields == TK_T5_FIELDS) {
     tk_t5_fields t5 = tk_t5_decode(code, tables);
     code = t5.low; // whose bits 6-7 are 0
     u.field[2] = vreinterpretq_s8_u8(vshrq_n_u8(code, 4));
@@ -93,22 +93,7 @@ static inline void tk_store_rows(const int32x4_t total[TK_TILE_ROWS], int32_t su
     y[r] = out[r];
 }
 
-enum {
-  /// The most activation rows that tk_gemm_small_neon and tk_gemm_small_neon_dotprod take.
-  TK_SMALL_BATCH_NEON = 8,
-  /// The most activation rows for which tk_gemm_small_neon_dotprod is faster than smmla on panels.
-  TK_SMALL_BATCH_I8MM = 2,
-};
-
-/// GEMM of T2 or T5 for a few activation rows (gemm_small_neon.c, gemm_small_neon_dotprod.c).
-void tk_gemm_small_neon(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                        size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-                        size_t y_stride);
-void tk_gemm_small_neon_dotprod(const tk_matrix *w, const int8_t *q, size_t q_stride,
-                                const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
-                                int32_t *y, size_t y_stride);
-
-/// The `unpack` step of GEMM on NEON (gemm_neon.c).
-void tk_gemm_unpack_neon(tk_layout layout, const uint8_t *tile, size_t blocks, uint8_t *codes);
+/// The `unpack` steps of GEMM on NEON (gemm_neon.c).
+tk_gemm_unpack tk_gemm_unpack_t2_neon, tk_gemm_unpack_t5_neon;
 
 #endif
