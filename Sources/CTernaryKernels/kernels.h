@@ -33,74 +33,86 @@ struct tk_kernels {
 };
 
 static inline const tk_activation_kernels *tk_activations_of(const tk_kernels *k) {
-  while (!k->activations)
+  while (!k->activations) {
     k = k->below;
+  }
   return k->activations;
 }
 
 static inline const tk_gemv_kernels *tk_gemv_of(const tk_kernels *k, tk_layout layout) {
-  while (!k->gemv[layout])
+  while (!k->gemv[layout]) {
     k = k->below;
+  }
   return k->gemv[layout];
 }
 
 static inline const tk_gemm_small_kernels *tk_gemm_small_of(const tk_kernels *k, tk_layout layout) {
-  while (!k->gemm_small[layout])
+  while (!k->gemm_small[layout]) {
     k = k->below;
+  }
   return k->gemm_small[layout];
 }
 
 static inline const tk_gemm_kernels *tk_gemm_of(const tk_kernels *k, tk_layout layout) {
-  while (!k->gemm[layout])
+  while (!k->gemm[layout]) {
     k = k->below;
+  }
   return k->gemm[layout];
 }
 
 static inline const tk_list_kernels *tk_lists_of(const tk_kernels *k) {
-  while (!k->lists)
+  while (!k->lists) {
     k = k->below;
+  }
   return k->lists;
 }
 
 static inline const tk_sparse_kernels *tk_sparse_of(const tk_kernels *k, tk_layout layout) {
-  while (!k->sparse[layout])
+  while (!k->sparse[layout]) {
     k = k->below;
+  }
   return k->sparse[layout];
 }
 
 static inline const tk_split_kernels *tk_split_of(const tk_kernels *k) {
-  while (!k->split)
+  while (!k->split) {
     k = k->below;
+  }
   return k->split;
 }
 
 static inline const tk_float_kernels *tk_floats_of(const tk_kernels *k) {
-  while (!k->floats)
+  while (!k->floats) {
     k = k->below;
+  }
   return k->floats;
 }
 
 static inline const tk_attention_kernels *tk_attention_of(const tk_kernels *k) {
-  while (!k->attention)
+  while (!k->attention) {
     k = k->below;
+  }
   return k->attention;
 }
 
 static inline const tk_dense_kernels *tk_dense_of(const tk_kernels *k) {
-  while (!k->dense)
+  while (!k->dense) {
     k = k->below;
+  }
   return k->dense;
 }
 
 static inline const tk_head_kernels *tk_head_of(const tk_kernels *k, tk_head_type type) {
-  while (!k->head[type])
+  while (!k->head[type]) {
     k = k->below;
+  }
   return k->head[type];
 }
 
 static inline const tk_limit_kernels *tk_limits_of(const tk_kernels *k) {
-  while (!k->limits)
+  while (!k->limits) {
     k = k->below;
+  }
   return k->limits;
 }
 

@@ -12,16 +12,19 @@
 #include <string.h>
 
 static inline bool is_wanted_set(const tk_kernels *k, int count, char **names) {
-  for (int i = 0; i < count; i++)
-    if (strcmp(tk_kernel_set_name(k), names[i]) == 0)
+  for (int i = 0; i < count; i++) {
+    if (strcmp(tk_kernel_set_name(k), names[i]) == 0) {
       return true;
+    }
+  }
   return count == 0;
 }
 
 /// Takes an option from the front of the arguments; returns whether it was there.
 static inline bool take_option(const char *option, int *count, char ***arguments) {
-  if (*count == 0 || strcmp(**arguments, option) != 0)
+  if (*count == 0 || strcmp(**arguments, option) != 0) {
     return false;
+  }
   (*count)--;
   (*arguments)++;
   return true;
@@ -37,11 +40,14 @@ static inline bool is_new(const void *family, unsigned use) {
     unsigned use;
   } met[MOST];
   static size_t count;
-  for (size_t i = 0; i < count; i++)
-    if (met[i].family == family && met[i].use == use)
+  for (size_t i = 0; i < count; i++) {
+    if (met[i].family == family && met[i].use == use) {
       return false;
-  if (count == MOST)
+    }
+  }
+  if (count == MOST) {
     abort();
+  }
   met[count].family = family;
   met[count++].use = use;
   return true;

@@ -23,15 +23,17 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
   if (batch <= tk_describe(layout).gemv_batch) {
     const tk_gemv_kernels *gemv = tk_gemv_of(k, layout);
     const size_t blocks = tk_block_count(layout, w->columns);
-    for (size_t t = 0; t < batch; t++)
+    for (size_t t = 0; t < batch; t++) {
       gemv->gemv(w, q + t * q_stride, sums[t], 0, blocks, row_begin, row_end, y + t * y_stride);
+    }
     return;
   }
   const tk_gemm_kernels *panels = tk_gemm_of(k, layout);
-  if (batch <= panels->small_batch)
+  if (batch <= panels->small_batch) {
     tk_gemm_small_of(k, layout)->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
-  else
+  } else {
     tk_gemm_panels(panels, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+  }
 }
 
 size_t tk_active(const tk_kernels *k, const float *x, size_t n, int32_t *list) {

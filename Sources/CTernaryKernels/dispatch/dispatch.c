@@ -262,7 +262,8 @@ const char *tk_self_test(const tk_kernels *k) {
   static tk_self_test_part *const parts[] = {tk_self_test_ternary, tk_self_test_sparse,
                                              tk_self_test_float, tk_self_test_head};
   const char *disagreement = NULL;
-  for (size_t i = 0; i < sizeof parts / sizeof *parts && !disagreement; i++)
+  for (size_t i = 0; i < sizeof parts / sizeof *parts && !disagreement; i++) {
     disagreement = parts[i](k, &scalar);
+  }
   return disagreement;
 }

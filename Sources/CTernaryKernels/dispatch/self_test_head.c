@@ -26,10 +26,12 @@ static float fill(inputs *in, tk_head_type type, bool largest) {
   uint32_t state = 3;
   float w[ROWS * COLUMNS];
   float x[COLUMNS];
-  for (size_t i = 0; i < ROWS * COLUMNS; i++)
+  for (size_t i = 0; i < ROWS * COLUMNS; i++) {
     w[i] = i < COLUMNS ? 1.0f : next(&state);
-  for (size_t i = 0; i < COLUMNS; i++)
+  }
+  for (size_t i = 0; i < COLUMNS; i++) {
     x[i] = largest ? 1.0f : next(&state);
+  }
   memset(in, 0, sizeof *in);
   tk_head_pack(type, w, ROWS, COLUMNS, 0, ROWS, in->codes, in->scales, in->errors, in->norms);
   return tk_head_round(type, x, COLUMNS, in->q).scale;
@@ -45,8 +47,9 @@ enum {
 static void fill_q6_k(uint8_t *rows) {
   uint32_t state = 5;
   for (size_t b = 0; b < Q6_K_BLOCKS; b++, rows += TK_HEAD_Q6_K_BYTES) {
-    for (size_t i = 0; i < TK_HEAD_Q6_K_BYTES; i++)
+    for (size_t i = 0; i < TK_HEAD_Q6_K_BYTES; i++) {
       rows[i] = (uint8_t)(int)(next(&state) * 128.0f);
+    }
     if (b < 4) {
       memset(rows, b < 2 ? 0x00 : 0xFF, TK_HEAD_Q6_K_SCALES);
       memset(rows + TK_HEAD_Q6_K_SCALES, 0x80, TK_HEAD_Q6_K_GROUPS);
@@ -61,8 +64,9 @@ static bool agrees_q6_k(const tk_head_kernels *k, const tk_head_kernels *scalar,
   _Alignas(64) uint8_t q[Q6_K_COLUMNS * 2];
   float x[Q6_K_COLUMNS], norms[Q6_K_ROWS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
   uint32_t state = 7;
-  for (size_t i = 0; i < Q6_K_COLUMNS; i++)
+  for (size_t i = 0; i < Q6_K_COLUMNS; i++) {
     x[i] = largest ? 1.0f : next(&state);
+  }
   fill_q6_k(rows);
   tk_head_norms_q6_k(rows, Q6_K_ROWS, Q6_K_COLUMNS, norms);
   const float scale = tk_head_round(TK_HEAD_Q6_K, x, Q6_K_COLUMNS, q).scale;
@@ -92,12 +96,14 @@ const char *tk_self_test_head(const tk_kernels *k, const tk_kernels *scalar) {
   } scans[] = {{TK_HEAD_INT8, "int8 scan of the head"}, {TK_HEAD_INT4, "int4 scan of the head"}};
   const tk_head_kernels *q6_k = tk_head_of(k, TK_HEAD_Q6_K);
   for (int largest = 0; largest < 2; largest++) {
-    if (!agrees_q6_k(q6_k, tk_head_of(scalar, TK_HEAD_Q6_K), largest != 0))
+    if (!agrees_q6_k(q6_k, tk_head_of(scalar, TK_HEAD_Q6_K), largest != 0)) {
       return "scan of a Q6_K head";
+    }
     for (size_t s = 0; s < sizeof scans / sizeof *scans; s++) {
       const tk_head_type type = scans[s].type;
-      if (!agrees(tk_head_of(k, type), tk_head_of(scalar, type), type, largest != 0))
+      if (!agrees(tk_head_of(k, type), tk_head_of(scalar, type), type, largest != 0)) {
         return scans[s].name;
+      }
     }
   }
   return NULL;

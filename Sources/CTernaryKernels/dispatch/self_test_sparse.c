@@ -27,8 +27,9 @@ static bool same_lists(const tk_list_kernels *k, const tk_list_kernels *scalar) 
     x[i] = i % 7 == 0 ? __builtin_nanf("") : (float)q[i] * -0.5f;
   }
   size_t count = scalar->active(x, ROWS, expected);
-  if (k->active(x, ROWS, list) != count || memcmp(list, expected, count * sizeof *list) != 0)
+  if (k->active(x, ROWS, list) != count || memcmp(list, expected, count * sizeof *list) != 0) {
     return false;
+  }
   count = scalar->nonzero(q, ROWS, expected);
   return k->nonzero(q, ROWS, list) == count && memcmp(list, expected, count * sizeof *list) == 0;
 }
@@ -41,8 +42,9 @@ static bool same_short_lists(const tk_sparse_kernels *k, const tk_sparse_kernels
   for (size_t count = 0; count <= sizeof list / sizeof *list; count++) {
     scalar->gemv_columns(w, q, sum, list, count, 0, ROWS, expected);
     k->gemv_columns(w, q, sum, list, count, 0, ROWS, y);
-    if (memcmp(y, expected, sizeof y) != 0)
+    if (memcmp(y, expected, sizeof y) != 0) {
       return false;
+    }
     sum += count < sizeof list / sizeof *list ? q[list[count]] : 0;
   }
   return true;
@@ -54,9 +56,11 @@ static bool same_products(const tk_sparse_kernels *k, const tk_sparse_kernels *s
                           const tk_strands *w) {
   int32_t expected[ROWS] = {0}, y[ROWS] = {0}, list[COLUMNS];
   size_t count = 0;
-  for (size_t i = 0; i < COLUMNS; i++)
-    if (i % 3 != 1)
+  for (size_t i = 0; i < COLUMNS; i++) {
+    if (i % 3 != 1) {
       list[count++] = (int32_t)i;
+    }
+  }
   uint32_t state = 2;
   for (int pass = 0; pass < 2; pass++) {
     int8_t q[STRIDE] = {0};
@@ -71,16 +75,19 @@ static bool same_products(const tk_sparse_kernels *k, const tk_sparse_kernels *s
     k->gemv_rows(w, q, sum, list, 1, count, y);
     scalar->gemv_rows(w, q, sum, NULL, COLUMNS - 2, COLUMNS, expected);
     k->gemv_rows(w, q, sum, NULL, COLUMNS - 2, COLUMNS, y);
-    if (memcmp(y, expected, sizeof y) != 0)
+    if (memcmp(y, expected, sizeof y) != 0) {
       return false;
+    }
     scalar->gemv_columns(w, q, listed, list, count, 0, ROWS, expected);
     k->gemv_columns(w, q, listed, list, count, 0, ROWS, y);
-    if (memcmp(y, expected, sizeof y) != 0)
+    if (memcmp(y, expected, sizeof y) != 0) {
       return false;
+    }
     scalar->gemv_columns(w, q, strands, NULL, COLUMNS, 0, ROWS, expected);
     k->gemv_columns(w, q, strands, NULL, COLUMNS, 0, ROWS, y);
-    if (memcmp(y, expected, sizeof y) != 0 || !same_short_lists(k, scalar, w, q))
+    if (memcmp(y, expected, sizeof y) != 0 || !same_short_lists(k, scalar, w, q)) {
       return false;
+    }
   }
   return true;
 }
@@ -111,26 +118,31 @@ static void fill_strands(tk_layout layout, uint8_t *packed) {
   uint32_t state = 3;
   for (size_t strand = 0; strand < COLUMNS; strand++) {
     int8_t trits[ROWS];
-    for (size_t i = 0; i < ROWS; i++)
+    for (size_t i = 0; i < ROWS; i++) {
       trits[i] = strand < 40 ? 1 : (int8_t)(next(&state) % 3) - 1;
+    }
     tk_pack_rows(layout, trits, ROWS, strand, strand + 1, packed);
   }
 }
 
 const char *tk_self_test_sparse(const tk_kernels *k, const tk_kernels *scalar) {
-  if (!same_lists(tk_lists_of(k), tk_lists_of(scalar)))
+  if (!same_lists(tk_lists_of(k), tk_lists_of(scalar))) {
     return "active or nonzero";
+  }
   for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
-    if (!tk_has_strands(layout))
+    if (!tk_has_strands(layout)) {
       continue;
+    }
     _Alignas(64) uint8_t packed[PACKED];
     fill_strands(layout, packed);
     const tk_strands w = {packed, COLUMNS, ROWS, layout};
-    if (!same_products(tk_sparse_of(k, layout), tk_sparse_of(scalar, layout), &w))
+    if (!same_products(tk_sparse_of(k, layout), tk_sparse_of(scalar, layout), &w)) {
       return sparse_name(layout);
+    }
     if (layout == TK_LAYOUT_T5 &&
-        !same_split(tk_split_of(k), tk_split_of(scalar), packed + 40 * 64))
+        !same_split(tk_split_of(k), tk_split_of(scalar), packed + 40 * 64)) {
       return "split of T5";
+    }
   }
   return NULL;
 }

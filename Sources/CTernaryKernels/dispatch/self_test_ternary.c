@@ -49,14 +49,16 @@ static bool same_quantize(const tk_activation_kernels *k, const tk_activation_ke
 
 /// Token 0 and row 0 are the largest values there are, the rest is random.
 static void fill(inputs *in, tk_layout layout) {
-  if (tk_packed_size(layout, ROWS, COLUMNS) > PACKED)
+  if (tk_packed_size(layout, ROWS, COLUMNS) > PACKED) {
     __builtin_trap(); // a new layout needs more
+  }
   uint32_t state = 2;
   for (size_t tile = 0; tile < ROWS; tile += TK_TILE_ROWS) {
     int8_t trits[TK_TILE_ROWS * COLUMNS];
     size_t end = tile + TK_TILE_ROWS < ROWS ? tile + TK_TILE_ROWS : ROWS;
-    for (size_t i = 0; i < (end - tile) * COLUMNS; i++)
+    for (size_t i = 0; i < (end - tile) * COLUMNS; i++) {
       trits[i] = tile == 0 && i < COLUMNS ? 1 : (int8_t)(next(&state) % 3) - 1;
+    }
     tk_pack(layout, trits, ROWS, COLUMNS, tile, end, in->packed);
   }
   memset(in->q, 0, sizeof in->q);
@@ -78,8 +80,9 @@ static bool same_gemv(const tk_gemv_kernels *k, const tk_gemv_kernels *scalar, c
     const int8_t *q = in->q + t * STRIDE;
     scalar->gemv(w, q, in->sums[t], 0, blocks, 0, ROWS, expected);
     k->gemv(w, q, in->sums[t], 0, blocks, 0, ROWS, y);
-    if (memcmp(y, expected, sizeof y) != 0)
+    if (memcmp(y, expected, sizeof y) != 0) {
       return false;
+    }
   }
   return true;
 }
@@ -99,13 +102,15 @@ static bool same_gemm(const tk_kernels *k, const tk_kernels *scalar, const tk_ma
     const size_t size = batches[i] * ROWS * sizeof *y;
     if (batches[i] <= TK_SMALL_BATCH) {
       small->gemm(w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS);
-      if (memcmp(y, expected, size) != 0)
+      if (memcmp(y, expected, size) != 0) {
         return false;
+      }
     }
     if (panels->multiply) {
       tk_gemm_panels(panels, w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS, scratch);
-      if (memcmp(y, expected, size) != 0)
+      if (memcmp(y, expected, size) != 0) {
         return false;
+      }
     }
   }
   return true;
@@ -136,16 +141,19 @@ static const char *gemm_name(tk_layout layout) {
 }
 
 const char *tk_self_test_ternary(const tk_kernels *k, const tk_kernels *scalar) {
-  if (!same_quantize(tk_activations_of(k), tk_activations_of(scalar)))
+  if (!same_quantize(tk_activations_of(k), tk_activations_of(scalar))) {
     return "quantize or dequantize";
+  }
   for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
     inputs in;
     fill(&in, layout);
     const tk_matrix w = {in.packed, ROWS, COLUMNS, layout};
-    if (!same_gemv(tk_gemv_of(k, layout), tk_gemv_of(scalar, layout), &w, &in))
+    if (!same_gemv(tk_gemv_of(k, layout), tk_gemv_of(scalar, layout), &w, &in)) {
       return gemv_name(layout);
-    if (!same_gemm(k, scalar, &w, &in))
+    }
+    if (!same_gemm(k, scalar, &w, &in)) {
       return gemm_name(layout);
+    }
   }
   return NULL;
 }

@@ -170,12 +170,14 @@ static void round_int8(const float *x, size_t columns, float inverse, float limi
 tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, void *q) {
   const float limit = state_limit(type, columns);
   const float largest = tk_head_largest(x, columns);
-  if (!(largest >= smallest_state && largest < INFINITY))
+  if (!(largest >= smallest_state && largest < INFINITY)) {
     return (tk_head_input){0};
+  }
   const float scale = largest / limit;
   const float inverse = limit / largest;
-  if (!(inverse < INFINITY))
+  if (!(inverse < INFINITY)) {
     return (tk_head_input){0};
+  }
   switch (type) {
   case TK_HEAD_INT8:
     round_int8(x, columns, inverse, limit, q);
@@ -233,8 +235,9 @@ static inline float margin_of(const tk_head *h, const tk_head_margin *m, size_t 
 /// Puts `value`, which is above the last of `best`, where it belongs.
 static void insert(float value, float *best, size_t k) {
   size_t i = k - 1;
-  for (; i > 0 && best[i - 1] < value; i--)
+  for (; i > 0 && best[i - 1] < value; i--) {
     best[i] = best[i - 1];
+  }
   best[i] = value;
 }
 
@@ -244,11 +247,14 @@ void tk_head_rank(const tk_head *h, const tk_head_margin *margin, const float *s
   for (size_t r = row_begin; r < row_end; r += CHUNK) {
     const size_t count = row_end - r < CHUNK ? row_end - r : CHUNK;
     float lower[CHUNK];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
       lower[i] = scores[r - row_begin + i] - margin_of(h, margin, r + i);
-    for (size_t i = 0; i < count; i++)
-      if (lower[i] > best[k - 1])
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (lower[i] > best[k - 1]) {
         insert(lower[i], best, k);
+      }
+    }
   }
 }
 
@@ -259,8 +265,9 @@ size_t tk_head_candidates(const tk_head *h, const tk_head_margin *margin, float 
     const float upper = scores[r - row_begin] + margin_of(h, margin, r);
     scores[r - row_begin] = -INFINITY;
     // Not `upper >= threshold`: a row whose bound is not a number stays.
-    if (!(upper < threshold))
+    if (!(upper < threshold)) {
       ids[count++] = (uint32_t)r;
+    }
   }
   return count;
 }

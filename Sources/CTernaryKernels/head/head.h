@@ -111,8 +111,9 @@ static inline float tk_head_largest(const float *x, size_t n) {
   float largest = 0.0f;
   for (size_t i = 0; i < n; i++) {
     const float a = fabsf(x[i]);
-    if (a != a)
+    if (a != a) {
       return a;
+    }
     largest = a > largest ? a : largest;
   }
   return largest;
@@ -134,8 +135,9 @@ static inline int32_t tk_head_limit(size_t columns) {
 /// Writes up to `count` of a tile's scores, INT8.
 static inline void tk_head_int8_store(const tk_head *h, const int32_t *sums, float scale,
                                       size_t row, size_t count, float *scores) {
-  for (size_t r = 0; r < TK_HEAD_INT8_ROWS && r < count; r++)
+  for (size_t r = 0; r < TK_HEAD_INT8_ROWS && r < count; r++) {
     scores[r] = (float)sums[r] * (h->scales[row + r] * scale);
+  }
 }
 
 #endif

@@ -25,9 +25,10 @@ static inline __m256i load(const void *p) { return _mm256_loadu_si256(p); }
 /// The sum of all lanes of each of four vectors.
 static inline __m128i reduce4(const __m512i sum[TK_HEAD_INT8_ROWS]) {
   __m256i half[TK_HEAD_INT8_ROWS];
-  for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++)
+  for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
     half[r] =
         _mm256_add_epi32(_mm512_castsi512_si256(sum[r]), _mm512_extracti64x4_epi64(sum[r], 1));
+  }
   const __m256i pairs =
       _mm256_hadd_epi32(_mm256_hadd_epi32(half[0], half[1]), _mm256_hadd_epi32(half[2], half[3]));
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));

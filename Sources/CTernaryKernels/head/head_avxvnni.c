@@ -31,12 +31,15 @@ static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_b
       _mm_prefetch((const char *)p + TK_HEAD_PREFETCH, _MM_HINT_T0);
       _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 64, _MM_HINT_T0);
       const __m256i part[2] = {tk_load(x), tk_load(x + 16)};
-      for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++)
-        for (size_t i = 0; i < 2; i++)
+      for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
+        for (size_t i = 0; i < 2; i++) {
           sum[i][r] = tk_dot256_int16(sum[i][r], widen16(p + r * TK_HEAD_BLOCK + 16 * i), part[i]);
+        }
+      }
     }
-    for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++)
+    for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
       sum[0][r] = _mm256_add_epi32(sum[0][r], sum[1][r]);
+    }
     int32_t sums[TK_HEAD_INT8_ROWS];
     _mm_storeu_si128((__m128i *)sums, tk_reduce4(sum[0][0], sum[0][1], sum[0][2], sum[0][3]));
     tk_head_int8_store(h, sums, scale, row, row_end - row, scores + (row - row_begin));

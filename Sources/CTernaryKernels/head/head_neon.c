@@ -38,8 +38,9 @@ static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_b
       }
     }
     int32_t sums[TK_HEAD_INT8_ROWS];
-    for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++)
+    for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
       sums[r] = vaddvq_s32(vaddq_s32(low[r], high[r]));
+    }
     tk_head_int8_store(h, sums, scale, row, row_end - row, scores + (row - row_begin));
   }
 }

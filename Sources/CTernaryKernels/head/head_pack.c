@@ -69,8 +69,9 @@ static float pack_int8(const float *w, size_t columns, uint8_t *lane, double *er
 /// has no such number.
 static uint16_t scale_int4(const float *w, size_t n) {
   float extreme = 0.0f;
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
     extreme = fabsf(w[i]) > fabsf(extreme) ? w[i] : extreme;
+  }
   return tk_float_to_half(extreme / -8.0f);
 }
 
@@ -82,11 +83,13 @@ static bool pack_int4(const float *w, size_t columns, size_t r, uint8_t *panel, 
     const uint16_t half = scale_int4(w + c, n);
     const float scale = tk_half_to_float(half);
     const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-    if (!(fabsf(scale) < INFINITY))
+    if (!(fabsf(scale) < INFINITY)) {
       return false;
+    }
     float q[TK_HEAD_BLOCK] = {0};
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
       q[i] = round_code(w[c + i], inverse, -8.0f, 7.0f);
+    }
     add_squares(w + c, q, scale, n, error, norm);
     for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
       const int code = (int)q[i] + 8;

@@ -57,8 +57,9 @@ static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_b
       const size_t offset = block * TK_HEAD_Q6_K_BYTES;
       tk_prefetch_rows(rows, ROWS, offset, TK_HEAD_Q6_K_BYTES);
       __m256i sums[ROWS];
-      for (size_t r = 0; r < ROWS; r++)
+      for (size_t r = 0; r < ROWS; r++) {
         sums[r] = sum_block(rows[r] + offset, s);
+      }
       total = tk_head_add_block(total, sums, tk_head_load_d(rows, offset), *s.scales);
       s = tk_head_next_block(s);
     }

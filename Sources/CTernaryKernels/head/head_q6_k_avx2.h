@@ -36,8 +36,9 @@ static inline __m128 tk_head_reduce4(__m256i a, __m256i b, __m256i c, __m256i d)
 /// d of the same block of four rows.
 static inline __m128 tk_head_load_d(const uint8_t *const rows[TK_HEAD_Q6_K_ROWS], size_t offset) {
   uint16_t half[TK_HEAD_Q6_K_ROWS];
-  for (size_t r = 0; r < TK_HEAD_Q6_K_ROWS; r++)
+  for (size_t r = 0; r < TK_HEAD_Q6_K_ROWS; r++) {
     memcpy(&half[r], rows[r] + offset + TK_HEAD_Q6_K_D, sizeof half[r]);
+  }
   return _mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(const void *)half));
 }
 
@@ -60,8 +61,9 @@ static inline tk_head_q6_k_state tk_head_next_block(tk_head_q6_k_state s) {
 /// The first rows of a range: `first` and three more, the last of the range again past its end.
 static inline void tk_head_four_rows(const tk_head *h, size_t first, size_t row_end,
                                      const uint8_t *rows[TK_HEAD_Q6_K_ROWS]) {
-  for (size_t r = 0; r < TK_HEAD_Q6_K_ROWS; r++)
+  for (size_t r = 0; r < TK_HEAD_Q6_K_ROWS; r++) {
     rows[r] = tk_head_q6_k_row(h, first + r < row_end ? first + r : row_end - 1);
+  }
 }
 
 /// Writes the scores of up to four rows.

@@ -12,9 +12,11 @@ static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_b
     const int8_t *lane = (const int8_t *)tk_head_int8_tile(h, row);
     lane += row % TK_HEAD_INT8_ROWS * TK_HEAD_BLOCK;
     int32_t sum = 0;
-    for (size_t b = 0; b < tk_head_blocks(h->columns); b++, lane += TK_HEAD_INT8_BYTES)
-      for (size_t i = 0; i < TK_HEAD_BLOCK; i++)
+    for (size_t b = 0; b < tk_head_blocks(h->columns); b++, lane += TK_HEAD_INT8_BYTES) {
+      for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
         sum += lane[i] * x[b * TK_HEAD_BLOCK + i];
+      }
+    }
     tk_head_int8_store(h, &sum, scale, row, 1, scores + (row - row_begin));
   }
 }

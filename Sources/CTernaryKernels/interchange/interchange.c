@@ -37,9 +37,11 @@ static inline bool decode_group(const uint8_t *restrict data, size_t n, int8_t *
 
 /// Position of the first code 3 among n decoded trits: it was decoded as 2.
 static ptrdiff_t find_invalid(const int8_t *trits, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (trits[i] > 1)
+  for (size_t i = 0; i < n; i++) {
+    if (trits[i] > 1) {
       return (ptrdiff_t)i;
+    }
+  }
   return -1;
 }
 
@@ -56,12 +58,14 @@ static inline ptrdiff_t decode_blocks(const uint8_t *data, size_t bytes, size_t 
     int8_t whole[4 * I2S_A_BYTES];
     int8_t *out = count == block ? trits + done : whole; // a range may begin or end inside a block
     bool valid = decode_group(source, bytes, out);
-    if (out == whole)
+    if (out == whole) {
       memcpy(trits + done, whole + skip, count);
+    }
     if (!valid) {
       ptrdiff_t found = find_invalid(trits + done, count);
-      if (found >= 0) // else the invalid code is one of the block's weights outside the range
+      if (found >= 0) { // else the invalid code is one of the block's weights outside the range
         return (ptrdiff_t)done + found;
+      }
     }
     done += count;
   }
@@ -70,9 +74,11 @@ static inline ptrdiff_t decode_blocks(const uint8_t *data, size_t bytes, size_t 
 
 static ptrdiff_t decode_row_groups(const uint8_t *data, size_t columns, size_t first, size_t n,
                                    int8_t *trits) {
-  for (size_t done = 0; columns > 0 && done < n; done += 4 * columns)
-    if (!decode_group(data + (first + done) / 4, columns, trits + done))
+  for (size_t done = 0; columns > 0 && done < n; done += 4 * columns) {
+    if (!decode_group(data + (first + done) / 4, columns, trits + done)) {
       return (ptrdiff_t)done + find_invalid(trits + done, 4 * columns);
+    }
+  }
   return -1;
 }
 
@@ -90,11 +96,12 @@ ptrdiff_t tk_decode_i2s(tk_i2s_order order, const uint8_t *data, size_t columns,
 }
 
 void tk_encode_i2s(const int8_t *trits, size_t n, uint8_t *data) {
-  for (size_t i = 0; i < n; i += 4 * I2S_A_BYTES, data += I2S_A_BYTES)
+  for (size_t i = 0; i < n; i += 4 * I2S_A_BYTES, data += I2S_A_BYTES) {
     for (size_t p = 0; p < I2S_A_BYTES; p++) {
       const int8_t *t = trits + i + p;
       data[p] = (uint8_t)((t[0] + 1) << 6 | (t[32] + 1) << 4 | (t[64] + 1) << 2 | (t[96] + 1));
     }
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -116,8 +123,9 @@ ptrdiff_t tk_decode_hf(const uint8_t *data, size_t rows, size_t columns, size_t 
       out[c] = (int8_t)(code - 1);
       invalid |= code & code >> 1;
     }
-    if (invalid)
+    if (invalid) {
       return (ptrdiff_t)((r - row_begin) * columns) + find_invalid(out, columns);
+    }
   }
   return -1;
 }
@@ -130,11 +138,14 @@ double tk_absolute_sum(const float *x, size_t n) {
   enum { LANES = 8 }; // lane l adds elements l, 8 + l, ...; then the lanes are added as a tree
   double s[LANES] = {0};
   size_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (size_t l = 0; l < LANES; l++)
+  for (; i + LANES <= n; i += LANES) {
+    for (size_t l = 0; l < LANES; l++) {
       s[l] += (double)__builtin_fabsf(x[i + l]);
-  for (size_t l = 0; i + l < n; l++)
+    }
+  }
+  for (size_t l = 0; i + l < n; l++) {
     s[l] += (double)__builtin_fabsf(x[i + l]);
+  }
   return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
@@ -149,13 +160,15 @@ void tk_ternarize(const float *restrict x, size_t n, float g, int8_t *restrict t
 }
 
 void tk_signs(const float *restrict x, size_t n, int8_t *restrict trits) {
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
     trits[i] = (int8_t)((x[i] > 0.0f) - (x[i] < 0.0f));
+  }
 }
 
 void tk_scale_trits(const int8_t *restrict trits, size_t n, float scale, float *restrict y) {
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
     y[i] = (float)trits[i] * scale;
+  }
 }
 
 void tk_squared_error(const float *x, const float *y, size_t n, double *error, double *total) {
@@ -170,21 +183,24 @@ void tk_squared_error(const float *x, const float *y, size_t n, double *error, d
 }
 
 void tk_block_magnitudes(const float *x, size_t n, size_t block, float *smallest, float *largest) {
-  for (size_t i = 0; i < n; i += block)
+  for (size_t i = 0; i < n; i += block) {
     tk_magnitudes(x + i, n - i < block ? n - i : block, smallest++, largest++);
+  }
 }
 
 int32_t tk_sum(const int8_t *x, size_t n) {
   int32_t sum = 0;
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
     sum += x[i];
+  }
   return sum;
 }
 
 size_t tk_count_zeros(const int8_t *trits, size_t n) {
   size_t zeros = 0;
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
     zeros += trits[i] == 0;
+  }
   return zeros;
 }
 

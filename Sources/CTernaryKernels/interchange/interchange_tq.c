@@ -75,13 +75,16 @@ static inline size_t decode_base3(const uint8_t *restrict data, size_t n, size_t
   static const uint8_t power[5] = {1, 3, 9, 27, 81};
   uint8_t invalid = 0;
   for (size_t m = 0; m < n; m++) {
-    for (size_t k = 0; k < digits; k++)
+    for (size_t k = 0; k < digits; k++) {
       trits[k * n + m] = (int8_t)(((uint8_t)(data[m] * power[k]) * 3 >> 8) - 1);
+    }
     invalid |= is_invalid(data[m], digits);
   }
-  for (size_t m = 0; invalid && m < n; m++)
-    if (is_invalid(data[m], digits))
+  for (size_t m = 0; invalid && m < n; m++) {
+    if (is_invalid(data[m], digits)) {
       return m;
+    }
+  }
   return n;
 }
 
@@ -98,11 +101,13 @@ static inline void encode_base3(const int8_t *restrict t, size_t n, uint8_t *res
 /// Returns the weight of the first invalid code, or BLOCK.
 static size_t decode_tq1(const uint8_t *data, int8_t *trits) {
   size_t invalid = decode_base3(data, 32, 5, trits);
-  if (invalid < 32)
+  if (invalid < 32) {
     return invalid;
+  }
   invalid = decode_base3(data + 32, 16, 5, trits + 160);
-  if (invalid < 16)
+  if (invalid < 16) {
     return 160 + invalid;
+  }
   invalid = decode_base3(data + 48, 4, 4, trits + 240);
   return invalid < 4 ? 240 + invalid : BLOCK;
 }
@@ -122,7 +127,7 @@ static void encode_tq1(const int8_t *trits, uint8_t *data) {
 
 static size_t decode_tq2(const uint8_t *restrict data, int8_t *restrict trits) {
   uint8_t invalid = 0;
-  for (size_t h = 0; h < 2; h++)
+  for (size_t h = 0; h < 2; h++) {
     for (size_t m = 0; m < TQ2_HALF; m++) {
       uint8_t e = data[h * TQ2_HALF + m];
       int8_t *t = trits + h * BLOCK / 2 + m;
@@ -132,27 +137,31 @@ static size_t decode_tq2(const uint8_t *restrict data, int8_t *restrict trits) {
       t[96] = (int8_t)((e >> 6) - 1);
       invalid |= e & e >> 1 & 0x55;
     }
+  }
   size_t i = invalid ? 0 : BLOCK;
-  while (i < BLOCK && trits[i] <= 1)
+  while (i < BLOCK && trits[i] <= 1) {
     i++;
+  }
   return i;
 }
 
 static void encode_tq2(const int8_t *trits, uint8_t *data) {
-  for (size_t h = 0; h < 2; h++)
+  for (size_t h = 0; h < 2; h++) {
     for (size_t m = 0; m < TQ2_HALF; m++) {
       const int8_t *t = trits + h * BLOCK / 2 + m;
       data[h * TQ2_HALF + m] =
           (uint8_t)((t[0] + 1) | (t[32] + 1) << 2 | (t[64] + 1) << 4 | (t[96] + 1) << 6);
     }
+  }
 }
 
 ptrdiff_t tk_decode_tq(tk_type type, const uint8_t *data, size_t n, int8_t *trits, float *scales) {
   size_t bytes = type == TK_TQ1_0 ? TQ1_BYTES : TQ2_BYTES;
   for (size_t i = 0; i < n; i += BLOCK, data += bytes) {
     size_t invalid = type == TK_TQ1_0 ? decode_tq1(data, trits + i) : decode_tq2(data, trits + i);
-    if (invalid < BLOCK)
+    if (invalid < BLOCK) {
       return (ptrdiff_t)(i + invalid);
+    }
     *scales++ = half_to_float(data + bytes - 2);
   }
   return -1;
@@ -161,13 +170,15 @@ ptrdiff_t tk_decode_tq(tk_type type, const uint8_t *data, size_t n, int8_t *trit
 void tk_encode_tq(tk_type type, const int8_t *trits, size_t n, float scale, uint8_t *data) {
   size_t bytes = type == TK_TQ1_0 ? TQ1_BYTES : TQ2_BYTES;
   for (size_t i = 0; i < n; i += BLOCK, data += bytes) {
-    if (type == TK_TQ1_0)
+    if (type == TK_TQ1_0) {
       encode_tq1(trits + i, data);
-    else
+    } else {
       encode_tq2(trits + i, data);
+    }
     uint8_t any = 0;
-    for (size_t j = 0; j < BLOCK; j++)
+    for (size_t j = 0; j < BLOCK; j++) {
       any |= (uint8_t)trits[i + j];
+    }
     float_to_half(any ? scale : 0.0f, data + bytes - 2);
   }
 }

@@ -11,16 +11,19 @@
 static uint64_t int8_peak(size_t rounds) {
   enum { SUMS = 12, PRODUCTS = 32 };
   __m256i codes = _mm256_set1_epi8(1), q = _mm256_set1_epi8(3), sums[SUMS];
-  for (int s = 0; s < SUMS; s++)
+  for (int s = 0; s < SUMS; s++) {
     sums[s] = _mm256_setzero_si256();
-  for (size_t i = 0; i < rounds; i++)
+  }
+  for (size_t i = 0; i < rounds; i++) {
     for (int s = 0; s < SUMS; s++) {
       // The empty instruction keeps the product from being moved out of the loop.
       __asm__ volatile("" : "+x"(q));
       sums[s] = _mm256_add_epi16(sums[s], _mm256_maddubs_epi16(codes, q));
     }
-  for (int s = 0; s < SUMS; s++)
+  }
+  for (int s = 0; s < SUMS; s++) {
     __asm__ volatile("" ::"x"(sums[s]));
+  }
   return (uint64_t)rounds * SUMS * PRODUCTS;
 }
 

@@ -13,16 +13,19 @@
 static uint64_t int8_peak(size_t rounds) {
   enum { SUMS = 12, PRODUCTS = 64 };
   __m512i codes = _mm512_set1_epi8(1), q = _mm512_set1_epi8(3), sums[SUMS];
-  for (int s = 0; s < SUMS; s++)
+  for (int s = 0; s < SUMS; s++) {
     sums[s] = _mm512_setzero_si512();
-  for (size_t i = 0; i < rounds; i++)
+  }
+  for (size_t i = 0; i < rounds; i++) {
     for (int s = 0; s < SUMS; s++) {
       // The empty instruction keeps the product from being moved out of the loop.
       __asm__ volatile("" : "+v"(q));
       sums[s] = _mm512_dpbusd_epi32(sums[s], codes, q);
     }
-  for (int s = 0; s < SUMS; s++)
+  }
+  for (int s = 0; s < SUMS; s++) {
     __asm__ volatile("" ::"v"(sums[s]));
+  }
   return (uint64_t)rounds * SUMS * PRODUCTS;
 }
 

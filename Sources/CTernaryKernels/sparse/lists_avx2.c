@@ -25,9 +25,11 @@ static size_t active(const float *x, size_t n, int32_t *list) {
     end = append4(end, (int32_t)i, mask & 15);
     end = append4(end, (int32_t)i + 4, mask >> 4 & 15);
   }
-  for (; i < n; i++)
-    if (!(x[i] <= 0.0f))
+  for (; i < n; i++) {
+    if (!(x[i] <= 0.0f)) {
       *end++ = (int32_t)i;
+    }
+  }
   return (size_t)(end - list);
 }
 
@@ -36,10 +38,12 @@ static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   for (size_t i = 0; i < n; i += 32) {
     __m256i zero = _mm256_cmpeq_epi8(tk_load(q + i), _mm256_setzero_si256());
     uint32_t mask = ~(uint32_t)_mm256_movemask_epi8(zero);
-    if (n - i < 32)
+    if (n - i < 32) {
       mask &= (1u << (n - i)) - 1;
-    for (size_t place = i; mask != 0; mask >>= 4, place += 4)
+    }
+    for (size_t place = i; mask != 0; mask >>= 4, place += 4) {
       end = append4(end, (int32_t)place, mask & 15);
+    }
   }
   return (size_t)(end - list);
 }

@@ -36,10 +36,12 @@ static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   for (size_t i = 0; i < n; i += 64) {
     const __m512i v = _mm512_loadu_si512(q + i);
     uint64_t mask = _mm512_test_epi8_mask(v, v);
-    if (n - i < 64)
+    if (n - i < 64) {
       mask &= ((uint64_t)1 << (n - i)) - 1;
-    for (size_t place = i; mask != 0; mask >>= 16, place += 16)
+    }
+    for (size_t place = i; mask != 0; mask >>= 16, place += 16) {
       end = append16(end, place, (__mmask16)mask);
+    }
   }
   return (size_t)(end - list);
 }

@@ -21,11 +21,14 @@ static inline int32_t *append4(int32_t *list, int32_t i, uint32x4_t keep) {
 static size_t active(const float *x, size_t n, int32_t *list) {
   int32_t *end = list;
   size_t i = 0;
-  for (; i + 4 <= n; i += 4)
+  for (; i + 4 <= n; i += 4) {
     end = append4(end, (int32_t)i, vmvnq_u32(vclezq_f32(vld1q_f32(x + i))));
-  for (; i < n; i++)
-    if (!(x[i] <= 0.0f))
+  }
+  for (; i < n; i++) {
+    if (!(x[i] <= 0.0f)) {
       *end++ = (int32_t)i;
+    }
+  }
   return (size_t)(end - list);
 }
 
@@ -34,16 +37,19 @@ static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
     int8x8_t v = vld1_s8(q + i);
-    if (vget_lane_u64(vreinterpret_u64_s8(v), 0) == 0)
+    if (vget_lane_u64(vreinterpret_u64_s8(v), 0) == 0) {
       continue;
+    }
     int16x8_t wide = vmovl_s8(v);
     int32x4_t low = vmovl_s16(vget_low_s16(wide)), high = vmovl_high_s16(wide);
     end = append4(end, (int32_t)i, vtstq_s32(low, low));
     end = append4(end, (int32_t)i + 4, vtstq_s32(high, high));
   }
-  for (; i < n; i++)
-    if (q[i] != 0)
+  for (; i < n; i++) {
+    if (q[i] != 0) {
       *end++ = (int32_t)i;
+    }
+  }
   return (size_t)(end - list);
 }
 

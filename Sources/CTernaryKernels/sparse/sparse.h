@@ -57,12 +57,13 @@ enum {
 
 /// Whether strands can have a layout: its rows lie together in a block.
 static inline bool tk_has_strands(tk_layout layout) {
-  return tk_describe(layout).row == TK_BLOCK_BYTES;
+  return tk_describe(layout).row_step == TK_BLOCK_BYTES;
 }
 
 static inline tk_layout_description tk_describe_strand(tk_layout layout) {
-  if (!tk_has_strands(layout))
+  if (!tk_has_strands(layout)) {
     __builtin_trap();
+  }
   return tk_describe(layout);
 }
 

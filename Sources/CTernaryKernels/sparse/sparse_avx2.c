@@ -55,14 +55,15 @@ static inline row_group group_at(const tk_strands *w, const int32_t *list, size_
 static inline __attribute__((always_inline)) void
 add_rows(const row_group *g, size_t fields, const int8_t *q, size_t blocks, __m256i total[ROWS]) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  for (size_t r = 0; r < ROWS; r++)
+  for (size_t r = 0; r < ROWS; r++) {
     for (size_t b = 0; b < blocks;) {
       size_t stop = blocks - b < TK_BLOCKS_PER_FLUSH ? blocks : b + TK_BLOCKS_PER_FLUSH;
       tk_row_sums s = {0};
       for (; b < stop; b++) {
         __m256i code = tk_load(g->row[r] + b * TK_BLOCK_BYTES);
-        if (b % 2 == 0) // two blocks to a cache line
+        if (b % 2 == 0) { // two blocks to a cache line
           _mm_prefetch((const char *)g->ahead[r] + b * TK_BLOCK_BYTES, _MM_HINT_T0);
+        }
         if (fields == TK_T5_FIELDS) {
           s = tk_add_t5(s, code, q + b * TK_T5_COLUMNS, &tables);
         } else {
@@ -73,6 +74,7 @@ add_rows(const row_group *g, size_t fields, const int8_t *q, size_t blocks, __m2
       }
       total[r] = tk_flush(total[r], s);
     }
+  }
 }
 
 /// `fields` is a constant where this is inlined.
@@ -88,8 +90,9 @@ static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const
     int32_t out[ROWS];
     __m128i all = tk_reduce4(total[0], total[1], total[2], total[3]);
     _mm_storeu_si128((__m128i *)out, _mm_sub_epi32(all, _mm_set1_epi32(sum)));
-    for (size_t r = 0; r < ROWS && i + r < end; r++)
+    for (size_t r = 0; r < ROWS && i + r < end; r++) {
       y[tk_strand_at(list, i + r)] = out[r];
+    }
   }
 }
 
@@ -184,15 +187,17 @@ static inline __attribute__((always_inline)) half_sums sum_half_t5(const column_
     __m256i a = tk_load(g->column[2 * p] + block * TK_BLOCK_BYTES);
     __m256i b = tk_load(g->column[2 * p + 1] + block * TK_BLOCK_BYTES);
     __m256i x = _mm256_set1_epi16(g->values[p]);
-    if (!upper)
+    if (!upper) {
       prefetch_columns(g, p, block);
+    }
     __m256i code = upper ? _mm256_unpackhi_epi8(a, b) : _mm256_unpacklo_epi8(a, b);
     tk_t5_fields u = tk_t5_decode(code, tables);
     __m256i third = _mm256_and_si256(_mm256_srli_epi16(u.low, 4), m03);
     const __m256i codes[5] = {_mm256_and_si256(u.low, m03), _mm256_and_si256(u.low, m0c), third,
                               _mm256_and_si256(u.high, m03), _mm256_and_si256(u.high, m0c)};
-    for (size_t f = 0; f < 5; f++)
+    for (size_t f = 0; f < 5; f++) {
       s.field[f] = _mm256_add_epi16(s.field[f], _mm256_maddubs_epi16(codes[f], x));
+    }
   }
   s.field[1] = _mm256_srai_epi16(s.field[1], 2); // 4 times too large, exactly
   s.field[4] = _mm256_srai_epi16(s.field[4], 2);
@@ -204,8 +209,9 @@ static inline void add_columns_t5(const column_group *g, size_t block, const tk_
                                   int32_t *total) {
   half_sums low = sum_half_t5(g, block, tables, false);
   half_sums high = sum_half_t5(g, block, tables, true);
-  for (size_t f = 0; f < 5; f++)
+  for (size_t f = 0; f < 5; f++) {
     add_field(low.field[f], high.field[f], total + f * 32);
+  }
 }
 
 /// `fields` is a constant where this is inlined.
@@ -216,19 +222,22 @@ gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, c
   const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
-  for (size_t r = 0; r < whole; r++)
+  for (size_t r = 0; r < whole; r++) {
     y[r] = -sum;
-  for (size_t r = 0; r < width; r++)
+  }
+  for (size_t r = 0; r < width; r++) {
     tail[r] = -sum;
+  }
   for (size_t first = 0; first < count; first += TK_COLUMN_GROUP) {
     column_group g;
     fill_group(&g, w, q, list, first, count);
     for (size_t r = 0; r < rows; r += width) {
       int32_t *total = r < whole ? y + r : tail;
-      if (fields == TK_T5_FIELDS)
+      if (fields == TK_T5_FIELDS) {
         add_columns_t5(&g, (row_begin + r) / width, &tables, total);
-      else
+      } else {
         add_columns_t2(&g, (row_begin + r) / width, total);
+      }
     }
   }
   memcpy(y + whole, tail, (rows - whole) * sizeof *y);

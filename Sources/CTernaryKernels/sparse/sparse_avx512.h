@@ -83,8 +83,9 @@ static inline __m512i tk_add_row_pair512(tk_add512 *add, size_t width, const tk_
     size_t stop = blocks - b < TK_BLOCKS_PER_FLUSH_512 ? blocks : b + TK_BLOCKS_PER_FLUSH_512;
     tk_pair_sums s = {0};
     for (; b < stop; b++, ahead += 2 * TK_BLOCK_BYTES) {
-      if (b == lines)
+      if (b == lines) {
         ahead = pair->ahead[1] + blocks % 2 * TK_BLOCK_BYTES;
+      }
       _mm_prefetch((const char *)ahead, _MM_HINT_T0);
       __m512i code = _mm512_castsi256_si512(tk_load(pair->row[0] + b * TK_BLOCK_BYTES));
       code = _mm512_inserti64x4(code, tk_load(pair->row[1] + b * TK_BLOCK_BYTES), 1);
@@ -109,8 +110,9 @@ static inline void tk_gemv_rows512(tk_add512 *add, const tk_tables512 *tables, c
     int32_t out[4];
     __m128i all = tk_reduce_pairs(total[0], total[1]);
     _mm_storeu_si128((__m128i *)out, _mm_sub_epi32(all, _mm_set1_epi32(sum)));
-    for (size_t r = 0; r < 4 && i + r < end; r++)
+    for (size_t r = 0; r < 4 && i + r < end; r++) {
       y[tk_strand_at(list, i + r)] = out[r];
+    }
   }
 }
 
@@ -182,8 +184,9 @@ static inline void tk_add_columns512(tk_decode512 *decode, size_t parts, const t
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < 4; i++) {
       v[i] = tk_load_blocks512(g->column[4 * s + i] + offset, two);
-      if (!upper)
+      if (!upper) {
         _mm_prefetch((const char *)g->ahead[4 * s + i] + offset, _MM_HINT_T0);
+      }
     }
     int32_t values;
     memcpy(&values, g->values + 4 * s, sizeof values);
@@ -266,9 +269,10 @@ static inline void tk_gemv_columns512(tk_decode512 *decode, tk_finish512 *finish
   size_t blocks = (rows + width - 1) / width;
   size_t chunks = (blocks + TK_CHUNK_BLOCKS_512 - 1) / TK_CHUNK_BLOCKS_512;
   size_t chunk = chunks > 0 ? (blocks + 2 * chunks - 1) / (2 * chunks) * 2 : 0;
-  for (size_t r = 0; r < rows; r++)
+  for (size_t r = 0; r < rows; r++) {
     y[r] = -sum;
-  for (size_t b = 0; b < blocks; b += chunk)
+  }
+  for (size_t b = 0; b < blocks; b += chunk) {
     for (size_t first = 0; first < count; first += TK_COLUMNS_PER_FLUSH_512) {
       __m512i sums[TK_CHUNK_SUMS_512];
       size_t size = blocks - b < chunk ? blocks - b : chunk, left = count - first;
@@ -278,10 +282,12 @@ static inline void tk_gemv_columns512(tk_decode512 *decode, tk_finish512 *finish
       for (size_t i = 0; i < size; i += 2) {
         int32_t ordered[2 * TK_T5_COLUMNS];
         tk_order_rows512(finish, parts, sums + i * 2 * parts, width, ordered);
-        for (size_t r = 0, row = (b + i) * width; r < 2 * width && row + r < rows; r++)
+        for (size_t r = 0, row = (b + i) * width; r < 2 * width && row + r < rows; r++) {
           y[row + r] += ordered[r];
+        }
       }
     }
+  }
 }
 
 #pragma clang attribute pop

@@ -88,8 +88,9 @@ static inline __m256i row_t2(const uint8_t *row, const uint8_t *ahead, const int
     even = add_t2(even, tk_load(row), q);
     odd = add_t2(odd, tk_load(row + TK_BLOCK_BYTES), q + TK_T2_COLUMNS);
   }
-  if (b < blocks)
+  if (b < blocks) {
     even = add_t2(even, tk_load(row), q);
+  }
   return _mm256_add_epi32(total_t2(even), total_t2(odd));
 }
 
@@ -98,8 +99,9 @@ static inline __m256i row_t5(const uint8_t *row, const uint8_t *ahead, const int
   const tk_t5_tables tables = tk_t5_load_tables();
   field_sums s = {0};
   for (size_t b = 0; b < blocks; b++, row += TK_BLOCK_BYTES, q += TK_T5_COLUMNS) {
-    if (b % 2 == 0)
+    if (b % 2 == 0) {
       _mm_prefetch((const char *)ahead + b * TK_BLOCK_BYTES, _MM_HINT_T0);
+    }
     s = add_t5(s, tk_load(row), q, &tables);
   }
   return total_t5(s);
@@ -124,8 +126,9 @@ static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const
     int32_t out[ROWS];
     __m128i all = tk_reduce4(total[0], total[1], total[2], total[3]);
     _mm_storeu_si128((__m128i *)out, _mm_sub_epi32(all, _mm_set1_epi32(sum)));
-    for (size_t r = 0; r < ROWS && i + r < end; r++)
+    for (size_t r = 0; r < ROWS && i + r < end; r++) {
       y[tk_strand_at(list, i + r)] = out[r];
+    }
   }
 }
 
@@ -137,8 +140,9 @@ static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const
 /// two blocks of a line and the two halves of a block.
 static inline void load_quad(const tk_column_quads *g, size_t quad, size_t block, size_t half,
                              __m256i column[4]) {
-  for (size_t i = 0; i < 4; i++)
+  for (size_t i = 0; i < 4; i++) {
     column[i] = tk_load(g->column[4 * quad + i] + block * TK_BLOCK_BYTES);
+  }
   const uint8_t *ahead = g->ahead[4 * quad + 2 * (block % 2) + half] + block / 2 * 64;
   _mm_prefetch((const char *)ahead, _MM_HINT_T0);
 }
@@ -211,15 +215,17 @@ add_columns(size_t fields, const tk_column_quads *g, size_t block, size_t half,
     load_quad(g, quad, block, half, column);
     interleave(column, half == 1, rows);
     __m256i x = _mm256_set1_epi32(tk_quad_values(g, quad));
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
       s[i] = fields == TK_T5_FIELDS ? add_quad_t5(s[i], rows[i], x, tables)
                                     : add_quad_t2(s[i], rows[i], x);
+    }
   }
   for (size_t i = 0; i < 2; i++) {
-    if (fields == TK_T5_FIELDS)
+    if (fields == TK_T5_FIELDS) {
       finish_t5(s[i], total + 8 * half + 4 * i);
-    else
+    } else {
       finish_t2(s[i], total + 8 * half + 4 * i);
+    }
   }
 }
 
@@ -231,10 +237,12 @@ gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, c
   const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
-  for (size_t r = 0; r < whole; r++)
+  for (size_t r = 0; r < whole; r++) {
     y[r] = -sum;
-  for (size_t r = 0; r < width; r++)
+  }
+  for (size_t r = 0; r < width; r++) {
     tail[r] = -sum;
+  }
   for (size_t first = 0; first < count; first += TK_COLUMN_GROUP) {
     const tk_column_quads g = tk_fill_quads(w, q, list, first, count);
     for (size_t r = 0; r < rows; r += width) {

@@ -59,8 +59,9 @@ static inline __attribute__((always_inline)) int32_t row_product(size_t fields, 
     size_t stop = blocks - b < BLOCKS_PER_FLUSH ? blocks : b + BLOCKS_PER_FLUSH;
     row_sums s[2] = {0}; // of the two halves of blocks: with one, smlal would wait for smlal
     for (; b < stop; b++) {
-      if (b % 2 == 0) // two blocks to a cache line
+      if (b % 2 == 0) { // two blocks to a cache line
         __builtin_prefetch(ahead + b * TK_BLOCK_BYTES);
+      }
       for (size_t half = 0; half < 2; half++) {
         uint8x16_t code = vld1q_u8(row + b * TK_BLOCK_BYTES + 16 * half);
         const int8_t *x = q + b * width + 16 * half;
@@ -68,8 +69,9 @@ static inline __attribute__((always_inline)) int32_t row_product(size_t fields, 
             fields == TK_T5_FIELDS ? add_t5(s[half], code, x, &tables) : add_t2(s[half], code, x);
       }
     }
-    for (size_t half = 0; half < 2; half++)
+    for (size_t half = 0; half < 2; half++) {
       total = vpadalq_s16(total, vsraq_n_s16(s[half].small, s[half].large, 2));
+    }
   }
   return vaddvq_s32(total);
 }
@@ -135,8 +137,9 @@ static inline __attribute__((always_inline)) void add_columns(size_t fields, con
                                                               size_t offset, int32_t *total) {
   const tk_t5_tables tables = tk_t5_load_tables();
   field_sums s[TK_T5_FIELDS];
-  for (size_t f = 0; f < TK_T5_FIELDS; f++)
+  for (size_t f = 0; f < TK_T5_FIELDS; f++) {
     s[f] = (field_sums){vdupq_n_s16(0), vdupq_n_s16(0)};
+  }
   for (size_t i = 0; i < g->count; i++) {
     uint8x16_t low = vld1q_u8(g->column[i] + offset), high;
     int8x8_t x = vdup_n_s8(g->values[i]);
@@ -172,18 +175,21 @@ gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, c
   const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
-  for (size_t r = 0; r < whole; r++)
+  for (size_t r = 0; r < whole; r++) {
     y[r] = -sum;
-  for (size_t r = 0; r < width; r++)
+  }
+  for (size_t r = 0; r < width; r++) {
     tail[r] = -sum;
+  }
   for (size_t first = 0; first < count; first += TK_COLUMN_GROUP) {
     column_group g;
     fill_group(&g, w, q, list, first, count);
     for (size_t r = 0; r < rows; r += width) {
       int32_t *total = r < whole ? y + r : tail;
       size_t offset = (row_begin + r) / width * TK_BLOCK_BYTES;
-      for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16)
+      for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
         add_columns(fields, &g, offset + half, total + half);
+      }
     }
   }
   memcpy(y + whole, tail, (rows - whole) * sizeof *y);

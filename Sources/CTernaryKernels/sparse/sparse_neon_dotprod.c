@@ -65,8 +65,9 @@ static inline __attribute__((always_inline)) int32_t row_product(size_t fields, 
   const size_t width = fields * TK_BLOCK_BYTES;
   field_sums s[2] = {0}; // of the two halves of blocks
   for (size_t b = 0; b < blocks; b++, row += TK_BLOCK_BYTES, q += width) {
-    if (b % 2 == 0) // two blocks to a cache line
+    if (b % 2 == 0) { // two blocks to a cache line
       __builtin_prefetch(ahead + b * TK_BLOCK_BYTES);
+    }
     for (size_t half = 0; half < 2; half++) {
       uint8x16_t code = vld1q_u8(row + 16 * half);
       const int8_t *x = q + 16 * half;
@@ -75,8 +76,9 @@ static inline __attribute__((always_inline)) int32_t row_product(size_t fields, 
     }
   }
   int32x4_t total[TK_T5_FIELDS];
-  for (size_t f = 0; f < TK_T5_FIELDS; f++)
+  for (size_t f = 0; f < TK_T5_FIELDS; f++) {
     total[f] = vaddq_s32(s[0].field[f], s[1].field[f]);
+  }
   // By their places: 1, 4, 16 and, of T5, 1 and 4 times too large, exactly.
   int32x4_t sum = vsraq_n_s32(vaddq_s32(total[0], total[3]), total[1], 2);
   return vaddvq_s32(vsraq_n_s32(vsraq_n_s32(sum, total[2], 4), total[4], 2));
@@ -147,17 +149,20 @@ static inline __attribute__((always_inline)) void add_columns(size_t fields,
   field_sums s[2] = {0};
   for (size_t quad = 0; quad < g->count; quad++) {
     uint8x16_t column[4];
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
       column[i] = vld1q_u8(g->column[4 * quad + i] + offset);
-    if (!upper) // the four halves of the two blocks in a cache line: one column each
+    }
+    if (!upper) { // the four halves of the two blocks in a cache line: one column each
       __builtin_prefetch(g->ahead[4 * quad + 2 * (block % 2) + half] + block / 2 * 64);
+    }
     int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(tk_quad_values(g, quad)));
     uint8x16_t ac = upper ? vzip2q_u8(column[0], column[2]) : vzip1q_u8(column[0], column[2]);
     uint8x16_t bd = upper ? vzip2q_u8(column[1], column[3]) : vzip1q_u8(column[1], column[3]);
     const uint8x16_t rows[2] = {vzip1q_u8(ac, bd), vzip2q_u8(ac, bd)};
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
       s[i] = fields == TK_T5_FIELDS ? add_quad_t5(s[i], rows[i], x, &tables)
                                     : add_quad_t2(s[i], rows[i], x);
+    }
   }
   for (size_t i = 0; i < 2; i++) {
     s[i] = fields == TK_T5_FIELDS ? finish_t5(s[i]) : finish_t2(s[i]);
@@ -183,10 +188,12 @@ gemv_columns(size_t fields, const tk_strands *w, const int8_t *q, int32_t sum, c
   const size_t width = fields * TK_BLOCK_BYTES;
   size_t rows = row_end - row_begin, whole = rows / width * width;
   int32_t tail[TK_T5_COLUMNS]; // the last block, where it has rows that are only padding
-  for (size_t r = 0; r < whole; r++)
+  for (size_t r = 0; r < whole; r++) {
     y[r] = -sum;
-  for (size_t r = 0; r < width; r++)
+  }
+  for (size_t r = 0; r < width; r++) {
     tail[r] = -sum;
+  }
   for (size_t first = 0; first < count; first += TK_COLUMN_GROUP) {
     const tk_column_quads g = tk_fill_quads(w, q, list, first, count);
     for (size_t r = 0; r < rows; r += width) {

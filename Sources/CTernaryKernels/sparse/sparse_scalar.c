@@ -4,17 +4,21 @@
 
 static size_t active(const float *x, size_t n, int32_t *list) {
   size_t count = 0;
-  for (size_t i = 0; i < n; i++)
-    if (!(x[i] <= 0.0f)) // NaN is kept, so that damage shows
+  for (size_t i = 0; i < n; i++) {
+    if (!(x[i] <= 0.0f)) { // NaN is kept, so that damage shows
       list[count++] = (int32_t)i;
+    }
+  }
   return count;
 }
 
 static size_t nonzero(const int8_t *q, size_t n, int32_t *list) {
   size_t count = 0;
-  for (size_t i = 0; i < n; i++)
-    if (q[i] != 0)
+  for (size_t i = 0; i < n; i++) {
+    if (q[i] != 0) {
       list[count++] = (int32_t)i;
+    }
+  }
   return count;
 }
 
@@ -30,8 +34,9 @@ static void gemv_rows(const tk_strands *w, const int8_t *q, int32_t sum, const i
     for (size_t c = 0; c < w->length; c += width, bytes += TK_BLOCK_BYTES) {
       int8_t trits[TK_MOST_COLUMNS];
       d.unpack(bytes, trits);
-      for (size_t j = 0; j < width; j++)
+      for (size_t j = 0; j < width; j++) {
         total += trits[j] * q[c + j];
+      }
     }
     y[row] = total;
   }
@@ -50,11 +55,13 @@ static void gemv_columns(const tk_strands *w, const int8_t *q, int32_t sum, cons
       size_t column = tk_strand_at(list, i);
       int8_t trits[TK_MOST_COLUMNS];
       d.unpack(block + column * tk_strand_bytes(w), trits);
-      for (size_t j = 0; j < rows; j++)
+      for (size_t j = 0; j < rows; j++) {
         total[j] += trits[j] * q[column];
+      }
     }
-    for (size_t j = 0; j < rows; j++)
+    for (size_t j = 0; j < rows; j++) {
       y[r - row_begin + j] = total[j];
+    }
   }
 }
 

@@ -42,7 +42,7 @@ void tk_pack_rows(tk_layout layout, const int8_t *trits, size_t columns, size_t 
                   size_t row_end, uint8_t *packed) {
   const tk_layout_description d = tk_describe_strand(layout);
   uint8_t *bytes = packed + tk_strands_size(layout, row_begin, columns);
-  for (size_t r = row_begin; r < row_end; r++, trits += columns)
+  for (size_t r = row_begin; r < row_end; r++, trits += columns) {
     for (size_t c = 0; c < columns; c += d.columns, bytes += TK_BLOCK_BYTES) {
       if (columns - c >= d.columns) {
         d.pack(trits + c, bytes);
@@ -52,6 +52,7 @@ void tk_pack_rows(tk_layout layout, const int8_t *trits, size_t columns, size_t 
       memcpy(padded, trits + c, columns - c);
       d.pack(padded, bytes);
     }
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -75,8 +76,9 @@ static inline bytes16 zip_high(bytes16 a, bytes16 b) {
 /// 8 moves one bit of a byte's line number to its place in the line; four times moves them all.
 static inline void turn(const uint8_t *in, size_t in_stride, uint8_t *out, size_t out_stride) {
   bytes16 a[SIDE], b[SIDE];
-  for (size_t i = 0; i < SIDE; i++)
+  for (size_t i = 0; i < SIDE; i++) {
     memcpy(&a[i], in + i * in_stride, SIDE);
+  }
   for (int stage = 0; stage < 4; stage++) {
     for (size_t i = 0; i < SIDE / 2; i++) {
       b[2 * i] = zip_low(a[i], a[i + SIDE / 2]);
@@ -84,8 +86,9 @@ static inline void turn(const uint8_t *in, size_t in_stride, uint8_t *out, size_
     }
     memcpy(a, b, sizeof a);
   }
-  for (size_t i = 0; i < SIDE; i++)
+  for (size_t i = 0; i < SIDE; i++) {
     memcpy(out + i * out_stride, &a[i], SIDE);
+  }
 }
 
 /// Trits of up to 16 columns in `rows` rows from row-major order into columns of TK_MOST_COLUMNS.
@@ -93,12 +96,16 @@ static void turn_trits(const int8_t *trits, size_t stride, size_t rows, size_t c
                        int8_t turned[SIDE][TK_MOST_COLUMNS]) {
   memset(turned, 0, SIDE * sizeof *turned);
   size_t r = 0;
-  if (columns == SIDE)
-    for (; r + SIDE <= rows; r += SIDE)
+  if (columns == SIDE) {
+    for (; r + SIDE <= rows; r += SIDE) {
       turn((const uint8_t *)trits + r * stride, stride, (uint8_t *)turned[0] + r, TK_MOST_COLUMNS);
-  for (; r < rows; r++)
-    for (size_t c = 0; c < columns; c++)
+    }
+  }
+  for (; r < rows; r++) {
+    for (size_t c = 0; c < columns; c++) {
       turned[c][r] = trits[r * stride + c];
+    }
+  }
 }
 
 void tk_pack_columns(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
@@ -112,8 +119,9 @@ void tk_pack_columns(tk_layout layout, const int8_t *trits, size_t rows, size_t 
       size_t side = columns - c < SIDE ? columns - c : SIDE;
       int8_t turned[SIDE][TK_MOST_COLUMNS];
       turn_trits(trits + (r - row_begin) * columns + c, columns, count, side, turned);
-      for (size_t i = 0; i < side; i++)
+      for (size_t i = 0; i < side; i++) {
         d.pack(turned[i], block + (c + i) * strand);
+      }
     }
   }
 }
@@ -122,25 +130,27 @@ void tk_unpack_rows(const tk_strands *w, size_t row_begin, size_t row_end, int8_
   const tk_layout_description d = tk_describe_strand(w->layout);
   const size_t width = d.columns;
   const uint8_t *bytes = w->data + row_begin * tk_strand_bytes(w);
-  for (size_t r = row_begin; r < row_end; r++, trits += w->length)
+  for (size_t r = row_begin; r < row_end; r++, trits += w->length) {
     for (size_t c = 0; c < w->length; c += width, bytes += TK_BLOCK_BYTES) {
       int8_t block[TK_MOST_COLUMNS];
       d.unpack(bytes, block);
       memcpy(trits + c, block, w->length - c < width ? w->length - c : width);
     }
+  }
 }
 
 void tk_unpack_columns(const tk_strands *w, size_t row_begin, size_t row_end, int8_t *trits) {
   const tk_layout_description d = tk_describe_strand(w->layout);
   const size_t width = d.columns;
-  for (size_t c = 0; c < w->count; c++)
+  for (size_t c = 0; c < w->count; c++) {
     for (size_t r = row_begin; r < row_end;) {
       int8_t block[TK_MOST_COLUMNS];
       d.unpack(w->data + c * tk_strand_bytes(w) + r / width * TK_BLOCK_BYTES, block);
-      do
+      do {
         trits[(r - row_begin) * w->count + c] = block[r % width];
-      while (++r < row_end && r % width != 0);
+      } while (++r < row_end && r % width != 0);
     }
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -149,18 +159,20 @@ void tk_unpack_columns(const tk_strands *w, size_t row_begin, size_t row_end, in
 
 void tk_tile_rows(const tk_strands *w, size_t row_begin, size_t row_end, uint8_t *tiles) {
   size_t blocks = tk_block_count(w->layout, w->length);
-  for (size_t r = 0; r < row_end - row_begin; r += TK_TILE_ROWS)
+  for (size_t r = 0; r < row_end - row_begin; r += TK_TILE_ROWS) {
     for (size_t i = 0; i < TK_TILE_ROWS; i++) {
       uint8_t *lane = tiles + r * blocks * TK_BLOCK_BYTES + i * TK_BLOCK_BYTES;
       const uint8_t *row = w->data + (row_begin + r + i) * tk_strand_bytes(w);
       bool padding = row_begin + r + i >= row_end;
       for (size_t b = 0; b < blocks; b++, lane += TK_TILE_BYTES) {
-        if (padding)
+        if (padding) {
           memset(lane, tk_describe_strand(w->layout).zero, TK_BLOCK_BYTES);
-        else
+        } else {
           memcpy(lane, row + b * TK_BLOCK_BYTES, TK_BLOCK_BYTES);
+        }
       }
     }
+  }
 }
 
 enum { SQUARE = TK_T2_COLUMNS };
@@ -172,32 +184,38 @@ typedef uint8_t turned_square[TK_BLOCK_BYTES][SQUARE];
 /// Rows first + 32 f of a tiled T2 matrix for the fields f of a square, f in [0, fields).
 static void write_fields(turned_square lines, size_t fields, size_t first, size_t rows,
                          size_t tile_bytes, uint8_t *tiles) {
-  for (size_t f = 0; f < fields; f++)
+  for (size_t f = 0; f < fields; f++) {
     for (size_t j = 0; j < TK_BLOCK_BYTES; j++) {
       size_t row = first + f * TK_BLOCK_BYTES + j;
-      if (row >= rows)
+      if (row >= rows) {
         break;
+      }
       const uint8_t *restrict line = lines[j];
       uint8_t *restrict out =
           tiles + row / TK_TILE_ROWS * tile_bytes + row % TK_TILE_ROWS * TK_BLOCK_BYTES;
-      for (size_t i = 0; i < TK_BLOCK_BYTES; i++)
+      for (size_t i = 0; i < TK_BLOCK_BYTES; i++) {
         out[i] = (uint8_t)((line[i] >> 2 * f & 3) | (line[32 + i] >> 2 * f & 3) << 2 |
                            (line[64 + i] >> 2 * f & 3) << 4 | (line[96 + i] >> 2 * f & 3) << 6);
+      }
     }
+  }
 }
 
 static void turn_square(const uint8_t *columns, turned_square lines) {
-  for (size_t c = 0; c < SQUARE; c += SIDE)
-    for (size_t j = 0; j < TK_BLOCK_BYTES; j += SIDE)
+  for (size_t c = 0; c < SQUARE; c += SIDE) {
+    for (size_t j = 0; j < TK_BLOCK_BYTES; j += SIDE) {
       turn(columns + c * TK_BLOCK_BYTES + j, TK_BLOCK_BYTES, &lines[j][c], SQUARE);
+    }
+  }
 }
 
 /// Columns c .. c + 127 of one block, padded with zeros.
 static void gather_square(const tk_strands *w, size_t c, size_t block, uint8_t *codes) {
   size_t strand = tk_strand_bytes(w), columns = w->count - c < SQUARE ? w->count - c : SQUARE;
   const uint8_t *bytes = w->data + c * strand + block * TK_BLOCK_BYTES;
-  for (size_t i = 0; i < columns; i++)
+  for (size_t i = 0; i < columns; i++) {
     memcpy(codes + i * TK_BLOCK_BYTES, bytes + i * strand, TK_BLOCK_BYTES);
+  }
   memset(codes + columns * TK_BLOCK_BYTES, tk_describe_strand(w->layout).zero,
          (SQUARE - columns) * TK_BLOCK_BYTES);
 }
@@ -230,10 +248,11 @@ void tk_tile_columns_by(const tk_split_kernels *k, const tk_strands *w, size_t r
   size_t width = tk_describe_strand(w->layout).columns;
   size_t tile_bytes = tk_packed_size(TK_LAYOUT_T2, 1, w->count);
   size_t rows = (row_end - row_begin + TK_TILE_ROWS - 1) / TK_TILE_ROWS * TK_TILE_ROWS;
-  for (size_t r = 0; r < rows; r += width)
+  for (size_t r = 0; r < rows; r += width) {
     for (size_t c = 0; c < w->count; c += SQUARE) {
       uint8_t codes[SQUARE * TK_BLOCK_BYTES];
       gather_square(w, c, (row_begin + r) / width, codes);
       tile_square(k, w->layout, codes, r, rows, tile_bytes, tiles + c / SQUARE * TK_TILE_BYTES);
     }
+  }
 }

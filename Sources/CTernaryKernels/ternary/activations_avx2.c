@@ -88,12 +88,14 @@ static void dequantize(const int32_t *acc, size_t n, float scale, const float *b
                        size_t beta_stride, float *y) {
   const __m256d s = _mm256_set1_pd((double)scale);
   __m256d factor = _mm256_setzero_pd();
-  if (n > 0 && beta_stride == 0)
+  if (n > 0 && beta_stride == 0) {
     factor = _mm256_div_pd(_mm256_set1_pd((double)*beta), s);
+  }
   size_t i = 0;
   for (; i + 4 <= n; i += 4) {
-    if (beta_stride != 0)
+    if (beta_stride != 0) {
       factor = _mm256_div_pd(_mm256_cvtps_pd(_mm_loadu_ps(beta + i)), s);
+    }
     const __m256d v = _mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i *)(acc + i)));
     _mm_storeu_ps(y + i, _mm256_cvtpd_ps(_mm256_mul_pd(v, factor)));
   }

@@ -28,8 +28,9 @@ static inline float largest_magnitude(const float *x, size_t n) {
     a = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), a);
     b = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i + 16)), b);
   }
-  for (; i < n; i += 16)
+  for (; i < n; i += 16) {
     a = _mm512_max_ps(_mm512_abs_ps(_mm512_maskz_loadu_ps(first16(n - i), x + i)), a);
+  }
   a = _mm512_max_ps(a, b);
   __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
   __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -77,12 +78,14 @@ static void dequantize(const int32_t *acc, size_t n, float scale, const float *b
                        size_t beta_stride, float *y) {
   const __m512d s = _mm512_set1_pd((double)scale);
   __m512d factor = _mm512_setzero_pd();
-  if (n > 0 && beta_stride == 0)
+  if (n > 0 && beta_stride == 0) {
     factor = _mm512_div_pd(_mm512_set1_pd((double)*beta), s);
+  }
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    if (beta_stride != 0)
+    if (beta_stride != 0) {
       factor = _mm512_div_pd(_mm512_cvtps_pd(_mm256_loadu_ps(beta + i)), s);
+    }
     const __m512d v = _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(acc + i)));
     _mm256_storeu_ps(y + i, _mm512_cvtpd_ps(_mm512_mul_pd(v, factor)));
   }

@@ -78,12 +78,14 @@ static void dequantize(const int32_t *acc, size_t n, float scale, const float *b
                        size_t beta_stride, float *y) {
   const float64x2_t s = vdupq_n_f64((double)scale);
   float64x2_t factor = vdupq_n_f64(0);
-  if (n > 0 && beta_stride == 0)
+  if (n > 0 && beta_stride == 0) {
     factor = vdivq_f64(vdupq_n_f64((double)*beta), s);
+  }
   size_t i = 0;
   for (; i + 2 <= n; i += 2) {
-    if (beta_stride != 0)
+    if (beta_stride != 0) {
       factor = vdivq_f64(vcvt_f64_f32(vld1_f32(beta + i)), s);
+    }
     const float64x2_t v = vcvtq_f64_s64(vmovl_s32(vld1_s32(acc + i)));
     vst1_f32(y + i, vcvt_f32_f64(vmulq_f64(v, factor)));
   }

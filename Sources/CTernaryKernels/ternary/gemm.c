@@ -27,23 +27,28 @@ static inline __attribute__((always_inline)) void add_rows(const int32_t *restri
                                                            const int32_t *restrict sums,
                                                            size_t tokens, size_t rows, bool first,
                                                            int32_t *restrict y, size_t y_stride) {
-  for (size_t t = 0; t < tokens; t++, out += tile, y += y_stride)
-    if (first)
-      for (size_t r = 0; r < rows; r++)
+  for (size_t t = 0; t < tokens; t++, out += tile, y += y_stride) {
+    if (first) {
+      for (size_t r = 0; r < rows; r++) {
         y[r] = out[r] - sums[t];
-    else
-      for (size_t r = 0; r < rows; r++)
+      }
+    } else {
+      for (size_t r = 0; r < rows; r++) {
         y[r] += out[r];
+      }
+    }
+  }
 }
 
 static inline __attribute__((always_inline)) void add_tile(const int32_t *restrict out, size_t tile,
                                                            const int32_t *restrict sums,
                                                            size_t tokens, size_t rows, bool first,
                                                            int32_t *restrict y, size_t y_stride) {
-  if (rows == tile)
+  if (rows == tile) {
     add_rows(out, tile, sums, tokens, tile, first, y, y_stride);
-  else
+  } else {
     add_rows(out, tile, sums, tokens, rows, first, y, y_stride);
+  }
 }
 
 void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
@@ -86,8 +91,9 @@ static void unpack(const tk_gemm_kernels *k, const tk_matrix *w, size_t row, siz
                     (rows + TK_TILE_ROWS - 1) / TK_TILE_ROWS, blocks, codes);
     return;
   }
-  for (size_t i = 0; i < rows; i += TK_TILE_ROWS)
+  for (size_t i = 0; i < rows; i += TK_TILE_ROWS) {
     k->unpack(tk_row(w->layout, w, row + i) + offset, blocks, codes + i * TK_PANEL_COLUMNS);
+  }
 }
 
 size_t tk_gemm_scratch_size(const tk_matrix *w) {
@@ -113,10 +119,11 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *
         unpack(k, w, r, p.rows, b, count, scratch);
         const int8_t *x = q + t * q_stride + b * width;
         int32_t *out = y + t * y_stride + r - row_begin;
-        if (k->rows == TK_TILE_ROWS)
+        if (k->rows == TK_TILE_ROWS) {
           sweep(k, TK_TILE_ROWS, &p, x, q_stride, sums + t, tokens, out, y_stride);
-        else
+        } else {
           sweep(k, k->rows, &p, x, q_stride, sums + t, tokens, out, y_stride);
+        }
       }
     }
   }

@@ -46,16 +46,18 @@ static inline void tk_batch_tile512(tk_decode512 *decode, size_t fields, const t
     tk_fields512 u = decode(_mm512_loadu_si512(p), tables);
     tk_fields512 v = decode(_mm512_loadu_si512(p + 64), tables);
 #pragma clang loop unroll(full)
-    for (size_t t = 0; t < tokens; t++)
+    for (size_t t = 0; t < tokens; t++) {
 #pragma clang loop unroll(full)
       for (size_t f = 0; f < fields; f++) {
         __m512i x = tk_load_both(q + t * q_stride + f * TK_BLOCK_BYTES);
         first[t] = tk_dot512(first[t], u.u[f], x);
         second[t] = tk_dot512(second[t], v.u[f], x);
       }
+    }
   }
-  for (size_t t = 0; t < tokens; t++)
+  for (size_t t = 0; t < tokens; t++) {
     all[t] = tk_reduce_pairs(first[t], second[t]);
+  }
 }
 
 static inline void tk_batch512(tk_decode512 *decode, size_t fields, const tk_tables512 *tables,
@@ -66,9 +68,10 @@ static inline void tk_batch512(tk_decode512 *decode, size_t fields, const tk_tab
   for (size_t r = row_begin; r < row_end; r += TK_TILE_ROWS) {
     __m128i all[TK_SMALL_BATCH];
     tk_batch_tile512(decode, fields, tables, tk_packed_row(w, r), blocks, q, q_stride, tokens, all);
-    for (size_t t = 0; t < tokens; t++)
+    for (size_t t = 0; t < tokens; t++) {
       tk_store_rows512(_mm_sub_epi32(all[t], _mm_set1_epi32(sums[t])), row_end - r,
                        y + t * y_stride + r - row_begin);
+    }
   }
 }
 
@@ -144,14 +147,16 @@ static inline void tk_unpack_rows512(tk_decode512 *decode, size_t fields,
     };
     for (size_t half = 0; half < 2; half++) {
       __m512i rows[TK_TILE_ROWS], steps[4];
-      for (size_t r = 0; r < TK_TILE_ROWS; r++)
+      for (size_t r = 0; r < TK_TILE_ROWS; r++) {
         rows[r] = tk_gather_tiles512(tiles, r * TK_BLOCK_BYTES + half * 16);
+      }
       tk_transpose512(rows, steps);
       for (size_t i = 0; i < 4; i++) {
         tk_fields512 u = decode(steps[i], tables);
-        for (size_t f = 0; f < fields; f++)
+        for (size_t f = 0; f < fields; f++) {
           _mm512_storeu_si512(codes + ((b * fields + f) * 8 + half * 4 + i) * TK_STEP_BYTES_512,
                               u.u[f]);
+        }
       }
     }
   }
@@ -175,8 +180,9 @@ static inline void tk_unpack_panel512(tk_decode512 *decode, size_t fields,
 /// Token t's activations, q + t * q_stride, in terms of q, q + 3 * q_stride and q + 5 * q_stride:
 /// what is left is a multiple that an address can hold.
 static inline const int8_t *tk_token512(const int8_t *const bases[3], size_t q_stride, size_t t) {
-  if (t == 3)
+  if (t == 3) {
     return bases[1];
+  }
   return t < 5 || t == 8 ? bases[0] + t * q_stride : bases[2] + (t - 5) * q_stride;
 }
 
@@ -198,8 +204,9 @@ static inline void tk_multiply_tile512(const uint8_t *codes, size_t columns, con
       low[t] = tk_dot512(low[t], u0, x);
       high[t] = tk_dot512(high[t], u1, x);
     }
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
       bases[i] += 4;
+    }
   }
 #pragma clang loop unroll(full)
   for (size_t t = 0; t < tokens; t++) {

@@ -18,16 +18,19 @@ static inline __attribute__((always_inline)) void multiply_tile(const uint8_t *c
   int32x4_t acc[TOKENS][TK_TILE_ROWS] = {0};
   for (size_t c = 0; c < columns; c += 16) {
     int8x16_t u[TK_TILE_ROWS];
-    for (size_t r = 0; r < TK_TILE_ROWS; r++)
+    for (size_t r = 0; r < TK_TILE_ROWS; r++) {
       u[r] = vreinterpretq_s8_u8(vld1q_u8(codes + r * TK_PANEL_COLUMNS + c));
+    }
     for (size_t t = 0; t < tokens; t++) {
       int8x16_t x = vld1q_s8(q + t * q_stride + c);
-      for (size_t r = 0; r < TK_TILE_ROWS; r++)
+      for (size_t r = 0; r < TK_TILE_ROWS; r++) {
         acc[t][r] = vdotq_s32(acc[t][r], u[r], x);
+      }
     }
   }
-  for (size_t t = 0; t < tokens; t++)
+  for (size_t t = 0; t < tokens; t++) {
     vst1q_s32(out + t * TK_TILE_ROWS, tk_reduce4(acc[t][0], acc[t][1], acc[t][2], acc[t][3]));
+  }
 }
 
 static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size_t q_stride,

@@ -56,11 +56,14 @@ static inline __attribute__((always_inline)) void unpack_panel(size_t fields, co
                                                                size_t blocks, uint8_t *codes) {
   const tk_t5_tables tables = tk_t5_load_tables();
   const size_t steps = fields * TK_BLOCK_BYTES / STEP_COLUMNS; // of a block
-  for (size_t i = 0; i < tiles; i++, tile += tile_stride)
-    for (size_t b = 0; b < blocks; b++)
-      for (size_t half = 0; half < 2; half++)
+  for (size_t i = 0; i < tiles; i++, tile += tile_stride) {
+    for (size_t b = 0; b < blocks; b++) {
+      for (size_t half = 0; half < 2; half++) {
         unpack_half(fields, tile + b * TK_TILE_BYTES + 16 * half, &tables,
                     codes + (b * steps + half) * STEP_BYTES + i * TK_TILE_ROWS * STEP_COLUMNS);
+      }
+    }
+  }
 }
 
 static void unpack_panel_t2(const uint8_t *tile, size_t tile_stride, size_t tiles, size_t blocks,
@@ -80,8 +83,9 @@ static inline __attribute__((always_inline)) void multiply_tile(const uint8_t *c
                                                                 size_t q_stride, size_t tokens,
                                                                 size_t pairs, int32_t *out) {
   const int8_t *x[TOKENS];
-  for (size_t t = 0; t < 2 * pairs; t++)
+  for (size_t t = 0; t < 2 * pairs; t++) {
     x[t] = q + (t < tokens ? t : tokens - 1) * q_stride;
+  }
   int32x4_t acc[TOKEN_PAIRS][ROW_PAIRS] = {0};
   for (size_t c = 0; c < columns; c += STEP_COLUMNS, codes += STEP_BYTES) {
     int8x16_t low[TOKEN_PAIRS], high[TOKEN_PAIRS];
@@ -94,25 +98,29 @@ static inline __attribute__((always_inline)) void multiply_tile(const uint8_t *c
     for (size_t r = 0; r < ROW_PAIRS; r++) {
       int8x16_t u = vld1q_s8((const int8_t *)codes + 32 * r);
       int8x16_t v = vld1q_s8((const int8_t *)codes + 32 * r + 16);
-      for (size_t t = 0; t < pairs; t++)
+      for (size_t t = 0; t < pairs; t++) {
         acc[t][r] = vmmlaq_s32(vmmlaq_s32(acc[t][r], u, low[t]), v, high[t]);
+      }
     }
   }
-  for (size_t t = 0; t < pairs; t++) // a sum: row 0 and tokens 0 and 1, then row 1
+  for (size_t t = 0; t < pairs; t++) { // a sum: row 0 and tokens 0 and 1, then row 1
     for (size_t r = 0; r < ROW_PAIRS; r += 2) {
       int32_t *even = out + 2 * t * ROWS + 2 * r;
       vst1q_s32(even, vuzp1q_s32(acc[t][r], acc[t][r + 1]));
-      if (2 * t + 1 < tokens)
+      if (2 * t + 1 < tokens) {
         vst1q_s32(even + ROWS, vuzp2q_s32(acc[t][r], acc[t][r + 1]));
+      }
     }
+  }
 }
 
 static void multiply(const uint8_t *codes, size_t columns, const int8_t *q, size_t q_stride,
                      size_t tokens, int32_t *out) {
-  if (tokens > 2)
+  if (tokens > 2) {
     multiply_tile(codes, columns, q, q_stride, tokens, 2, out);
-  else
+  } else {
     multiply_tile(codes, columns, q, q_stride, tokens, 1, out);
+  }
 }
 
 const tk_gemm_kernels tk_gemm_t2_neon_i8mm = {

@@ -9,8 +9,9 @@ static void gemm(const tk_matrix *w, const int8_t *q, size_t q_stride, const int
                  size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
   (void)sums;
   const tk_layout_description d = tk_describe(w->layout);
-  for (size_t t = 0; t < batch; t++)
+  for (size_t t = 0; t < batch; t++) {
     memset(y + t * y_stride, 0, (row_end - row_begin) * sizeof *y);
+  }
   for (size_t r = row_begin; r < row_end; r++) {
     const uint8_t *lane = tk_row(w->layout, w, r);
     for (size_t begin = 0; begin < w->columns; begin += d.columns, lane += d.bytes) {
@@ -18,8 +19,9 @@ static void gemm(const tk_matrix *w, const int8_t *q, size_t q_stride, const int
       d.unpack(lane, trits);
       for (size_t t = 0; t < batch; t++) {
         int32_t total = 0;
-        for (size_t c = 0; c < d.columns; c++)
+        for (size_t c = 0; c < d.columns; c++) {
           total += trits[c] * q[t * q_stride + begin + c];
+        }
         y[t * y_stride + r - row_begin] += total;
       }
     }

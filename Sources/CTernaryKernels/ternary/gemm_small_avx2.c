@@ -62,16 +62,20 @@ add_blocks(size_t fields, const uint8_t *p, const int8_t *q, size_t q_stride, si
       __m256i e = tk_load(p + r * TK_BLOCK_BYTES);
       codes[r] = fields == TK_T5_FIELDS ? decode_t5(e, tables) : decode_t2(e);
     }
-    for (size_t f = 0; f < fields; f++)
+    for (size_t f = 0; f < fields; f++) {
       for (size_t t = 0; t < tokens; t++) {
         __m256i x = tk_load(q + t * q_stride + f * TK_BLOCK_BYTES);
-        for (size_t r = 0; r < ROWS; r++)
+        for (size_t r = 0; r < ROWS; r++) {
           acc[r][t] = _mm256_add_epi16(acc[r][t], _mm256_maddubs_epi16(codes[r].field[f], x));
+        }
       }
+    }
   }
-  for (size_t r = 0; r < ROWS; r++)
-    for (size_t t = 0; t < tokens; t++)
+  for (size_t r = 0; r < ROWS; r++) {
+    for (size_t t = 0; t < tokens; t++) {
       total[r][t] = _mm256_add_epi32(total[r][t], tk_widen(acc[r][t]));
+    }
+  }
 }
 
 /// Two rows of a tile times `tokens` tokens; `rows` of them are written.
@@ -82,15 +86,17 @@ multiply_rows(size_t fields, const uint8_t *p, size_t blocks, const int8_t *q, s
   const size_t flush = fields == TK_T5_FIELDS ? T5_BLOCKS_PER_FLUSH : T2_BLOCKS_PER_FLUSH;
   const size_t width = fields * TK_BLOCK_BYTES;
   __m256i total[ROWS][TOKENS] = {0};
-  for (size_t b = 0; b < blocks; b += flush)
+  for (size_t b = 0; b < blocks; b += flush) {
     add_blocks(fields, p + b * TK_TILE_BYTES, q + b * width, q_stride, tokens,
                blocks - b < flush ? blocks - b : flush, &tables, total);
+  }
   for (size_t r = 0; r < rows; r++) {
     int32_t out[TOKENS];
     _mm_storeu_si128((__m128i *)out,
                      tk_reduce4(total[r][0], total[r][1], total[r][2], total[r][3]));
-    for (size_t t = 0; t < tokens; t++)
+    for (size_t t = 0; t < tokens; t++) {
       y[t * y_stride + r] = out[t] - sums[t];
+    }
   }
 }
 

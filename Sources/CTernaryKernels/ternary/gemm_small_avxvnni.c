@@ -54,15 +54,18 @@ static inline __attribute__((always_inline)) void multiply_row(size_t fields, co
     _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
     const row_codes codes = decode(fields, tk_load(p), &tables);
 #pragma clang loop unroll(full)
-    for (size_t f = 0; f < fields; f++)
+    for (size_t f = 0; f < fields; f++) {
 #pragma clang loop unroll(full)
-      for (size_t t = 0; t < tokens; t++)
+      for (size_t t = 0; t < tokens; t++) {
         acc[f % chains][t] = tk_dot256(acc[f % chains][t], codes.field[f],
                                        tk_load(q + t * q_stride + f * TK_BLOCK_BYTES));
+      }
+    }
   }
-  for (size_t t = 0; t < tokens; t++)
+  for (size_t t = 0; t < tokens; t++) {
     total[t] = _mm256_add_epi32(_mm256_add_epi32(acc[0][t], acc[1][t]),
                                 _mm256_add_epi32(acc[2][t], acc[3][t]));
+  }
 }
 
 /// All rows of the range times `tokens` tokens.
@@ -75,11 +78,13 @@ multiply_tokens(size_t fields, const tk_matrix *w, const int8_t *q, size_t q_str
     __m256i total[TOKENS] = {0};
     multiply_row(fields, tk_packed_row(w, r), blocks, q, q_stride, tokens, total);
     int32_t out[TOKENS];
-    for (size_t t = 0; t < TOKENS; t += 4)
+    for (size_t t = 0; t < TOKENS; t += 4) {
       _mm_storeu_si128((__m128i *)(out + t),
                        tk_reduce4(total[t], total[t + 1], total[t + 2], total[t + 3]));
-    for (size_t t = 0; t < tokens; t++)
+    }
+    for (size_t t = 0; t < tokens; t++) {
       y[t * y_stride + (r - row_begin)] = out[t] - sums[t];
+    }
   }
 }
 
@@ -113,20 +118,22 @@ multiply(size_t fields, const tk_matrix *w, const int8_t *q, size_t stride, cons
 
 static void gemm_t2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                     size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
-  if (batch == 1) // its codes are multiplied where they lie, which is less work
+  if (batch == 1) { // its codes are multiplied where they lie, which is less work
     tk_gemv_t2_avxvnni.gemv(w, q, *sums, 0, tk_block_count(w->layout, w->columns), row_begin,
                             row_end, y);
-  else
+  } else {
     multiply(TK_T2_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+  }
 }
 
 static void gemm_t5(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                     size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
-  if (batch == 1) // its codes are multiplied where they lie, which is less work
+  if (batch == 1) { // its codes are multiplied where they lie, which is less work
     tk_gemv_t5_avxvnni.gemv(w, q, *sums, 0, tk_block_count(w->layout, w->columns), row_begin,
                             row_end, y);
-  else
+  } else {
     multiply(TK_T5_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+  }
 }
 
 const tk_gemm_small_kernels tk_gemm_small_t2_avxvnni = {gemm_t2};

@@ -29,21 +29,25 @@ static inline __attribute__((always_inline)) void
 multiply_rows(size_t fields, const uint8_t *p, size_t blocks, const int8_t *q, size_t q_stride,
               size_t tokens, size_t rows, int32x4_t acc[TOKENS][TK_TILE_ROWS]) {
   const tk_t5_tables tables = tk_t5_load_tables();
-  for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES)
+  for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES) {
 #pragma clang loop unroll(disable) // two halves at once would not fit the registers
     for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
       tk_row_codes codes[TK_TILE_ROWS];
-      for (size_t r = 0; r < rows; r++)
+      for (size_t r = 0; r < rows; r++) {
         codes[r] = tk_decode_row(fields, vld1q_u8(p + r * TK_BLOCK_BYTES + half), &tables);
+      }
 #pragma clang loop unroll(full)
-      for (size_t f = 0; f < fields; f++)
+      for (size_t f = 0; f < fields; f++) {
 #pragma clang loop unroll(full)
         for (size_t t = 0; t < tokens; t++) {
           int8x16_t x = vld1q_s8(q + t * q_stride + f * TK_BLOCK_BYTES + half);
-          for (size_t r = 0; r < rows; r++)
+          for (size_t r = 0; r < rows; r++) {
             acc[t][r] = vdotq_s32(acc[t][r], codes[r].field[f], x);
+          }
         }
+      }
     }
+  }
 }
 
 /// All rows of the range times `tokens` tokens.
@@ -56,9 +60,10 @@ multiply_tokens(size_t fields, const tk_matrix *w, const int8_t *q, size_t q_str
   for (size_t r = row_begin; r < row_end; r += tile) {
     int32x4_t acc[TOKENS][TK_TILE_ROWS] = {0};
     multiply_rows(fields, tk_packed_row(w, r), blocks, q, q_stride, tokens, tile, acc);
-    for (size_t t = 0; t < tokens; t++)
+    for (size_t t = 0; t < tokens; t++) {
       tk_store_rows(acc[t], sums[t], row_end - r < tile ? row_end - r : tile,
                     y + t * y_stride + (r - row_begin));
+    }
   }
 }
 
@@ -92,20 +97,22 @@ multiply(size_t fields, const tk_matrix *w, const int8_t *q, size_t stride, cons
 
 static void gemm_t2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                     size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
-  if (batch == 1) // its codes are multiplied where they lie, which is less work
+  if (batch == 1) { // its codes are multiplied where they lie, which is less work
     tk_gemv_t2_neon_dotprod.gemv(w, q, *sums, 0, tk_block_count(w->layout, w->columns), row_begin,
                                  row_end, y);
-  else
+  } else {
     multiply(TK_T2_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+  }
 }
 
 static void gemm_t5(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                     size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride) {
-  if (batch == 1) // its codes are multiplied where they lie, which is less work
+  if (batch == 1) { // its codes are multiplied where they lie, which is less work
     tk_gemv_t5_neon_dotprod.gemv(w, q, *sums, 0, tk_block_count(w->layout, w->columns), row_begin,
                                  row_end, y);
-  else
+  } else {
     multiply(TK_T5_FIELDS, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
+  }
 }
 
 const tk_gemm_small_kernels tk_gemm_small_t2_neon_dotprod = {gemm_t2};

@@ -32,8 +32,9 @@ static inline void store_rows(const __m256i total[TK_TILE_ROWS], int32_t sum, si
     _mm_storeu_si128((__m128i *)y, all);
     return;
   }
-  for (size_t r = 0; r < rows; r++)
+  for (size_t r = 0; r < rows; r++) {
     y[r] = out[r];
+  }
 }
 
 /// Up to TK_BLOCKS_PER_FLUSH blocks of one tile. Four rows share a block's activations.
@@ -44,11 +45,13 @@ static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
     _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
     _mm_prefetch((const char *)p + PREFETCH_BYTES + 64, _MM_HINT_T0);
     const __m256i q[4] = {tk_load(x), tk_load(x + 32), tk_load(x + 64), tk_load(x + 96)};
-    for (size_t r = 0; r < TK_TILE_ROWS; r++)
+    for (size_t r = 0; r < TK_TILE_ROWS; r++) {
       s[r] = tk_add_t2(s[r], tk_load(p + r * TK_BLOCK_BYTES), q);
+    }
   }
-  for (size_t r = 0; r < TK_TILE_ROWS; r++)
+  for (size_t r = 0; r < TK_TILE_ROWS; r++) {
     total[r] = tk_flush(total[r], s[r]);
+  }
 }
 
 /// The same for T5, row by row: tables and masks take ten registers, which leaves sums for one row.
@@ -59,8 +62,9 @@ static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
     tk_row_sums s = {0};
     for (size_t b = 0; b < blocks; b++) {
       const uint8_t *code = p + b * TK_TILE_BYTES + r * TK_BLOCK_BYTES;
-      if (r % 2 == 0) // two rows to a cache line
+      if (r % 2 == 0) { // two rows to a cache line
         _mm_prefetch((const char *)code + PREFETCH_BYTES, _MM_HINT_T0);
+      }
       s = tk_add_t5(s, tk_load(code), x + b * TK_T5_COLUMNS, tables);
     }
     total[r] = tk_flush(total[r], s);

@@ -41,8 +41,9 @@ static inline void store_rows(const __m256i total[TK_TILE_ROWS], int32_t sum, si
   }
   int32_t out[TK_TILE_ROWS];
   _mm_storeu_si128((__m128i *)out, all);
-  for (size_t r = 0; r < rows; r++)
+  for (size_t r = 0; r < rows; r++) {
     y[r] = out[r];
+  }
 }
 
 /// Adds one block of 128 columns of one row.
@@ -77,8 +78,9 @@ static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
     _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
     _mm_prefetch((const char *)p + PREFETCH_BYTES + 64, _MM_HINT_T0);
     const __m256i q[4] = {tk_load(x), tk_load(x + 32), tk_load(x + 64), tk_load(x + 96)};
-    for (size_t r = 0; r < TK_TILE_ROWS; r++)
+    for (size_t r = 0; r < TK_TILE_ROWS; r++) {
       s[r] = add_t2(s[r], tk_load(p + r * TK_BLOCK_BYTES), q);
+    }
   }
 }
 
@@ -89,8 +91,9 @@ static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
     row_sums row = s[r];
     for (size_t b = 0; b < blocks; b++) {
       const uint8_t *code = p + b * TK_TILE_BYTES + r * TK_BLOCK_BYTES;
-      if (r % 2 == 0) // two rows to a cache line
+      if (r % 2 == 0) { // two rows to a cache line
         _mm_prefetch((const char *)code + PREFETCH_BYTES, _MM_HINT_T0);
+      }
       row = add_t5(row, tk_load(code), x + b * TK_T5_COLUMNS, tables);
     }
     s[r] = row;

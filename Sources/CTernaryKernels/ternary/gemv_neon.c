@@ -51,31 +51,39 @@ static inline row_sums add_t5(row_sums s, uint8x16_t code, const int8x16_t x[5],
 static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
                                int32x4_t total[TK_TILE_ROWS]) {
   row_sums s[TK_TILE_ROWS] = {0};
-  for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T2_COLUMNS)
+  for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T2_COLUMNS) {
     for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
       int8x16_t q[4];
-      for (size_t f = 0; f < 4; f++)
+      for (size_t f = 0; f < 4; f++) {
         q[f] = vld1q_s8(x + f * TK_BLOCK_BYTES + half);
-      for (size_t r = 0; r < TK_TILE_ROWS; r++)
+      }
+      for (size_t r = 0; r < TK_TILE_ROWS; r++) {
         s[r] = add_t2(s[r], vld1q_u8(p + r * TK_BLOCK_BYTES + half), q);
+      }
     }
-  for (size_t r = 0; r < TK_TILE_ROWS; r++)
+  }
+  for (size_t r = 0; r < TK_TILE_ROWS; r++) {
     total[r] = flush(total[r], s[r]);
+  }
 }
 
 static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
                                const tk_t5_tables *tables, int32x4_t total[TK_TILE_ROWS]) {
   row_sums s[TK_TILE_ROWS] = {0};
-  for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T5_COLUMNS)
+  for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T5_COLUMNS) {
     for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
       int8x16_t q[5];
-      for (size_t f = 0; f < 5; f++)
+      for (size_t f = 0; f < 5; f++) {
         q[f] = vld1q_s8(x + f * TK_BLOCK_BYTES + half);
-      for (size_t r = 0; r < TK_TILE_ROWS; r++)
+      }
+      for (size_t r = 0; r < TK_TILE_ROWS; r++) {
         s[r] = add_t5(s[r], vld1q_u8(p + r * TK_BLOCK_BYTES + half), q, tables);
+      }
     }
-  for (size_t r = 0; r < TK_TILE_ROWS; r++)
+  }
+  for (size_t r = 0; r < TK_TILE_ROWS; r++) {
     total[r] = flush(total[r], s[r]);
+  }
 }
 
 static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,

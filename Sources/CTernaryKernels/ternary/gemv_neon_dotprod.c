@@ -36,8 +36,9 @@ static inline row_sums add_t5(row_sums s, uint8x16_t code, const int8x16_t x[5],
 
 static inline void store(const row_sums s[TK_TILE_ROWS], int32_t sum, size_t rows, int32_t *y) {
   int32x4_t total[TK_TILE_ROWS];
-  for (size_t r = 0; r < TK_TILE_ROWS; r++)
+  for (size_t r = 0; r < TK_TILE_ROWS; r++) {
     total[r] = vsraq_n_s32(vsraq_n_s32(s[r].by1, s[r].by4, 2), s[r].by16, 4);
+  }
   tk_store_rows(total, sum, rows, y);
 }
 
@@ -45,15 +46,18 @@ static void gemv_t2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t blo
                     size_t block_end, size_t row_begin, size_t row_end, int32_t *y) {
   for (size_t row = row_begin; row < row_end; row += TK_TILE_ROWS) {
     row_sums s[TK_TILE_ROWS] = {0};
-    for (size_t b = block_begin; b < block_end; b++)
+    for (size_t b = block_begin; b < block_end; b++) {
       for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
         const uint8_t *p = tk_packed_row(w, row) + b * TK_TILE_BYTES + half;
         int8x16_t x[4];
-        for (size_t f = 0; f < 4; f++)
+        for (size_t f = 0; f < 4; f++) {
           x[f] = vld1q_s8(q + b * TK_T2_COLUMNS + f * TK_BLOCK_BYTES + half);
-        for (size_t r = 0; r < TK_TILE_ROWS; r++)
+        }
+        for (size_t r = 0; r < TK_TILE_ROWS; r++) {
           s[r] = add_t2(s[r], vld1q_u8(p + r * TK_BLOCK_BYTES), x);
+        }
       }
+    }
     store(s, sum, row_end - row, y + row - row_begin);
   }
 }
@@ -63,16 +67,19 @@ static void gemv_t5(const tk_matrix *w, const int8_t *q, int32_t sum, size_t blo
   const tk_t5_tables tables = tk_t5_load_tables();
   for (size_t row = row_begin; row < row_end; row += TK_TILE_ROWS) {
     row_sums s[TK_TILE_ROWS] = {0};
-    for (size_t b = block_begin; b < block_end; b++)
+    for (size_t b = block_begin; b < block_end; b++) {
 #pragma clang loop unroll(disable) // two halves at once would not fit the registers
       for (size_t half = 0; half < TK_BLOCK_BYTES; half += 16) {
         const uint8_t *p = tk_packed_row(w, row) + b * TK_TILE_BYTES + half;
         int8x16_t x[5];
-        for (size_t f = 0; f < 5; f++)
+        for (size_t f = 0; f < 5; f++) {
           x[f] = vld1q_s8(q + b * TK_T5_COLUMNS + f * TK_BLOCK_BYTES + half);
-        for (size_t r = 0; r < TK_TILE_ROWS; r++)
+        }
+        for (size_t r = 0; r < TK_TILE_ROWS; r++) {
           s[r] = add_t5(s[r], vld1q_u8(p + r * TK_BLOCK_BYTES), x, &tables);
+        }
       }
+    }
     store(s, sum, row_end - row, y + row - row_begin);
   }
 }

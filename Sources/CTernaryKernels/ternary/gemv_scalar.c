@@ -14,8 +14,9 @@ static void gemv(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_
     for (size_t b = block_begin; b < block_end; b++) {
       int8_t trits[TK_MOST_COLUMNS];
       d.unpack(lane + b * d.bytes, trits);
-      for (size_t c = 0; c < d.columns; c++)
+      for (size_t c = 0; c < d.columns; c++) {
         total += trits[c] * q[b * d.columns + c];
+      }
     }
     y[r - row_begin] = total;
   }

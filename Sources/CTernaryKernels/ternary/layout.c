@@ -6,9 +6,10 @@
 #include <string.h>
 
 void tk_pack_t2(const int8_t *restrict t, uint8_t *restrict bytes) {
-  for (size_t j = 0; j < TK_BLOCK_BYTES; j++)
+  for (size_t j = 0; j < TK_BLOCK_BYTES; j++) {
     bytes[j] =
         (uint8_t)((t[j] + 1) | (t[32 + j] + 1) << 2 | (t[64 + j] + 1) << 4 | (t[96 + j] + 1) << 6);
+  }
 }
 
 void tk_pack_t5(const int8_t *restrict t, uint8_t *restrict bytes) {
@@ -48,14 +49,16 @@ void tk_unpack_t5(const uint8_t *restrict bytes, int8_t *restrict t) {
 }
 
 void tk_pack_l2(const int8_t *restrict t, uint8_t *restrict lane) {
-  for (size_t g = 0; g < TK_L2_COLUMNS / 4; g++, t += 4)
+  for (size_t g = 0; g < TK_L2_COLUMNS / 4; g++, t += 4) {
     lane[g * TK_L2_ROWS] =
         (uint8_t)((t[0] + 1) | (t[1] + 1) << 2 | (t[2] + 1) << 4 | (t[3] + 1) << 6);
+  }
 }
 
 void tk_unpack_l2(const uint8_t *lane, int8_t *trits) {
-  for (size_t c = 0; c < TK_L2_COLUMNS; c++)
+  for (size_t c = 0; c < TK_L2_COLUMNS; c++) {
     trits[c] = (int8_t)((lane[c / 4 * TK_L2_ROWS] >> 2 * (c % 4) & 3) - 1);
+  }
 }
 
 const char *tk_layout_name(tk_layout layout) { return tk_describe(layout).name; }
@@ -76,8 +79,9 @@ static void pack_row(tk_layout layout, const int8_t *trits, size_t columns, uint
       continue;
     }
     int8_t padded[TK_MOST_COLUMNS] = {0};
-    if (trits)
+    if (trits) {
       memcpy(padded, trits + c, columns - c);
+    }
     d.pack(padded, lane);
   }
 }
@@ -88,9 +92,10 @@ void tk_pack(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
   // The end of the matrix is also that of its last tile or panel.
   const size_t together = tk_describe(layout).rows;
   const size_t end = row_end == rows ? (rows + together - 1) / together * together : row_end;
-  for (size_t r = row_begin; r < end; r++)
+  for (size_t r = row_begin; r < end; r++) {
     pack_row(layout, r < rows ? trits + (r - row_begin) * columns : NULL, columns,
              packed + (tk_row(layout, &w, r) - packed));
+  }
 }
 
 void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *trits) {

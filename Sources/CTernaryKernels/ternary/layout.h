@@ -1,7 +1,7 @@
 // Private: how packed matrices lie in memory. A layout is described in one place, tk_describe();
 // its codes are packed and unpacked in layout.c.
 //
-// To add one: its picture here, its row of tk_describe(), its codes in layout.c. Then every kernel
+// To add one: its picture here, its case of tk_describe(), its codes in layout.c. Then every kernel
 // set multiplies it as scalar does, until it has kernels of its own for it (kernels.h).
 //
 // A packed matrix is a sequence of tiles of 4 rows, a tile a sequence of blocks of columns, a block
@@ -59,11 +59,11 @@ tk_unpack_function tk_unpack_t2, tk_unpack_t5, tk_unpack_l2;
 /// Everything that code for all layouts needs to know of one.
 typedef struct tk_layout_description {
   const char *name;
-  size_t columns; ///< Of a block.
-  size_t rows;    ///< Of a tile or panel: they lie together, and a matrix is padded to them.
-  size_t row;     ///< Bytes from one of these rows to the next.
-  size_t bytes;   ///< Of these rows in one block.
-  uint8_t zero;   ///< A byte of zero trits.
+  size_t columns;  ///< Of a block.
+  size_t rows;     ///< Of a tile or panel: they lie together, and a matrix is padded to them.
+  size_t row_step; ///< Bytes from one of these rows to the next.
+  size_t bytes;    ///< Of these rows in one block.
+  uint8_t zero;    ///< A byte of zero trits.
   /// Up to so many activation rows GEMM is GEMV, once for each.
   size_t gemv_batch;
   tk_pack_function *pack;
@@ -78,7 +78,7 @@ static inline tk_layout_description tk_describe(tk_layout layout) {
         .name = "T2",
         .columns = TK_T2_COLUMNS,
         .rows = TK_TILE_ROWS,
-        .row = TK_BLOCK_BYTES,
+        .row_step = TK_BLOCK_BYTES,
         .bytes = TK_TILE_BYTES,
         .zero = 0x55,
         .pack = tk_pack_t2,
@@ -89,7 +89,7 @@ static inline tk_layout_description tk_describe(tk_layout layout) {
         .name = "T5",
         .columns = TK_T5_COLUMNS,
         .rows = TK_TILE_ROWS,
-        .row = TK_BLOCK_BYTES,
+        .row_step = TK_BLOCK_BYTES,
         .bytes = TK_TILE_BYTES,
         .zero = 0x04,
         .pack = tk_pack_t5,
@@ -100,7 +100,7 @@ static inline tk_layout_description tk_describe(tk_layout layout) {
         .name = "L2",
         .columns = TK_L2_COLUMNS,
         .rows = TK_L2_ROWS,
-        .row = 1,
+        .row_step = 1,
         .bytes = TK_L2_BYTES,
         .zero = 0x55,
         .gemv_batch = 16, // what it costs to take its bytes apart for GEMM
@@ -121,7 +121,7 @@ static inline size_t tk_block_count(tk_layout layout, size_t columns) {
 static inline const uint8_t *tk_row(tk_layout layout, const tk_matrix *w, size_t row) {
   const tk_layout_description d = tk_describe(layout);
   const size_t together = tk_block_count(layout, w->columns) * d.bytes;
-  return w->data + row / d.rows * together + row % d.rows * d.row;
+  return w->data + row / d.rows * together + row % d.rows * d.row_step;
 }
 
 /// tk_row of a layout in tiles, whichever it is.

@@ -29,8 +29,9 @@ static inline void tk_lut_add(const int32_t sums[TK_L2_ROWS], size_t panel, size
                               size_t row_end, int32_t *y) {
   size_t begin = panel < row_begin ? row_begin : panel;
   size_t end = panel + TK_L2_ROWS < row_end ? panel + TK_L2_ROWS : row_end;
-  for (size_t r = begin; r < end; r++)
+  for (size_t r = begin; r < end; r++) {
     y[r - row_begin] += sums[r - panel];
+  }
 }
 
 /// What one instruction set brings; tk_lut_gemv does the rest.
@@ -47,8 +48,9 @@ static inline void tk_lut_gemv(const tk_lut_steps *steps, const tk_matrix *w, co
                                size_t block_begin, size_t block_end, size_t row_begin,
                                size_t row_end, int32_t *y) {
   _Alignas(64) uint8_t tables[TK_LUT_RANGE * TK_L2_COLUMNS / 2 * TK_LUT_TABLE];
-  for (size_t r = row_begin; r < row_end; r++)
+  for (size_t r = row_begin; r < row_end; r++) {
     y[r - row_begin] = 0;
+  }
   for (size_t b = block_begin; b < block_end; b += TK_LUT_RANGE) {
     size_t blocks = block_end - b < TK_LUT_RANGE ? block_end - b : TK_LUT_RANGE;
     steps->build(q + b * TK_L2_COLUMNS, blocks * TK_L2_COLUMNS / 2, tables);

@@ -56,8 +56,9 @@ static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
     const size_t groups = (blocks - b < TK_LUT_BLOCKS ? 1 : TK_LUT_BLOCKS) * TK_LUT_GROUPS;
     row_sums s = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (size_t g = 0; g < groups; g++, codes += TK_L2_ROWS, tables += 2 * TK_LUT_TABLE) {
-      if (g % 2 == 0)
+      if (g % 2 == 0) {
         _mm_prefetch((const char *)codes + PREFETCH_BYTES, _MM_HINT_T0);
+      }
       const __m256i c = _mm256_load_si256((const __m256i *)codes);
       s = add_pair(s, _mm256_and_si256(c, nibble), tables);
       s = add_pair(s, _mm256_and_si256(_mm256_srli_epi16(c, 4), nibble), tables + TK_LUT_TABLE);
@@ -67,8 +68,9 @@ static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
     total[2] = add_half(total[2], s.even, 1);
     total[3] = add_half(total[3], s.odd, 1);
   }
-  for (size_t i = 0; i < 4; i++)
+  for (size_t i = 0; i < 4; i++) {
     _mm256_store_si256((__m256i *)(sums + 8 * i), total[i]);
+  }
 }
 
 static void gemv_l2(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,

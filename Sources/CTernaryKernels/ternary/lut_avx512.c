@@ -38,8 +38,9 @@ static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
     const size_t groups = (blocks - b < TK_LUT_BLOCKS ? 1 : TK_LUT_BLOCKS) * TK_LUT_GROUPS;
     __m512i first = _mm512_setzero_si512(), second = first;
     for (size_t g = 0; g < groups; g++, codes += TK_L2_ROWS, tables += 2 * TK_LUT_TABLE) {
-      if (g % 2 == 0)
+      if (g % 2 == 0) {
         _mm_prefetch((const char *)codes + PREFETCH_BYTES, _MM_HINT_T0);
+      }
       const __m512i c = _mm512_cvtepu8_epi16(_mm256_load_si256((const __m256i *)codes));
       first = _mm512_add_epi16(first, look_up(tables, c));
       second = _mm512_add_epi16(second, look_up(tables + TK_LUT_TABLE, _mm512_srli_epi16(c, 4)));

@@ -50,8 +50,9 @@ static inline void flush(row_sums s, int32_t *sums) {
 
 static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
                   int32_t sums[TK_L2_ROWS]) {
-  for (size_t r = 0; r < TK_L2_ROWS; r++)
+  for (size_t r = 0; r < TK_L2_ROWS; r++) {
     sums[r] = 0;
+  }
   for (size_t b = 0; b < blocks; b += TK_LUT_BLOCKS) {
     const size_t groups = (blocks - b < TK_LUT_BLOCKS ? 1 : TK_LUT_BLOCKS) * TK_LUT_GROUPS;
     row_sums s = {vdupq_n_s16(0), vdupq_n_s16(0)};

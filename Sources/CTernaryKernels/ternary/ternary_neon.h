@@ -89,8 +89,9 @@ static inline void tk_store_rows(const int32x4_t total[TK_TILE_ROWS], int32_t su
   }
   int32_t out[TK_TILE_ROWS];
   vst1q_s32(out, all);
-  for (size_t r = 0; r < rows; r++)
+  for (size_t r = 0; r < rows; r++) {
     y[r] = out[r];
+  }
 }
 
 /// The `unpack` steps of GEMM on NEON (gemm_neon.c).
