@@ -45,7 +45,7 @@ bool tk_blas_gemv_f16(const tk_kernels *k, const uint16_t *w, size_t rows, size_
   }
   for (size_t r = 0; r < rows; r += tile_rows) {
     const size_t count = rows - r < tile_rows ? rows - r : tile_rows;
-    k->f16_to_f32(w + r * columns, count * columns, tile);
+    tk_f16_to_f32(k, w + r * columns, count * columns, tile);
     tk_blas_gemv_f32(tile, count, columns, x, y + r);
   }
   return true;
@@ -75,7 +75,7 @@ bool tk_blas_gemm_f16(const tk_kernels *k, const uint16_t *w, size_t rows, size_
   }
   for (size_t r = 0; r < rows; r += tile_rows) {
     const size_t count = rows - r < tile_rows ? rows - r : tile_rows;
-    k->f16_to_f32(w + r * columns, count * columns, tile);
+    tk_f16_to_f32(k, w + r * columns, count * columns, tile);
     product(tile, count, columns, x, batch, y + r, rows);
   }
   return true;
