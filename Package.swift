@@ -37,8 +37,8 @@ let package = Package(
             name: "CTernaryKernels",
             dependencies: [.target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"]))],
             cSettings: [
-                .treatAllWarnings(as: .error),
                 .headerSearchPath("."),
+                .treatAllWarnings(as: .error),
                 .define("TK_OPENBLAS", .when(traits: ["OpenBLAS"])),
                 // Kernels at -O0 would make `swift test` and debug runs crawl.
                 .unsafeFlags(["-O3"], .when(configuration: .debug)),
