@@ -38,6 +38,7 @@ let package = Package(
             name: "CTernaryKernels",
             dependencies: [.target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"]))],
             cSettings: [
+                .headerSearchPath("."),
                 .treatAllWarnings(as: .error),
                 .define("TK_OPENBLAS", .when(traits: ["OpenBLAS"])),
                 // Kernels at -O0 would make `swift test` and debug runs crawl.

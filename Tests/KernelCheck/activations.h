@@ -42,8 +42,9 @@ static float activation(int kind, size_t i, uint64_t *state) {
 static float plain_quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
   float a = 1e-5f;
   *sum = 0;
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
     a = fmaxf(a, fabsf(x[i]));
+  }
   float scale = (1.0f / a) * 127.0f;
   for (size_t i = 0; i < n; i++) {
     volatile float v = x[i] * scale; // volatile: no contraction, whatever the compiler
@@ -57,14 +58,15 @@ static float plain_quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
 static void check_quantize(const tk_kernels *k, const tk_kernels *scalar) {
   static const size_t sizes[] = {0, 1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 65, 100, 2560, 6912};
   uint64_t state = 3;
-  for (int kind = 0; kind < ROW_KINDS; kind++)
+  for (int kind = 0; kind < ROW_KINDS; kind++) {
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
       size_t n = sizes[s];
       char detail[80];
       snprintf(detail, sizeof detail, "%s, n %zu, kind %d", tk_kernel_set_name(k), n, kind);
       float *x = allocate(n * sizeof *x);
-      for (size_t i = 0; i < n; i++)
+      for (size_t i = 0; i < n; i++) {
         x[i] = activation(kind, i, &state);
+      }
       int8_t *expected = allocate(n + TK_ACTIVATION_PADDING);
       guarded q = guarded_allocate(n + TK_ACTIVATION_PADDING, 1);
       int32_t expected_sum = 0, sum = 0;
@@ -78,18 +80,20 @@ static void check_quantize(const tk_kernels *k, const tk_kernels *scalar) {
       free(x);
       free(expected);
     }
+  }
 }
 
 static void check_dequantize(const tk_kernels *k) {
   uint64_t state = 4;
-  for (size_t n = 0; n < 70; n++)
-    for (size_t stride = 0; stride < 2; stride++)
+  for (size_t n = 0; n < 70; n++) {
+    for (size_t stride = 0; stride < 2; stride++) {
       for (int in_place = 0; in_place < 2; in_place++) {
         int32_t *acc = allocate(n * sizeof *acc);
         float *beta = allocate((n + 1) * sizeof *beta), *expected = allocate(n * sizeof *expected);
         float scale = (float)random_int(&state, 1, 1 << 24) / 1000.0f;
-        for (size_t i = 0; i <= n; i++)
+        for (size_t i = 0; i <= n; i++) {
           beta[i] = (float)random_int(&state, -(1 << 23), 1 << 23) / 7.0f;
+        }
         for (size_t i = 0; i < n; i++) {
           acc[i] = random_int(&state, -1000000000, 1000000000) >> random_int(&state, 0, 30);
           volatile double factor = (double)beta[i * stride] / (double)scale;
@@ -105,6 +109,8 @@ static void check_dequantize(const tk_kernels *k) {
         free(beta);
         free(expected);
       }
+    }
+  }
 }
 
 #endif

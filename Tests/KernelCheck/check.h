@@ -26,11 +26,12 @@ static inline void check(bool ok, const char *what, const char *detail) {
 static inline void check_same(const void *expected, const void *actual, size_t count, size_t size,
                               const char *what, const char *detail) {
   const uint8_t *a = expected, *b = actual;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     if (memcmp(a + i * size, b + i * size, size) != 0) {
       printf("FAILED: %s: %s: element %zu of %zu differs\n", what, detail, i, count);
       exit(1);
     }
+  }
   checks_passed++;
 }
 
@@ -51,8 +52,9 @@ static inline int random_int(uint64_t *state, int low, int high) {
 static inline void *allocate(size_t bytes) {
   size_t rounded = (bytes + 64) / 64 * 64;
   void *p = aligned_alloc(64, rounded);
-  if (!p)
+  if (!p) {
     abort();
+  }
   return memset(p, 0, rounded);
 }
 
@@ -74,8 +76,9 @@ static inline guarded guarded_allocate(size_t bytes, size_t shift) {
 static inline void check_guard(const uint8_t *p, size_t count, const char *what,
                                const char *detail) {
   size_t i = 0;
-  while (i < count && p[i] == GUARD)
+  while (i < count && p[i] == GUARD) {
     i++;
+  }
   check(i == count, what, detail);
 }
 

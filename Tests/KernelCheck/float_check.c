@@ -9,7 +9,6 @@
 // Usage: float_check [--dump FILE | --without-ties] [SET...]
 
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,29 +110,25 @@ static void rope(const tk_kernels *k, const float *x, const float *w, size_t n, 
   tk_rope(k, y, w, w + head_dim / 2, heads, head_dim);
 }
 
-/// A kernel and the columns of the table that it goes through, which lie side by side.
 typedef struct checked_operation {
   const char *name;
   operation *run;
-  size_t first_column, column_bytes;
 } checked_operation;
 
-enum { COLUMN = sizeof(void (*)(void)) };
-
 static const checked_operation operations[] = {
-    {"rms_norm", norm, offsetof(struct tk_kernels, rms_norm), COLUMN},
-    {"rms_norm in place", norm_in_place, offsetof(struct tk_kernels, rms_norm), COLUMN},
-    {"add", add, offsetof(struct tk_kernels, add), COLUMN},
-    {"relu2_mul", relu2, offsetof(struct tk_kernels, relu2_mul), COLUMN},
-    {"relu2_mul in place", relu2_in_place, offsetof(struct tk_kernels, relu2_mul), COLUMN},
-    {"silu_mul", silu, offsetof(struct tk_kernels, silu_mul), COLUMN},
-    {"silu_mul in place", silu_in_place, offsetof(struct tk_kernels, silu_mul), COLUMN},
-    {"gelu_mul", gelu, offsetof(struct tk_kernels, gelu_mul), COLUMN},
-    {"gelu_mul in place", gelu_in_place, offsetof(struct tk_kernels, gelu_mul), COLUMN},
-    {"exp", exponential, offsetof(struct tk_kernels, exp), COLUMN},
-    {"softmax", softmax, offsetof(struct tk_kernels, softmax), COLUMN},
-    {"f32_to_f16, f16_to_f32", half, offsetof(struct tk_kernels, f32_to_f16), 2 * COLUMN},
-    {"rope", rope, offsetof(struct tk_kernels, rope), COLUMN},
+    {"rms_norm", norm},
+    {"rms_norm in place", norm_in_place},
+    {"add", add},
+    {"relu2_mul", relu2},
+    {"relu2_mul in place", relu2_in_place},
+    {"silu_mul", silu},
+    {"silu_mul in place", silu_in_place},
+    {"gelu_mul", gelu},
+    {"gelu_mul in place", gelu_in_place},
+    {"exp", exponential},
+    {"softmax", softmax},
+    {"f32_to_f16, f16_to_f32", half},
+    {"rope", rope},
 };
 
 static void check_operation(const tk_kernels *k, const checked_operation *o) {
@@ -316,23 +311,19 @@ static void check_attention(const tk_kernels *k) {
 }
 
 /// Checks what no set before `k` has in common with it.
-static void check_new(const tk_kernels *k, int named, char **names) {
-  for (size_t o = 0; o < sizeof operations / sizeof operations[0]; o++) {
-    const char *column = (const char *)k + operations[o].first_column;
-    if (is_new(k, column, operations[o].column_bytes, named, names)) {
-      check_operation(k, &operations[o]);
-    }
+static void check_new(const tk_kernels *k) {
+  const bool floats = is_new(tk_floats_of(k), 0);
+  for (size_t o = 0; floats && o < sizeof operations / sizeof operations[0]; o++) {
+    check_operation(k, &operations[o]);
   }
-  if (is_new(k, &k->exp, sizeof k->exp, named, names)) {
+  if (floats) {
     check_exp(k);
-  }
-  if (is_new(k, &k->f32_to_f16, 2 * COLUMN, named, names)) {
     check_half(k);
   }
-  if (is_new(k, &k->attention_scores, 3 * COLUMN, named, names)) {
+  if (is_new(tk_attention_of(k), 0) || floats) { // whose exponentials it takes
     check_attention(k);
   }
-  if (is_new(k, &k->dense_gemv, sizeof k->dense_gemv, named, names)) {
+  if (is_new(tk_dense_of(k), 0)) {
     check_dense(k);
   }
 }
@@ -363,7 +354,7 @@ int main(int argc, char **argv) {
     }
     fastest = false;
     state = 1;
-    check_new(k, argc - names, argv + names);
+    check_new(k);
     printf("%s agrees with scalar\n", tk_kernel_set_name(k));
     fflush(stdout);
   }

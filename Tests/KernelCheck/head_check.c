@@ -53,16 +53,19 @@ static problem make_problem(tk_head_type type, size_t rows, size_t columns, fill
                .scales = allocate(rows * sizeof *p.scales),
                .errors = allocate(rows * sizeof *p.errors),
                .norms = allocate(rows * sizeof *p.norms)};
-  for (size_t i = 0; i < rows * columns; i++)
+  for (size_t i = 0; i < rows * columns; i++) {
     p.w[i] = fill_value(weights, &state);
-  for (size_t i = 0; i < columns; i++)
+  }
+  for (size_t i = 0; i < columns; i++) {
     p.x[i] = fill_value(activations, &state);
+  }
   // In two parts: rows are packed by several threads.
   const size_t half = rows > TK_HEAD_TILE_ROWS ? TK_HEAD_TILE_ROWS : rows;
   tk_head_pack(type, p.w, rows, columns, 0, half, p.codes, p.scales, p.errors, p.norms);
-  if (half < rows)
+  if (half < rows) {
     tk_head_pack(type, p.w + half * columns, rows, columns, half, rows, p.codes, p.scales, p.errors,
                  p.norms);
+  }
   p.input = tk_head_round(type, p.x, columns, p.q);
   p.head = (tk_head){type, rows, columns, p.codes, p.scales, p.errors, p.norms};
   return p;
@@ -103,10 +106,12 @@ static void check_errors(const problem *p, const char *detail) {
 static long double rounded_state(const problem *p, size_t c) {
   const int8_t *bytes = (const int8_t *)p->q;
   const long double scale = p->input.scale;
-  if (p->head.type == TK_HEAD_INT8)
+  if (p->head.type == TK_HEAD_INT8) {
     return scale * ((const int16_t *)(const void *)p->q)[c];
-  if (p->head.type == TK_HEAD_INT4)
+  }
+  if (p->head.type == TK_HEAD_INT4) {
     return scale * bytes[c];
+  }
   // The codes; for each group of 16 a multiplier and its sum; for each block of 256 a scale.
   const int16_t *multipliers = (const int16_t *)(const void *)(p->q + p->head.columns);
   const float *blocks = (const float *)(const void *)(p->q + p->head.columns * 5 / 4);
@@ -141,10 +146,11 @@ static void check_margin(const tk_kernels *k, const problem *p, const float *sco
                          const char *detail) {
   const tk_head_margin m = tk_head_strict_margin(p->head.type, &p->input, p->head.columns);
   float *y = allocate(p->head.rows * sizeof *y);
-  if (p->head.type == TK_HEAD_Q6_K)
+  if (p->head.type == TK_HEAD_Q6_K) {
     tk_dense_gemv(k, TK_Q6_K, p->codes, p->head.columns, p->x, 0, p->head.rows, y);
-  else
+  } else {
     tk_dense_gemv(k, TK_F32, p->w, p->head.columns, p->x, 0, p->head.rows, y);
+  }
   for (size_t r = 0; r < p->head.rows; r++) {
     const float margin = margin_at(p, &m, r);
     check(y[r] >= scores[r] - margin && y[r] <= scores[r] + margin, "strict margin", detail);
@@ -200,17 +206,18 @@ static void check_scan(const tk_kernels *k, const tk_kernels *scalar, const prob
     check_scores(p, expected, detail);
     check_candidates(p, expected, detail);
   }
-  if (row_begin == 0 && p->head.type != TK_HEAD_INT4)
+  if (row_begin == 0 && p->head.type != TK_HEAD_INT4) {
     check_margin(k, p, expected, detail);
+  }
   free(expected);
 }
 
 static void check_head(const tk_kernels *k, const tk_kernels *scalar, int type, bool fewer) {
   static const size_t rows_to_try[] = {1, 3, 8, 13, 40};
   static const size_t columns_to_try[] = {16, 32, 48, 256, 2560};
-  for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++)
-    for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++)
-      if (!fewer || columns_to_try[j] < 2560 || rows_to_try[i] == 3)
+  for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++) {
+    for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++) {
+      if (!fewer || columns_to_try[j] < 2560 || rows_to_try[i] == 3) {
         for (int f = 0; f < FILLS * FILLS; f++) {
           char detail[160];
           snprintf(detail, sizeof detail, "%s int%d, rows %zu, columns %zu, fill %d",
@@ -221,14 +228,19 @@ static void check_head(const tk_kernels *k, const tk_kernels *scalar, int type, 
           if (f % FILLS == ZERO) {
             check(p.input.scale == 0, "a state of zeros cannot be scanned with", detail);
           } else {
-            if (k == scalar)
+            if (k == scalar) {
               check_errors(&p, detail);
+            }
             check_scan(k, scalar, &p, 0, detail);
-            if (rows_to_try[i] > TK_HEAD_TILE_ROWS)
+            if (rows_to_try[i] > TK_HEAD_TILE_ROWS) {
               check_scan(k, scalar, &p, TK_HEAD_TILE_ROWS, detail);
+            }
           }
           free_problem(p);
         }
+      }
+    }
+  }
 }
 
 /// A head stored as Q6_K, scanned where it lies.
@@ -248,8 +260,9 @@ static problem make_stored(size_t rows, size_t columns, fill weights, fill activ
 static void check_norms(const problem *p, const char *detail) {
   for (size_t r = 0; r < p->head.rows; r++) {
     long double norm = 0;
-    for (size_t c = 0; c < p->head.columns; c++)
+    for (size_t c = 0; c < p->head.columns; c++) {
       norm += (long double)p->w[r * p->head.columns + c] * p->w[r * p->head.columns + c];
+    }
     norm = sqrtl(norm);
     check(norm <= p->norms[r] && p->norms[r] <= norm * 1.000001L, "norm", detail);
   }
@@ -258,23 +271,28 @@ static void check_norms(const problem *p, const char *detail) {
 static void check_stored(const tk_kernels *k, const tk_kernels *scalar) {
   static const size_t rows_to_try[] = {1, 3, 8, 13};
   static const size_t columns_to_try[] = {256, 1280};
-  for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++)
-    for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++)
+  for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++) {
+    for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++) {
       for (int f = 0; f < FILLS * FILLS; f++) {
-        if (f % FILLS == ZERO)
+        if (f % FILLS == ZERO) {
           continue;
+        }
         char detail[160];
         snprintf(detail, sizeof detail, "%s Q6_K, rows %zu, columns %zu, fill %d",
                  tk_kernel_set_name(k), rows_to_try[i], columns_to_try[j], f);
         problem p =
             make_stored(rows_to_try[i], columns_to_try[j], (fill)(f / FILLS), (fill)(f % FILLS));
-        if (k == scalar)
+        if (k == scalar) {
           check_norms(&p, detail);
+        }
         check_scan(k, scalar, &p, 0, detail);
-        if (rows_to_try[i] > TK_HEAD_TILE_ROWS)
+        if (rows_to_try[i] > TK_HEAD_TILE_ROWS) {
           check_scan(k, scalar, &p, TK_HEAD_TILE_ROWS, detail);
+        }
         free_problem(p);
       }
+    }
+  }
 }
 
 /// The widest matrix has the largest sums: the state is rounded so that they fit.
@@ -287,7 +305,7 @@ static void check_overflow(const tk_kernels *k, const tk_kernels *scalar) {
 /// Numbers that are not finite never come out as an ordinary row.
 static void check_not_finite(void) {
   static const float bad[] = {NAN, INFINITY, -INFINITY};
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     for (int type = 0; type <= TK_HEAD_INT4; type++) {
       problem p = make_problem((tk_head_type)type, 9, 64, RANDOM, RANDOM);
       p.w[2 * 64 + 5] = bad[i];
@@ -298,6 +316,7 @@ static void check_not_finite(void) {
       check(tk_head_round((tk_head_type)type, p.x, 64, p.q).scale == 0, "not finite", "state");
       free_problem(p);
     }
+  }
 }
 
 int main(int argc, char **argv) {
@@ -310,23 +329,27 @@ int main(int argc, char **argv) {
   check_not_finite();
   for (size_t i = 0; i < count; i++) {
     const tk_kernels *k = tk_kernel_set(i);
-    if (!is_wanted_set(k, named, names))
+    if (!is_wanted_set(k, named, names)) {
       continue;
+    }
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
-    for (int type = 0; type < TK_HEAD_COUNT; type++) {
-      const bool scan = is_new(k, &k->head_scan[type], sizeof k->head_scan[type], named, names);
-      // The margin is about products in full precision too.
-      if (scan || is_new(k, &k->dense_gemv, sizeof k->dense_gemv, named, names)) {
-        if (type == TK_HEAD_Q6_K)
+    // The margin is about products in full precision too.
+    const bool dense = is_new(tk_dense_of(k), 0);
+    for (tk_head_type type = 0; type < TK_HEAD_COUNT; type++) {
+      const bool scan = is_new(tk_head_of(k, type), type);
+      if (scan || dense) {
+        if (type == TK_HEAD_Q6_K) {
           check_stored(k, scalar);
-        else
+        } else {
           check_head(k, scalar, type, fewer);
+        }
       }
-      if (scan && type == TK_HEAD_INT8)
+      if (scan && type == TK_HEAD_INT8) {
         check_overflow(k, scalar);
+      }
     }
     printf("%s: checked\n", tk_kernel_set_name(k));
     fflush(stdout);

@@ -24,8 +24,9 @@ static size_t choose(choice how, size_t n, uint64_t *state, int32_t *list) {
     int draw = random_int(state, 0, 99);
     if (how == ALL || (how == ONE && i == n / 2) || (how == LAST && i == n - 1) ||
         (how == THREE && i < 3) || (how == FIVE && i + 5 >= n) || (how == SOME && draw < 15) ||
-        (how == MOST && draw < 85))
+        (how == MOST && draw < 85)) {
       list[count++] = (int32_t)i;
+    }
   }
   return count;
 }
@@ -46,8 +47,9 @@ static problem make_problem(const tk_kernels *k, tk_layout layout, size_t rows, 
   uint64_t state = rows * 1009 + columns;
   problem p = {.rows = rows, .columns = columns, .layout = layout};
   p.trits = allocate(rows * columns);
-  for (size_t i = 0; i < rows * columns; i++)
+  for (size_t i = 0; i < rows * columns; i++) {
     p.trits[i] = (int8_t)(extreme ? 1 : random_int(&state, -1, 1));
+  }
   p.by_rows = allocate(tk_strands_size(layout, rows, columns));
   p.by_columns = allocate(tk_strands_size(layout, columns, rows));
   // Two calls each, as two threads would.
@@ -57,8 +59,9 @@ static problem make_problem(const tk_kernels *k, tk_layout layout, size_t rows, 
   tk_pack_columns(layout, p.trits, rows, columns, 0, block, p.by_columns);
   tk_pack_columns(layout, p.trits + block * columns, rows, columns, block, rows, p.by_columns);
   p.q = allocate(columns + TK_ACTIVATION_PADDING);
-  for (size_t c = 0; c < columns; c++)
+  for (size_t c = 0; c < columns; c++) {
     p.q[c] = (int8_t)(extreme ? extreme : random_int(&state, -127, 127));
+  }
   snprintf(p.detail, sizeof p.detail, "%s %s, %zu x %zu, extreme %d", tk_kernel_set_name(k),
            tk_layout_name(layout), rows, columns, extreme);
   return p;
@@ -89,28 +92,31 @@ static void check_tiles(const tk_kernels *k, const problem *p) {
   tk_strands rows = {p->by_rows, p->rows, p->columns, p->layout};
   tk_strands columns = {p->by_columns, p->columns, p->rows, p->layout};
   size_t block = tk_block_columns(p->layout), starts[2] = {0, p->rows / 2 / block * block};
-  for (size_t s = 0; s < 2; s++)
+  for (size_t s = 0; s < 2; s++) {
     for (int by_columns = 0; by_columns < 2; by_columns++) {
       size_t begin = starts[s], count = p->rows - begin;
       tk_layout layout = by_columns ? TK_LAYOUT_T2 : p->layout;
       guarded expected = guarded_allocate(tk_packed_size(layout, count, p->columns), 0);
       guarded tiles = guarded_allocate(expected.bytes, 0);
       tk_pack(layout, p->trits + begin * p->columns, count, p->columns, 0, count, expected.data);
-      if (by_columns)
+      if (by_columns) {
         tk_tile_columns(k, &columns, begin, p->rows, tiles.data);
-      else
+      } else {
         tk_tile_rows(&rows, begin, p->rows, tiles.data);
+      }
       check_same(expected.data, tiles.data, tiles.bytes, 1,
                  by_columns ? "tile columns" : "tile rows", p->detail);
       guarded_free(expected, "pack writes outside its range", p->detail);
       guarded_free(tiles, "tiles are written outside their range", p->detail);
     }
+  }
 }
 
 static int32_t product(const problem *p, size_t row, const int32_t *list, size_t count) {
   int32_t total = 0;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     total += p->trits[row * p->columns + (size_t)list[i]] * p->q[list[i]];
+  }
   return total;
 }
 
@@ -120,13 +126,15 @@ static void check_rows(const tk_kernels *k, const problem *p, choice how, uint64
   int32_t *list = allocate(p->rows * sizeof *list), *every = allocate(p->columns * sizeof *every);
   size_t count = choose(how, p->rows, state, list), all = choose(ALL, p->columns, state, every);
   int32_t sum = 0;
-  for (size_t c = 0; c < p->columns; c++)
+  for (size_t c = 0; c < p->columns; c++) {
     sum += p->q[c];
+  }
   int32_t *expected = allocate(p->rows * sizeof *expected);
   memset(expected, GUARD, p->rows * sizeof *expected);
   size_t begin = how == THREE || how == FIVE ? 0 : count / 3;
-  for (size_t i = begin; i < count; i++)
+  for (size_t i = begin; i < count; i++) {
     expected[list[i]] = product(p, (size_t)list[i], every, all);
+  }
   guarded y = guarded_allocate(p->rows * sizeof *expected, 0);
   tk_gemv_rows(k, &w, p->q, sum, how == ALL ? NULL : list, begin, count, (int32_t *)y.data);
   check_same(expected, y.data, p->rows, sizeof *expected, "gemv by rows", p->detail);
@@ -141,14 +149,16 @@ static void check_columns(const tk_kernels *k, const problem *p, choice how, uin
   int32_t *list = allocate(p->columns * sizeof *list);
   size_t count = choose(how, p->columns, state, list), block = tk_block_columns(p->layout);
   int32_t sum = 0;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     sum += p->q[list[i]];
+  }
   for (int part = 0; part < 3; part++) {
     size_t begin = part == 2 ? p->rows / 2 / block * block : 0;
     size_t end = part == 1 ? p->rows / 2 / block * block : p->rows;
     int32_t *expected = allocate((end - begin) * sizeof *expected);
-    for (size_t r = begin; r < end; r++)
+    for (size_t r = begin; r < end; r++) {
       expected[r - begin] = product(p, r, list, count);
+    }
     guarded y = guarded_allocate((end - begin) * sizeof *expected, 0);
     tk_gemv_columns(k, &w, p->q, sum, how == ALL ? NULL : list, count, begin, end,
                     (int32_t *)y.data);
@@ -161,7 +171,7 @@ static void check_columns(const tk_kernels *k, const problem *p, choice how, uin
 
 static void check_lists(const tk_kernels *k) {
   uint64_t state = 5;
-  for (size_t s = 0; s < SIZES; s++)
+  for (size_t s = 0; s < SIZES; s++) {
     for (int share = 0; share <= 100; share += 25) {
       size_t n = sizes[s], active = 0, nonzero = 0;
       float *x = allocate(n * sizeof *x);
@@ -196,14 +206,16 @@ static void check_lists(const tk_kernels *k) {
       free(set);
       free(list);
     }
+  }
 }
 
 static void check_problem(const tk_kernels *k, tk_layout layout, size_t rows, size_t columns,
                           int extreme, bool tiles, uint64_t *state) {
   problem p = make_problem(k, layout, rows, columns, extreme);
   check_packing(&p);
-  if (tiles)
+  if (tiles) {
     check_tiles(k, &p);
+  }
   for (int how = 0; how < CHOICES; how++) {
     check_rows(k, &p, (choice)how, state);
     check_columns(k, &p, (choice)how, state);
@@ -211,23 +223,23 @@ static void check_problem(const tk_kernels *k, tk_layout layout, size_t rows, si
   free_problem(p);
 }
 
-static void check_shapes(const tk_kernels *k, bool fewer, bool tiles, uint64_t *state) {
-  for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++)
-    for (size_t r = 0; r < SIZES; r++)
-      for (size_t c = 0; c < SIZES; c++) {
-        int extreme = (r + c) % 4 == 0 ? ((r + c) % 8 == 0 ? -127 : 127) : 0;
-        if (!fewer || (r + c) % 3 == 0)
-          check_problem(k, (tk_layout)l, sizes[r], sizes[c], extreme, tiles, state);
+static void check_shapes(const tk_kernels *k, tk_layout layout, bool fewer, bool tiles,
+                         uint64_t *state) {
+  for (size_t r = 0; r < SIZES; r++) {
+    for (size_t c = 0; c < SIZES; c++) {
+      int extreme = (r + c) % 4 == 0 ? ((r + c) % 8 == 0 ? -127 : 127) : 0;
+      if (!fewer || (r + c) % 3 == 0) {
+        check_problem(k, layout, sizes[r], sizes[c], extreme, tiles, state);
       }
+    }
+  }
 }
 
 /// Where kernels take a matrix in parts: many blocks of rows, many columns, and more of them than
 /// 32-bit sums of masked fields can take.
-static void check_parts(const tk_kernels *k, bool tiles, uint64_t *state) {
-  for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++) {
-    check_problem(k, (tk_layout)l, 5201, 9, 0, tiles, state);
-    check_problem(k, (tk_layout)l, 3, 100003, 127, false, state);
-  }
+static void check_parts(const tk_kernels *k, tk_layout layout, bool tiles, uint64_t *state) {
+  check_problem(k, layout, 5201, 9, 0, tiles, state);
+  check_problem(k, layout, 3, 100003, 127, false, state);
 }
 
 /// The longest rows there are, of ones, times the largest activations.
@@ -258,20 +270,28 @@ int main(int argc, char **argv) {
   uint64_t state = 7;
   for (size_t i = 0; i < tk_kernel_set_count(); i++) {
     const tk_kernels *k = tk_kernel_set(i);
-    if (!is_wanted_set(k, named, names))
+    if (!is_wanted_set(k, named, names)) {
       continue;
+    }
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
-    if (is_new(k, &k->active, sizeof k->active + sizeof k->nonzero, named, names))
+    if (is_new(tk_lists_of(k), 0)) {
       check_lists(k);
-    if (is_new(k, &k->gemv_rows, sizeof k->gemv_rows + sizeof k->gemv_columns, named, names)) {
-      const bool tiles = is_new(k, &k->split_t5, sizeof k->split_t5, named, names);
-      check_shapes(k, fewer, tiles, &state);
-      check_parts(k, tiles, &state);
-      for (int l = TK_LAYOUT_T2; l <= TK_LAYOUT_T5; l++)
-        check_longest_row(k, (tk_layout)l);
+    }
+    const bool tiles = is_new(tk_split_of(k), 0);
+    for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+      if (!tk_has_strands(layout)) {
+        continue;
+      }
+      const bool products = is_new(tk_sparse_of(k, layout), layout);
+      if (!products && !tiles) {
+        continue;
+      }
+      check_shapes(k, layout, fewer, tiles, &state);
+      check_parts(k, layout, tiles, &state);
+      check_longest_row(k, layout);
     }
     printf("%s: checked\n", tk_kernel_set_name(k));
     fflush(stdout);

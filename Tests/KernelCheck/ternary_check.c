@@ -2,7 +2,8 @@
 // the unpacked trits. Plain C, so that it also runs under an emulator:
 //
 //   clang -std=c17 -O2 -ISources/CTernaryKernels/include -ISources/CTernaryKernels \
-//     Tests/KernelCheck/ternary_check.c Sources/CTernaryKernels/*.c -lm -o ternary_check &&
+//     Tests/KernelCheck/ternary_check.c $(find Sources/CTernaryKernels -name "*.c") \
+//     -lm -o ternary_check &&
 //     ./ternary_check [--fewer-shapes] [SET...]
 //
 // Given names of sets, it checks only those, and fails if one of them cannot run here. With
@@ -29,8 +30,9 @@ static void fill_values(fill f, int limit, uint64_t *state, size_t n, int8_t *va
   }
   for (size_t i = 0; i < n; i += 8) {
     uint64_t bits = next_random(state);
-    for (size_t j = i; j < n && j < i + 8; j++, bits >>= 8)
+    for (size_t j = i; j < n && j < i + 8; j++, bits >>= 8) {
       values[j] = (int8_t)(((int)(bits & 255) * (2 * limit + 1) >> 8) - limit);
+    }
   }
 }
 
@@ -61,8 +63,9 @@ static problem make_problem(tk_layout layout, size_t rows, size_t columns, size_
   p.sums = allocate(batch * sizeof *p.sums);
   for (size_t t = 0; t < batch; t++) {
     fill_values(activations, 127, &state, columns, p.q + t * p.q_stride);
-    for (size_t c = 0; c < columns; c++)
+    for (size_t c = 0; c < columns; c++) {
       p.sums[t] += p.q[t * p.q_stride + c];
+    }
   }
   p.w = (tk_matrix){p.packed, rows, columns, layout};
   return p;
@@ -77,8 +80,9 @@ static void free_problem(problem p) {
 
 static int32_t product(const problem *p, size_t row, size_t token, size_t begin, size_t end) {
   int32_t total = 0;
-  for (size_t c = begin; c < end && c < p->w.columns; c++)
+  for (size_t c = begin; c < end && c < p->w.columns; c++) {
     total += p->trits[row * p->w.columns + c] * p->q[token * p->q_stride + c];
+  }
   return total;
 }
 
@@ -95,11 +99,13 @@ static void check_gemv_range(const tk_kernels *k, const problem *p, size_t block
            tk_kernel_set_name(k), tk_layout_name(p->w.layout), p->w.rows, row_begin, p->w.columns,
            block_begin, block_end);
   int32_t sum = 0;
-  for (size_t c = begin; c < end && c < p->w.columns; c++)
+  for (size_t c = begin; c < end && c < p->w.columns; c++) {
     sum += p->q[c];
+  }
   int32_t *expected = allocate(count * sizeof *expected);
-  for (size_t r = 0; r < count; r++)
+  for (size_t r = 0; r < count; r++) {
     expected[r] = product(p, row_begin + r, 0, begin, end);
+  }
   guarded y = guarded_allocate(count * sizeof *expected, 0);
   tk_gemv(k, &p->w, p->q, sum, block_begin, block_end, row_begin, p->w.rows, (int32_t *)y.data);
   check_same(expected, y.data, count, sizeof *expected, "gemv", detail);
@@ -109,22 +115,26 @@ static void check_gemv_range(const tk_kernels *k, const problem *p, size_t block
 
 static void check_gemv(const tk_kernels *k, tk_layout layout, bool fewer) {
   static const size_t rows_to_try[] = {1, 3, 4, 9, 37};
-  for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
-    for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++)
+  for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++) {
+    for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++) {
       for (int f = 0; f < FILLS * FILLS; f++) {
-        if (fewer && f > 0 && (i + (size_t)f) % 5 != j)
+        if (fewer && f > 0 && (i + (size_t)f) % 5 != j) {
           continue;
+        }
         problem p = make_problem(layout, rows_to_try[j], columns_to_try[i], 1, (fill)(f / FILLS),
                                  (fill)(f % FILLS));
         size_t block = tk_block_columns(p.w.layout);
         size_t blocks = (p.w.columns + block - 1) / block;
         check_gemv_range(k, &p, 0, blocks, 0);
-        if (p.w.rows > TK_TILE_ROWS)
+        if (p.w.rows > TK_TILE_ROWS) {
           check_gemv_range(k, &p, 0, blocks, TK_TILE_ROWS);
+        }
         check_gemv_range(k, &p, blocks / 3, blocks - blocks / 4, 0);
         check_gemv_range(k, &p, blocks / 2, blocks / 2, 0); // an empty range gives zeros
         free_problem(p);
       }
+    }
+  }
 }
 
 static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row_begin) {
@@ -136,9 +146,11 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
   guarded y = guarded_allocate(p->batch * y_stride * sizeof(int32_t), 0);
   int32_t *expected = allocate(p->batch * y_stride * sizeof *expected);
   memset(expected, GUARD, p->batch * y_stride * sizeof *expected);
-  for (size_t t = 0; t < p->batch; t++)
-    for (size_t r = 0; r < count; r++)
+  for (size_t t = 0; t < p->batch; t++) {
+    for (size_t r = 0; r < count; r++) {
       expected[t * y_stride + r] = product(p, row_begin + r, t, 0, p->w.columns);
+    }
+  }
   size_t scratch_size = tk_gemm_scratch_size(&p->w);
   uint8_t *scratch = allocate(scratch_size + GUARD_BYTES);
   memset(scratch + scratch_size, GUARD, GUARD_BYTES);
@@ -152,37 +164,45 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
 }
 
 static void check_gemm(const tk_kernels *k, tk_layout layout, bool fewer) {
-  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130};
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130, 0};
   static const size_t rows_to_try[] = {1, 5, 8, 13, 36};
-  for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++)
-    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+  for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++) {
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
       for (size_t j = 0; j < sizeof rows_to_try / sizeof *rows_to_try; j++) {
         fill f = RANDOM, g = RANDOM;
         if (batches[b] <= 9 && j == 1) { // all +1 times all 127 and all -127, among others
           g = (fill)(b / 2 % FILLS);
           f = b % 2 ? LARGEST : g;
         }
-        if (batches[b] > 11 && rows_to_try[j] != 13)
+        if (batches[b] > 11 && rows_to_try[j] != 13) {
           continue;
-        if (rows_to_try[j] > 32 && batches[b] < 9) // more than one panel of 32 rows
+        }
+        if (rows_to_try[j] > 32 && batches[b] < 9) { // more than one panel of 32 rows
           continue;
-        if (fewer && (i + b + j) % 3 != 0)
+        }
+        if (fewer && (i + b + j) % 3 != 0) {
           continue;
+        }
         problem p = make_problem(layout, rows_to_try[j], columns_to_try[i], batches[b], f, g);
         check_gemm_problem(k, &p, 0);
-        if (p.w.rows > TK_TILE_ROWS)
+        if (p.w.rows > TK_TILE_ROWS) {
           check_gemm_problem(k, &p, TK_TILE_ROWS);
+        }
         free_problem(p);
       }
+    }
+  }
 }
 
 /// All 3^5 bytes of T5 in one row: each trit comes back alone through a one-hot activation row.
 static void check_every_code(const tk_kernels *k) {
   enum { CODES = 243, COLUMNS = 8 * 160 };
   int8_t *trits = allocate(COLUMNS), *q = allocate(COLUMNS + TK_ACTIVATION_PADDING);
-  for (int code = 0; code < CODES; code++)
-    for (int i = 0, v = code; i < 5; i++, v /= 3)
+  for (int code = 0; code < CODES; code++) {
+    for (int i = 0, v = code; i < 5; i++, v /= 3) {
       trits[code / 32 * 160 + i * 32 + code % 32] = (int8_t)(v % 3 - 1);
+    }
+  }
   uint8_t *packed = allocate(tk_packed_size(TK_LAYOUT_T5, 1, COLUMNS));
   tk_pack(TK_LAYOUT_T5, trits, 1, COLUMNS, 0, 1, packed);
   tk_matrix w = {packed, 1, COLUMNS, TK_LAYOUT_T5};
@@ -214,11 +234,13 @@ static size_t check_longest_rows(tk_layout layout, int named, char **names) {
   const int32_t expected[2] = {127 * COLUMNS, -127 * COLUMNS};
   for (size_t i = 0; i + 1 < tk_kernel_set_count(); i++) { // scalar has no partial sums
     const tk_kernels *k = tk_kernel_set(i);
-    if (!tk_kernel_set_supported(k) || !is_wanted_set(k, named, names))
+    if (!tk_kernel_set_supported(k) || !is_wanted_set(k, named, names)) {
       continue;
+    }
     int32_t y[2];
-    for (size_t t = 0; t < 2; t++)
+    for (size_t t = 0; t < 2; t++) {
       tk_gemv(k, &w, q + t * STRIDE, expected[t], 0, blocks, 0, 1, y + t);
+    }
     check_same(expected, y, 2, sizeof *y, "gemv of the longest rows", tk_kernel_set_name(k));
     tk_gemm(k, &w, q, STRIDE, expected, 2, 0, 1, y, 1, scratch);
     check_same(expected, y, 2, sizeof *y, "gemm of the longest rows", tk_kernel_set_name(k));
@@ -240,36 +262,42 @@ int main(int argc, char **argv) {
   const tk_kernels *scalar = tk_kernel_set(count - 1);
   for (size_t i = 0; i < count; i++) {
     const tk_kernels *k = tk_kernel_set(i);
-    if (!is_wanted_set(k, named, names))
+    if (!is_wanted_set(k, named, names)) {
       continue;
+    }
     if (!tk_kernel_set_supported(k)) {
       printf("%s: not supported here\n", tk_kernel_set_name(k));
       continue;
     }
     const char *disagreement = tk_self_test(k);
     check(disagreement == NULL, "self-test", disagreement ? disagreement : "");
-    if (is_new(k, &k->quantize, sizeof k->quantize, named, names))
+    if (is_new(tk_activations_of(k), 0)) {
       check_quantize(k, scalar);
-    if (is_new(k, &k->dequantize, sizeof k->dequantize, named, names))
       check_dequantize(k);
-    for (int layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
-      const bool gemv = is_new(k, &k->gemv[layout], sizeof k->gemv[layout], named, names);
-      if (gemv)
-        check_gemv(k, (tk_layout)layout, fewer);
-      if (gemv && layout == TK_LAYOUT_T5)
+    }
+    for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+      const bool gemv = is_new(tk_gemv_of(k, layout), layout);
+      if (gemv) {
+        check_gemv(k, layout, fewer);
+      }
+      if (gemv && layout == TK_LAYOUT_T5) {
         check_every_code(k);
+      }
       // A few rows of L2 are so many GEMVs.
-      if (gemv || is_new(k, &k->gemm, sizeof k->gemm, named, names))
-        check_gemm(k, (tk_layout)layout, fewer);
+      const bool small = is_new(tk_gemm_small_of(k, layout), layout);
+      if (is_new(tk_gemm_of(k, layout), layout) || small || gemv) {
+        check_gemm(k, layout, fewer);
+      }
     }
     printf("%s: checked\n", tk_kernel_set_name(k));
     fflush(stdout);
   }
   // Sums of L2 are widened every two blocks, and one row takes the memory of 32.
   const int layouts = fewer ? TK_LAYOUT_L2 : TK_LAYOUT_COUNT;
-  for (int layout = 0; layout < layouts; layout++)
+  for (int layout = 0; layout < layouts; layout++) {
     printf("%s: %zu sets take the longest rows\n", tk_layout_name((tk_layout)layout),
            check_longest_rows((tk_layout)layout, named, names));
+  }
   printf("%zu passed, 0 failed\n", checks_passed);
   return 0;
 }

@@ -155,9 +155,9 @@ size_t tk_gemm_scratch_size(const tk_matrix *w);
 /// zeros to whole blocks. `data` is 64-byte aligned, tk_strands_size() bytes.
 typedef struct tk_strands {
   const uint8_t *data;
-  size_t count;  ///< Strands: rows of a matrix held by rows, columns of one held by columns.
-  size_t length; ///< Trits of a strand.
-  tk_layout layout;
+  size_t count;     ///< Strands: rows of a matrix held by rows, columns of one held by columns.
+  size_t length;    ///< Trits of a strand.
+  tk_layout layout; ///< TK_LAYOUT_T2 or TK_LAYOUT_T5.
 } tk_strands;
 
 /// Bytes of `count` strands of `length` trits.

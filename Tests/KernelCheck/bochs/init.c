@@ -32,8 +32,9 @@ int main(void) {
   mkdir("/dev", 0755);
   mknod("/dev/ttyS0", S_IFCHR | 0600, makedev(4, 64));
   int serial = open("/dev/ttyS0", O_RDWR | O_NOCTTY);
-  for (int fd = 0; fd < 3; fd++)
+  for (int fd = 0; fd < 3; fd++) {
     dup2(serial, fd);
+  }
   run("/ternary_check", "--fewer-shapes");
   run("/float_check", "--without-ties"); // float_check.c says why
   run("/sparse_check", "--fewer-shapes");
@@ -42,6 +43,7 @@ int main(void) {
   fflush(stdout);
   tcdrain(1);
   reboot(RB_POWER_OFF);
-  for (;;)
+  for (;;) {
     pause();
+  }
 }

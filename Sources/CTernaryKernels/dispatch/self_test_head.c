@@ -1,0 +1,110 @@
+// The scans of the two-stage head once against scalar: whole and partial tiles, a partial block,
+// and the largest sums there are.
+
+#include "dispatch/self_test.h"
+
+enum {
+  ROWS = 13,
+  COLUMNS = 3 * TK_HEAD_BLOCK + 16,
+  BLOCKS = 4,
+  CODES = 2 * BLOCKS * 2 * TK_HEAD_INT8_BYTES,
+};
+
+typedef struct inputs {
+  _Alignas(64) uint8_t codes[CODES];
+  _Alignas(64) uint8_t q[BLOCKS * TK_HEAD_BLOCK * sizeof(int16_t)];
+  float scales[2 * TK_HEAD_TILE_ROWS], errors[2 * TK_HEAD_TILE_ROWS], norms[2 * TK_HEAD_TILE_ROWS];
+} inputs;
+
+static float next(uint32_t *state) {
+  *state = *state * 1664525u + 1013904223u;
+  return (float)(int32_t)*state * 0x1p-31f;
+}
+
+/// Row 0 and, in the first round, the state are all of the largest magnitude.
+static float fill(inputs *in, tk_head_type type, bool largest) {
+  uint32_t state = 3;
+  float w[ROWS * COLUMNS];
+  float x[COLUMNS];
+  for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+    w[i] = i < COLUMNS ? 1.0f : next(&state);
+  }
+  for (size_t i = 0; i < COLUMNS; i++) {
+    x[i] = largest ? 1.0f : next(&state);
+  }
+  memset(in, 0, sizeof *in);
+  tk_head_pack(type, w, ROWS, COLUMNS, 0, ROWS, in->codes, in->scales, in->errors, in->norms);
+  return tk_head_round(type, x, COLUMNS, in->q).scale;
+}
+
+enum {
+  Q6_K_ROWS = 6,
+  Q6_K_COLUMNS = 2 * TK_HEAD_Q6_K_COLUMNS,
+  Q6_K_BLOCKS = Q6_K_ROWS * 2,
+};
+
+/// Rows 0 and 1 have the largest sums there are, of either sign.
+static void fill_q6_k(uint8_t *rows) {
+  uint32_t state = 5;
+  for (size_t b = 0; b < Q6_K_BLOCKS; b++, rows += TK_HEAD_Q6_K_BYTES) {
+    for (size_t i = 0; i < TK_HEAD_Q6_K_BYTES; i++) {
+      rows[i] = (uint8_t)(int)(next(&state) * 128.0f);
+    }
+    if (b < 4) {
+      memset(rows, b < 2 ? 0x00 : 0xFF, TK_HEAD_Q6_K_SCALES);
+      memset(rows + TK_HEAD_Q6_K_SCALES, 0x80, TK_HEAD_Q6_K_GROUPS);
+    }
+    rows[TK_HEAD_Q6_K_D] = (uint8_t)b;
+    rows[TK_HEAD_Q6_K_D + 1] = 0x2C; // about 1 / 16
+  }
+}
+
+static bool agrees_q6_k(const tk_head_kernels *k, const tk_head_kernels *scalar, bool largest) {
+  uint8_t rows[Q6_K_BLOCKS * TK_HEAD_Q6_K_BYTES];
+  _Alignas(64) uint8_t q[Q6_K_COLUMNS * 2];
+  float x[Q6_K_COLUMNS], norms[Q6_K_ROWS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
+  uint32_t state = 7;
+  for (size_t i = 0; i < Q6_K_COLUMNS; i++) {
+    x[i] = largest ? 1.0f : next(&state);
+  }
+  fill_q6_k(rows);
+  tk_head_norms_q6_k(rows, Q6_K_ROWS, Q6_K_COLUMNS, norms);
+  const float scale = tk_head_round(TK_HEAD_Q6_K, x, Q6_K_COLUMNS, q).scale;
+  const tk_head h = {TK_HEAD_Q6_K, Q6_K_ROWS, Q6_K_COLUMNS, rows, NULL, NULL, norms};
+  scalar->scan(&h, q, scale, 0, Q6_K_ROWS, expected);
+  k->scan(&h, q, scale, 0, Q6_K_ROWS, scores);
+  return memcmp(scores, expected, sizeof scores) == 0;
+}
+
+/// INT8 and INT4.
+static bool agrees(const tk_head_kernels *k, const tk_head_kernels *scalar, tk_head_type type,
+                   bool largest) {
+  inputs in;
+  const float scale = fill(&in, type, largest);
+  const tk_head h = {type, ROWS, COLUMNS, in.codes, in.scales, in.errors, in.norms};
+  float expected[ROWS];
+  float scores[ROWS];
+  scalar->scan(&h, in.q, scale, 0, ROWS, expected);
+  k->scan(&h, in.q, scale, 0, ROWS, scores);
+  return memcmp(scores, expected, sizeof scores) == 0;
+}
+
+const char *tk_self_test_head(const tk_kernels *k, const tk_kernels *scalar) {
+  static const struct {
+    tk_head_type type;
+    const char *name;
+  } scans[] = {{TK_HEAD_INT8, "int8 scan of the head"}, {TK_HEAD_INT4, "int4 scan of the head"}};
+  const tk_head_kernels *q6_k = tk_head_of(k, TK_HEAD_Q6_K);
+  for (int largest = 0; largest < 2; largest++) {
+    if (!agrees_q6_k(q6_k, tk_head_of(scalar, TK_HEAD_Q6_K), largest != 0)) {
+      return "scan of a Q6_K head";
+    }
+    for (size_t s = 0; s < sizeof scans / sizeof *scans; s++) {
+      const tk_head_type type = scans[s].type;
+      if (!agrees(tk_head_of(k, type), tk_head_of(scalar, type), type, largest != 0)) {
+        return scans[s].name;
+      }
+    }
+  }
+  return NULL;
+}

@@ -1,0 +1,159 @@
+// The ternary half of tk_self_test: every kernel once against scalar, on a matrix small enough for
+// the stack and large enough to fill and flush the 16-bit sums of both layouts.
+//
+// Some virtual machines announce instructions that they do not run correctly; a kernel set is used
+// only after it has agreed with scalar.
+
+#include "dispatch/self_test.h"
+
+#include <string.h>
+
+enum {
+  ROWS = 7, // one whole tile and one with a padding row
+  // 9 T5 blocks, the last one of 10 columns, or 11 T2 blocks: past the flush after 8.
+  COLUMNS = 8 * TK_T5_COLUMNS + 10,
+  TOKENS = 12, // whole and partial groups of 2, 3, 4 and 10 tokens
+  STRIDE = COLUMNS + TK_ACTIVATION_PADDING,
+  PACKED = 11 * TK_L2_BYTES, // the largest of the layouts
+};
+
+typedef struct inputs {
+  _Alignas(64) uint8_t packed[PACKED];
+  int8_t q[TOKENS * STRIDE];
+  int32_t sums[TOKENS];
+} inputs;
+
+/// A small generator (Numerical Recipes' constants); the high bits are good enough here.
+static uint32_t next(uint32_t *state) {
+  *state = *state * 1664525u + 1013904223u;
+  return *state >> 16;
+}
+
+static bool same_quantize(const tk_activation_kernels *k, const tk_activation_kernels *scalar) {
+  float x[COLUMNS], expected_y[COLUMNS], y[COLUMNS];
+  int8_t expected_q[STRIDE], q[STRIDE];
+  int32_t expected_sum, sum, acc[COLUMNS];
+  uint32_t state = 1;
+  for (size_t i = 0; i < COLUMNS; i++) {
+    x[i] = ((float)(next(&state) % 509) - 254.0f) * 0.5f; // scale 1: every other value is a tie
+    acc[i] = (int32_t)(next(&state) << 14) - (1 << 29);   // more than float's 24 bits
+  }
+  x[5] = 127.0f;
+  float expected_scale = scalar->quantize(x, COLUMNS, expected_q, &expected_sum);
+  float scale = k->quantize(x, COLUMNS, q, &sum);
+  scalar->dequantize(acc, COLUMNS, 3.7f, x, 1, expected_y);
+  k->dequantize(acc, COLUMNS, 3.7f, x, 1, y);
+  return memcmp(&scale, &expected_scale, sizeof scale) == 0 && sum == expected_sum &&
+         memcmp(q, expected_q, sizeof q) == 0 && memcmp(y, expected_y, sizeof y) == 0;
+}
+
+/// Token 0 and row 0 are the largest values there are, the rest is random.
+static void fill(inputs *in, tk_layout layout) {
+  if (tk_packed_size(layout, ROWS, COLUMNS) > PACKED) {
+    __builtin_trap(); // a new layout needs more
+  }
+  uint32_t state = 2;
+  for (size_t tile = 0; tile < ROWS; tile += TK_TILE_ROWS) {
+    int8_t trits[TK_TILE_ROWS * COLUMNS];
+    size_t end = tile + TK_TILE_ROWS < ROWS ? tile + TK_TILE_ROWS : ROWS;
+    for (size_t i = 0; i < (end - tile) * COLUMNS; i++) {
+      trits[i] = tile == 0 && i < COLUMNS ? 1 : (int8_t)(next(&state) % 3) - 1;
+    }
+    tk_pack(layout, trits, ROWS, COLUMNS, tile, end, in->packed);
+  }
+  memset(in->q, 0, sizeof in->q);
+  for (size_t t = 0; t < TOKENS; t++) {
+    in->sums[t] = 0;
+    for (size_t c = 0; c < COLUMNS; c++) {
+      int value = t == 0 ? 127 : (int)(next(&state) % 255) - 127;
+      in->q[t * STRIDE + c] = (int8_t)value;
+      in->sums[t] += value;
+    }
+  }
+}
+
+static bool same_gemv(const tk_gemv_kernels *k, const tk_gemv_kernels *scalar, const tk_matrix *w,
+                      const inputs *in) {
+  int32_t expected[ROWS], y[ROWS];
+  size_t blocks = tk_block_count(w->layout, COLUMNS);
+  for (size_t t = 0; t < 2; t++) {
+    const int8_t *q = in->q + t * STRIDE;
+    scalar->gemv(w, q, in->sums[t], 0, blocks, 0, ROWS, expected);
+    k->gemv(w, q, in->sums[t], 0, blocks, 0, ROWS, y);
+    if (memcmp(y, expected, sizeof y) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Small batches by both kernels, if they take them: which is faster is another matter.
+static bool same_gemm(const tk_kernels *k, const tk_kernels *scalar, const tk_matrix *w,
+                      const inputs *in) {
+  _Alignas(64) uint8_t scratch[TK_MAX_PANEL_BYTES];
+  const tk_gemm_small_kernels *small = tk_gemm_small_of(k, w->layout);
+  const tk_gemm_kernels *panels = tk_gemm_of(k, w->layout);
+  // Every small batch has code of its own in most instruction sets.
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, TOKENS};
+  int32_t expected[TOKENS * ROWS], y[TOKENS * ROWS];
+  tk_gemm_small_of(scalar, w->layout)
+      ->gemm(w, in->q, STRIDE, in->sums, TOKENS, 0, ROWS, expected, ROWS);
+  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+    const size_t size = batches[i] * ROWS * sizeof *y;
+    if (batches[i] <= TK_SMALL_BATCH) {
+      small->gemm(w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS);
+      if (memcmp(y, expected, size) != 0) {
+        return false;
+      }
+    }
+    if (panels->multiply) {
+      tk_gemm_panels(panels, w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS, scratch);
+      if (memcmp(y, expected, size) != 0) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+static const char *gemv_name(tk_layout layout) {
+  switch (layout) {
+  case TK_LAYOUT_T2:
+    return "gemv of T2";
+  case TK_LAYOUT_T5:
+    return "gemv of T5";
+  case TK_LAYOUT_L2:
+    return "gemv of L2";
+  }
+  return "gemv";
+}
+
+static const char *gemm_name(tk_layout layout) {
+  switch (layout) {
+  case TK_LAYOUT_T2:
+    return "gemm of T2";
+  case TK_LAYOUT_T5:
+    return "gemm of T5";
+  case TK_LAYOUT_L2:
+    return "gemm of L2";
+  }
+  return "gemm";
+}
+
+const char *tk_self_test_ternary(const tk_kernels *k, const tk_kernels *scalar) {
+  if (!same_quantize(tk_activations_of(k), tk_activations_of(scalar))) {
+    return "quantize or dequantize";
+  }
+  for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
+    inputs in;
+    fill(&in, layout);
+    const tk_matrix w = {in.packed, ROWS, COLUMNS, layout};
+    if (!same_gemv(tk_gemv_of(k, layout), tk_gemv_of(scalar, layout), &w, &in)) {
+      return gemv_name(layout);
+    }
+    if (!same_gemm(k, scalar, &w, &in)) {
+      return gemm_name(layout);
+    }
+  }
+  return NULL;
+}

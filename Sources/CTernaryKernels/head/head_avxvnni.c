@@ -1,0 +1,99 @@
+// The scans of the two-stage head with AVX2 and AVX-VNNI: head_avx2.c with sums of products in one
+// instruction.
+//
+// INT8: 16 weights are widened to 16 bits and meet int16 activations in vpdpwssd, two instructions
+// where AVX2 has three. vpdpbusd on two int8 parts of the activations would take three for 32
+// weights, but ten more for every 32 activations to take them apart, which only four rows share.
+//
+// INT4: a row in each 32-bit lane, so that four activations are broadcast to all rows; codes up to
+// 15 meet them in vpdpbusd. Neither sum overflows (head.h).
+
+#if defined(__x86_64__)
+
+#include "head/head.h"
+#include "ternary/ternary_avxvnni.h"
+
+#pragma clang fp contract(off)
+#pragma clang attribute push(__attribute__((target(TK_TARGET_AVXVNNI))), apply_to = function)
+
+static inline __m256i widen16(const uint8_t *p) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
+  const size_t blocks = tk_head_blocks(h->columns);
+  for (size_t row = row_begin; row < row_end; row += TK_HEAD_INT8_ROWS) {
+    const uint8_t *p = tk_head_int8_tile(h, row);
+    const int16_t *x = q;
+    __m256i sum[2][TK_HEAD_INT8_ROWS] = {0}; // two to a row, for the latency of vpdpwssd
+    for (size_t b = 0; b < blocks; b++, p += TK_HEAD_INT8_BYTES, x += TK_HEAD_BLOCK) {
+      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH, _MM_HINT_T0);
+      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 64, _MM_HINT_T0);
+      const __m256i part[2] = {tk_load(x), tk_load(x + 16)};
+      for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
+        for (size_t i = 0; i < 2; i++) {
+          sum[i][r] = tk_dot256_int16(sum[i][r], widen16(p + r * TK_HEAD_BLOCK + 16 * i), part[i]);
+        }
+      }
+    }
+    for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
+      sum[0][r] = _mm256_add_epi32(sum[0][r], sum[1][r]);
+    }
+    int32_t sums[TK_HEAD_INT8_ROWS];
+    _mm_storeu_si128((__m128i *)sums, tk_reduce4(sum[0][0], sum[0][1], sum[0][2], sum[0][3]));
+    tk_head_int8_store(h, sums, scale, row, row_end - row, scores + (row - row_begin));
+  }
+}
+
+/// Four activations in every 32-bit lane.
+static inline __m256i broadcast4(const int8_t *x) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  return _mm256_set1_epi32(four);
+}
+
+/// The 8 integer sums of a block, not yet less 8 times the sum of its activations.
+static inline __m256i block_int4(const uint8_t *panel, const int8_t *x) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  __m256i low = _mm256_setzero_si256();
+  __m256i high = _mm256_setzero_si256();
+  for (size_t s = 0; s < TK_HEAD_INT4_STEPS; s++) {
+    const __m256i codes = tk_load(panel + s * TK_HEAD_BLOCK);
+    const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble);
+    low = tk_dot256(low, _mm256_and_si256(codes, nibble), broadcast4(x + 8 * s));
+    high = tk_dot256(high, upper, broadcast4(x + 8 * s + 4));
+  }
+  return _mm256_add_epi32(low, high);
+}
+
+static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
+                      size_t row_end, float *scores) {
+  const size_t blocks = tk_head_blocks(h->columns);
+  const int32_t *sums = tk_head_sums(q, h->columns);
+  for (size_t row = row_begin; row < row_end; row += TK_HEAD_TILE_ROWS) {
+    const uint8_t *p = tk_head_int4_panel(h, row);
+    const int8_t *x = q;
+    __m256 total = _mm256_setzero_ps();
+    for (size_t b = 0; b < blocks; b++, p += TK_HEAD_INT4_BYTES, x += TK_HEAD_BLOCK) {
+      // 144 bytes: every third block begins a line more, so three lines are asked for.
+      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH, _MM_HINT_T0);
+      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 64, _MM_HINT_T0);
+      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 128, _MM_HINT_T0);
+      const __m256i sum = _mm256_sub_epi32(block_int4(p, x), _mm256_set1_epi32(sums[b]));
+      const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + TK_HEAD_INT4_SCALES)));
+      total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), d, total);
+    }
+    float out[TK_HEAD_TILE_ROWS];
+    _mm256_storeu_ps(out, _mm256_mul_ps(total, _mm256_set1_ps(scale)));
+    const size_t count = row_end - row < TK_HEAD_TILE_ROWS ? row_end - row : TK_HEAD_TILE_ROWS;
+    memcpy(scores + (row - row_begin), out, count * sizeof *out);
+  }
+}
+
+const tk_head_kernels tk_head_int8_avxvnni = {scan_int8};
+const tk_head_kernels tk_head_int4_avxvnni = {scan_int4};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,100 @@
+// Activations to int8 and sums to float with AVX-512: the operations of activations_scalar.c,
+// sixteen lanes at a time. Maximum, rounding and integer sums do not depend on order, so results
+// are the same.
+
+#if defined(__x86_64__)
+
+#include "ternary/ternary.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#pragma clang fp contract(off)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,"           \
+                                                   "avx2,fma,f16c"))),                             \
+                             apply_to = function)
+
+enum { ROUND_MAGIC_BITS = 0x4B400000 }; // 12582912.0f; its low bits count integers
+
+static inline __mmask16 first16(size_t count) {
+  return (__mmask16)(count < 16 ? (1u << count) - 1 : 0xFFFF);
+}
+
+/// max|x| and 1e-5; NaN is passed over because vmaxps returns its second operand then.
+static inline float largest_magnitude(const float *x, size_t n) {
+  __m512 a = _mm512_set1_ps(1e-5f), b = a;
+  size_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    a = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), a);
+    b = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i + 16)), b);
+  }
+  for (; i < n; i += 16) {
+    a = _mm512_max_ps(_mm512_abs_ps(_mm512_maskz_loadu_ps(first16(n - i), x + i)), a);
+  }
+  a = _mm512_max_ps(a, b);
+  __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
+/// 16 values as 32-bit integers in [-127, 127]; NaN becomes 127 as in scalar.
+static inline __m512i quantize16(__m512 x, __m512 scale) {
+  const __m512 top = _mm512_set1_ps(127.0f), bottom = _mm512_set1_ps(-127.0f);
+  __m512 v = _mm512_max_ps(_mm512_min_ps(_mm512_mul_ps(x, scale), top), bottom);
+  v = _mm512_add_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32(ROUND_MAGIC_BITS)));
+  return _mm512_sub_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(ROUND_MAGIC_BITS));
+}
+
+static inline int32_t total16(__m512i v) {
+  __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
+static float quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
+  float scale = tk_activation_scale(largest_magnitude(x, n));
+  const __m512 s = _mm512_set1_ps(scale);
+  __m512i total = _mm512_setzero_si512();
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    __m512i v = quantize16(_mm512_loadu_ps(x + i), s);
+    total = _mm512_add_epi32(total, v);
+    _mm_storeu_si128((__m128i *)(q + i), _mm512_cvtepi32_epi8(v));
+  }
+  if (i < n) {
+    __mmask16 present = first16(n - i);
+    __m512i v = quantize16(_mm512_maskz_loadu_ps(present, x + i), s);
+    total = _mm512_mask_add_epi32(total, present, total, v);
+    _mm_mask_storeu_epi8(q + i, present, _mm512_cvtepi32_epi8(v));
+  }
+  *sum = total16(total);
+  memset(q + n, 0, TK_ACTIVATION_PADDING);
+  return scale;
+}
+
+static void dequantize(const int32_t *acc, size_t n, float scale, const float *beta,
+                       size_t beta_stride, float *y) {
+  const __m512d s = _mm512_set1_pd((double)scale);
+  __m512d factor = _mm512_setzero_pd();
+  if (n > 0 && beta_stride == 0) {
+    factor = _mm512_div_pd(_mm512_set1_pd((double)*beta), s);
+  }
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    if (beta_stride != 0) {
+      factor = _mm512_div_pd(_mm512_cvtps_pd(_mm256_loadu_ps(beta + i)), s);
+    }
+    const __m512d v = _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(acc + i)));
+    _mm256_storeu_ps(y + i, _mm512_cvtpd_ps(_mm512_mul_pd(v, factor)));
+  }
+  tk_activations_scalar.dequantize(acc + i, n - i, scale, beta + i * beta_stride, beta_stride,
+                                   y + i);
+}
+
+const tk_activation_kernels tk_activations_avx512 = {quantize, dequantize};
+
+#pragma clang attribute pop
+
+#endif

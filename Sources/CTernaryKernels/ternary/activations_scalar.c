@@ -1,0 +1,45 @@
+// Activations to int8 and sums to float in plain C: the specification that every instruction set
+// equals bit for bit.
+
+#include "ternary/ternary.h"
+
+#include <string.h>
+
+#pragma clang fp contract(off)
+
+/// Adding 1.5 * 2^23 rounds a float of magnitude up to 2^22 to an integer, half to even.
+static const float round_magic = 12582912.0f;
+
+static float quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
+  float largest = 1e-5f;
+  for (size_t i = 0; i < n; i++) {
+    float a = __builtin_fabsf(x[i]);
+    largest = a > largest ? a : largest; // NaN compares false and is passed over
+  }
+  float scale = tk_activation_scale(largest);
+  int32_t total = 0;
+  for (size_t i = 0; i < n; i++) {
+    // Clamping before rounding gives the same integers as after it, and makes the conversion below
+    // defined for NaN (127) and for a row with infinities (scale 0).
+    float v = x[i] * scale;
+    v = v < 127.0f ? v : 127.0f;
+    v = v > -127.0f ? v : -127.0f;
+    q[i] = (int8_t)((v + round_magic) - round_magic);
+    total += q[i];
+  }
+  memset(q + n, 0, TK_ACTIVATION_PADDING);
+  *sum = total;
+  return scale;
+}
+
+static void dequantize(const int32_t *acc, size_t n, float scale, const float *beta,
+                       size_t beta_stride, float *y) {
+  for (size_t i = 0; i < n; i++) {
+    int32_t value;
+    memcpy(&value, acc + i, sizeof value); // y may be the same memory as acc
+    float result = (float)((double)value * ((double)beta[i * beta_stride] / (double)scale));
+    memcpy(y + i, &result, sizeof result);
+  }
+}
+
+const tk_activation_kernels tk_activations_scalar = {quantize, dequantize};

@@ -1,0 +1,118 @@
+// Private: the families of ternary kernels, and what they agree on. Shapes and ranges that are not
+// said here are those of the public calls of the same names (CTernaryKernels.h).
+//
+// Kernels multiply unsigned codes trit + 1 and subtract the sum of the activations at the end:
+// sum((t + 1) q) - sum(q) = sum(t q). With |q| <= 127 and columns <= TK_MAX_COLUMNS = 2^23 the
+// first sum is at most 2 * 127 * 2^23 = 2130706432 < 2^31.
+
+#ifndef TK_TERNARY_H
+#define TK_TERNARY_H
+
+#include "ternary/layout.h"
+
+/// What happens to activations around a product.
+typedef struct tk_activation_kernels {
+  float (*quantize)(const float *x, size_t n, int8_t *q, int32_t *sum);
+  void (*dequantize)(const int32_t *acc, size_t n, float scale, const float *beta,
+                     size_t beta_stride, float *y);
+} tk_activation_kernels;
+
+extern const tk_activation_kernels tk_activations_scalar, tk_activations_avx2,
+    tk_activations_avx512, tk_activations_neon;
+
+/// GEMV of one layout.
+typedef struct tk_gemv_kernels {
+  void (*gemv)(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_begin,
+               size_t block_end, size_t row_begin, size_t row_end, int32_t *y);
+} tk_gemv_kernels;
+
+extern const tk_gemv_kernels tk_gemv_scalar;
+extern const tk_gemv_kernels tk_gemv_t2_avx2, tk_gemv_t5_avx2, tk_gemv_l2_avx2;
+extern const tk_gemv_kernels tk_gemv_t2_avxvnni, tk_gemv_t5_avxvnni;
+extern const tk_gemv_kernels tk_gemv_t2_avx512_vnni, tk_gemv_t5_avx512_vnni;
+extern const tk_gemv_kernels tk_gemv_t5_avx512, tk_gemv_l2_avx512;
+extern const tk_gemv_kernels tk_gemv_t2_neon, tk_gemv_t5_neon, tk_gemv_l2_neon;
+extern const tk_gemv_kernels tk_gemv_t2_neon_dotprod, tk_gemv_t5_neon_dotprod;
+
+/// GEMM of one layout for a few activation rows, which meet the codes in registers.
+typedef struct tk_gemm_small_kernels {
+  /// `batch` is in [1, TK_SMALL_BATCH]; scalar takes any.
+  void (*gemm)(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+               size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride);
+} tk_gemm_small_kernels;
+
+extern const tk_gemm_small_kernels tk_gemm_small_scalar;
+extern const tk_gemm_small_kernels tk_gemm_small_t2_avx2, tk_gemm_small_t5_avx2;
+extern const tk_gemm_small_kernels tk_gemm_small_t2_avxvnni, tk_gemm_small_t5_avxvnni;
+extern const tk_gemm_small_kernels tk_gemm_small_t2_avx512_vnni, tk_gemm_small_t5_avx512_vnni;
+extern const tk_gemm_small_kernels tk_gemm_small_t5_avx512;
+extern const tk_gemm_small_kernels tk_gemm_small_t2_neon, tk_gemm_small_t5_neon;
+extern const tk_gemm_small_kernels tk_gemm_small_t2_neon_dotprod, tk_gemm_small_t5_neon_dotprod;
+
+/// Writes the codes trit + 1 of `blocks` blocks of TK_TILE_ROWS rows, the first of which begins at
+/// `tile`, in column order: row r of the tile starts at codes + r * TK_PANEL_COLUMNS.
+typedef void tk_gemm_unpack(const uint8_t *tile, size_t blocks, uint8_t *codes);
+/// out[t * rows + r] = sum of codes[r][c] * q[t * q_stride + c] over c in [0, columns); columns is
+/// a multiple of 32 up to TK_PANEL_COLUMNS, t in [0, tokens), r in [0, rows).
+typedef void tk_gemm_multiply(const uint8_t *codes, size_t columns, const int8_t *q,
+                              size_t q_stride, size_t tokens, int32_t *out);
+
+/// GEMM of one layout by panels of unpacked codes; tk_gemm_panels() goes through them. Most
+/// instruction sets keep the codes of a row together and multiply one tile at a time; those with
+/// wider tiles set `unpack_panel` instead of `unpack`.
+typedef struct tk_gemm_kernels {
+  /// The most activation rows for which tk_gemm_small_kernels are faster.
+  size_t small_batch;
+  /// The most tokens `multiply` takes, at most TK_MAX_TOKENS.
+  size_t tokens;
+  /// Rows that `multiply` takes: TK_TILE_ROWS, or with `unpack_panel` up to TK_MAX_PANEL_ROWS.
+  size_t rows;
+  tk_gemm_unpack *unpack;
+  /// Writes the codes of `tiles` tiles, each tile_stride bytes after the one before, in whatever
+  /// order `multiply` reads. `tiles` is less than `rows` needs at the end of a matrix, where all
+  /// other codes may be anything.
+  void (*unpack_panel)(const uint8_t *tile, size_t tile_stride, size_t tiles, size_t blocks,
+                       uint8_t *codes);
+  tk_gemm_multiply *multiply;
+} tk_gemm_kernels;
+
+extern const tk_gemm_kernels tk_gemm_scalar;
+extern const tk_gemm_kernels tk_gemm_t2_avx2, tk_gemm_t5_avx2, tk_gemm_l2_avx2;
+extern const tk_gemm_kernels tk_gemm_t2_avxvnni, tk_gemm_t5_avxvnni, tk_gemm_l2_avxvnni;
+extern const tk_gemm_kernels tk_gemm_t2_avx512_vnni, tk_gemm_t5_avx512_vnni;
+extern const tk_gemm_kernels tk_gemm_t5_avx512;
+extern const tk_gemm_kernels tk_gemm_t2_neon, tk_gemm_t5_neon, tk_gemm_l2_neon;
+extern const tk_gemm_kernels tk_gemm_t2_neon_dotprod, tk_gemm_t5_neon_dotprod;
+extern const tk_gemm_kernels tk_gemm_l2_neon_dotprod;
+extern const tk_gemm_kernels tk_gemm_t2_neon_i8mm, tk_gemm_t5_neon_i8mm;
+
+enum {
+  // Fields of 32 columns in a block of a layout in tiles: T2 has 2 bits of each in a byte.
+  TK_T2_FIELDS = TK_T2_COLUMNS / TK_BLOCK_BYTES,
+  TK_T5_FIELDS = TK_T5_COLUMNS / TK_BLOCK_BYTES,
+
+  TK_SMALL_BATCH = 8, ///< The most activation rows that tk_gemm_small_kernels take.
+  // GEMM works on panels of unpacked codes: 8 rows x 2048 columns = 16 KiB, half of the smallest
+  // level 1 cache in use, beside three activation rows of 2 KiB each. 2048 columns are also as many
+  // as 16-bit sums can take (see gemm_avx2.c).
+  TK_PANEL_ROWS = 8,
+  TK_PANEL_COLUMNS = 2048,
+  // Activation rows swept per panel: 128 x 2 KiB = 256 KiB, which stays in a level 2 cache.
+  TK_PANEL_TOKENS = 128,
+  TK_MAX_TOKENS = 10,     ///< The most tokens an instruction set multiplies at once.
+  TK_MAX_PANEL_ROWS = 32, ///< The most rows an instruction set multiplies at once.
+  TK_MAX_PANEL_BYTES = TK_MAX_PANEL_ROWS * TK_PANEL_COLUMNS,
+};
+
+/// What activations with this largest magnitude are multiplied by: torch's `127 / a`, which is a
+/// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
+static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
+
+/// tk_gemm by panels.
+void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+                    const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+                    size_t y_stride, void *scratch);
+/// `unpack` of L2, which is made for GEMV: its bytes are only taken apart.
+tk_gemm_unpack tk_gemm_unpack_l2;
+
+#endif
