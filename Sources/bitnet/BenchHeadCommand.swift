@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -88,3 +90,5 @@ struct BenchHeadCommand: ParsableCommand {
                 row.largestCandidates, row.fallbacks, row.states, row.differences)
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import BitNetKit
 import Foundation
 
@@ -33,3 +35,5 @@ extension BenchMatmulCommand {
                 row.timeRatio)
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -233,3 +235,5 @@ struct ShapeArgument: ExpressibleByArgument {
 
     static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
 }
+
+#endif
