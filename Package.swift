@@ -21,31 +21,22 @@ let package = Package(
     ],
     traits: [
         .trait(
-            name: "OpenBLAS",
-            description:
-                "The OpenBLAS FP16 baseline that benchmarks compare with (libopenblas-dev)."),
-        .default(enabledTraits: ["OpenBLAS"]),
+            name: "CommandLine",
+            description: "The program bitnet, which needs swift-argument-parser."),
+        .default(enabledTraits: ["CommandLine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],
     targets: [
-        .systemLibrary(
-            name: "COpenBLAS",
-            pkgConfig: "openblas",
-            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .target(
             name: "CTernaryKernels",
-            dependencies: [.target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"]))],
             cSettings: [
                 .headerSearchPath("."),
                 .treatAllWarnings(as: .error),
-                .define("TK_OPENBLAS", .when(traits: ["OpenBLAS"])),
                 // Kernels at -O0 would make `swift test` and debug runs crawl.
                 .unsafeFlags(["-O3"], .when(configuration: .debug)),
-            ],
-            // Where there is no pkg-config to say so.
-            linkerSettings: [.linkedLibrary("openblas", .when(traits: ["OpenBLAS"]))]),
+            ]),
         .target(
             name: "TernaryCompute",
             dependencies: ["CTernaryKernels"],
@@ -75,7 +66,9 @@ let package = Package(
             name: "bitnet",
             dependencies: [
                 "BitNetKit", "BitNetBench", "BitNetSampleModel",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser",
+                    condition: .when(traits: ["CommandLine"])),
             ],
             swiftSettings: swiftSettings),
         .target(

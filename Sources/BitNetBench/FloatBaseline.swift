@@ -9,8 +9,8 @@ internal import Synchronization
 /// let y = try baseline.multiply([0.5, 0.8, 0.2])  // about -0.1455
 /// ```
 ///
-/// Rows are split over all cores. OpenBLAS is then told to compute every part on one thread, which is
-/// a setting of the whole process.
+/// Rows are split over all cores, also for OpenBLAS, which computes every part on one thread: that
+/// is a setting of the whole process, made before each product.
 public struct FloatBaseline: Sendable {
     /// How weights are stored, and who multiplies them.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
@@ -22,8 +22,14 @@ public struct FloatBaseline: Sendable {
         /// FP32 weights, multiplied by OpenBLAS: twice the memory, no conversion.
         case openBLASF32
 
-        /// Whether this build can compute it: OpenBLAS comes with the package trait of that name.
-        public var isAvailable: Bool { self == .ownF16 || FloatBaseline.openBLASVersion != nil }
+        /// Whether this machine can compute it; ``FloatBaseline/openBLAS`` says why not.
+        ///
+        /// Asking whether OpenBLAS is there loads it.
+        public var isAvailable: Bool {
+            if self == .ownF16 { return true }
+            if case .success = FloatBaseline.openBLAS { return true }
+            return false
+        }
     }
 
     /// How weights are stored, and who multiplies them.
@@ -34,10 +40,18 @@ public struct FloatBaseline: Sendable {
     public let columns: Int
     /// Bytes of the weights, rows padded to a multiple of 16 columns.
     public var byteCount: Int { matrix.byteCount }
-    /// Name, version and target of OpenBLAS; nil in a build without the `OpenBLAS` trait.
-    public static var openBLASVersion: String? { KernelSet.blasVersion }
+    /// Kernels that multiply: a set of this library, or those that OpenBLAS uses.
+    public var kernels: String { blas?.core ?? compute.kernels.name }
+    /// What ``OpenBLAS/remark`` says of them; nil of a set of this library.
+    public var remark: String? { blas?.remark }
+    /// The OpenBLAS of this machine, or the reason why there is none (`BitNetError.blasUnavailable`).
+    ///
+    /// It is loaded when this is first asked for; see ``OpenBLAS`` for what that does.
+    public static var openBLAS: Result<OpenBLAS, BitNetError> { OpenBLAS.shared }
 
     private let matrix: DenseMatrix
+    /// Only of the kinds that it multiplies.
+    private let blas: OpenBLAS?
     private let compute: Compute
 
     /// A matrix for one kind of product.
@@ -49,7 +63,7 @@ public struct FloatBaseline: Sendable {
     ///   - weights: `[rows, columns]`, row by row; the FP16 kinds round them to nearest, and
     ///     what is beyond 65504 to infinity.
     ///   - kernels: the kernels of `ownF16`, and those that widen tiles for `openBLASF16`.
-    /// - Throws: `BitNetError.blasUnavailable` for an OpenBLAS kind in a build without it,
+    /// - Throws: `BitNetError.blasUnavailable` for an OpenBLAS kind where it cannot be had,
     ///   `.shapeMismatch` unless there are `rows * columns` weights, `.outOfMemory`.
     public init(
         _ kind: Kind, rows: Int, columns: Int, weights: [Float], kernels: KernelSet = .best
@@ -59,16 +73,16 @@ public struct FloatBaseline: Sendable {
             compute: Compute(kernels: kernels, pool: Compute.standard.pool))
     }
 
-    /// The same on other threads.
+    /// The same on other threads, or with another OpenBLAS.
     init(
-        _ kind: Kind, rows: Int, columns: Int, weights: [Float], compute: Compute
+        _ kind: Kind, rows: Int, columns: Int, weights: [Float], compute: Compute,
+        openBLAS: @autoclosure () -> Result<OpenBLAS, BitNetError> = openBLAS
     ) throws(BitNetError) {
-        guard kind.isAvailable else { throw FloatBaseline.unavailable }
+        blas = kind == .ownF16 ? nil : try openBLAS().get()
         guard rows > 0, columns > 0, elementCount(of: [rows, columns]) == weights.count else {
             throw .shapeMismatch(
                 tensor: "weights", expected: [rows, columns], found: [weights.count])
         }
-        KernelSet.useOneBlasThread
         self.kind = kind
         self.columns = columns
         self.compute = compute
@@ -93,22 +107,23 @@ public struct FloatBaseline: Sendable {
             FloatBaseline.padded(x, columns: columns), purpose: "the input of a product")
         defer { withExtendedLifetime(input) {} }
         let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")
-        if kind == .ownF16 {
+        if let blas {
+            try blas.useOneThread()
+            try multiply(by: blas, input.view, batch: batch, into: output.view)
+        } else {
             for token in 0..<batch {
                 compute.multiply(
                     matrix, input.view[token * matrix.columns..<(token + 1) * matrix.columns],
                     into: output.view[token * rows..<(token + 1) * rows])
             }
-        } else {
-            try multiplyByBlas(input.view, batch: batch, into: output.view)
         }
         return output.array
     }
 
     /// Each thread multiplies its rows into memory of its own, since OpenBLAS writes the results of
     /// several inputs one after the other, and puts them where they belong.
-    private func multiplyByBlas(
-        _ x: BufferView<Float>, batch: Int, into y: BufferView<Float>
+    private func multiply(
+        by blas: OpenBLAS, _ x: BufferView<Float>, batch: Int, into y: BufferView<Float>
     ) throws(BitNetError) {
         let failure = Mutex<BitNetError?>(nil)
         let tileRows = max(1, tileBytes / (matrix.columns * MemoryLayout<Float>.stride))
@@ -122,8 +137,9 @@ public struct FloatBaseline: Sendable {
                     count: batch * range.count, purpose: "a product")
                 guard
                     compute.kernels.blasProduct(
-                        matrix, rows: range, x: x, batch: batch, tile: tile.view, into: part.view)
-                else { throw FloatBaseline.unavailable }
+                        blas, matrix, rows: range, x: x, batch: batch, tile: tile.view,
+                        into: part.view)
+                else { throw .blasUnavailable(reason: "the matrix is too large for it") }
                 for token in 0..<batch {
                     y[token * rows..<(token + 1) * rows][range].copy(
                         from: part.view[token * range.count..<(token + 1) * range.count])
@@ -133,13 +149,6 @@ public struct FloatBaseline: Sendable {
             }
         }
         if let error = failure.withLock({ $0 }) { throw error }
-    }
-
-    private static var unavailable: BitNetError {
-        .blasUnavailable(
-            reason: openBLASVersion == nil
-                ? "this build is without the package trait 'OpenBLAS'"
-                : "the matrix is too large for it")
     }
 
     /// Kernels take rows of whole groups of 16.

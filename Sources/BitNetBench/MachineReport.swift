@@ -1,4 +1,3 @@
-internal import CTernaryKernels
 internal import Foundation
 
 /// What is known about this machine and this build.
@@ -43,7 +42,4 @@ package enum MachineReport {
         let mode = text[text.index(after: start)..<end]
         return mode == "never" ? "never (weights lie in 4 KB pages)" : "\(mode), used for weights"
     }
-
-    /// OpenBLAS's version, or nil without it.
-    package static var blas: String? { tk_blas_version().map { String(cString: $0) } }
 }

@@ -37,6 +37,10 @@ package struct MatmulBenchmark: Sendable {
         package let bandwidthShare: Double
         /// How much faster than the fastest float row of the same case; nil on float rows.
         package var speedup: Double?
+        /// Who multiplied: a kernel set, or the kernels that OpenBLAS used.
+        package let core: String
+        /// Why OpenBLAS used these, or what is wrong with them; nil if there is nothing to say.
+        package var remark: String?
     }
 
     private let pool: WorkerPool
@@ -77,14 +81,15 @@ package struct MatmulBenchmark: Sendable {
     }
 
     private func row(
-        _ kernel: String, _ shape: Case, _ placement: Placement, seconds: Double, bytes: Int
+        _ kernel: String, core: String, _ shape: Case, _ placement: Placement, seconds: Double,
+        bytes: Int
     ) -> Row {
         let weights = Double(shape.rows * shape.columns * shape.batch)
         return Row(
             kernel: kernel, rows: shape.rows, columns: shape.columns, batch: shape.batch,
             threads: pool.threads, placement: placement, seconds: seconds,
             weightsPerSecond: weights / seconds, bytesPerSecond: Double(bytes) / seconds,
-            bandwidthShare: Double(bytes) / seconds / limits.bytesPerSecond)
+            bandwidthShare: Double(bytes) / seconds / limits.bytesPerSecond, core: core)
     }
 
     private func copies(_ placement: Placement, bytes: Int) -> Int {
@@ -124,7 +129,7 @@ extension MatmulBenchmark {
             next = next + 1 == matrices.count ? 0 : next + 1
         }
         return row(
-            "\(set.name) \(layout.rawValue)", shape, placement, seconds: time,
+            "\(set.name) \(layout.rawValue)", core: set.name, shape, placement, seconds: time,
             bytes: first.byteCount)
     }
 
@@ -154,7 +159,7 @@ extension MatmulBenchmark {
 // MARK: - Float
 
 extension MatmulBenchmark {
-    /// The float products that this build has; weights and inputs are those of nobody.
+    /// The float products that this machine has; weights and inputs are those of nobody.
     private func floatRows(
         _ shape: Case, _ placement: Placement
     ) throws(BitNetError) -> [Row] {
@@ -178,8 +183,11 @@ extension MatmulBenchmark {
                 _ = try matrices[next].multiply(input)
                 next = next + 1 == matrices.count ? 0 : next + 1
             }
-            rows.append(
-                row(kind.title, shape, placement, seconds: time, bytes: first.byteCount))
+            var row = row(
+                kind.title, core: first.kernels, shape, placement, seconds: time,
+                bytes: first.byteCount)
+            row.remark = first.remark
+            rows.append(row)
         }
         return rows
     }

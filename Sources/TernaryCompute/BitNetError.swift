@@ -47,7 +47,7 @@ public enum BitNetError: Error, Sendable, Hashable {
     case invalidArgument(name: String, detail: String)
     /// The kernel set is not compiled in, not supported by this CPU, or failed its self-test.
     case kernelUnavailable(name: String, reason: String)
-    /// The OpenBLAS baseline is not part of this build.
+    /// OpenBLAS, which float baselines need, cannot be loaded or used.
     case blasUnavailable(reason: String)
     /// Memory for `bytes` bytes could not be had.
     case outOfMemory(bytes: Int, purpose: String)

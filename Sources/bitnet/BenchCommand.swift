@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -55,7 +57,9 @@ struct BenchMatmulCommand: ParsableCommand {
         discussion: """
             Each kernel's sums are compared with the scalar ones before it is timed. 'cache' uses \
             one matrix again and again, 'stream' one of many copies that no cache holds. 'x float' \
-            is how much faster than the fastest float row of the same shape.
+            is how much faster than the fastest float row of the same shape. Every row computes \
+            with the same number of threads. Float rows name the kernels that computed them; those \
+            of OpenBLAS are there where its library is.
             """)
 
     @Option(name: .long, help: "Rows of a matrix; as often as --columns.")
@@ -94,6 +98,9 @@ struct BenchMatmulCommand: ParsableCommand {
     func run() throws {
         warnAboutDebugBuild()
         if let zeroShare { return try runSkipping(zeroShare.shares) }
+        if case .failure(let error) = FloatBaseline.openBLAS {
+            Terminal.report("warning: \(error); rows of it are left out")
+        }
         let sizes = rows.isEmpty ? [(2560, 2560), (6912, 2560), (2560, 6912)] : zipped
         var all: [MatmulBenchmark.Row] = []
         for count in threads.numbers {
@@ -123,7 +130,9 @@ struct BenchMatmulCommand: ParsableCommand {
 
     private static func line(_ row: MatmulBenchmark.Row) -> String {
         let shape = "\(row.rows)x\(row.columns)"
-        let speedup = row.speedup.map { String(format: "%8.1f", $0) } ?? "       -"
+        let speedup =
+            row.speedup.map { String(format: "%8.1f", $0) }
+            ?? "       -  \(row.core)" + (row.remark.map { " (\($0))" } ?? "")
         return row.kernel.padding(toLength: 22, withPad: " ", startingAt: 0) + " "
             + shape.padding(toLength: 12, withPad: " ", startingAt: 0)
             + String(format: " %5d  ", row.batch)
@@ -134,3 +143,5 @@ struct BenchMatmulCommand: ParsableCommand {
             + speedup + "\n"
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -89,3 +91,5 @@ struct BenchHeadCommand: ParsableCommand {
                 row.largestCandidates, row.fallbacks, row.states, row.differences)
     }
 }
+
+#endif

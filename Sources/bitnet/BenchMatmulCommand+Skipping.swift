@@ -1,3 +1,5 @@
+#if CommandLine
+
 import BitNetBench
 import BitNetKit
 import Foundation
@@ -34,3 +36,5 @@ extension BenchMatmulCommand {
                 row.timeRatio)
     }
 }
+
+#endif

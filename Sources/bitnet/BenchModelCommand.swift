@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -234,3 +236,5 @@ struct ShapeArgument: ExpressibleByArgument {
 
     static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 
@@ -51,3 +53,5 @@ struct BitNetCommand: AsyncParsableCommand {
         exit(withError: ExitCode.failure)
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -88,3 +90,5 @@ struct ChatCommand: AsyncParsableCommand {
         if hasFailed, !Terminal.isInputTerminal { throw ExitCode.failure }
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 
@@ -27,3 +29,5 @@ struct ChatPromptArguments: ParsableArguments {
             messages.compactMap(\.self), template: template, addsGenerationPrompt: true)
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -110,3 +112,5 @@ extension Sparsity {
         return sparsity
     }
 }
+
+#endif

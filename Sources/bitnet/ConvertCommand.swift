@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -96,3 +98,5 @@ struct ConvertCommand: AsyncParsableCommand {
         return type
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -23,7 +25,10 @@ struct DoctorCommand: ParsableCommand {
         lines.append(
             "kernel sets: \(sets.joined(separator: ", ")) (\(KernelSet.best.name) is used)")
         for set in KernelSet.rejected { lines.append("  not \(set.name): \(set.reason)") }
-        lines.append("OpenBLAS: \(MachineReport.blas ?? "not in this build")")
+        switch FloatBaseline.openBLAS {
+        case .success(let blas): lines.append("float baseline: \(blas)")
+        case .failure(let error): lines.append("float baseline: \(error)")
+        }
         for line in lines { try Terminal.write(line + "\n") }
 
         var bandwidth: [(threads: Int, speed: Double)] = []
@@ -57,3 +62,5 @@ struct DoctorCommand: ParsableCommand {
             : "one thread already reads all that memory gives; more help with prompts only"
     }
 }
+
+#endif

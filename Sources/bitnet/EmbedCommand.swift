@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -54,3 +56,5 @@ struct EmbedCommand: AsyncParsableCommand {
         return lines.map(String.init)
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -130,3 +132,5 @@ struct GenerateCommand: AsyncParsableCommand {
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 
@@ -18,3 +20,5 @@ extension KVCachePrecision {
         return precision
     }
 }
+
+#endif

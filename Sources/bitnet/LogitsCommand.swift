@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -71,3 +73,5 @@ struct TokenList: ExpressibleByArgument {
         if ids.count != parts.count { return nil }
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 
@@ -110,3 +112,5 @@ struct LogitBiasArgument: ExpressibleByArgument {
         self.bias = bias
     }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if CommandLine
+
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -122,3 +124,5 @@ private struct Line {
         .malformedFile(path: file, detail: "line \(number): \(detail)")
     }
 }
+
+#endif

@@ -495,22 +495,44 @@ uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds);
 // Float baselines: what the ternary kernels are compared with
 // ---------------------------------------------------------------------------------------------
 
-/// "OpenBLAS 0.3.21 ...", or NULL when built without the OpenBLAS trait.
-const char *_Nullable tk_blas_version(void);
-/// Sets OpenBLAS's own thread count; no effect without OpenBLAS.
-void tk_blas_set_threads(int threads);
-/// y = W x with W in float16 (row-major): tiles are widened to float32 in `tile`, then cblas_sgemv.
-/// tile_rows >= 1; `tile` has tile_rows * columns floats. Returns false without OpenBLAS.
-bool tk_blas_gemv_f16(const tk_kernels *k, const uint16_t *w, size_t rows, size_t columns,
-                      const float *x, float *tile, size_t tile_rows, float *y);
-/// y = W x with W already in float32. Returns false without OpenBLAS.
-bool tk_blas_gemv_f32(const float *w, size_t rows, size_t columns, const float *x, float *y);
-/// y[batch, rows] = x[batch, columns] * W^T, tiles widened as above, then cblas_sgemm.
-bool tk_blas_gemm_f16(const tk_kernels *k, const uint16_t *w, size_t rows, size_t columns,
-                      const float *x, size_t batch, float *tile, size_t tile_rows, float *y);
-/// y[batch, rows] = x[batch, columns] * W^T, W in float32. Returns false without OpenBLAS.
-bool tk_blas_gemm_f32(const float *w, size_t rows, size_t columns, const float *x, size_t batch,
+/// Functions of an OpenBLAS that the caller has loaded, with 32-bit integers. This library opens
+/// nothing itself.
+typedef struct tk_blas {
+  /// cblas_sgemv and cblas_sgemm; their enumerations are ints to C.
+  void (*sgemv)(int order, int transpose, int m, int n, float alpha, const float *a, int lda,
+                const float *x, int x_step, float beta, float *y, int y_step);
+  void (*sgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
+  /// Of an OpenBLAS with OpenMP, else NULL: the products below call it with 1 on their own thread.
+  void (*_Nullable omp_set_num_threads)(int threads);
+} tk_blas;
+
+/// The widest of OpenBLAS's kernels that an x86-64 CPU can run; PLAIN on every other.
+typedef enum tk_blas_width {
+  TK_BLAS_PLAIN = 0,
+  /// With FMA.
+  TK_BLAS_AVX2 = 1,
+  /// F, CD, BW, DQ and VL.
+  TK_BLAS_AVX512 = 2,
+} tk_blas_width;
+
+/// What this CPU and operating system can run.
+tk_blas_width tk_blas_cpu_width(void);
+
+/// y = W x with W in float16 (row-major): tiles are widened to float32 in `tile`, then sgemv.
+/// tile_rows >= 1; `tile` has tile_rows * columns floats. Returns false for sizes beyond int.
+bool tk_blas_gemv_f16(const tk_blas *blas, const tk_kernels *k, const uint16_t *w, size_t rows,
+                      size_t columns, const float *x, float *tile, size_t tile_rows, float *y);
+/// y = W x with W already in float32. Returns false for sizes beyond int.
+bool tk_blas_gemv_f32(const tk_blas *blas, const float *w, size_t rows, size_t columns,
+                      const float *x, float *y);
+/// y[batch, rows] = x[batch, columns] * W^T, tiles widened as above, then sgemm.
+bool tk_blas_gemm_f16(const tk_blas *blas, const tk_kernels *k, const uint16_t *w, size_t rows,
+                      size_t columns, const float *x, size_t batch, float *tile, size_t tile_rows,
                       float *y);
+/// y[batch, rows] = x[batch, columns] * W^T, W in float32. Returns false for sizes beyond int.
+bool tk_blas_gemm_f32(const tk_blas *blas, const float *w, size_t rows, size_t columns,
+                      const float *x, size_t batch, float *y);
 
 #if defined(__clang__)
 #pragma clang assume_nonnull end

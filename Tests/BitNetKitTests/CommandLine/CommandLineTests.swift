@@ -6,7 +6,9 @@ import Testing
 let bitnetExecutable: URL? = {
     let folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     let url = folder.appendingPathComponent("bitnet")
-    if FileManager.default.isExecutableFile(atPath: url.path) { return url }
+    #if CommandLine
+        if FileManager.default.isExecutableFile(atPath: url.path) { return url }
+    #endif
     print("no bitnet beside the test bundle: the command line's tests are skipped")
     return nil
 }()

@@ -50,26 +50,15 @@ struct FloatBaselineTests {
         }
     }
 
-    @Test("OpenBLAS is there exactly when its trait is")
-    func trait() {
-        #if OpenBLAS
-            #expect(FloatBaseline.openBLASVersion?.contains("OpenBLAS") == true)
-            #expect(Kind.allCases.allSatisfy { $0.isAvailable })
-        #else
-            #expect(FloatBaseline.openBLASVersion == nil)
-            #expect(Kind.allCases.filter { $0.isAvailable } == [.ownF16])
-        #endif
-    }
-
-    @Test(
-        "without OpenBLAS its baselines are a typed error",
-        .enabled(if: FloatBaseline.openBLASVersion == nil, "this build has OpenBLAS"),
-        arguments: [Kind.openBLASF16, .openBLASF32])
-    func unavailable(_ kind: Kind) {
-        #expect(
-            throws: BitNetError.blasUnavailable(
-                reason: "this build is without the package trait 'OpenBLAS'")
-        ) { try FloatBaseline(kind, rows: 1, columns: 1, weights: [1]) }
+    @Test("a kind is available when OpenBLAS is, and names the kernels that multiply")
+    func kernels() throws {
+        let blas = try? FloatBaseline.openBLAS.get()
+        #expect(Kind.allCases.filter { $0.isAvailable }.count == (blas == nil ? 1 : 3))
+        for kind in Kind.allCases where kind.isAvailable {
+            let baseline = try FloatBaseline(kind, rows: 1, columns: 1, weights: [1])
+            #expect(baseline.kernels == (kind == .ownF16 ? KernelSet.best.name : blas?.core))
+            #expect(baseline.remark == (kind == .ownF16 ? nil : blas?.remark))
+        }
     }
 
     @Test("weights and inputs that do not fit are refused")
