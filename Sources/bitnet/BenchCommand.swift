@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -143,5 +141,3 @@ struct BenchMatmulCommand: ParsableCommand {
             + speedup + "\n"
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -91,5 +89,3 @@ struct BenchHeadCommand: ParsableCommand {
                 row.largestCandidates, row.fallbacks, row.states, row.differences)
     }
 }
-
-#endif

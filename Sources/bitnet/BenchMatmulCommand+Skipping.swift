@@ -1,5 +1,3 @@
-#if CommandLine
-
 import BitNetBench
 import BitNetKit
 import Foundation
@@ -36,5 +34,3 @@ extension BenchMatmulCommand {
                 row.timeRatio)
     }
 }
-
-#endif

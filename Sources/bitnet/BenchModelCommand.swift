@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -236,5 +234,3 @@ struct ShapeArgument: ExpressibleByArgument {
 
     static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
 }
-
-#endif

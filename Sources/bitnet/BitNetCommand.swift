@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 
@@ -53,5 +51,3 @@ struct BitNetCommand: AsyncParsableCommand {
         exit(withError: ExitCode.failure)
     }
 }
-
-#endif

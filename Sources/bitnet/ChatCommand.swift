@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -90,5 +88,3 @@ struct ChatCommand: AsyncParsableCommand {
         if hasFailed, !Terminal.isInputTerminal { throw ExitCode.failure }
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 
@@ -29,5 +27,3 @@ struct ChatPromptArguments: ParsableArguments {
             messages.compactMap(\.self), template: template, addsGenerationPrompt: true)
     }
 }
-
-#endif

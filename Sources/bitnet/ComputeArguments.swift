@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -112,5 +110,3 @@ extension Sparsity {
         return sparsity
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -98,5 +96,3 @@ struct ConvertCommand: AsyncParsableCommand {
         return type
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetBench
 import BitNetKit
@@ -62,5 +60,3 @@ struct DoctorCommand: ParsableCommand {
             : "one thread already reads all that memory gives; more help with prompts only"
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -56,5 +54,3 @@ struct EmbedCommand: AsyncParsableCommand {
         return lines.map(String.init)
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import BitNetSampleModel
@@ -132,5 +130,3 @@ struct GenerateCommand: AsyncParsableCommand {
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 
@@ -20,5 +18,3 @@ extension KVCachePrecision {
         return precision
     }
 }
-
-#endif

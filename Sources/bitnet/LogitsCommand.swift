@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -73,5 +71,3 @@ struct TokenList: ExpressibleByArgument {
         if ids.count != parts.count { return nil }
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 
@@ -112,5 +110,3 @@ struct LogitBiasArgument: ExpressibleByArgument {
         self.bias = bias
     }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if CommandLine
-
 import ArgumentParser
 import BitNetKit
 import Foundation
@@ -124,5 +122,3 @@ private struct Line {
         .malformedFile(path: file, detail: "line \(number): \(detail)")
     }
 }
-
-#endif

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
 @testable import BitNetFiles
 @testable import BitNetKit
 @testable import BitNetTokenizers

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// A matrix product in floating point, `y[rows] = W[rows, columns] x[columns]`: what ternary
 /// products are compared with, in speed and in what they compute.
 ///
@@ -125,30 +123,25 @@ public struct FloatBaseline: Sendable {
     private func multiply(
         by blas: OpenBLAS, _ x: BufferView<Float>, batch: Int, into y: BufferView<Float>
     ) throws(BitNetError) {
-        let failure = Mutex<BitNetError?>(nil)
         let tileRows = max(1, tileBytes / (matrix.columns * MemoryLayout<Float>.stride))
-        compute.pool.parallel(rows, work: rows * matrix.columns * batch) { _, range in
-            do throws(BitNetError) {
-                let tileCount = kind == .openBLASF16 ? min(tileRows, range.count) : 0
-                let tile = try AlignedBuffer<Float>(
-                    count: tileCount * matrix.columns, purpose: "a tile of weights")
-                defer { withExtendedLifetime(tile) {} }
-                let part = try AlignedBuffer<Float>(
-                    count: batch * range.count, purpose: "a product")
-                guard
-                    compute.kernels.blasProduct(
-                        blas, matrix, rows: range, x: x, batch: batch, tile: tile.view,
-                        into: part.view)
-                else { throw .blasUnavailable(reason: "the matrix is too large for it") }
-                for token in 0..<batch {
-                    y[token * rows..<(token + 1) * rows][range].copy(
-                        from: part.view[token * range.count..<(token + 1) * range.count])
-                }
-            } catch {
-                failure.withLock { $0 = $0 ?? error }
+        let work = rows * matrix.columns * batch
+        try compute.pool.tryParallel(rows, work: work) { (_, range) throws(BitNetError) in
+            let tileCount = kind == .openBLASF16 ? min(tileRows, range.count) : 0
+            let tile = try AlignedBuffer<Float>(
+                count: tileCount * matrix.columns, purpose: "a tile of weights")
+            defer { withExtendedLifetime(tile) {} }
+            let part = try AlignedBuffer<Float>(
+                count: batch * range.count, purpose: "a product")
+            guard
+                compute.kernels.blasProduct(
+                    blas, matrix, rows: range, x: x, batch: batch, tile: tile.view,
+                    into: part.view)
+            else { throw .blasUnavailable(reason: "the matrix is too large for it") }
+            for token in 0..<batch {
+                y[token * rows..<(token + 1) * rows][range].copy(
+                    from: part.view[token * range.count..<(token + 1) * range.count])
             }
         }
-        if let error = failure.withLock({ $0 }) { throw error }
     }
 
     /// Kernels take rows of whole groups of 16.

@@ -1,0 +1,5 @@
+#if !CommandLine
+    #error(
+        "bitnet needs the package's trait CommandLine, which is on by default; without it build a library product"
+    )
+#endif
