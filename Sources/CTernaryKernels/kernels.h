@@ -13,6 +13,8 @@
 #include "ternary/ternary.h"
 
 /// A family that is NULL is borrowed from the set below; the functions behind this struct find it.
+/// Against a table with every function of a set that adds 0.05 to 0.6 ns to the shortest calls (16
+/// floats added: 3.44 ns instead of 3.39), and to whole products nothing that could be measured.
 struct tk_kernels {
   const char *name;
   bool (*supported)(void);
