@@ -155,9 +155,11 @@ extension BitNetModel {
         try parts.hold(head: options.head, pool: compute.pool)
         try parts.skipZeros(
             options.sparsity, configuration, compute: compute, tokenizer: tokenizer)
+        let chatTemplate = try ChatTemplate(checkpoint, tokenizer: tokenizer)
+        if let warning = chatTemplate?.warning { parts.warnings.append(warning) }
         self.init(
             configuration, parts, compute: compute, tokenizer: tokenizer,
-            chatTemplate: try ChatTemplate(checkpoint, tokenizer: tokenizer))
+            chatTemplate: chatTemplate)
     }
 }
 

@@ -85,22 +85,34 @@ extension String {
             }
             let word = rest.prefix { !$0.isPythonSpace }
             parts.append(String(word))
-            rest = rest.dropFirst(word.count).drop(while: \.isPythonSpace)
+            rest = rest[word.endIndex...].drop(while: \.isPythonSpace)
         }
         return parts
     }
 
-    /// Python's `splitlines()`.
-    func splitLines() -> [String] {
+    /// Python's `rsplit(None, limit)`.
+    func splitAtSpaceFromEnd(limit: Int) -> [String] {
+        let reversedText = String(String.UnicodeScalarView(unicodeScalars.reversed()))
+        return reversedText.splitAtSpace(limit: limit).reversed().map {
+            String(String.UnicodeScalarView($0.unicodeScalars.reversed()))
+        }
+    }
+
+    /// Python's `splitlines(keepends)`.
+    func splitLines(keepingEnds: Bool = false) -> [String] {
         var lines: [String] = []
         var line = String.UnicodeScalarView()
         var isOpen = false
         var wasReturn = false
         for scalar in unicodeScalars {
             defer { wasReturn = scalar == "\r" }
-            if scalar == "\n", wasReturn { continue }
+            if scalar == "\n", wasReturn {
+                if keepingEnds { lines[lines.count - 1].unicodeScalars.append(scalar) }
+                continue
+            }
             switch scalar.value {
             case 0x0A...0x0D, 0x1C...0x1E, 0x85, 0x2028, 0x2029:
+                if keepingEnds { line.append(scalar) }
                 lines.append(String(line))
                 line = String.UnicodeScalarView()
                 isOpen = false
@@ -145,24 +157,5 @@ extension String {
             while let last = rest.last, isTrimmed(last) { rest.removeLast() }
         }
         return String(rest)
-    }
-
-    /// Python's `capitalize`.
-    var capitalizedFirst: String {
-        guard let first = unicodeScalars.first else { return "" }
-        return first.properties.titlecaseMapping
-            + String(unicodeScalars.dropFirst()).lowercased()
-    }
-
-    /// Python's `title`: every letter after something that is none is a capital.
-    var titled: String {
-        var result = ""
-        var isInWord = false
-        for scalar in unicodeScalars {
-            let properties = scalar.properties
-            result += isInWord ? properties.lowercaseMapping : properties.titlecaseMapping
-            isInWord = properties.isCased
-        }
-        return result
     }
 }
