@@ -42,7 +42,7 @@ extension String {
             } else if properties.isLowercase {
                 result += properties.uppercaseMapping
             } else {
-                result.unicodeScalars.append(scalar)
+                result.append(scalar)
             }
         }
         return result

@@ -30,7 +30,7 @@ struct JinjaDate {
         var rest = format.unicodeScalars[...]
         while let scalar = rest.popFirst() {
             guard scalar == "%" else {
-                result.unicodeScalars.append(scalar)
+                result.append(scalar)
                 continue
             }
             guard var directive = rest.popFirst() else { return nil }
@@ -49,7 +49,8 @@ struct JinjaDate {
         if let (number, width, fill) = number(directive) {
             let digits = "\(number)"
             return isPlain
-                ? digits : String(repeating: fill, count: max(0, width - digits.utf8.count)) + digits
+                ? digits
+                : String(repeating: fill, count: max(0, width - digits.utf8.count)) + digits
         }
         // The other directives look the same with and without the flag.
         let combined: [Unicode.Scalar: String] = [

@@ -84,7 +84,7 @@ extension JinjaEvaluator {
         let arguments = input.takeRest()
         let named = input.takeAllNamed()
         for item in items {
-            let value = try nested { (evaluator) throws(JinjaFailure) in
+            let value = try nested(levels: 4) { (evaluator) throws(JinjaFailure) in
                 try evaluator.apply(JinjaInput(filter, arguments, named), to: item)
             }
             result.append(value)

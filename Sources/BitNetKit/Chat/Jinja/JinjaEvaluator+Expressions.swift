@@ -5,6 +5,10 @@ extension JinjaEvaluator {
         switch expression.node {
         case .literal(let value): return value
         case .name(let name): return variable(name)
+        case .filter, .test, .attribute, .item, .slice, .call:
+            return try nested { (evaluator) throws(JinjaFailure) in
+                try evaluator.evaluatePostfix(expression.node)
+            }
         default:
             return try nested { (evaluator) throws(JinjaFailure) in
                 try evaluator.evaluateOperation(expression.node)
@@ -16,7 +20,6 @@ extension JinjaEvaluator {
         _ node: JinjaExpression.Node
     ) throws(JinjaFailure) -> JinjaValue {
         switch node {
-        case .literal, .name: return .none
         case .list(let items): return try made(try evaluateAll(items))
         case .tuple(let items): return try made(try evaluateAll(items), isTuple: true)
         case .dictionary(let members): return try evaluateDictionary(members)
@@ -40,6 +43,15 @@ extension JinjaEvaluator {
             if try evaluate(condition).isTrue { return try evaluate(then) }
             guard let otherwise else { return .undefined("an 'if' without 'else'") }
             return try evaluate(otherwise)
+        default: return .none
+        }
+    }
+
+    /// In a function of its own: what recurses keeps its frames small.
+    private mutating func evaluatePostfix(
+        _ node: JinjaExpression.Node
+    ) throws(JinjaFailure) -> JinjaValue {
+        switch node {
         case .filter(let operand, let call): return try apply(call, to: try evaluate(operand))
         case .test(let operand, let call, let isNegated):
             return .bool(try test(try evaluate(operand), call) != isNegated)
@@ -49,6 +61,7 @@ extension JinjaEvaluator {
         case .slice(let base, let start, let stop, let step):
             return try evaluateSlice(base, start, stop, step)
         case .call(let callee, let arguments): return try evaluateCall(callee, arguments)
+        default: return .none
         }
     }
 
@@ -67,12 +80,12 @@ extension JinjaEvaluator {
     {
         var named: [(name: String, value: JinjaValue)] = []
         var positional = try evaluateAll(arguments.positional)
-        if let spread = arguments.spread {
+        if let spread = arguments.spread.first {
             positional += try items(of: try evaluate(spread))
             try charge(positional.count * Self.evaluationCost)
         }
         for (name, value) in arguments.named { named.append((name, try evaluate(value))) }
-        guard let spread = arguments.namedSpread else { return (positional, named) }
+        guard let spread = arguments.namedSpread.first else { return (positional, named) }
         guard case .dictionary(let dictionary) = try evaluate(spread) else {
             throw failure("'**' needs a dictionary")
         }

@@ -29,7 +29,7 @@ extension JinjaEvaluator {
         var rest = Array(text.unicodeScalars)[...]
         while !rest.isEmpty {
             let plain = rest.prefix { $0 != "%" }
-            result.unicodeScalars.append(contentsOf: plain)
+            for scalar in plain { result.append(scalar) }
             rest = rest[plain.endIndex...]
             guard !rest.isEmpty else { break }
             rest.removeFirst()
@@ -136,7 +136,9 @@ extension JinjaEvaluator {
             // Zeros fill numbers only.
             if format.alignment == "=" { format.alignment = nil }
             var text = ""
-            if type == "s" { text = try self.text(of: value) } else {
+            if type == "s" {
+                text = try self.text(of: value)
+            } else {
                 try writeLiteral(value, to: &text)
             }
             if type == "a" { text = text.asciiEscaped }

@@ -69,7 +69,8 @@ extension JinjaEvaluator {
         }
         let items = try items(of: value)
         return name == "last"
-            ? items.last ?? .undefined("the last of no items") : try iterator(over: items.reversed())
+            ? items.last ?? .undefined("the last of no items")
+            : try iterator(over: items.reversed())
     }
 
     private mutating func joined(

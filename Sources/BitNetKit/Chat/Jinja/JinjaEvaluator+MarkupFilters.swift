@@ -31,7 +31,7 @@ extension JinjaEvaluator {
         var index = 0
         while index < text.count {
             guard text[index] == "&" else {
-                result.unicodeScalars.append(text[index])
+                result.append(text[index])
                 index += 1
                 continue
             }

@@ -20,7 +20,8 @@ extension JinjaEvaluator {
             return .float(number)
         case "abs":
             guard let number = value.number else { throw failure("'abs' of \(value.kind)") }
-            return try number.whole.map { (whole) throws(JinjaFailure) in try made(whole.magnitude) }
+            return try number.whole.map { (whole) throws(JinjaFailure) in try made(whole.magnitude)
+            }
                 ?? .float(abs(number.double))
         case "filesizeformat": return try fileSize(value, &input)
         default: return try rounded(value, &input)

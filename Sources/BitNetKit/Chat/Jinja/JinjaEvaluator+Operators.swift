@@ -31,18 +31,35 @@ extension JinjaEvaluator {
         }
         switch (left, right) {
         case (.undefined, .undefined), (.none, .none): return true
-        case (.list(let a), .list(let b)):
-            guard a.isTuple == b.isTuple, a.items.count == b.items.count else { return false }
-            for (a, b) in zip(a.items, b.items) where !(try areEqual(a, b)) { return false }
-            return true
-        case (.dictionary(let a), .dictionary(let b)):
-            guard a.members.count == b.members.count else { return false }
-            for (name, value) in a.members {
-                guard let other = b.value(try key(name)), try areEqual(value, other) else {
-                    return false
-                }
+        case (.list(let a), .list(let b)): return try areEqual(a, b)
+        case (.dictionary(let a), .dictionary(let b)): return try areEqual(a, b)
+        default: return try areSameObject(left, right)
+        }
+    }
+
+    private mutating func areEqual(_ a: JinjaList, _ b: JinjaList) throws(JinjaFailure) -> Bool {
+        guard a.isTuple == b.isTuple, a.items.count == b.items.count else { return false }
+        for (a, b) in zip(a.items, b.items) where !(try areEqual(a, b)) { return false }
+        return true
+    }
+
+    private mutating func areEqual(
+        _ a: JinjaDictionary, _ b: JinjaDictionary
+    ) throws(JinjaFailure) -> Bool {
+        guard a.members.count == b.members.count else { return false }
+        for (name, value) in a.members {
+            guard let other = b.value(try key(name)), try areEqual(value, other) else {
+                return false
             }
-            return true
+        }
+        return true
+    }
+
+    /// Equality of values that hold no other values to compare.
+    private mutating func areSameObject(
+        _ left: JinjaValue, _ right: JinjaValue
+    ) throws(JinjaFailure) -> Bool {
+        switch (left, right) {
         case (.namespace(let a), .namespace(let b)), (.macro(let a), .macro(let b)),
             (.iterator(let a), .iterator(let b)), (.loop(let a), .loop(let b)),
             (.cycler(let a), .cycler(let b)), (.joiner(let a), .joiner(let b)):

@@ -196,7 +196,7 @@ extension String {
             case "\t": text += "\\t"
             default:
                 if scalar.isPythonPrintable {
-                    text.unicodeScalars.append(scalar)
+                    text.append(scalar)
                 } else {
                     text += scalar.pythonEscape
                 }
@@ -220,7 +220,7 @@ extension String {
                 if scalar.value < 0x20 || (isASCII && scalar.value > 0x7E) {
                     for unit in String(scalar).utf16 { text += "\\u" + UInt32(unit).hex(4) }
                 } else {
-                    text.unicodeScalars.append(scalar)
+                    text.append(scalar)
                 }
             }
         }
@@ -241,15 +241,11 @@ extension String {
         let escapes: [Unicode.Scalar: String] = [
             "&": "&amp;", ">": "&gt;", "<": "&lt;", "'": "&#39;", "\"": "&#34;",
         ]
-        var result = String.UnicodeScalarView()
+        var result = ""
         for scalar in unicodeScalars {
-            if let escape = escapes[scalar] {
-                result.append(contentsOf: escape.unicodeScalars)
-            } else {
-                result.append(scalar)
-            }
+            if let escape = escapes[scalar] { result += escape } else { result.append(scalar) }
         }
-        return String(result)
+        return result
     }
 
     /// The text with what is not ASCII written as escapes.
@@ -257,7 +253,7 @@ extension String {
         var text = ""
         for scalar in unicodeScalars {
             if scalar.isASCII {
-                text.unicodeScalars.append(scalar)
+                text.append(scalar)
             } else {
                 text += scalar.pythonEscape
             }

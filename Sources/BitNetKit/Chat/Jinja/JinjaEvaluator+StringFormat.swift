@@ -28,10 +28,10 @@ extension JinjaEvaluator {
             switch scalar {
             case "{" where rest.first == "{", "}" where rest.first == "}":
                 rest.removeFirst()
-                result.unicodeScalars.append(scalar)
+                result.append(scalar)
             case "{": result += try field(&rest, &fields, depth: depth)
             case "}": throw failure("'format': a single '}'")
-            default: result.unicodeScalars.append(scalar)
+            default: result.append(scalar)
             }
         }
         return result
@@ -167,8 +167,9 @@ extension JinjaEvaluator {
         if let whole = number.whole, format.type.map({ !decimals.contains($0) }) ?? true {
             return try formatted(whole, format, refused())
         }
-        guard format.type.map({ decimals.contains($0) }) ?? true, number.double.isFinite
-            || number.whole == nil
+        guard format.type.map({ decimals.contains($0) }) ?? true,
+            number.double.isFinite
+                || number.whole == nil
         else { throw refused() }
         return format.text(of: number.double)
     }

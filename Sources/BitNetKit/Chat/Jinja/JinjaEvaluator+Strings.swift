@@ -105,7 +105,7 @@ extension JinjaEvaluator {
         _ text: String, _ input: inout JinjaInput
     ) throws(JinjaFailure) -> JinjaValue {
         let size = try takeInteger(&input, "tabsize") ?? 8
-        var result = String.UnicodeScalarView()
+        var result = ""
         var column = 0
         for scalar in text.unicodeScalars {
             if scalar == "\t" {
@@ -113,13 +113,13 @@ extension JinjaEvaluator {
                 let width = size - column % size
                 try charge(min(width, Self.maximumWork))
                 column += width
-                result.append(contentsOf: repeatElement(" ", count: width))
+                result += String(repeating: " ", count: width)
             } else {
                 column = scalar == "\n" || scalar == "\r" ? 0 : column + 1
                 result.append(scalar)
             }
         }
-        return try made(String(result))
+        return try made(result)
     }
 
     // MARK: - Parts
@@ -232,7 +232,8 @@ extension JinjaEvaluator {
         }
         if part.isEmpty {
             let count = text.unicodeScalars.count
-            return .integer(name == "count" ? count + 1 : name.hasPrefix("r") ? start + count : start)
+            return .integer(
+                name == "count" ? count + 1 : name.hasPrefix("r") ? start + count : start)
         }
         if name == "count" { return .integer(text.occurrences(of: part).count) }
         let parts =

@@ -69,15 +69,16 @@ struct JinjaEvaluator {
 
     var isExhausted: Bool { work > Self.maximumWork }
 
-    /// Runs `body` one level deeper.
+    /// Runs `body` a level deeper, or several where its calls take much of the stack.
     mutating func nested<Result>(
+        levels: Int = 1,
         _ body: (inout JinjaEvaluator) throws(JinjaFailure) -> Result
     ) throws(JinjaFailure) -> Result {
-        guard depth < Self.maximumDepth else {
+        guard depth + levels <= Self.maximumDepth else {
             throw failure("nested deeper than \(Self.maximumDepth) levels")
         }
-        depth += 1
-        defer { depth -= 1 }
+        depth += levels
+        defer { depth -= levels }
         return try body(&self)
     }
 

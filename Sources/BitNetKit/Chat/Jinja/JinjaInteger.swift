@@ -53,7 +53,9 @@ struct JinjaInteger: Sendable, Hashable, Comparable {
     var small: Int? {
         guard limbs.count <= 2 else { return nil }
         let magnitude = limbs.reversed().reduce(UInt64(0)) { $0 << 32 | UInt64($1) }
-        if isNegative { return magnitude <= 1 << 63 ? Int(truncatingIfNeeded: 0 &- magnitude) : nil }
+        if isNegative {
+            return magnitude <= 1 << 63 ? Int(truncatingIfNeeded: 0 &- magnitude) : nil
+        }
         return Int(exactly: magnitude)
     }
 

@@ -137,7 +137,7 @@ extension JinjaLexer {
         } else if ("0"..."7").contains(scalar) {
             var digits = String(scalar)
             while digits.count < 3, let next = peek(), ("0"..."7").contains(next) {
-                digits.unicodeScalars.append(next)
+                digits.append(next)
                 advance()
             }
             text.append(try number(radix: 8, digits: digits, length: 0))
@@ -155,7 +155,7 @@ extension JinjaLexer {
         var digits = digits
         for _ in 0..<length {
             guard let next = peek() else { break }
-            digits.unicodeScalars.append(next)
+            digits.append(next)
             advance()
         }
         guard digits.unicodeScalars.count == max(length, digits.unicodeScalars.count),

@@ -116,7 +116,7 @@ extension String {
             } else if scalar.isDecimalDigit, let digit = scalar.pythonDigit {
                 plain += "\(digit)"
             } else {
-                plain.unicodeScalars.append(scalar)
+                plain.append(scalar)
             }
             previous = scalar
         }

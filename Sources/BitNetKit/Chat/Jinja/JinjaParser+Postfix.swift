@@ -97,14 +97,14 @@ extension JinjaParser {
     private mutating func parseArgument(
         into arguments: inout JinjaArguments
     ) throws(JinjaFailure) {
-        if token == .symbol("*"), arguments.spread == nil, arguments.namedSpread == nil {
+        if token == .symbol("*"), arguments.spread.isEmpty, arguments.namedSpread.isEmpty {
             position += 1
-            arguments.spread = try parseExpression()
-        } else if token == .symbol("**"), arguments.namedSpread == nil {
+            arguments.spread = [try parseExpression()]
+        } else if token == .symbol("**"), arguments.namedSpread.isEmpty {
             position += 1
-            arguments.namedSpread = try parseExpression()
+            arguments.namedSpread = [try parseExpression()]
         } else if case .name(let name) = token, lookAhead(1) == .symbol("=") {
-            guard arguments.namedSpread == nil else { throw unexpected() }
+            guard arguments.namedSpread.isEmpty else { throw unexpected() }
             guard !arguments.named.contains(where: { $0.name == name }) else {
                 throw failure("the argument '\(name)' is given twice")
             }
@@ -112,7 +112,7 @@ extension JinjaParser {
             position += 2
             arguments.named.append((name, try parseExpression()))
         } else {
-            guard arguments.named.isEmpty, arguments.spread == nil, arguments.namedSpread == nil
+            guard arguments.named.isEmpty, arguments.spread.isEmpty, arguments.namedSpread.isEmpty
             else { throw unexpected("a named argument") }
             arguments.positional.append(try parseExpression())
         }

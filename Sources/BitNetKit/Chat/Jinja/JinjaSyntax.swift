@@ -67,14 +67,12 @@ enum JinjaComparison: String, Sendable {
 struct JinjaArguments: Sendable {
     var positional: [JinjaExpression] = []
     var named: [(name: String, value: JinjaExpression)] = []
-    /// What `*` spreads over more arguments in order.
-    var spread: JinjaExpression?
-    /// What `**` spreads over more arguments by name.
-    var namedSpread: JinjaExpression?
+    /// What `*` spreads over more arguments in order; at most one.
+    var spread: [JinjaExpression] = []
+    /// What `**` spreads over more arguments by name; at most one.
+    var namedSpread: [JinjaExpression] = []
 
-    var all: [JinjaExpression] {
-        positional + named.map(\.value) + [spread, namedSpread].compactMap(\.self)
-    }
+    var all: [JinjaExpression] { positional + named.map(\.value) + spread + namedSpread }
 }
 
 /// A filter or a test by its name.

@@ -1,6 +1,9 @@
 // Strings as Python sees them: sequences of code points, compared code point by code point. Swift's
 // own search functions take canonically equivalent strings for equal.
 extension String {
+    /// Appends one code point. `unicodeScalars.append` copies the string for each.
+    mutating func append(_ scalar: Unicode.Scalar) { self += String(scalar) }
+
     /// Whether both have the same bytes.
     func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 
@@ -107,7 +110,7 @@ extension String {
         for scalar in unicodeScalars {
             defer { wasReturn = scalar == "\r" }
             if scalar == "\n", wasReturn {
-                if keepingEnds { lines[lines.count - 1].unicodeScalars.append(scalar) }
+                if keepingEnds { lines[lines.count - 1].append(scalar) }
                 continue
             }
             switch scalar.value {
@@ -129,15 +132,15 @@ extension String {
     func replacing(_ old: String, with new: String, limit: Int = -1) -> String {
         guard old.isEmpty else { return split(at: old, limit: limit).joined(separator: new) }
         // Python puts it before every character and at the end.
-        var result = String.UnicodeScalarView()
+        var result = ""
         var count = 0
         for scalar in unicodeScalars {
-            if limit < 0 || count < limit { result.append(contentsOf: new.unicodeScalars) }
+            if limit < 0 || count < limit { result += new }
             count += 1
             result.append(scalar)
         }
-        if limit < 0 || count < limit { result.append(contentsOf: new.unicodeScalars) }
-        return String(result)
+        if limit < 0 || count < limit { result += new }
+        return result
     }
 
     /// The sides of a text that are trimmed.
