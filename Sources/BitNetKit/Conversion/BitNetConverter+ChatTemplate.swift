@@ -12,4 +12,12 @@ extension Conversion {
                 + "model was trained with was written instead"
         ]
     }
+
+    /// What there is to say about a folder's template that nobody can read and that is left out.
+    func droppedTemplate() throws(BitNetError) -> [String] {
+        guard case .huggingFace(let folder) = checkpoint.metadata,
+            let problem = try ChatTemplate.Origin(ModelFolder(path: folder.path)).problem
+        else { return [] }
+        return ["the source's chat template is left out, for it cannot be read: \(problem)"]
+    }
 }

@@ -43,7 +43,7 @@ extension Conversion {
         }
         entries += try poolingMetadata()
         var tokenizer = try tokenizerMetadata()
-        let warnings = replacePlaceholder(in: &tokenizer)
+        let warnings = try replacePlaceholder(in: &tokenizer) + droppedTemplate()
         return (entries + tokenizer, warnings)
     }
 

@@ -51,10 +51,10 @@ extension BitNetModel {
         var transformer = try loader.load()
         try transformer.hold(head: options.head)
         try transformer.skipZeros(options.sparsity)
+        let chatTemplate = try ChatTemplate(checkpoint, tokenizer: tokenizer)
         self.init(
-            transformer, tokenizer: tokenizer,
-            chatTemplate: try ChatTemplate(checkpoint, tokenizer: tokenizer),
-            warnings: loader.warnings)
+            transformer, tokenizer: tokenizer, chatTemplate: chatTemplate,
+            warnings: loader.warnings + [chatTemplate?.warning].compactMap(\.self))
     }
 }
 

@@ -10,7 +10,7 @@ extension ChatTemplate {
     /// - Returns: the template of the file; that of a known format where the file has none, or the
     ///   placeholder of BitNet b1.58 2B-4T's published GGUF file; nil where none is known.
     /// - Throws: `BitNetError.fileNotFound`, `.malformedFile`, `.invalidMetadata`. What is wrong with
-    ///   the template itself is thrown when it renders.
+    ///   the template itself, also that it is empty or not text, is thrown when it renders.
     public static func load(
         from url: URL, tokenizer: Tokenizer
     ) throws(BitNetError) -> ChatTemplate? {
@@ -46,9 +46,15 @@ extension ChatTemplate {
     init?(_ origin: Origin, tokenizer: Tokenizer) {
         let beginOfText = tokenizer.beginOfText.flatMap { tokenizer.text(of: $0) }
         let endOfText = tokenizer.endOfText.flatMap { tokenizer.text(of: $0) }
+        if let problem = origin.problem {
+            self.init(unusable: problem)
+            return
+        }
         let isPlaceholder = origin.text?.containsExactly(Self.placeholderMark) ?? false
         if let text = origin.text, !isPlaceholder {
             self.init(unchecked: text, beginOfText: beginOfText, endOfText: endOfText)
+            let tokens = origin.specialTokenIDs.compactMapValues { tokenizer.text(of: $0) }
+            specialTokens = origin.specialTokens.merging(tokens) { first, _ in first }
             return
         }
         let known = (isPlaceholder ? [.bitnet] : origin.formats).first { format in
@@ -62,6 +68,12 @@ extension ChatTemplate {
     package struct Origin {
         /// The template's text.
         package var text: String?
+        /// What is wrong with the template that the files have.
+        package var problem: BitNetError?
+        /// The texts of special tokens, by the names that templates have for them.
+        var specialTokens: [String: String] = [:]
+        /// The same by the tokens' ids.
+        var specialTokenIDs: [String: Int] = [:]
         /// The model's architecture, as the file spells it.
         var architecture = ""
         /// The model's name and its file's.
@@ -82,13 +94,28 @@ extension ChatTemplate {
 }
 
 extension ChatTemplate.Origin {
+    /// The names of special tokens in templates, apart from those of begin and end of text.
+    private static let tokenNames = [
+        "unk_token", "pad_token", "sep_token", "cls_token", "mask_token",
+    ]
+
     init(_ file: GGUFFile) throws(BitNetError) {
         let key = "tokenizer.chat_template"
-        text = try file.string(key)
-        if text == nil { text = try file.string(key + ".default") }
-        architecture = try file.string("general.architecture") ?? ""
+        do throws(BitNetError) {
+            var text = try file.string(key)
+            if text == nil { text = try file.string(key + ".default") }
+            try take(text, orThrow: .invalidMetadata(path: file.path, key: key, detail: "empty"))
+        } catch {
+            problem = error
+        }
+        // What they say only helps to guess a format.
+        architecture = (try? file.string("general.architecture")) ?? ""
         let fileName = URL(fileURLWithPath: file.path).lastPathComponent
-        name = (try file.string("general.name") ?? "") + " " + fileName
+        name = ((try? file.string("general.name")) ?? "") + " " + fileName
+        let names = ["unknown", "padding", "seperator", "cls", "mask"]
+        for (name, word) in zip(Self.tokenNames, names) {
+            specialTokenIDs[name] = try? file.int("tokenizer.ggml.\(word)_token_id")
+        }
     }
 
     /// `chat_template.jinja`, else `chat_template` of `tokenizer_config.json`: one template, or
@@ -98,23 +125,78 @@ extension ChatTemplate.Origin {
         let config = try folder.json("config.json")
         let named = config?["architectures"]?.array?.first?.string
         architecture = named ?? config?["model_type"]?.string ?? ""
-        if let file = try folder.file("chat_template.jinja") {
-            guard let text = String(validating: file.bytes, as: UTF8.self) else {
-                throw .malformedFile(path: file.path, detail: "not UTF-8")
-            }
-            self.text = text
-            return
-        }
         let settings = try folder.json("tokenizer_config.json")
-        guard let value = settings?["chat_template"], value != .null else { return }
-        let chosen = value.array.flatMap { list in
-            list.first { $0["name"]?.string == "default" } ?? list.first
+        for name in Self.tokenNames {
+            let token = settings?[name]
+            specialTokens[name] = token?.string ?? token?["content"]?.string
         }
-        guard let text = value.string ?? chosen?["template"]?.string else {
-            throw .invalidMetadata(
-                path: folder.join("tokenizer_config.json"), key: "chat_template",
-                detail: "expected a string or a list of named ones, found \(value.kind)")
+        do throws(BitNetError) {
+            if try takeFile(folder) { return }
+            guard let value = settings?["chat_template"], value != .null else { return }
+            let path = folder.join("tokenizer_config.json")
+            func invalid(_ detail: String) -> BitNetError {
+                .invalidMetadata(path: path, key: "chat_template", detail: detail)
+            }
+            let text = try Self.text(of: value, invalid)
+            try take(text, orThrow: invalid("empty"))
+        } catch {
+            problem = error
         }
+    }
+
+    /// Takes the text of `chat_template.jinja`; false where there is no such file.
+    private mutating func takeFile(_ folder: ModelFolder) throws(BitNetError) -> Bool {
+        let name = "chat_template.jinja"
+        guard folder.exists(name) else { return false }
+        let path = folder.join(name)
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        let empty = BitNetError.malformedFile(path: path, detail: "the chat template is empty")
+        if let size = attributes?[.size] as? Int, size == 0,
+            attributes?[.type] as? FileAttributeType == .typeRegular
+        {
+            throw empty
+        }
+        guard let file = try folder.file(name) else { return false }
+        guard let text = String(validating: file.bytes, as: UTF8.self) else {
+            throw .malformedFile(path: file.path, detail: "the chat template is not UTF-8")
+        }
+        try take(text, orThrow: empty)
+        return true
+    }
+
+    private mutating func take(
+        _ text: String?, orThrow empty: BitNetError
+    ) throws(BitNetError) {
+        guard text?.isEmpty != true else { throw empty }
         self.text = text
+    }
+
+    /// The one template in a setting, or the one called default of several.
+    private static func text(
+        of value: JSONValue, _ invalid: (String) -> BitNetError
+    ) throws(BitNetError) -> String {
+        if let text = value.string { return text }
+        var named: [(name: String, template: JSONValue?)] = []
+        for item in value.array ?? [] {
+            guard let name = item["name"]?.string else {
+                throw invalid("expected a list of templates with names, found \(item.kind) in it")
+            }
+            named.append((name, item["template"]))
+        }
+        if let object = value.object { named = object.members.map { ($0.key, $0.value) } }
+        guard value.array != nil || value.object != nil else {
+            throw invalid("expected a string or a list of named ones, found \(value.kind)")
+        }
+        guard let chosen = named.last(where: { $0.name == "default" }) else {
+            let names = named.map(\.name).joined(separator: ", ")
+            throw invalid(
+                named.isEmpty
+                    ? "a list without templates"
+                    : "no template is named 'default'; there are: \(names)")
+        }
+        guard let text = chosen.template?.string else {
+            throw invalid("the template 'default' is not a string")
+        }
+        return text
     }
 }

@@ -12,12 +12,16 @@ public import Foundation
 /// }
 /// ```
 public struct ChatTemplate: Sendable {
-    /// The template's text.
+    /// The template's text; empty where the file's cannot be read, which rendering throws.
     public let source: String
     /// What `bos_token` is in the template.
     let beginOfText: String?
     /// What `eos_token` is in the template.
     let endOfText: String?
+    /// What other special tokens are in the template, `pad_token` for example.
+    var specialTokens: [String: String] = [:]
+    /// What the template uses that is not supported, and would fail if it were reached.
+    private let unsupported: BitNetError?
     /// A template that cannot be parsed is an error when it is used: its model can still be.
     private let statements: Result<[JinjaStatement], BitNetError>
 
@@ -26,11 +30,27 @@ public struct ChatTemplate: Sendable {
         self.source = source
         self.beginOfText = beginOfText
         self.endOfText = endOfText
+        var unsupported: JinjaFailure?
         do throws(JinjaFailure) {
-            statements = .success(try JinjaParser.parse(source))
+            statements = .success(try JinjaParser.parse(source, unsupported: &unsupported))
         } catch {
             statements = .failure(Self.error(error, in: source))
         }
+        self.unsupported = unsupported.map { Self.error($0, in: source) }
+    }
+
+    /// A template that its file has but nobody can read: rendering throws `error`.
+    init(unusable error: BitNetError) {
+        (source, beginOfText, endOfText, unsupported) = ("", nil, nil, nil)
+        statements = .failure(error)
+    }
+
+    /// What to tell whoever loads the template's model; nil where nothing is wrong.
+    var warning: String? {
+        if case .failure(let error) = statements {
+            return "\(error); the model can be used, but not for conversations"
+        }
+        return unsupported.map { "\($0); conversations that need it are refused" }
     }
 
     /// A template from its Jinja text.
@@ -68,11 +88,11 @@ public struct ChatTemplate: Sendable {
     public func render(
         _ messages: [ChatMessage], addsGenerationPrompt: Bool, date: Date, timeZone: TimeZone
     ) throws(BitNetError) -> String {
-        var variables: [String: JinjaValue] = [
-            "messages": .list(JinjaList(messages.map(\.value))),
-            "add_generation_prompt": .bool(addsGenerationPrompt),
-            "tools": .none, "documents": .none,
-        ]
+        var variables = specialTokens.mapValues { JinjaValue.string($0) }
+        variables["messages"] = .list(JinjaList(messages.map(\.value)))
+        variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
+        variables["tools"] = JinjaValue.none
+        variables["documents"] = JinjaValue.none
         variables["bos_token"] = beginOfText.map { .string($0) }
         variables["eos_token"] = endOfText.map { .string($0) }
         let statements = try statements.get()
@@ -85,11 +105,13 @@ public struct ChatTemplate: Sendable {
     }
 
     private static func error(_ failure: JinjaFailure, in source: String) -> BitNetError {
-        let lines = source.splitLines()
+        // Lines as the lexer counts them.
+        let lines = source.replacing("\r\n", with: "\n").replacing("\r", with: "\n")
+            .split(at: "\n", limit: -1)
         var detail = "line \(failure.line): \(failure.detail)"
         if lines.indices.contains(failure.line - 1) {
-            let line = lines[failure.line - 1].trimmed(.both)
-            let shown = line.unicodeScalars.count > 160 ? String(line.prefix(160)) + "..." : line
+            let line = lines[failure.line - 1].trimmed(.both).unicodeScalars
+            let shown = String(line.prefix(160)) + (line.count > 160 ? "..." : "")
             detail += " in: \(shown)"
         }
         return .chatTemplate(detail: detail)

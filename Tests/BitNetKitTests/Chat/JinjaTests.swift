@@ -98,11 +98,10 @@ struct JinjaTests {
             "{{ q.x }}", "{{ q + 1 }}", "{{ q() }}", "{{ s.nope() }}", "{{ l.append(1) }}",
             "{% do l %}", "{{ s", "{% if t %}", "{% endif %}", "{# a", "{{ (1 }}", "{{ 1) }}",
             "{{ n|xyz }}", "{{ n is xyz }}", "{{ 1 / 0 }}", "{{ 1 // 0 }}", "{{ 'a' + 1 }}",
-            "{{ 9223372036854775807 + 1 }}", "{{ 99999999999999999999 }}", "{% break %}",
+            "{% break %}",
             "{% set d.a = 1 %}", "{{ raise_exception('x') }}", "{{ range(1000000) }}",
             "{{ l[::0] }}", "{% block a %}{% endblock %}", "{{ 1 < 'a' }}", "{{ d }}{% import x %}",
-            "{% for a, b in [1] %}{% endfor %}", "{{ -9223372036854775807 - 2 }}",
-            "{{ (-9223372036854775807 - 1) // -1 }}", "{{ 2 ** 63 }}", "{{ namespace(a=1) }}",
+            "{% for a, b in [1] %}{% endfor %}", "{{ namespace(a=1) }}",
         ])
     func refusal(_ template: String) {
         #expect(throws: JinjaFailure.self) { try Self.render(template) }

@@ -19,29 +19,48 @@ extension JinjaEvaluator {
                 throw failure("the date format '\(format)' is not supported")
             }
             result = try made(text)
-        case .namespace, .dictionary:
-            var members = JinjaDictionary()
-            if let value = input.take("") {
-                guard case .dictionary(let dictionary) = value else {
-                    throw failure("'\(input.name)' of \(value.kind) is not supported")
-                }
-                members = dictionary
-            }
-            for (name, value) in input.takeAllNamed() {
-                members[.string(ExactString(name))] = (.string(name), value)
-            }
-            try charge(members.members.count * Self.evaluationCost)
-            result = function == .namespace ? namespace(members) : .dictionary(members)
+        case .namespace:
+            namespaces.append(try dictionary(&input))
+            result = .namespace(namespaces.count - 1)
+        case .dictionary: result = .dictionary(try dictionary(&input))
+        case .cycler:
+            let items = input.takeRest()
+            guard !items.isEmpty else { throw failure("'cycler' needs something to cycle through") }
+            cyclers.append((items, 0))
+            result = .cycler(cyclers.count - 1)
+        case .joiner:
+            joiners.append((input.take("sep") ?? .string(", "), false))
+            result = .joiner(joiners.count - 1)
+        case .lipsum: throw failure("the function 'lipsum', whose text is random, is not supported")
+        case .template: throw failure("'self' cannot be called")
         }
         try finish(input)
         return try checked(result)
     }
 
-    private mutating func namespace(_ members: JinjaDictionary) -> JinjaValue {
-        var values: [String: JinjaValue] = [:]
-        for case (.string(let name), let value) in members.members { values[name] = value }
-        namespaces.append(values)
-        return .namespace(namespaces.count - 1)
+    /// Python's `dict(...)`: of a dictionary or of pairs, then of the arguments with names.
+    private mutating func dictionary(
+        _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaDictionary {
+        var members = JinjaDictionary()
+        if let value = input.takeNext() {
+            if case .dictionary(let dictionary) = value {
+                members = dictionary
+            } else {
+                for pair in try items(of: value) {
+                    let parts = try items(of: pair)
+                    guard parts.count == 2 else {
+                        throw failure("'\(input.name)' needs pairs, not \(parts.count) values")
+                    }
+                    members[try key(parts[0])] = (parts[0], parts[1])
+                }
+            }
+        }
+        for (name, value) in input.takeAllNamed() {
+            members[.string(ExactString(name))] = (.string(name), value)
+        }
+        try charge(members.members.count * Self.evaluationCost)
+        return members
     }
 
     private mutating func range(_ input: inout JinjaInput) throws(JinjaFailure) -> JinjaValue {
@@ -49,35 +68,15 @@ extension JinjaEvaluator {
         let second = try takeInteger(&input, "stop")
         let step = try takeInteger(&input, "step") ?? 1
         guard step != 0 else { throw failure("'range' cannot have step 0") }
-        // jinja2's sandbox has the same limit.
-        let limit = 100_000
         let (start, stop) = second.map { (first, $0) } ?? (0, first)
-        var items: [JinjaValue] = []
-        for number in stride(from: start, to: stop, by: step) {
-            guard items.count < limit else { throw failure("'range' has more than \(limit) items") }
-            items.append(.integer(number))
+        let range = JinjaRange(start: start, stop: stop, step: step)
+        guard !range.isTooLong else {
+            throw failure("'range' has more than \(JinjaRange.maximumCount) items")
         }
-        return try made(items)
+        return .range(range)
     }
 
     // MARK: - Methods
-
-    /// Whether a value has a method that is supported.
-    static func hasMethod(_ name: String, _ value: JinjaValue) -> Bool {
-        switch value {
-        case .string: stringMethods.contains(name)
-        case .list: name == "index" || name == "count"
-        case .dictionary: ["get", "items", "keys", "values"].contains(name)
-        case .loop: name == "cycle"
-        default: false
-        }
-    }
-
-    private static let stringMethods: Set<String> = [
-        "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith",
-        "upper", "lower", "title", "capitalize", "replace", "join", "find", "rfind", "count",
-        "isdigit", "isalpha", "isspace", "isupper", "islower", "removeprefix", "removesuffix",
-    ]
 
     mutating func call(
         _ method: String, of receiver: JinjaValue, _ input: JinjaInput
@@ -88,26 +87,68 @@ extension JinjaEvaluator {
         case .string(let text):
             try charge(text.utf8.count)
             result = try callString(text, &input)
-        case .list(let list):
-            let item = try required(input.take("value"), input, "value")
-            var places: [Int] = []
-            for (index, other) in list.items.enumerated() where try areEqual(item, other) {
-                places.append(index)
-            }
-            if method == "index", places.isEmpty { throw failure("the item is not in the list") }
-            result = .integer(method == "index" ? places[0] : places.count)
-        case .dictionary(let dictionary):
-            result = try callDictionary(dictionary, &input)
-        case .loop(let loop):
-            let choices = input.takeRest()
-            guard !choices.isEmpty else {
-                throw failure("'cycle' needs something to cycle through")
-            }
-            result = choices[loop.index % choices.count]
-        default: throw failure("the method '\(method)' of \(receiver.kind) is not supported")
+        case .list(let list): result = try callList(list.items, receiver, &input)
+        case .range(let range): result = try callList(range.values, receiver, &input)
+        case .dictionary(let dictionary): result = try callDictionary(dictionary, &input)
+        case .loop(let number): result = try callLoop(number, method: method, &input)
+        case .cycler(let number):
+            let (items, position) = cyclers[number]
+            cyclers[number].position = method == "reset" ? 0 : (position + 1) % items.count
+            result = method == "reset" ? .none : items[position]
+        default: result = try callNumber(receiver, &input)
         }
         try finish(input)
-        return result
+        return try checked(result)
+    }
+
+    func unsupported(_ method: String, of receiver: JinjaValue) -> JinjaFailure {
+        failure("the method '\(method)' of \(receiver.kind) is not supported")
+    }
+
+    private func callNumber(
+        _ receiver: JinjaValue, _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaValue {
+        switch (input.name, receiver.number) {
+        case ("conjugate", let number?): return number.value
+        case ("is_integer", .float(let number)?):
+            return .bool(number.isFinite && number == number.rounded())
+        case ("bit_length", let number?): return .integer(number.whole?.bitCount ?? 0)
+        default: throw unsupported(input.name, of: receiver)
+        }
+    }
+
+    private mutating func callList(
+        _ items: [JinjaValue], _ receiver: JinjaValue, _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaValue {
+        switch input.name {
+        case "copy": return receiver
+        case "count":
+            let item = try required(input.takeNext(), input, "value")
+            var count = 0
+            for other in items where try areEqual(item, other) { count += 1 }
+            return .integer(count)
+        case "index":
+            let item = try required(input.takeNext(), input, "value")
+            let (start, stop) = try takeBounds(&input, items.count)
+            for index in start..<max(start, stop) where try areEqual(item, items[index]) {
+                return .integer(index)
+            }
+            throw failure("the item is not in \(receiver.kind)")
+        default: throw unsupported(input.name, of: receiver)
+        }
+    }
+
+    /// The arguments `start` and `stop` within `count`, as Python takes them.
+    func takeBounds(
+        _ input: inout JinjaInput, _ count: Int
+    ) throws(JinjaFailure) -> (start: Int, stop: Int) {
+        func clamped(_ index: Int) -> Int {
+            index < 0 ? max(0, index < -count ? 0 : index + count) : min(index, count)
+        }
+        let start = try takeInteger(&input, "start") ?? 0
+        let stop = try takeInteger(&input, "stop") ?? count
+        // A start behind the end finds nothing, not even an empty string.
+        return (start > count ? count + 1 : clamped(start), clamped(stop))
     }
 
     private mutating func callDictionary(
@@ -115,135 +156,14 @@ extension JinjaEvaluator {
     ) throws(JinjaFailure) -> JinjaValue {
         switch input.name {
         case "get":
-            let key = try self.key(try required(input.take("key"), input, "key"))
-            return dictionary.value(key) ?? input.take("default") ?? .none
-        case "keys": return try made(dictionary.members.map(\.key))
-        case "values": return try made(dictionary.members.map(\.value))
-        default:
-            var pairs: [JinjaValue] = []
-            for (key, value) in dictionary.members {
-                pairs.append(try made([key, value], isTuple: true))
-            }
-            return try made(pairs)
-        }
-    }
-
-    private mutating func callString(
-        _ text: String, _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> JinjaValue {
-        switch input.name {
-        case "strip": return try made(text.trimmed(.both, of: try takeString(&input, "chars")))
-        case "lstrip": return try made(text.trimmed(.leading, of: try takeString(&input, "chars")))
-        case "rstrip": return try made(text.trimmed(.trailing, of: try takeString(&input, "chars")))
-        case "upper": return try made(text.uppercased())
-        case "lower": return try made(text.lowercased())
-        case "title": return try made(text.titled)
-        case "capitalize": return try made(text.capitalizedFirst)
-        case "split", "rsplit": return try split(text, &input)
-        case "splitlines": return try made(text.splitLines().map { .string($0) })
-        case "startswith", "endswith": return .bool(try hasAffix(text, &input))
-        case "removeprefix", "removesuffix":
-            let affix = try required(try takeString(&input, "affix"), input, "affix")
-            let isPrefix = input.name == "removeprefix"
-            let hasIt = isPrefix ? text.startsExactly(with: affix) : text.endsExactly(with: affix)
-            guard hasIt else { return .string(text) }
-            let scalars = text.unicodeScalars
-            let count = affix.unicodeScalars.count
-            return .string(String(isPrefix ? scalars.dropFirst(count) : scalars.dropLast(count)))
-        case "replace":
-            let old = try required(try takeString(&input, "old"), input, "old")
-            let new = try required(try takeString(&input, "new"), input, "new")
-            return try replaced(text, old, new, try takeInteger(&input, "count") ?? -1)
-        case "join": return try joined(text, &input)
-        case "find", "rfind", "count": return try found(text, &input)
-        default: return .bool(Self.hasProperty(text, input.name))
-        }
-    }
-
-    private mutating func split(
-        _ text: String, _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> JinjaValue {
-        let separator = try takeString(&input, "sep")
-        let limit = try takeInteger(&input, "maxsplit") ?? -1
-        guard let separator else {
-            guard input.name == "split" || limit < 0 else {
-                throw failure("'rsplit' at space with a limit is not supported")
-            }
-            return try made(text.splitAtSpace(limit: limit).map { .string($0) })
-        }
-        guard !separator.isEmpty else { throw failure("'\(input.name)' at an empty string") }
-        let parts =
-            input.name == "split"
-            ? text.split(at: separator, limit: limit)
-            : text.splitFromEnd(at: separator, limit: limit)
-        return try made(parts.map { .string($0) })
-    }
-
-    private func hasAffix(
-        _ text: String, _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> Bool {
-        let affix = try required(input.take("affix"), input, "affix")
-        var choices = [affix]
-        if case .list(let list) = affix, list.isTuple { choices = list.items }
-        for choice in choices {
-            guard case .string(let choice) = choice else {
-                throw failure("'\(input.name)' looks for \(choice.kind)")
-            }
-            let hasIt =
-                input.name == "startswith"
-                ? text.startsExactly(with: choice) : text.endsExactly(with: choice)
-            if hasIt { return true }
-        }
-        return false
-    }
-
-    private mutating func joined(
-        _ separator: String, _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> JinjaValue {
-        let items = try self.items(of: try required(input.take("iterable"), input, "iterable"))
-        var result = ""
-        for (index, item) in items.enumerated() {
-            guard case .string(let part) = item else { throw failure("'join' of \(item.kind)") }
-            try charge(separator.utf8.count + part.utf8.count)
-            result += index > 0 ? separator + part : part
-        }
-        return .string(result)
-    }
-
-    private func found(
-        _ text: String, _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> JinjaValue {
-        let part = try required(try takeString(&input, "sub"), input, "sub")
-        if part.isEmpty {
-            let count = text.unicodeScalars.count
-            return .integer(input.name == "find" ? 0 : input.name == "rfind" ? count : count + 1)
-        }
-        if input.name == "count" { return .integer(text.occurrences(of: part).count) }
-        let isLast = input.name == "rfind"
-        let parts = isLast ? text.splitFromEnd(at: part, limit: 1) : text.split(at: part, limit: 1)
-        return .integer(parts.count == 1 ? -1 : parts[0].unicodeScalars.count)
-    }
-
-    private static func hasProperty(_ text: String, _ name: String) -> Bool {
-        let scalars = text.unicodeScalars
-        switch name {
-        case "isdigit":
-            return !scalars.isEmpty
-                && scalars.allSatisfy { [.decimal, .digit].contains($0.properties.numericType) }
-        case "isalpha":
-            let letters: [Unicode.GeneralCategory] = [
-                .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter,
-            ]
-            return !scalars.isEmpty
-                && scalars.allSatisfy { letters.contains($0.properties.generalCategory) }
-        case "isspace": return !scalars.isEmpty && scalars.allSatisfy(\.isPythonSpace)
-        default:
-            let isUpper = name == "isupper"
-            let cased = scalars.filter { $0.properties.isUppercase || $0.properties.isLowercase }
-            return !cased.isEmpty
-                && cased.allSatisfy {
-                    isUpper ? $0.properties.isUppercase : $0.properties.isLowercase
-                }
+            let key = try self.key(try required(input.takeNext(), input, "key"))
+            let fallback = input.takeNext() ?? .none
+            return dictionary.value(key) ?? fallback
+        case "keys": return .view(.keys, dictionary)
+        case "values": return .view(.values, dictionary)
+        case "items": return .view(.items, dictionary)
+        case "copy": return .dictionary(dictionary)
+        default: throw unsupported(input.name, of: .dictionary(dictionary))
         }
     }
 }

@@ -5,6 +5,10 @@ extension JinjaEvaluator {
         switch expression.node {
         case .literal(let value): return value
         case .name(let name): return variable(name)
+        case .filter, .test, .attribute, .item, .slice, .call:
+            return try nested { (evaluator) throws(JinjaFailure) in
+                try evaluator.evaluatePostfix(expression.node)
+            }
         default:
             return try nested { (evaluator) throws(JinjaFailure) in
                 try evaluator.evaluateOperation(expression.node)
@@ -16,13 +20,15 @@ extension JinjaEvaluator {
         _ node: JinjaExpression.Node
     ) throws(JinjaFailure) -> JinjaValue {
         switch node {
-        case .literal, .name: return .none
         case .list(let items): return try made(try evaluateAll(items))
         case .tuple(let items): return try made(try evaluateAll(items), isTuple: true)
         case .dictionary(let members): return try evaluateDictionary(members)
         case .not(let operand): return .bool(!(try evaluate(operand).isTrue))
         case .negative(let operand): return try negated(try evaluate(operand))
-        case .positive(let operand): return try arithmetic(.add, .integer(0), evaluate(operand))
+        case .positive(let operand):
+            let value = try evaluate(operand)
+            guard let number = value.number else { throw failure("'+' before \(value.kind)") }
+            return number.value
         case .and(let left, let right):
             let value = try evaluate(left)
             return value.isTrue ? try evaluate(right) : value
@@ -37,6 +43,15 @@ extension JinjaEvaluator {
             if try evaluate(condition).isTrue { return try evaluate(then) }
             guard let otherwise else { return .undefined("an 'if' without 'else'") }
             return try evaluate(otherwise)
+        default: return .none
+        }
+    }
+
+    /// In a function of its own: what recurses keeps its frames small.
+    private mutating func evaluatePostfix(
+        _ node: JinjaExpression.Node
+    ) throws(JinjaFailure) -> JinjaValue {
+        switch node {
         case .filter(let operand, let call): return try apply(call, to: try evaluate(operand))
         case .test(let operand, let call, let isNegated):
             return .bool(try test(try evaluate(operand), call) != isNegated)
@@ -46,6 +61,7 @@ extension JinjaEvaluator {
         case .slice(let base, let start, let stop, let step):
             return try evaluateSlice(base, start, stop, step)
         case .call(let callee, let arguments): return try evaluateCall(callee, arguments)
+        default: return .none
         }
     }
 
@@ -63,8 +79,25 @@ extension JinjaEvaluator {
     ) throws(JinjaFailure) -> (positional: [JinjaValue], named: [(name: String, value: JinjaValue)])
     {
         var named: [(name: String, value: JinjaValue)] = []
-        let positional = try evaluateAll(arguments.positional)
+        var positional = try evaluateAll(arguments.positional)
+        if let spread = arguments.spread.first {
+            positional += try items(of: try evaluate(spread))
+            try charge(positional.count * Self.evaluationCost)
+        }
         for (name, value) in arguments.named { named.append((name, try evaluate(value))) }
+        guard let spread = arguments.namedSpread.first else { return (positional, named) }
+        guard case .dictionary(let dictionary) = try evaluate(spread) else {
+            throw failure("'**' needs a dictionary")
+        }
+        guard named.count + dictionary.members.count <= 1000 else {
+            throw failure("too many arguments")
+        }
+        for (key, value) in dictionary.members {
+            guard let name = key.string, !named.contains(where: { $0.name == name }) else {
+                throw failure("'**' needs names that are strings and not given twice")
+            }
+            named.append((name, value))
+        }
         return (positional, named)
     }
 
@@ -81,11 +114,22 @@ extension JinjaEvaluator {
     }
 
     /// The key a value is.
-    func key(_ value: JinjaValue) throws(JinjaFailure) -> JinjaKey {
-        guard let key = JinjaKey(value) else {
+    mutating func key(_ value: JinjaValue) throws(JinjaFailure) -> JinjaKey {
+        guard let key = try hashable(value) else {
             throw failure("\(value.kind) cannot be the key of a dictionary")
         }
         return key
+    }
+
+    /// The key a value is, nil where it cannot be one. Long ones take time to hash.
+    private mutating func hashable(_ value: JinjaValue) throws(JinjaFailure) -> JinjaKey? {
+        switch value {
+        case .string(let text), .markup(let text): try charge(text.utf8.count)
+        case .list(let list):
+            for item in list.items { guard try hashable(item) != nil else { return nil } }
+        default: break
+        }
+        return JinjaKey(value)
     }
 
     private mutating func evaluateConcatenation(
@@ -110,50 +154,53 @@ extension JinjaEvaluator {
 
     // MARK: - Parts of values
 
-    /// `value.name`: a method, else a member.
+    /// `value.name`: an attribute of Python's object, else a member.
     mutating func attribute(
         _ name: String, of value: JinjaValue
     ) throws(JinjaFailure) -> JinjaValue {
-        if Self.hasMethod(name, value) { return .method(of: value, name: name) }
-        return try member(name, of: value)
+        if let attribute = try pythonAttribute(name, of: value) { return attribute }
+        guard case .dictionary(let dictionary) = value else { return .undefined(name) }
+        try charge(name.utf8.count)
+        return dictionary.value(name) ?? .undefined(name)
     }
 
-    /// The member `name`, a method not being one.
-    private func member(_ name: String, of value: JinjaValue) throws(JinjaFailure) -> JinjaValue {
-        switch value {
-        case .undefined: throw failure("'\(name)' of \(value.kind)")
-        case .dictionary(let dictionary): dictionary.value(name) ?? .undefined(name)
-        case .namespace(let number): namespaces[number][name] ?? .undefined(name)
-        case .loop(let loop): loop.attribute(name) ?? .undefined("loop.\(name)")
-        default: .undefined(name)
-        }
-    }
-
-    /// `value[key]`: a member or item, else a method.
+    /// `value[key]`: a member or item, else an attribute of Python's object.
     mutating func item(
         _ key: JinjaValue, of value: JinjaValue
     ) throws(JinjaFailure) -> JinjaValue {
-        switch (value, key) {
-        case (.undefined, _): throw failure("an item of \(value.kind)")
-        case (.dictionary(let dictionary), _):
-            if let found = JinjaKey(key).flatMap({ dictionary.value($0) }) { return found }
-        case (.list(let list), _) where key.integer != nil:
-            return Self.position(key, list.items.count).map { list.items[$0] }
-                ?? .undefined("item \(key.integer ?? 0)")
-        case (.string(let text), _) where key.integer != nil:
+        switch value {
+        case .undefined: throw failure("an item of \(value.kind)")
+        case .dictionary(let dictionary):
+            if let found = try hashable(key).flatMap({ dictionary.value($0) }) { return found }
+        case .list(let list):
+            guard let index = key.integer else { break }
+            return Self.position(index, list.items.count).map { list.items[$0] }
+                ?? .undefined("item \(index)")
+        case .range(let range):
+            guard let index = key.integer else { break }
+            return Self.position(index, range.count).map { .integer(range.number($0)) }
+                ?? .undefined("item \(index)")
+        case .string(let text), .markup(let text):
+            guard let index = key.integer else { break }
             try charge(text.utf8.count)
             let scalars = Array(text.unicodeScalars)
-            return Self.position(key, scalars.count).map { .string(String(scalars[$0])) }
-                ?? .undefined("character \(key.integer ?? 0)")
+            return Self.position(index, scalars.count).map {
+                Self.text(String(scalars[$0]), like: value)
+            } ?? .undefined("character \(index)")
         default: break
         }
-        if case .string(let name) = key { return try attribute(name, of: value) }
-        return .undefined("an item")
+        guard let name = key.string else { return .undefined("an item") }
+        return try pythonAttribute(name, of: value) ?? .undefined(name)
+    }
+
+    /// A part of a text, which is escaped where the text is.
+    static func text(_ text: String, like value: JinjaValue) -> JinjaValue {
+        if case .markup = value { .markup(text) } else { .string(text) }
     }
 
     /// The place that an index, which counts from the end if it is negative, means.
-    private static func position(_ key: JinjaValue, _ count: Int) -> Int? {
-        guard let index = key.integer, index >= -count, index < count else { return nil }
+    private static func position(_ index: Int, _ count: Int) -> Int? {
+        guard index >= -count, index < count else { return nil }
         return index < 0 ? index + count : index
     }
 
@@ -164,36 +211,50 @@ extension JinjaEvaluator {
         let value = try evaluate(base)
         var bounds: [Int?] = []
         for part in [start, stop, step] {
-            guard let part else {
+            let bound = try part.map { (part) throws(JinjaFailure) in try evaluate(part) } ?? .none
+            guard !bound.isNone else {
                 bounds.append(nil)
                 continue
             }
-            let bound = try evaluate(part)
-            if case .none = bound {
-                bounds.append(nil)
-            } else if let index = bound.integer {
-                bounds.append(index)
-            } else {
-                throw failure("\(bound.kind) cannot bound a slice")
-            }
+            // Further than any index, a number is as good as the largest.
+            let index = bound.number?.whole.map { $0.small ?? ($0.isNegative ? .min : .max) }
+            guard let index else { throw failure("\(bound.kind) cannot bound a slice") }
+            bounds.append(index)
         }
         guard bounds[2] != 0 else { throw failure("a slice cannot have step 0") }
         switch value {
         case .list(let list):
             let picked = Self.indices(list.items.count, bounds).map { list.items[$0] }
             return try made(picked, isTuple: list.isTuple)
-        case .string(let text):
+        case .range(let range): return .range(try slice(range, bounds))
+        case .string(let text), .markup(let text):
             try charge(text.utf8.count)
             let scalars = Array(text.unicodeScalars)
             var result = String.UnicodeScalarView()
             for index in Self.indices(scalars.count, bounds) { result.append(scalars[index]) }
-            return try made(String(result))
+            return Self.text(String(result), like: value)
         default: throw failure("a slice of \(value.kind)")
         }
     }
 
+    private func slice(
+        _ range: JinjaRange, _ bounds: [Int?]
+    ) throws(JinjaFailure) -> JinjaRange {
+        let (first, last, _) = Self.ends(range.count, bounds)
+        let (step, overflows) = range.step.multipliedReportingOverflow(by: bounds[2] ?? 1)
+        guard !overflows else { throw failure("a step is too large") }
+        return JinjaRange(start: range.number(first), stop: range.number(last), step: step)
+    }
+
     /// The indices that Python's `start:stop:step` picks out of `count`.
     private static func indices(_ count: Int, _ bounds: [Int?]) -> StrideTo<Int> {
+        let (first, last, step) = ends(count, bounds)
+        return stride(from: first, to: last, by: step)
+    }
+
+    private static func ends(
+        _ count: Int, _ bounds: [Int?]
+    ) -> (first: Int, last: Int, step: Int) {
         let step = max(-count - 1, min(bounds[2] ?? 1, count + 1))
         func clamped(_ bound: Int?, _ missing: Int) -> Int {
             guard let bound else { return missing }
@@ -202,7 +263,7 @@ extension JinjaEvaluator {
         }
         let first = clamped(bounds[0], step > 0 ? 0 : count - 1)
         let last = clamped(bounds[1], step > 0 ? count : -1)
-        return stride(from: first, to: last, by: step)
+        return (first, last, step)
     }
 
     // MARK: - Calls
@@ -229,12 +290,19 @@ extension JinjaEvaluator {
     private mutating func call(
         _ function: JinjaValue, _ arguments: JinjaArguments
     ) throws(JinjaFailure) -> JinjaValue {
-        let (positional, named) = try evaluate(arguments)
+        var (positional, named) = try evaluate(arguments)
         switch function {
         case .macro(let number):
             return try nested { (evaluator) throws(JinjaFailure) in
-                try evaluator.call(number, positional, named)
+                try evaluator.call(number, &positional, &named)
             }
+        case .loop(let number):
+            return try callLoop(number, JinjaInput("loop", positional, named))
+        case .joiner(let number):
+            try finish(JinjaInput("joiner", positional, named))
+            let joiner = joiners[number]
+            joiners[number].isUsed = true
+            return joiner.isUsed ? joiner.separator : .string("")
         case .function(let function):
             return try call(function, JinjaInput(function.rawValue, positional, named))
         case .method(let receiver, let name):

@@ -4,40 +4,27 @@ extension JinjaEvaluator {
     mutating func listFilter(
         _ value: JinjaValue, _ input: inout JinjaInput
     ) throws(JinjaFailure) -> JinjaValue {
-        if input.name == "length" || input.name == "count" { return try length(of: value) }
-        if case .string(let text) = value, input.name == "reverse" {
-            return try made(String(String.UnicodeScalarView(text.unicodeScalars.reversed())))
+        switch input.name {
+        case "length", "count": return try length(of: value)
+        case "first": return try first(of: value)
+        case "last", "reverse": return try fromEnd(value, input.name)
+        default: break
         }
         let items = try items(of: value)
         try charge(items.count)
         switch input.name {
-        case "first": return items.first ?? .undefined("the first of no items")
-        case "last": return items.last ?? .undefined("the last of no items")
         case "join": return try joined(items, &input)
         case "list": return try made(items)
-        case "reverse": return try made(items.reversed())
-        case "sort":
-            let isReversed = input.take("reverse")?.isTrue ?? false
-            let isCaseSensitive = input.take("case_sensitive")?.isTrue ?? false
-            let keys = try attributes(items, try takeString(&input, "attribute"))
-            let order = try sortedIndices(
-                keys, isCaseSensitive: isCaseSensitive, isReversed: isReversed)
-            return try made(order.map { items[$0] })
-        case "unique":
-            let isCaseSensitive = input.take("case_sensitive")?.isTrue ?? false
-            let keys = try attributes(items, try takeString(&input, "attribute"))
-            var seen: Set<JinjaKey> = []
-            var kept: [JinjaValue] = []
-            for (item, key) in zip(items, keys)
-            where seen.insert(try self.key(folded(key, isCaseSensitive))).inserted {
-                kept.append(item)
-            }
-            return try made(kept)
+        case "sort": return try sorted(items, &input)
+        case "unique": return try unique(items, &input)
         case "min", "max": return try extreme(items, &input)
         case "batch": return try batched(items, &input)
+        case "slice": return try sliced(items, &input)
+        case "groupby": return try grouped(items, &input)
         default:
-            let keys = try attributes(items, try takeString(&input, "attribute"))
+            let keys = try attributes(items, input.take("attribute"))
             var sum = input.take("start") ?? .integer(0)
+            guard sum.string == nil else { throw failure("'sum' of strings") }
             for key in keys { sum = try arithmetic(.add, sum, key) }
             return sum
         }
@@ -46,21 +33,51 @@ extension JinjaEvaluator {
     private mutating func length(of value: JinjaValue) throws(JinjaFailure) -> JinjaValue {
         switch value {
         case .undefined: return .integer(0)
-        case .string(let text):
+        case .string(let text), .markup(let text):
             try charge(text.utf8.count)
             return .integer(text.unicodeScalars.count)
         case .list(let list): return .integer(list.items.count)
-        case .dictionary(let dictionary): return .integer(dictionary.members.count)
-        case .loop(let loop): return .integer(loop.items.items.count)
+        case .dictionary(let dictionary), .view(_, let dictionary):
+            return .integer(dictionary.members.count)
+        case .range(let range): return .integer(range.count)
+        case .loop(let number): return .integer(try loop(number).items.count)
+        case .iterator:
+            throw failure("an iterator has no length; make it a list first, with '|list'")
         default: throw failure("\(value.kind) has no length")
         }
+    }
+
+    private mutating func first(of value: JinjaValue) throws(JinjaFailure) -> JinjaValue {
+        let none = JinjaValue.undefined("the first of no items")
+        if case .iterator(let number) = value { return try next(number) ?? none }
+        return try items(of: value).first ?? none
+    }
+
+    /// The last item, or the items from the last to the first.
+    private mutating func fromEnd(
+        _ value: JinjaValue, _ name: String
+    ) throws(JinjaFailure) -> JinjaValue {
+        if case .iterator = value {
+            guard name == "reverse" else {
+                throw failure("an iterator has no last item; make it a list first, with '|list'")
+            }
+            return try made(try items(of: value).reversed())
+        }
+        if let text = value.string, name == "reverse" {
+            return Self.text(
+                String(String.UnicodeScalarView(text.unicodeScalars.reversed())), like: value)
+        }
+        let items = try items(of: value)
+        return name == "last"
+            ? items.last ?? .undefined("the last of no items")
+            : try iterator(over: items.reversed())
     }
 
     private mutating func joined(
         _ items: [JinjaValue], _ input: inout JinjaInput
     ) throws(JinjaFailure) -> JinjaValue {
         let separator = try text(of: input.take("d") ?? .string(""))
-        let items = try attributes(items, try takeString(&input, "attribute"))
+        let items = try attributes(items, input.take("attribute"))
         var result = ""
         for (index, item) in items.enumerated() {
             if index > 0 { result += separator }
@@ -71,11 +88,50 @@ extension JinjaEvaluator {
         return .string(result)
     }
 
+    // MARK: - Order
+
+    private mutating func sorted(
+        _ items: [JinjaValue], _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaValue {
+        let isReversed = takeFlag(&input, "reverse")
+        let isCaseSensitive = takeFlag(&input, "case_sensitive")
+        let attribute = input.take("attribute") ?? .none
+        // Several attributes have commas between them. Lists are compared, as in jinja2: what is
+        // equal needs no order.
+        let paths = attribute.string?.split(at: ",", limit: -1).map { JinjaValue.string($0) }
+        var keys: [JinjaValue] = []
+        for item in items {
+            var key: [JinjaValue] = []
+            for path in paths ?? [attribute] {
+                key.append(folded(try self.value(at: path, of: item), isCaseSensitive))
+            }
+            keys.append(try made(key))
+        }
+        let order = try sortedIndices(
+            keys, isCaseSensitive: isCaseSensitive, isReversed: isReversed)
+        return try made(order.map { items[$0] })
+    }
+
+    private mutating func unique(
+        _ items: [JinjaValue], _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaValue {
+        let isCaseSensitive = takeFlag(&input, "case_sensitive")
+        let attribute = input.take("attribute") ?? .none
+        return try iterator { (evaluator, kept) throws(JinjaFailure) in
+            var seen: Set<JinjaKey> = []
+            for item in items {
+                let value = try evaluator.value(at: attribute, of: item)
+                let key = try evaluator.key(evaluator.folded(value, isCaseSensitive))
+                if seen.insert(key).inserted { kept.append(item) }
+            }
+        }
+    }
+
     private mutating func extreme(
         _ items: [JinjaValue], _ input: inout JinjaInput
     ) throws(JinjaFailure) -> JinjaValue {
-        let isCaseSensitive = input.take("case_sensitive")?.isTrue ?? false
-        let keys = try attributes(items, try takeString(&input, "attribute"))
+        let isCaseSensitive = takeFlag(&input, "case_sensitive")
+        let keys = try attributes(items, input.take("attribute"))
         var best: Int?
         for index in items.indices {
             guard let other = best else {
@@ -90,133 +146,115 @@ extension JinjaEvaluator {
         return best.map { items[$0] } ?? .undefined("the \(input.name) of no items")
     }
 
+    private mutating func grouped(
+        _ items: [JinjaValue], _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaValue {
+        let attribute = try required(input.take("attribute"), input, "attribute")
+        let fallback = input.take("default")
+        let isCaseSensitive = takeFlag(&input, "case_sensitive")
+        var keys: [JinjaValue] = []
+        for item in items { keys.append(try value(at: attribute, of: item, fallback)) }
+        let order = try sortedIndices(keys, isCaseSensitive: isCaseSensitive, isReversed: false)
+        var groups: [(key: JinjaValue, items: [JinjaValue])] = []
+        for index in order {
+            if let last = groups.last,
+                try areEqual(
+                    folded(last.key, isCaseSensitive), folded(keys[index], isCaseSensitive))
+            {
+                groups[groups.count - 1].items.append(items[index])
+            } else {
+                groups.append((keys[index], [items[index]]))
+            }
+        }
+        var result: [JinjaValue] = []
+        for (key, items) in groups {
+            result.append(.list(JinjaList([key, try made(items)], isTuple: true, isGroup: true)))
+        }
+        return try made(result)
+    }
+
+    // MARK: - Parts
+
     private mutating func batched(
         _ items: [JinjaValue], _ input: inout JinjaInput
     ) throws(JinjaFailure) -> JinjaValue {
         let size = try required(try takeInteger(&input, "linecount"), input, "linecount")
-        guard size > 0, size <= 1 << 20 else { throw failure("'batch' of \(size)") }
         let fill = input.take("fill_with") ?? .none
-        var batches: [JinjaValue] = []
-        for start in stride(from: 0, to: items.count, by: size) {
-            var batch = Array(items[start..<min(start + size, items.count)])
-            if case .none = fill {
-            } else {
+        guard size <= 1 << 20 else { throw failure("'batch' of \(size)") }
+        return try iterator { (evaluator, batches) throws(JinjaFailure) in
+            var batch: [JinjaValue] = []
+            for item in items {
+                if batch.count == size {
+                    batches.append(try evaluator.made(batch))
+                    batch = []
+                }
+                batch.append(item)
+            }
+            guard !batch.isEmpty else { return }
+            if !fill.isNone, batch.count < size {
                 batch += repeatElement(fill, count: size - batch.count)
             }
-            batches.append(try made(batch))
+            batches.append(try evaluator.made(batch))
         }
-        return try made(batches)
     }
 
-    /// The items, or of each its attribute `path`, dots and numbers included.
+    private mutating func sliced(
+        _ items: [JinjaValue], _ input: inout JinjaInput
+    ) throws(JinjaFailure) -> JinjaValue {
+        let count = try required(try takeInteger(&input, "slices"), input, "slices")
+        let fill = input.take("fill_with") ?? .none
+        guard count != 0, count <= 1 << 20 else { throw failure("'slice' into \(count)") }
+        guard count > 0 else { return try iterator(over: []) }
+        let (size, longer) = (items.count / count, items.count % count)
+        return try iterator { (evaluator, slices) throws(JinjaFailure) in
+            var start = 0
+            for index in 0..<count {
+                let end = start + size + (index < longer ? 1 : 0)
+                var slice = Array(items[start..<end])
+                if !fill.isNone, index >= longer { slice.append(fill) }
+                slices.append(try evaluator.made(slice))
+                start = end
+            }
+        }
+    }
+
+    // MARK: - Attributes
+
+    /// The items, or of each its attribute.
     private mutating func attributes(
-        _ items: [JinjaValue], _ path: String?
+        _ items: [JinjaValue], _ attribute: JinjaValue?
     ) throws(JinjaFailure) -> [JinjaValue] {
-        guard let path else { return items }
+        guard let attribute, !attribute.isNone else { return items }
         var result: [JinjaValue] = []
-        for item in items { result.append(try value(at: path, of: item)) }
+        for item in items { result.append(try value(at: attribute, of: item)) }
         return result
     }
 
-    private mutating func value(
-        at path: String, of item: JinjaValue
+    /// What is at `path` in `item`: a name or number, or several with dots between them. What is
+    /// undefined on the way is `fallback`, if there is one.
+    mutating func value(
+        at path: JinjaValue, of item: JinjaValue, _ fallback: JinjaValue? = nil
     ) throws(JinjaFailure) -> JinjaValue {
+        if path.isNone { return item }
         var value = item
-        for part in path.split(at: ".", limit: -1) {
-            value = try self.item(Int(part).map { .integer($0) } ?? .string(part), of: value)
+        for part in path.string?.split(at: ".", limit: -1) ?? [""] {
+            let isNumber = part.hasProperty("isdigit") == true
+            let key = isNumber ? try index(part) : path.string == nil ? path : .string(part)
+            value = try self.item(key, of: value)
+            if value.isUndefined, let fallback, !fallback.isNone { value = fallback }
         }
         return value
     }
 
-    private func folded(_ value: JinjaValue, _ isCaseSensitive: Bool) -> JinjaValue {
-        guard !isCaseSensitive, case .string(let text) = value else { return value }
-        return .string(text.lowercased())
+    private func index(_ part: String) throws(JinjaFailure) -> JinjaValue {
+        guard let number = part.pythonInteger(base: 10)?.small else {
+            throw failure("'\(part)' is no index")
+        }
+        return .integer(number)
     }
 
-    /// The order of `keys`, equal ones as they come.
-    mutating func sortedIndices(
-        _ keys: [JinjaValue], isCaseSensitive: Bool, isReversed: Bool
-    ) throws(JinjaFailure) -> [Int] {
-        var keys = keys.map { folded($0, isCaseSensitive) }
-        if isReversed { keys.reverse() }
-        var order = Array(keys.indices)
-        // Merge sort: stable, and a comparison may throw.
-        var width = 1
-        while width < order.count {
-            var merged: [Int] = []
-            for start in stride(from: 0, to: order.count, by: 2 * width) {
-                let middle = min(start + width, order.count)
-                let end = min(start + 2 * width, order.count)
-                var (left, right) = (start, middle)
-                while left < middle || right < end {
-                    var takesRight = left == middle
-                    if left < middle, right < end {
-                        takesRight = try isLess(keys[order[right]], keys[order[left]])
-                    }
-                    merged.append(order[takesRight ? right : left])
-                    if takesRight { right += 1 } else { left += 1 }
-                }
-            }
-            order = merged
-            width *= 2
-        }
-        // Reversed twice, equal ones keep their order, as with Python's `reverse`.
-        return isReversed ? order.reversed().map { keys.count - 1 - $0 } : order
-    }
-
-    // MARK: - map, select, reject and their attribute forms
-
-    mutating func choose(
-        _ items: [JinjaValue], _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> JinjaValue {
-        try charge(items.count * Self.evaluationCost)
-        if input.name == "map" { return try mapped(items, &input) }
-        let keepsTrue = input.name.hasPrefix("select")
-        var path: String?
-        if input.name.hasSuffix("attr") {
-            path = try required(try takeString(&input, "attribute"), input, "attribute")
-        }
-        let test = try takeString(&input, "test")
-        let arguments = input.takeRest()
-        try finish(input)
-        var kept: [JinjaValue] = []
-        for item in items {
-            let value = try path.map { (path) throws(JinjaFailure) in
-                try self.value(at: path, of: item)
-            }
-            let holds = try test.map { (test) throws(JinjaFailure) in
-                try self.test(value ?? item, JinjaInput(test, arguments))
-            }
-            if holds ?? (value ?? item).isTrue == keepsTrue { kept.append(item) }
-        }
-        return try made(kept)
-    }
-
-    private mutating func mapped(
-        _ items: [JinjaValue], _ input: inout JinjaInput
-    ) throws(JinjaFailure) -> JinjaValue {
-        var result: [JinjaValue] = []
-        if let attribute = input.takeNamed("attribute") {
-            guard case .string(let path) = attribute else {
-                throw failure("'map': attribute is \(attribute.kind), not a string")
-            }
-            let fallback = input.takeNamed("default")
-            try finish(input)
-            for item in items {
-                let value = try value(at: path, of: item)
-                result.append(value.isUndefined ? fallback ?? value : value)
-            }
-            return try made(result)
-        }
-        let filter = try required(try takeString(&input, "filter"), input, "filter")
-        let arguments = input.takeRest()
-        let named = input.takeAllNamed()
-        for item in items {
-            let value = try nested { (evaluator) throws(JinjaFailure) in
-                try evaluator.apply(JinjaInput(filter, arguments, named), to: item)
-            }
-            result.append(value)
-        }
-        return try made(result)
+    func folded(_ value: JinjaValue, _ isCaseSensitive: Bool) -> JinjaValue {
+        guard !isCaseSensitive, let text = value.string else { return value }
+        return .string(text.pythonLowered)
     }
 }

@@ -1,126 +1,4 @@
-internal import Foundation
-
 extension JinjaEvaluator {
-    // MARK: - Arithmetic
-
-    func negated(_ value: JinjaValue) throws(JinjaFailure) -> JinjaValue {
-        switch value.number {
-        case .integer(let number)?:
-            guard number != .min else { throw failure("a number is too large") }
-            return .integer(-number)
-        case .float(let number)?: return .float(-number)
-        case nil: throw failure("'-' before \(value.kind)")
-        }
-    }
-
-    mutating func arithmetic(
-        _ operation: JinjaOperator, _ left: JinjaValue, _ right: JinjaValue
-    ) throws(JinjaFailure) -> JinjaValue {
-        if let first = left.number, let second = right.number {
-            if case .integer(let a) = first, case .integer(let b) = second {
-                return try whole(operation, a, b)
-            }
-            return try decimal(operation, first.double, second.double)
-        }
-        switch (operation, left, right) {
-        case (.add, .string(let a), .string(let b)): return try made(a + b)
-        case (.add, .list(let a), .list(let b)) where a.isTuple == b.isTuple:
-            return try made(a.items + b.items, isTuple: a.isTuple)
-        case (.multiply, _, _):
-            if let count = right.integer, let result = try repeated(left, count) { return result }
-            if let count = left.integer, let result = try repeated(right, count) { return result }
-        case (.modulo, .string, _): throw failure("'%' on a string is not supported")
-        default: break
-        }
-        throw failure("'\(operation.rawValue)' between \(left.kind) and \(right.kind)")
-    }
-
-    private mutating func repeated(
-        _ value: JinjaValue, _ count: Int
-    ) throws(JinjaFailure) -> JinjaValue? {
-        let count = max(count, 0)
-        func size(_ one: Int) throws(JinjaFailure) -> Int {
-            let (size, overflows) = one.multipliedReportingOverflow(by: count)
-            guard !overflows, size <= Self.maximumWork else {
-                throw failure("'*' makes something too large")
-            }
-            return size
-        }
-        switch value {
-        case .string(let text):
-            try charge(try size(text.utf8.count))
-            // An empty text repeated often would cost time all the same.
-            return .string(text.isEmpty ? "" : String(repeating: text, count: count))
-        case .list(let list):
-            try charge(try size(list.items.count * Self.evaluationCost))
-            let items =
-                list.items.isEmpty ? [] : repeatElement(list.items, count: count).flatMap(\.self)
-            return .list(JinjaList(items, isTuple: list.isTuple))
-        default: return nil
-        }
-    }
-
-    private func whole(
-        _ operation: JinjaOperator, _ a: Int, _ b: Int
-    ) throws(JinjaFailure) -> JinjaValue {
-        let result: (partialValue: Int, overflow: Bool)
-        switch operation {
-        case .add: result = a.addingReportingOverflow(b)
-        case .subtract: result = a.subtractingReportingOverflow(b)
-        case .multiply: result = a.multipliedReportingOverflow(by: b)
-        case .divide: return try decimal(.divide, Double(a), Double(b))
-        case .floorDivide, .modulo:
-            guard b != 0 else { throw failure("division by zero") }
-            guard b != -1 else {
-                if operation == .modulo { return .integer(0) }
-                return try negated(.integer(a))
-            }
-            // Python rounds down, not towards zero.
-            let isInexact = a % b != 0 && (a < 0) != (b < 0)
-            result =
-                operation == .modulo
-                ? (a % b + (isInexact ? b : 0), false) : (a / b - (isInexact ? 1 : 0), false)
-        case .power:
-            guard b >= 0 else { return try decimal(.power, Double(a), Double(b)) }
-            return .integer(try power(a, b))
-        }
-        guard !result.overflow else { throw failure("a number is too large") }
-        return .integer(result.partialValue)
-    }
-
-    private func power(_ base: Int, _ exponent: Int) throws(JinjaFailure) -> Int {
-        if base == 0 || base == 1 { return exponent == 0 ? 1 : base }
-        if base == -1 { return exponent % 2 == 0 ? 1 : -1 }
-        var result = 1
-        for _ in 0..<min(exponent, 64) {
-            let (product, overflows) = result.multipliedReportingOverflow(by: base)
-            guard !overflows else { throw failure("a number is too large") }
-            result = product
-        }
-        return result
-    }
-
-    private func decimal(
-        _ operation: JinjaOperator, _ a: Double, _ b: Double
-    ) throws(JinjaFailure) -> JinjaValue {
-        switch operation {
-        case .add: return .float(a + b)
-        case .subtract: return .float(a - b)
-        case .multiply: return .float(a * b)
-        case .power:
-            guard a != 0 || b >= 0, a >= 0 || b == b.rounded() else {
-                throw failure("\(a) to the power \(b)")
-            }
-            return .float(pow(a, b))
-        case .divide, .floorDivide, .modulo:
-            guard b != 0 else { throw failure("division by zero") }
-            if operation == .divide { return .float(a / b) }
-            var rest = fmod(a, b)
-            if rest != 0, (rest < 0) != (b < 0) { rest += b }
-            return .float(operation == .modulo ? rest : ((a - rest) / b).rounded())
-        }
-    }
-
     // MARK: - Comparison
 
     mutating func holds(
@@ -145,28 +23,58 @@ extension JinjaEvaluator {
     mutating func areEqual(_ left: JinjaValue, _ right: JinjaValue) throws(JinjaFailure) -> Bool {
         try charge(1)
         if let a = left.number, let b = right.number {
-            if case .integer(let a) = a, case .integer(let b) = b { return a == b }
-            return a.double == b.double
+            return a.compared(to: b)?.isEqual ?? false
+        }
+        if let a = left.string, let b = right.string {
+            try charge(min(a.utf8.count, b.utf8.count))
+            return a.isExactly(b)
         }
         switch (left, right) {
         case (.undefined, .undefined), (.none, .none): return true
-        case (.string(let a), .string(let b)):
-            try charge(min(a.utf8.count, b.utf8.count))
-            return a.isExactly(b)
-        case (.list(let a), .list(let b)):
-            guard a.isTuple == b.isTuple, a.items.count == b.items.count else { return false }
-            for (a, b) in zip(a.items, b.items) where !(try areEqual(a, b)) { return false }
-            return true
-        case (.dictionary(let a), .dictionary(let b)):
-            guard a.members.count == b.members.count else { return false }
-            for (name, value) in a.members {
-                guard let other = b.value(try key(name)), try areEqual(value, other) else {
-                    return false
-                }
+        case (.list(let a), .list(let b)): return try areEqual(a, b)
+        case (.dictionary(let a), .dictionary(let b)): return try areEqual(a, b)
+        default: return try areSameObject(left, right)
+        }
+    }
+
+    private mutating func areEqual(_ a: JinjaList, _ b: JinjaList) throws(JinjaFailure) -> Bool {
+        guard a.isTuple == b.isTuple, a.items.count == b.items.count else { return false }
+        for (a, b) in zip(a.items, b.items) where !(try areEqual(a, b)) { return false }
+        return true
+    }
+
+    private mutating func areEqual(
+        _ a: JinjaDictionary, _ b: JinjaDictionary
+    ) throws(JinjaFailure) -> Bool {
+        guard a.members.count == b.members.count else { return false }
+        for (name, value) in a.members {
+            guard let other = b.value(try key(name)), try areEqual(value, other) else {
+                return false
             }
-            return true
-        case (.namespace(let a), .namespace(let b)), (.macro(let a), .macro(let b)): return a == b
+        }
+        return true
+    }
+
+    /// Equality of values that hold no other values to compare.
+    private mutating func areSameObject(
+        _ left: JinjaValue, _ right: JinjaValue
+    ) throws(JinjaFailure) -> Bool {
+        switch (left, right) {
+        case (.namespace(let a), .namespace(let b)), (.macro(let a), .macro(let b)),
+            (.iterator(let a), .iterator(let b)), (.loop(let a), .loop(let b)),
+            (.cycler(let a), .cycler(let b)), (.joiner(let a), .joiner(let b)):
+            return a == b
         case (.function(let a), .function(let b)): return a == b
+        case (.range(let a), .range(let b)):
+            guard a.count == b.count else { return false }
+            return a.count == 0
+                || a.start == b.start && (a.count == 1 || a.step == b.step)
+        case (.view(.keys, let a), .view(.keys, let b)):
+            guard a.members.count == b.members.count else { return false }
+            for (name, _) in a.members where b.value(try key(name)) == nil { return false }
+            return true
+        case (.view, .view), (.method, .method):
+            throw failure("'==' between \(left.kind) and \(right.kind) is not supported")
         default: return false
         }
     }
@@ -174,13 +82,13 @@ extension JinjaEvaluator {
     mutating func isLess(_ left: JinjaValue, _ right: JinjaValue) throws(JinjaFailure) -> Bool {
         try charge(1)
         if let a = left.number, let b = right.number {
-            if case .integer(let a) = a, case .integer(let b) = b { return a < b }
-            return a.double < b.double
+            return a.compared(to: b)?.isLess ?? false
         }
-        switch (left, right) {
-        case (.string(let a), .string(let b)):
+        if let a = left.string, let b = right.string {
             try charge(min(a.utf8.count, b.utf8.count))
             return a.isBefore(b)
+        }
+        switch (left, right) {
         case (.list(let a), .list(let b)) where a.isTuple == b.isTuple:
             for (a, b) in zip(a.items, b.items) where !(try areEqual(a, b)) {
                 return try isLess(a, b)
@@ -195,13 +103,25 @@ extension JinjaEvaluator {
         _ collection: JinjaValue, _ item: JinjaValue
     ) throws(JinjaFailure) -> Bool {
         switch collection {
-        case .string(let text):
-            guard case .string(let part) = item else {
+        case .string(let text), .markup(let text):
+            guard let part = item.string else {
                 throw failure("'in' looks for \(item.kind) in a string")
             }
             try charge(text.utf8.count + part.utf8.count)
             return text.containsExactly(part)
-        case .dictionary(let dictionary): return dictionary.value(try key(item)) != nil
+        case .dictionary(let dictionary), .view(.keys, let dictionary):
+            switch item {
+            // Python has a hash of these, but no template a key.
+            case .undefined, .range, .namespace, .macro, .function, .method, .iterator, .loop,
+                .cycler, .joiner:
+                return false
+            default: return dictionary.value(try key(item)) != nil
+            }
+        case .iterator(let number):
+            while let other = try next(number) {
+                if try areEqual(other, item) { return true }
+            }
+            return false
         default:
             for other in try items(of: collection) where try areEqual(other, item) { return true }
             return false
@@ -213,10 +133,23 @@ extension JinjaEvaluator {
         switch value {
         case .undefined: return []
         case .list(let list): return list.items
-        case .dictionary(let dictionary): return dictionary.members.map(\.key)
-        case .string(let text):
+        case .range(let range):
+            try charge(range.count * Self.evaluationCost)
+            return range.values
+        case .dictionary(let dictionary), .view(.keys, let dictionary):
+            try charge(dictionary.members.count)
+            return dictionary.members.map(\.key)
+        case .view(.values, let dictionary):
+            try charge(dictionary.members.count)
+            return dictionary.members.map(\.value)
+        case .view(.items, let dictionary):
+            try charge(dictionary.members.count * Self.evaluationCost)
+            return dictionary.pairs
+        case .iterator(let number): return try rest(number)
+        case .string(let text), .markup(let text):
             try charge(text.utf8.count * Self.evaluationCost)
             return text.unicodeScalars.map { .string(String($0)) }
+        case .loop: throw failure("a loop over 'loop' is not supported")
         default: throw failure("\(value.kind) has no items")
         }
     }

@@ -3,7 +3,7 @@ extension JinjaEvaluator {
     mutating func text(of value: JinjaValue) throws(JinjaFailure) -> String {
         switch value {
         case .undefined: return ""
-        case .string(let text): return text
+        case .string(let text), .markup(let text): return text
         default:
             var text = ""
             try writeLiteral(value, to: &text)
@@ -12,7 +12,7 @@ extension JinjaEvaluator {
     }
 
     /// Appends a value as it would be written in Python (`repr`).
-    private mutating func writeLiteral(
+    mutating func writeLiteral(
         _ value: JinjaValue, to text: inout String
     ) throws(JinjaFailure) {
         try charge(Self.evaluationCost)
@@ -21,18 +21,28 @@ extension JinjaEvaluator {
         case .none: text += "None"
         case .bool(let value): text += value ? "True" : "False"
         case .integer(let number): text += "\(number)"
+        case .big(let number): text += try digits(of: number)
         case .float(let number): text += number.pythonSpelling
         case .string(let string):
             try charge(string.utf8.count)
             text += string.pythonLiteral
+        case .markup(let string):
+            try charge(string.utf8.count)
+            text += "Markup(" + string.pythonLiteral + ")"
         case .list(let list):
-            text += list.isTuple ? "(" : "["
-            for (index, item) in list.items.enumerated() {
-                if index > 0 { text += ", " }
-                try writeLiteral(item, to: &text)
-            }
+            try writeItems(list.items, list.isTuple ? "(" : "[", to: &text)
             if list.isTuple, list.items.count == 1 { text += "," }
             text += list.isTuple ? ")" : "]"
+        case .range(let range):
+            let step = range.step == 1 ? "" : ", \(range.step)"
+            text += "range(\(range.start), \(range.stop)\(step))"
+        case .view(let view, _):
+            try writeItems(try items(of: value), "dict_\(view.rawValue)([", to: &text)
+            text += "])"
+        case .macro(let number): text += "<Macro \(macros[number].definition.name.pythonLiteral)>"
+        case .loop(let number):
+            let state = try loop(number)
+            text += "<LoopContext \(state.index + 1)/\(state.items.count)>"
         case .dictionary(let dictionary):
             text += "{"
             for (index, (key, item)) in dictionary.members.enumerated() {
@@ -42,9 +52,27 @@ extension JinjaEvaluator {
                 try writeLiteral(item, to: &text)
             }
             text += "}"
-        case .namespace, .macro, .function, .method, .loop:
+        case .iterator:
+            throw failure("an iterator cannot be written; make it a list first, with '|list'")
+        case .namespace, .function, .method, .cycler, .joiner:
             throw failure("\(value.kind) cannot be written")
         }
+    }
+
+    private mutating func writeItems(
+        _ items: [JinjaValue], _ opener: String, to text: inout String
+    ) throws(JinjaFailure) {
+        text += opener
+        for (index, item) in items.enumerated() {
+            if index > 0 { text += ", " }
+            try writeLiteral(item, to: &text)
+        }
+    }
+
+    /// The digits of a large number, which take the square of their count.
+    private mutating func digits(of number: JinjaInteger) throws(JinjaFailure) -> String {
+        try charge(number.limbs.count * number.limbs.count)
+        return number.description
     }
 
     /// How JSON is laid out.
@@ -74,8 +102,9 @@ extension JinjaEvaluator {
         case .none: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let number): text += "\(number)"
+        case .big(let number): text += try digits(of: number)
         case .float(let number): text += number.jsonSpelling
-        case .string(let string):
+        case .string(let string), .markup(let string):
             try charge(string.utf8.count)
             text += string.jsonLiteral(isASCII: layout.isASCII)
         case .list(let list):
@@ -122,41 +151,40 @@ extension JinjaEvaluator {
         text += newline(level) + closer
     }
 
-    private func jsonMembers(
+    private mutating func jsonMembers(
         _ dictionary: JinjaDictionary, _ layout: JSONLayout
     ) throws(JinjaFailure) -> [(key: String, value: JinjaValue)] {
+        var sorted = dictionary.members
+        if layout.sortsKeys {
+            let order = try sortedIndices(
+                sorted.map(\.key), isCaseSensitive: true, isReversed: false)
+            sorted = order.map { sorted[$0] }
+        }
         var members: [(key: String, value: JinjaValue)] = []
-        for (key, value) in dictionary.members {
+        for (key, value) in sorted {
             switch key {
-            case .string(let name): members.append((name, value))
+            case .string(let name), .markup(let name): members.append((name, value))
             case .none: members.append(("null", value))
             case .bool(let flag): members.append((flag ? "true" : "false", value))
             case .integer(let number): members.append(("\(number)", value))
+            case .big(let number): members.append((try digits(of: number), value))
             case .float(let number): members.append((number.jsonSpelling, value))
             default: throw failure("\(key.kind) cannot be a key in JSON")
             }
         }
-        if layout.sortsKeys { members.sort { $0.key.isBefore($1.key) } }
         return members
     }
 }
 
 extension Double {
-    /// The shortest digits that give this number, as Python writes them.
-    fileprivate var pythonSpelling: String {
-        // Swift turns to exponents earlier than Python does.
-        if abs(self) < 1e16, let whole = Int(exactly: self), whole != 0 { return "\(whole).0" }
-        return "\(self)"
-    }
-
-    fileprivate var jsonSpelling: String {
+    var jsonSpelling: String {
         isNaN ? "NaN" : isInfinite ? (self > 0 ? "Infinity" : "-Infinity") : pythonSpelling
     }
 }
 
 extension String {
     /// The string in quotes, with Python's escapes.
-    fileprivate var pythonLiteral: String {
+    var pythonLiteral: String {
         let hasSingle = unicodeScalars.contains("'")
         let quote: Unicode.Scalar = hasSingle && !unicodeScalars.contains("\"") ? "\"" : "'"
         var text = String(quote)
@@ -168,13 +196,9 @@ extension String {
             case "\t": text += "\\t"
             default:
                 if scalar.isPythonPrintable {
-                    text.unicodeScalars.append(scalar)
+                    text.append(scalar)
                 } else {
-                    let value = scalar.value
-                    text +=
-                        value < 0x100
-                        ? "\\x" + value.hex(2)
-                        : value < 0x10000 ? "\\u" + value.hex(4) : "\\U" + value.hex(8)
+                    text += scalar.pythonEscape
                 }
             }
         }
@@ -196,7 +220,7 @@ extension String {
                 if scalar.value < 0x20 || (isASCII && scalar.value > 0x7E) {
                     for unit in String(scalar).utf16 { text += "\\u" + UInt32(unit).hex(4) }
                 } else {
-                    text.unicodeScalars.append(scalar)
+                    text.append(scalar)
                 }
             }
         }
@@ -211,15 +235,37 @@ extension UInt32 {
     }
 }
 
-extension Unicode.Scalar {
-    /// Whether Python's `str.isprintable` counts it as printable.
-    fileprivate var isPythonPrintable: Bool {
-        if self == " " { return true }
-        switch properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator,
-            .paragraphSeparator, .spaceSeparator:
-            return false
-        default: return true
+extension String {
+    /// The text with what means something in HTML written out.
+    var escapedForHTML: String {
+        let escapes: [Unicode.Scalar: String] = [
+            "&": "&amp;", ">": "&gt;", "<": "&lt;", "'": "&#39;", "\"": "&#34;",
+        ]
+        var result = ""
+        for scalar in unicodeScalars {
+            if let escape = escapes[scalar] { result += escape } else { result.append(scalar) }
         }
+        return result
+    }
+
+    /// The text with what is not ASCII written as escapes.
+    var asciiEscaped: String {
+        var text = ""
+        for scalar in unicodeScalars {
+            if scalar.isASCII {
+                text.append(scalar)
+            } else {
+                text += scalar.pythonEscape
+            }
+        }
+        return text
+    }
+}
+
+extension Unicode.Scalar {
+    fileprivate var pythonEscape: String {
+        value < 0x100
+            ? "\\x" + value.hex(2)
+            : value < 0x10000 ? "\\u" + value.hex(4) : "\\U" + value.hex(8)
     }
 }

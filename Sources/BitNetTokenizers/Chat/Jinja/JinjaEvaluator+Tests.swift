@@ -20,19 +20,22 @@ extension JinjaEvaluator {
             case "odd", "even", "divisibleby":
                 let divisor =
                     input.name == "divisibleby"
-                    ? try required(try takeInteger(&input, "num"), input, "num") : 2
-                guard let number = value.integer else {
-                    throw failure("'\(input.name)' of \(value.kind)")
-                }
-                guard divisor != 0 else { throw failure("division by zero") }
-                let rest = divisor == -1 ? 0 : number % divisor
-                holds = (rest == 0) != (input.name == "odd")
+                    ? try required(input.take("num"), input, "num") : .integer(2)
+                let rest = try arithmetic(.modulo, value, divisor)
+                holds = try areEqual(rest, .integer(input.name == "odd" ? 1 : 0))
             case "lower", "upper":
                 let text = try text(of: value)
                 try charge(text.utf8.count)
-                let hasCase = text.unicodeScalars.contains { $0.properties.isCased }
-                let same = input.name == "lower" ? text.lowercased() : text.uppercased()
-                holds = hasCase && same.isExactly(text)
+                holds = text.hasProperty("is" + input.name) ?? false
+            case "filter", "test":
+                let names = input.name == "filter" ? Self.filters : Self.tests
+                switch value {
+                case .string(let name), .markup(let name): holds = names.contains(name)
+                case .dictionary, .view(.keys, _), .view(.items, _):
+                    throw failure("\(value.kind) is no name")
+                case .list(let list) where !list.isTuple: throw failure("a list is no name")
+                default: holds = false
+                }
             case "sameas":
                 let other = try required(input.take("other"), input, "other")
                 holds = try areSame(value, other)
@@ -50,30 +53,43 @@ extension JinjaEvaluator {
         ">=": .greaterOrEqual,
     ]
 
+    /// The tests of jinja2; `is test` asks for them.
+    static let tests: Set<String> = Set(comparisons.keys).union([
+        "odd", "even", "divisibleby", "defined", "undefined", "filter", "test", "none", "boolean",
+        "false", "true", "integer", "float", "lower", "upper", "string", "mapping", "number",
+        "sequence", "iterable", "callable", "sameas", "escaped",
+    ])
+
     /// Whether a value is of the kind a test asks for; nil where the test is another one.
     private static func isOfKind(_ value: JinjaValue, _ test: String) -> Bool? {
         switch test {
         case "defined": return !value.isUndefined
         case "undefined": return value.isUndefined
         case "none": if case .none = value { return true }
-        case "string": if case .string = value { return true }
+        case "string": return value.string != nil
+        case "escaped": if case .markup = value { return true }
         case "mapping": if case .dictionary = value { return true }
         case "boolean": if case .bool = value { return true }
         case "true": if case .bool(true) = value { return true }
         case "false": if case .bool(false) = value { return true }
-        case "integer": if case .integer = value { return true }
+        case "integer":
+            switch value {
+            case .integer, .big: return true
+            default: return false
+            }
         case "float": if case .float = value { return true }
         case "number": return value.number != nil
         case "iterable", "sequence":
             switch value {
             // What is undefined has a length and items: none.
-            case .undefined, .string, .list, .dictionary: return true
-            case .loop: return test == "iterable"
+            case .undefined, .string, .markup, .list, .dictionary, .range: return true
+            case .loop, .view, .iterator: return test == "iterable"
             default: return false
             }
         case "callable":
             switch value {
-            case .macro, .function, .method: return true
+            // Calling what is undefined fails, but it can be called.
+            case .macro, .function, .method, .loop, .joiner, .undefined: return true
             default: return false
             }
         default: return nil
@@ -87,10 +103,21 @@ extension JinjaEvaluator {
     ) throws(JinjaFailure) -> Bool {
         switch (value, other) {
         case (.bool(let a), .bool(let b)): return a == b
-        case (.bool, _), (_, .bool): return false
         case (.none, .none): return true
-        case (.integer, .integer), (.string, .string): return try areEqual(value, other)
-        default: throw failure("'sameas' between \(value.kind) and \(other.kind) is not supported")
+        case (.namespace, .namespace), (.macro, .macro), (.function, .function), (.loop, .loop),
+            (.cycler, .cycler), (.joiner, .joiner), (.iterator, .iterator):
+            return try areEqual(value, other)
+        case (.integer(let a), .integer(let b)):
+            // Python keeps one object of every small number.
+            if a != b { return false }
+            if (-5...256).contains(a) { return true }
+        case (.string(let a), .string(let b)): if !a.isExactly(b) { return false }
+        case (.float(let a), .float(let b)): if a != b { return false }
+        case (.list, .list), (.dictionary, .dictionary), (.range, .range), (.view, .view),
+            (.big, .big), (.markup, .markup), (.method, .method), (.undefined, .undefined):
+            break
+        default: return false
         }
+        throw failure("'sameas' between \(value.kind) and \(other.kind) is not supported")
     }
 }

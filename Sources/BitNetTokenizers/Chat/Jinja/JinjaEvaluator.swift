@@ -9,12 +9,22 @@ struct JinjaEvaluator {
     /// 512 KB that a thread's stack may have.
     static let maximumDepth = 128
 
+    /// Digits of the longest whole number; Python prints no longer one either.
+    static let maximumDigits = 4300
+
     /// What is written so far, of the template or of the innermost capture.
     var output = ""
     /// Variables: those of the template, then one set for every body that has its own.
-    var scopes: [[String: JinjaValue]]
-    var namespaces: [[String: JinjaValue]] = []
-    var macros: [(definition: JinjaMacro, captured: [String: JinjaValue])] = []
+    var scopes: [JinjaScope]
+    var namespaces: [JinjaDictionary] = []
+    /// Macros, each with the variables of the bodies around it.
+    var macros: [(definition: JinjaMacro, captured: [JinjaScope])] = []
+    /// The loops that run, by number, and the number of the next.
+    var loops: [Int: JinjaLoopState] = [:]
+    var nextLoop = 0
+    var iterators: [JinjaIterator] = []
+    var cyclers: [(items: [JinjaValue], position: Int)] = []
+    var joiners: [(separator: JinjaValue, isUsed: Bool)] = []
     /// The line of what is evaluated, for messages.
     var line = 1
     let date: Date
@@ -28,9 +38,9 @@ struct JinjaEvaluator {
     }
 
     private init(variables: [String: JinjaValue], date: Date, timeZone: TimeZone) {
-        scopes = [variables]
-        for function in JinjaFunction.allCases {
-            scopes[0][function.rawValue] = .function(function)
+        scopes = [JinjaScope(variables)]
+        for function in JinjaFunction.allCases where variables[function.rawValue] == nil {
+            scopes[0].values[function.rawValue] = .function(function)
         }
         self.date = date
         self.timeZone = timeZone
@@ -51,23 +61,25 @@ struct JinjaEvaluator {
     func failure(_ detail: String) -> JinjaFailure { JinjaFailure(line: line, detail: detail) }
 
     mutating func charge(_ amount: Int) throws(JinjaFailure) {
-        work += amount
-        guard work <= Self.maximumWork else {
+        work += min(amount, Self.maximumWork + 1)
+        guard !isExhausted else {
             throw failure("the template does more work than any chat needs; it was stopped")
         }
     }
 
-    /// Runs `body` one level deeper.
+    var isExhausted: Bool { work > Self.maximumWork }
+
+    /// Runs `body` a level deeper, or several where its calls take much of the stack.
     mutating func nested<Result>(
+        levels: Int = 1,
         _ body: (inout JinjaEvaluator) throws(JinjaFailure) -> Result
     ) throws(JinjaFailure) -> Result {
-        guard depth < Self.maximumDepth else {
+        guard depth + levels <= Self.maximumDepth else {
             throw failure("nested deeper than \(Self.maximumDepth) levels")
         }
-        depth += 1
-        let result = try body(&self)
-        depth -= 1
-        return result
+        depth += levels
+        defer { depth -= levels }
+        return try body(&self)
     }
 
     /// A string that was made, paid for.
@@ -95,13 +107,13 @@ struct JinjaEvaluator {
 
     func variable(_ name: String) -> JinjaValue {
         for scope in scopes.reversed() {
-            if let value = scope[name] { return value }
+            if let value = scope.values[name] { return value }
         }
         return .undefined(name)
     }
 
     mutating func set(_ name: String, _ value: JinjaValue) {
-        scopes[scopes.count - 1][name] = value
+        scopes[scopes.count - 1].values[name] = value
     }
 
     mutating func assign(_ target: JinjaTarget, _ value: JinjaValue) throws(JinjaFailure) {
@@ -111,13 +123,13 @@ struct JinjaEvaluator {
             guard case .namespace(let number) = variable(name) else {
                 throw failure("'\(name).\(attribute)' can only be set where \(name) is a namespace")
             }
-            namespaces[number][attribute] = value
-        case .tuple(let names):
+            namespaces[number][.string(ExactString(attribute))] = (.string(attribute), value)
+        case .tuple(let targets):
             let items = try items(of: value)
-            guard items.count == names.count else {
-                throw failure("\(items.count) values for \(names.count) names")
+            guard items.count == targets.count else {
+                throw failure("\(items.count) values for \(targets.count) names")
             }
-            for (name, item) in zip(names, items) { set(name, item) }
+            for (target, item) in zip(targets, items) { try assign(target, item) }
         }
     }
 
@@ -149,8 +161,8 @@ struct JinjaEvaluator {
                 return try execute(branch.body)
             }
             return try execute(otherwise)
-        case .loop(let loop): try execute(loop)
-        case .macro(let macro): set(macro.name, .macro(define(macro)))
+        case .loop(let loop): try execute(loop, over: try evaluate(loop.items))
+        case .macro(let macro): set(macro.name, define(macro))
         case .call(let caller, let call): try execute(caller, call)
         case .with(let values, let body): return try execute(values, body)
         case .block(let body): return try execute(body)
@@ -160,21 +172,36 @@ struct JinjaEvaluator {
         return .normal
     }
 
-    private mutating func write(_ text: String) throws(JinjaFailure) {
+    mutating func write(_ text: String) throws(JinjaFailure) {
         try charge(text.utf8.count)
         output += text
     }
 
-    /// What `body` writes.
-    private mutating func capture(_ body: [JinjaStatement]) throws(JinjaFailure) -> JinjaValue {
-        let outer = output
+    /// What `body` writes, run with `scopes` where they are other ones.
+    mutating func capture(
+        in scopes: [JinjaScope]? = nil,
+        _ body: (inout JinjaEvaluator) throws(JinjaFailure) -> Void
+    ) throws(JinjaFailure) -> JinjaValue {
+        let outer = (output, self.scopes)
+        defer { (output, self.scopes) = outer }
         output = ""
-        scopes.append([:])
-        _ = try execute(body)
-        scopes.removeLast()
-        let text = output
-        output = outer
-        return .string(text)
+        self.scopes = scopes ?? self.scopes + [JinjaScope()]
+        try body(&self)
+        return .string(output)
+    }
+
+    private mutating func capture(_ body: [JinjaStatement]) throws(JinjaFailure) -> JinjaValue {
+        try capture { (evaluator) throws(JinjaFailure) in _ = try evaluator.execute(body) }
+    }
+
+    /// Runs `body` with variables of its own.
+    mutating func scoped<Result>(
+        _ scope: JinjaScope = JinjaScope(),
+        _ body: (inout JinjaEvaluator) throws(JinjaFailure) -> Result
+    ) throws(JinjaFailure) -> Result {
+        scopes.append(scope)
+        defer { scopes.removeLast() }
+        return try body(&self)
     }
 
     private mutating func filtered(
@@ -186,107 +213,22 @@ struct JinjaEvaluator {
     }
 
     private mutating func execute(
-        _ values: [(name: String, value: JinjaExpression)], _ body: [JinjaStatement]
+        _ values: [(target: JinjaTarget, value: JinjaExpression)], _ body: [JinjaStatement]
     ) throws(JinjaFailure) -> Ending {
-        var scope: [String: JinjaValue] = [:]
-        for (name, value) in values { scope[name] = try evaluate(value) }
-        scopes.append(scope)
-        let ending = try execute(body)
-        scopes.removeLast()
-        return ending
-    }
-
-    private mutating func execute(_ loop: JinjaLoop) throws(JinjaFailure) {
-        var items = try items(of: try evaluate(loop.items))
-        try charge(items.count * Self.evaluationCost)
-        if let condition = loop.condition {
-            var kept: [JinjaValue] = []
-            for item in items {
-                scopes.append([:])
-                try assign(loop.target, item)
-                if try evaluate(condition).isTrue { kept.append(item) }
-                scopes.removeLast()
+        var results: [JinjaValue] = []
+        for (_, value) in values { results.append(try evaluate(value)) }
+        return try scoped { (evaluator) throws(JinjaFailure) in
+            for (value, result) in zip(values, results) {
+                try evaluator.assign(value.target, result)
             }
-            items = kept
+            return try evaluator.execute(body)
         }
-        let list = JinjaList(items)
-        var hasTurn = false
-        for (index, item) in items.enumerated() {
-            let state = JinjaLoopState(items: list, index: index)
-            scopes.append(["loop": .loop(state)])
-            try assign(loop.target, item)
-            let ending = try execute(loop.body)
-            scopes.removeLast()
-            try charge(Self.evaluationCost)
-            if ending == .normal { hasTurn = true }
-            if ending == .endLoop { break }
-        }
-        // As in jinja2, only a turn that came to its end counts.
-        if hasTurn { return }
-        scopes.append([:])
-        _ = try execute(loop.otherwise)
-        scopes.removeLast()
     }
+}
 
-    // MARK: - Macros
+/// The variables of a body. Macros that were made in the body see what it sets later.
+final class JinjaScope {
+    var values: [String: JinjaValue]
 
-    /// Keeps a macro with the variables of the bodies around it; the template's own it finds when
-    /// it is called.
-    private mutating func define(_ macro: JinjaMacro) -> Int {
-        var captured: [String: JinjaValue] = [:]
-        for scope in scopes.dropFirst() { captured.merge(scope) { $1 } }
-        macros.append((macro, captured))
-        return macros.count - 1
-    }
-
-    private mutating func execute(
-        _ caller: JinjaMacro, _ call: JinjaExpression
-    ) throws(JinjaFailure) {
-        guard case .call(let callee, let arguments) = call.node else { return }
-        let number = define(caller)
-        guard case .macro(let macro) = try evaluate(callee) else {
-            throw failure("'call' needs a macro")
-        }
-        let (positional, named) = try evaluate(arguments)
-        let text = try self.call(macro, positional, named, caller: .macro(number))
-        try write(try self.text(of: text))
-    }
-
-    /// Calls the macro `number`; gives what it writes.
-    mutating func call(
-        _ number: Int, _ positional: [JinjaValue], _ named: [(name: String, value: JinjaValue)],
-        caller: JinjaValue? = nil
-    ) throws(JinjaFailure) -> JinjaValue {
-        let (macro, captured) = macros[number]
-        let parameters = macro.parameters
-        guard positional.count <= parameters.count else {
-            throw failure(
-                "macro '\(macro.name)' takes \(parameters.count) arguments, not \(positional.count)"
-            )
-        }
-        var scope: [String: JinjaValue] = [:]
-        for (parameter, value) in zip(parameters, positional) { scope[parameter.name] = value }
-        for (name, value) in named {
-            guard parameters.contains(where: { $0.name == name }), scope[name] == nil else {
-                throw failure("macro '\(macro.name)' has no place for the argument '\(name)'")
-            }
-            scope[name] = value
-        }
-        scope["caller"] = caller
-        let outer = scopes
-        let outerOutput = output
-        output = ""
-        scopes = [outer[0], captured, scope]
-        for parameter in parameters where scope[parameter.name] == nil {
-            let value = try parameter.initial.map { (initial) throws(JinjaFailure) in
-                try evaluate(initial)
-            }
-            set(parameter.name, value ?? .undefined(parameter.name))
-        }
-        _ = try execute(macro.body)
-        scopes = outer
-        let text = output
-        output = outerOutput
-        return .string(text)
-    }
+    init(_ values: [String: JinjaValue] = [:]) { self.values = values }
 }

@@ -24,10 +24,30 @@ struct JinjaInput {
         return named.remove(at: index).value
     }
 
+    /// The next argument in order: Python's own methods give their arguments no names.
+    mutating func takeNext() -> JinjaValue? {
+        guard next < positional.count else { return nil }
+        next += 1
+        return positional[next - 1]
+    }
+
     /// The argument called `parameter` only.
     mutating func takeNamed(_ parameter: String) -> JinjaValue? {
         guard let index = named.firstIndex(where: { $0.name == parameter }) else { return nil }
         return named.remove(at: index).value
+    }
+
+    /// Whether no argument needs an escaped text to escape it: numbers and truth values do not.
+    var isPlain: Bool {
+        (positional + named.map(\.value)).allSatisfy { $0.string == nil }
+    }
+
+    /// Whether there are no arguments left.
+    var isEmpty: Bool { next >= positional.count && named.isEmpty }
+
+    /// The name of an argument that is not one of `names`.
+    func firstName(outside names: Set<String>) -> String? {
+        named.first { !names.contains($0.name) }?.name
     }
 
     /// Takes all that is left in order.
@@ -64,7 +84,7 @@ extension JinjaEvaluator {
     ) throws(JinjaFailure) -> String? {
         guard let value = input.take(parameter) else { return nil }
         if case .none = value { return nil }
-        guard case .string(let text) = value else {
+        guard let text = value.string else {
             throw failure("'\(input.name)': \(parameter) is \(value.kind), not a string")
         }
         return text
@@ -74,9 +94,15 @@ extension JinjaEvaluator {
         guard let value = input.take(parameter) else { return nil }
         if case .none = value { return nil }
         guard let number = value.integer else {
-            throw failure("'\(input.name)': \(parameter) is \(value.kind), not a whole number")
+            throw failure(
+                "'\(input.name)': \(parameter) is \(value.kind), not a whole number that fits")
         }
         return number
+    }
+
+    /// Whether an argument is given and true; `parameter` is its name.
+    func takeFlag(_ input: inout JinjaInput, _ parameter: String) -> Bool {
+        input.take(parameter)?.isTrue ?? false
     }
 
     func required<Value>(

@@ -51,36 +51,54 @@ extension JinjaLexer {
         append(.symbol(String(scalar)))
     }
 
+    /// A number as Python writes it: digits may have single `_` between them, and whole numbers but
+    /// zero do not begin with 0.
     private mutating func lexNumber() throws(JinjaFailure) {
-        let prefixes: [(String, Int)] = [("0x", 16), ("0X", 16), ("0o", 8), ("0b", 2)]
-        if let (prefix, radix) = prefixes.first(where: { isNext($0.0) }) {
+        let prefixes = ["0x", "0X", "0o", "0O", "0b", "0B"]
+        if let prefix = prefixes.first(where: { isNext($0) }) {
             advance(2)
             let digits = take { $0.isDigit || $0.properties.isASCIIHexDigit || $0 == "_" }
-            guard let value = Int(digits.filter { $0 != "_" }, radix: radix) else {
-                throw failure("'\(prefix)\(digits)' is not a number")
-            }
-            return append(.integer(value))
+            return try append(digits: prefix + digits)
         }
-        var digits = take { $0.isDigit || $0 == "_" }
+        // What follows a point is an index: `items.0.1` has no decimal in it.
+        let isIndex = tokens.last?.token == .symbol(".")
+        var digits = takeDigits()
         var isFloat = false
-        if peek() == ".", let next = peek(1), next.isDigit {
+        if !isIndex, peek() == ".", let next = peek(1), next.isDigit {
             advance()
-            digits += "." + take { $0.isDigit || $0 == "_" }
+            digits += "." + takeDigits()
             isFloat = true
         }
-        if peek() == "e" || peek() == "E" {
+        if !isIndex, peek() == "e" || peek() == "E" {
             let sign = peek(1)
             let digit = sign == "+" || sign == "-" ? peek(2) : sign
             if let digit, digit.isDigit {
                 advance(sign == digit ? 1 : 2)
-                digits += "e" + (sign == "-" ? "-" : "") + take { $0.isDigit }
+                digits += "e" + (sign == "-" ? "-" : "") + takeDigits()
                 isFloat = true
             }
         }
-        digits.removeAll { $0 == "_" }
-        if isFloat, let value = Double(digits) { return append(.float(value)) }
-        guard let value = Int(digits) else { throw failure("'\(digits)' is too large") }
-        append(.integer(value))
+        if isFloat, let value = digits.pythonFloat { return append(.float(value)) }
+        try append(digits: digits)
+    }
+
+    /// Digits, perhaps with `_` between them.
+    private mutating func takeDigits() -> String {
+        let start = position
+        while let scalar = peek() {
+            guard scalar.isDigit || (scalar == "_" && peek(1)?.isDigit == true && position > start)
+            else { break }
+            advance()
+        }
+        return text(start..<position)
+    }
+
+    private mutating func append(digits: String) throws(JinjaFailure) {
+        // Read as source: base 0 refuses zeros before other digits.
+        guard let value = digits.pythonInteger(base: 0) else {
+            throw failure("'\(digits)' is not a number, or too large")
+        }
+        append(value.small.map { .integer($0) } ?? .bigInteger(value))
     }
 
     private mutating func lexString(quote: Unicode.Scalar) throws(JinjaFailure) {
@@ -119,7 +137,7 @@ extension JinjaLexer {
         } else if ("0"..."7").contains(scalar) {
             var digits = String(scalar)
             while digits.count < 3, let next = peek(), ("0"..."7").contains(next) {
-                digits.unicodeScalars.append(next)
+                digits.append(next)
                 advance()
             }
             text.append(try number(radix: 8, digits: digits, length: 0))
@@ -137,7 +155,7 @@ extension JinjaLexer {
         var digits = digits
         for _ in 0..<length {
             guard let next = peek() else { break }
-            digits.unicodeScalars.append(next)
+            digits.append(next)
             advance()
         }
         guard digits.unicodeScalars.count == max(length, digits.unicodeScalars.count),

@@ -6,6 +6,7 @@ enum JinjaToken: Sendable, Equatable {
     case name(String)
     case string(String)
     case integer(Int)
+    case bigInteger(JinjaInteger)
     case float(Double)
     case symbol(String)
     case end
@@ -21,6 +22,7 @@ enum JinjaToken: Sendable, Equatable {
         case .name(let name): name
         case .string(let text): "'\(text)'"
         case .integer(let value): "\(value)"
+        case .bigInteger(let value): "\(value)"
         case .float(let value): "\(value)"
         case .symbol(let symbol): symbol
         case .end: "the end of the template"

@@ -172,6 +172,9 @@ extension JinjaParser {
         case .integer(let value):
             position += 1
             return try expression(.literal(.integer(value)))
+        case .bigInteger(let value):
+            position += 1
+            return try expression(.literal(.big(value)))
         case .float(let value):
             position += 1
             return try expression(.literal(.float(value)))

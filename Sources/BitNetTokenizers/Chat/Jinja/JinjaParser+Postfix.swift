@@ -47,21 +47,27 @@ extension JinjaParser {
         return try expression(.attribute(base, try expectName()), over: [base])
     }
 
+    /// `[index]`, `[start:stop:step]`, or several indices, which are one tuple.
     private mutating func parseSubscript(
         of base: JinjaExpression
     ) throws(JinjaFailure) -> JinjaExpression {
         let first = token == .symbol(":") ? nil : try parseExpression()
-        guard skip(.symbol(":")) else {
-            guard let first else { throw unexpected() }
+        if skip(.symbol(":")) {
+            let stop = isEndOfSlicePart ? nil : try parseExpression()
+            let step = skip(.symbol(":")) && !isEndOfSlicePart ? try parseExpression() : nil
             try expect(.symbol("]"))
-            return try expression(.item(base, first), over: [base, first])
+            return try expression(
+                .slice(base, start: first, stop: stop, step: step),
+                over: [base] + [first, stop, step].compactMap(\.self))
         }
-        let stop = isEndOfSlicePart ? nil : try parseExpression()
-        let step = skip(.symbol(":")) && !isEndOfSlicePart ? try parseExpression() : nil
+        guard var key = first else { throw unexpected() }
+        if token == .symbol(",") {
+            var keys = [key]
+            while skip(.symbol(",")), token != .symbol("]") { keys.append(try parseExpression()) }
+            key = try expression(.tuple(keys), over: keys)
+        }
         try expect(.symbol("]"))
-        return try expression(
-            .slice(base, start: first, stop: stop, step: step),
-            over: [base] + [first, stop, step].compactMap(\.self))
+        return try expression(.item(base, key), over: [base, key])
     }
 
     private var isEndOfSlicePart: Bool { token == .symbol("]") || token == .symbol(":") }
@@ -83,24 +89,42 @@ extension JinjaParser {
                 if skip(.symbol(")")) { break }
             }
             isFirst = false
-            if token == .symbol("*") || token == .symbol("**") {
-                throw failure("'\(token.spelling)' in arguments is not supported")
-            }
-            if case .name(let name) = token, lookAhead(1) == .symbol("=") {
-                position += 2
-                arguments.named.append((name, try parseExpression()))
-            } else {
-                guard arguments.named.isEmpty else { throw unexpected("a named argument") }
-                arguments.positional.append(try parseExpression())
-            }
+            try parseArgument(into: &arguments)
         }
         return arguments
+    }
+
+    private mutating func parseArgument(
+        into arguments: inout JinjaArguments
+    ) throws(JinjaFailure) {
+        if token == .symbol("*"), arguments.spread.isEmpty, arguments.namedSpread.isEmpty {
+            position += 1
+            arguments.spread = [try parseExpression()]
+        } else if token == .symbol("**"), arguments.namedSpread.isEmpty {
+            position += 1
+            arguments.namedSpread = [try parseExpression()]
+        } else if case .name(let name) = token, lookAhead(1) == .symbol("=") {
+            guard arguments.namedSpread.isEmpty else { throw unexpected() }
+            guard !arguments.named.contains(where: { $0.name == name }) else {
+                throw failure("the argument '\(name)' is given twice")
+            }
+            guard arguments.named.count < 1000 else { throw failure("too many arguments") }
+            position += 2
+            arguments.named.append((name, try parseExpression()))
+        } else {
+            guard arguments.named.isEmpty, arguments.spread.isEmpty, arguments.namedSpread.isEmpty
+            else { throw unexpected("a named argument") }
+            arguments.positional.append(try parseExpression())
+        }
     }
 
     /// A filter with its arguments, after `|`.
     mutating func parseFilterCall() throws(JinjaFailure) -> JinjaCall {
         let line = line
         let name = try expectName()
+        note(
+            "filter", name,
+            isKnown: JinjaEvaluator.filters.contains(name) && name != "random" && name != "urlize")
         let arguments = token == .symbol("(") ? try parseArguments() : JinjaArguments()
         return JinjaCall(name: name, arguments: arguments, line: line)
     }
@@ -112,6 +136,7 @@ extension JinjaParser {
         let line = line
         let isNegated = skip(.name("not"))
         let name = try expectName()
+        note("test", name, isKnown: JinjaEvaluator.tests.contains(name))
         var arguments = JinjaArguments()
         if token == .symbol("(") {
             arguments = try parseArguments()
@@ -124,11 +149,18 @@ extension JinjaParser {
             .test(base, call, isNegated: isNegated), over: [base] + arguments.all)
     }
 
+    /// Keeps the first name that is not supported; the error is that of evaluating it.
+    private mutating func note(_ kind: String, _ name: String, isKnown: Bool) {
+        guard !isKnown, unsupported == nil else { return }
+        unsupported = JinjaFailure(
+            line: line, detail: "the \(kind) '\(name)' is not supported")
+    }
+
     /// Whether a test's one argument comes next, which needs no parentheses.
     private var isArgumentOfTest: Bool {
         switch token {
         case .name(let name): !["else", "or", "and"].contains(name)
-        case .string, .integer, .float, .symbol("["), .symbol("{"): true
+        case .string, .integer, .bigInteger, .float, .symbol("["), .symbol("{"): true
         default: false
         }
     }

@@ -8,12 +8,23 @@ struct JinjaParser {
     var depth = 0
     /// How many loops the statement is in; a macro's body starts at none.
     private var loops = 0
+    /// The first filter or test that is not supported; it is an error only where it is reached.
+    var unsupported: JinjaFailure?
 
     private init(_ tokens: [(token: JinjaToken, line: Int)]) { self.tokens = tokens }
 
     /// The statements of a template.
     static func parse(_ text: String) throws(JinjaFailure) -> [JinjaStatement] {
+        var unsupported: JinjaFailure?
+        return try parse(text, unsupported: &unsupported)
+    }
+
+    /// The statements of a template, and what in them is not supported.
+    static func parse(
+        _ text: String, unsupported: inout JinjaFailure?
+    ) throws(JinjaFailure) -> [JinjaStatement] {
         var parser = JinjaParser(try JinjaLexer.tokens(of: text))
+        defer { unsupported = parser.unsupported }
         let statements = try parser.parseBody(until: [])
         guard parser.token == .end else { throw parser.unexpected() }
         return statements
@@ -146,11 +157,15 @@ struct JinjaParser {
     }
 
     private mutating func parseFor() throws(JinjaFailure) -> JinjaStatement {
+        let line = line
         let target = try parseTarget(allowsAttribute: false)
+        guard !target.names.contains("loop") else {
+            throw failure("a loop cannot assign to 'loop'")
+        }
         try expect(.name("in"))
         let items = try parseTuple(allowsCondition: false)
         let condition = skip(.name("if")) ? try parseExpression() : nil
-        if token == .name("recursive") { throw failure("'recursive' loops are not supported") }
+        let isRecursive = skip(.name("recursive"))
         try expect(.statementEnd)
         loops += 1
         let body = try parseBody(until: ["else", "endfor"])
@@ -164,26 +179,36 @@ struct JinjaParser {
         return .loop(
             JinjaLoop(
                 target: target, items: items, condition: condition, body: body,
-                otherwise: otherwise))
+                otherwise: otherwise, isRecursive: isRecursive, line: line))
     }
 
+    /// What is assigned to: a name, or names with commas between and parentheses around them.
     private mutating func parseTarget(
         allowsAttribute: Bool
     ) throws(JinjaFailure) -> JinjaTarget {
-        let isEnclosed = skip(.symbol("("))
-        let first = try assignableName()
-        if allowsAttribute, !isEnclosed, skip(.symbol(".")) {
-            return .attribute(first, try expectName())
-        }
-        var names = [first]
-        var isTuple = false
+        let first = try parseSingleTarget(allowsAttribute)
+        guard token == .symbol(",") else { return first }
+        var targets = [first]
         while skip(.symbol(",")) {
-            isTuple = true
-            guard case .name(let next) = token, next != "in" else { break }
-            names.append(try assignableName())
+            if token == .symbol(")") { break }
+            targets.append(try parseSingleTarget(allowsAttribute))
         }
-        if isEnclosed { try expect(.symbol(")")) }
-        return isTuple ? .tuple(names) : .name(first)
+        return .tuple(targets)
+    }
+
+    private mutating func parseSingleTarget(
+        _ allowsAttribute: Bool
+    ) throws(JinjaFailure) -> JinjaTarget {
+        if skip(.symbol("(")) {
+            let inner = try nested { (parser) throws(JinjaFailure) in
+                try parser.parseTarget(allowsAttribute: allowsAttribute)
+            }
+            try expect(.symbol(")"))
+            return inner
+        }
+        let name = try assignableName()
+        guard allowsAttribute, skip(.symbol(".")) else { return .name(name) }
+        return .attribute(name, try expectName())
     }
 
     private mutating func assignableName() throws(JinjaFailure) -> String {
@@ -217,16 +242,33 @@ struct JinjaParser {
         let line = line
         let name = try assignableName()
         let parameters = try parseParameters()
+        let (body, extras) = try parseMacroBody("endmacro", parameters)
         return JinjaMacro(
-            name: name, parameters: parameters, body: try parseMacroBody("endmacro"), line: line)
+            name: name, parameters: parameters, body: body, extras: extras, line: line)
     }
 
-    private mutating func parseMacroBody(_ end: String) throws(JinjaFailure) -> [JinjaStatement] {
+    /// A macro's body, and which of a macro's special names are in it.
+    private mutating func parseMacroBody(
+        _ end: String, _ parameters: [(name: String, initial: JinjaExpression?)]
+    ) throws(JinjaFailure) -> (body: [JinjaStatement], extras: Set<String>) {
         let outer = loops
         loops = 0
+        let start = position
         let body = try parseBody(endedBy: end)
         loops = outer
-        return body
+        var extras: Set<String> = []
+        for index in start..<position {
+            guard case .name(let name) = tokens[index].token,
+                ["varargs", "kwargs", "caller"].contains(name),
+                tokens[index - 1].token != .symbol(".")
+            else { continue }
+            extras.insert(name)
+        }
+        let caller = parameters.first { $0.name == "caller" }
+        if let caller, caller.initial == nil, extras.contains("caller") {
+            throw failure("the parameter 'caller' needs a value")
+        }
+        return (body, extras)
     }
 
     private mutating func parseParameters()
@@ -251,19 +293,19 @@ struct JinjaParser {
         let parameters = token == .symbol("(") ? try parseParameters() : []
         let call = try parseExpression()
         guard case .call = call.node else { throw failure("'call' needs a call") }
+        let (body, extras) = try parseMacroBody("endcall", parameters)
         let caller = JinjaMacro(
-            name: "caller", parameters: parameters, body: try parseMacroBody("endcall"),
-            line: line)
+            name: "caller", parameters: parameters, body: body, extras: extras, line: line)
         return .call(caller, call)
     }
 
     private mutating func parseWith() throws(JinjaFailure) -> JinjaStatement {
-        var values: [(name: String, value: JinjaExpression)] = []
+        var values: [(target: JinjaTarget, value: JinjaExpression)] = []
         while token != .statementEnd {
             if !values.isEmpty { try expect(.symbol(",")) }
-            let name = try assignableName()
+            let target = try parseTarget(allowsAttribute: false)
             try expect(.symbol("="))
-            values.append((name, try parseExpression()))
+            values.append((target, try parseExpression()))
         }
         return .with(values, try parseBody(endedBy: "endwith"))
     }

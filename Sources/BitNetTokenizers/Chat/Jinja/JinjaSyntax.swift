@@ -67,8 +67,12 @@ enum JinjaComparison: String, Sendable {
 struct JinjaArguments: Sendable {
     var positional: [JinjaExpression] = []
     var named: [(name: String, value: JinjaExpression)] = []
+    /// What `*` spreads over more arguments in order; at most one.
+    var spread: [JinjaExpression] = []
+    /// What `**` spreads over more arguments by name; at most one.
+    var namedSpread: [JinjaExpression] = []
 
-    var all: [JinjaExpression] { positional + named.map(\.value) }
+    var all: [JinjaExpression] { positional + named.map(\.value) + spread + namedSpread }
 }
 
 /// A filter or a test by its name.
@@ -79,11 +83,20 @@ struct JinjaCall: Sendable {
 }
 
 /// What a value is assigned to.
-enum JinjaTarget: Sendable {
+indirect enum JinjaTarget: Sendable {
     case name(String)
     /// `namespace.attribute`.
     case attribute(String, String)
-    case tuple([String])
+    case tuple([JinjaTarget])
+
+    /// The names that are assigned to.
+    var names: [String] {
+        switch self {
+        case .name(let name): [name]
+        case .attribute: []
+        case .tuple(let targets): targets.flatMap(\.names)
+        }
+    }
 }
 
 /// A statement of a template.
@@ -100,7 +113,7 @@ indirect enum JinjaStatement: Sendable {
     case macro(JinjaMacro)
     /// `call(...) f(...) ... endcall`: the body is the macro `caller`.
     case call(JinjaMacro, JinjaExpression)
-    case with([(name: String, value: JinjaExpression)], [JinjaStatement])
+    case with([(target: JinjaTarget, value: JinjaExpression)], [JinjaStatement])
     /// A body in its own place: `generation ... endgeneration`.
     case block([JinjaStatement])
     case endLoop
@@ -114,6 +127,9 @@ struct JinjaLoop: Sendable {
     let condition: JinjaExpression?
     let body: [JinjaStatement]
     let otherwise: [JinjaStatement]
+    /// Whether `loop(items)` runs the body again over other items.
+    let isRecursive: Bool
+    let line: Int
 }
 
 /// A `macro` statement.
@@ -121,5 +137,7 @@ struct JinjaMacro: Sendable {
     let name: String
     let parameters: [(name: String, initial: JinjaExpression?)]
     let body: [JinjaStatement]
+    /// Which of `varargs`, `kwargs` and `caller` the body names: it has them only then.
+    let extras: Set<String>
     let line: Int
 }

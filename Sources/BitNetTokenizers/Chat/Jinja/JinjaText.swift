@@ -1,6 +1,9 @@
 // Strings as Python sees them: sequences of code points, compared code point by code point. Swift's
 // own search functions take canonically equivalent strings for equal.
 extension String {
+    /// Appends one code point. `unicodeScalars.append` copies the string for each.
+    mutating func append(_ scalar: Unicode.Scalar) { self += String(scalar) }
+
     /// Whether both have the same bytes.
     package func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 
@@ -85,22 +88,34 @@ extension String {
             }
             let word = rest.prefix { !$0.isPythonSpace }
             parts.append(String(word))
-            rest = rest.dropFirst(word.count).drop(while: \.isPythonSpace)
+            rest = rest[word.endIndex...].drop(while: \.isPythonSpace)
         }
         return parts
     }
 
-    /// Python's `splitlines()`.
-    func splitLines() -> [String] {
+    /// Python's `rsplit(None, limit)`.
+    func splitAtSpaceFromEnd(limit: Int) -> [String] {
+        let reversedText = String(String.UnicodeScalarView(unicodeScalars.reversed()))
+        return reversedText.splitAtSpace(limit: limit).reversed().map {
+            String(String.UnicodeScalarView($0.unicodeScalars.reversed()))
+        }
+    }
+
+    /// Python's `splitlines(keepends)`.
+    func splitLines(keepingEnds: Bool = false) -> [String] {
         var lines: [String] = []
         var line = String.UnicodeScalarView()
         var isOpen = false
         var wasReturn = false
         for scalar in unicodeScalars {
             defer { wasReturn = scalar == "\r" }
-            if scalar == "\n", wasReturn { continue }
+            if scalar == "\n", wasReturn {
+                if keepingEnds { lines[lines.count - 1].append(scalar) }
+                continue
+            }
             switch scalar.value {
             case 0x0A...0x0D, 0x1C...0x1E, 0x85, 0x2028, 0x2029:
+                if keepingEnds { line.append(scalar) }
                 lines.append(String(line))
                 line = String.UnicodeScalarView()
                 isOpen = false
@@ -117,15 +132,15 @@ extension String {
     func replacing(_ old: String, with new: String, limit: Int = -1) -> String {
         guard old.isEmpty else { return split(at: old, limit: limit).joined(separator: new) }
         // Python puts it before every character and at the end.
-        var result = String.UnicodeScalarView()
+        var result = ""
         var count = 0
         for scalar in unicodeScalars {
-            if limit < 0 || count < limit { result.append(contentsOf: new.unicodeScalars) }
+            if limit < 0 || count < limit { result += new }
             count += 1
             result.append(scalar)
         }
-        if limit < 0 || count < limit { result.append(contentsOf: new.unicodeScalars) }
-        return String(result)
+        if limit < 0 || count < limit { result += new }
+        return result
     }
 
     /// The sides of a text that are trimmed.
@@ -145,24 +160,5 @@ extension String {
             while let last = rest.last, isTrimmed(last) { rest.removeLast() }
         }
         return String(rest)
-    }
-
-    /// Python's `capitalize`.
-    var capitalizedFirst: String {
-        guard let first = unicodeScalars.first else { return "" }
-        return first.properties.titlecaseMapping
-            + String(unicodeScalars.dropFirst()).lowercased()
-    }
-
-    /// Python's `title`: every letter after something that is none is a capital.
-    var titled: String {
-        var result = ""
-        var isInWord = false
-        for scalar in unicodeScalars {
-            let properties = scalar.properties
-            result += isInWord ? properties.lowercaseMapping : properties.titlecaseMapping
-            isInWord = properties.isCased
-        }
-        return result
     }
 }

@@ -5,10 +5,19 @@ enum JinjaValue: Sendable {
     case none
     case bool(Bool)
     case integer(Int)
+    /// A whole number that fits no `Int`.
+    case big(JinjaInteger)
     case float(Double)
     case string(String)
+    /// A text that `escape` or `safe` made: text that is added to it is escaped.
+    case markup(String)
     case list(JinjaList)
     case dictionary(JinjaDictionary)
+    case range(JinjaRange)
+    /// `keys()`, `values()` or `items()` of a dictionary.
+    case view(JinjaView, JinjaDictionary)
+    /// Items that are there once, by their number in the evaluator.
+    case iterator(Int)
     /// A namespace by its number in the evaluator, which keeps all: no reference can form a cycle.
     case namespace(Int)
     /// A macro by its number in the evaluator.
@@ -16,7 +25,10 @@ enum JinjaValue: Sendable {
     case function(JinjaFunction)
     /// A method that is not called yet.
     indirect case method(of: JinjaValue, name: String)
-    case loop(JinjaLoopState)
+    /// A loop by its number in the evaluator.
+    case loop(Int)
+    case cycler(Int)
+    case joiner(Int)
 
     /// A list of strings.
     init(_ strings: [String]) { self = .list(JinjaList(strings.map { .string($0) })) }
@@ -29,7 +41,8 @@ enum JinjaValue: Sendable {
         switch self {
         case .list(let list): list.depth
         case .dictionary(let dictionary): dictionary.depth
-        case .loop(let loop): loop.items.depth + 1
+        // As long as a tuple is in it.
+        case .view(_, let dictionary): dictionary.depth + 1
         case .method(let value, _): value.depth + 1
         default: 0
         }
@@ -42,10 +55,12 @@ enum JinjaValue: Sendable {
         case .bool(let value): value
         case .integer(let value): value != 0
         case .float(let value): value != 0
-        case .string(let text): !text.isEmpty
+        case .string(let text), .markup(let text): !text.isEmpty
         case .list(let list): !list.items.isEmpty
-        case .dictionary(let dictionary): !dictionary.isEmpty
-        case .namespace, .macro, .function, .method, .loop: true
+        case .dictionary(let dictionary), .view(_, let dictionary): !dictionary.isEmpty
+        case .range(let range): range.count > 0
+        // An iterator does not know whether it has items.
+        case .big, .iterator, .namespace, .macro, .function, .method, .loop, .cycler, .joiner: true
         }
     }
 
@@ -54,17 +69,26 @@ enum JinjaValue: Sendable {
         switch self {
         case .bool(let value): .integer(value ? 1 : 0)
         case .integer(let value): .integer(value)
+        case .big(let value): .big(value)
         case .float(let value): .float(value)
         default: nil
         }
     }
 
-    /// The whole number, truth values included.
+    /// The whole number, truth values included, where it fits an `Int`.
     var integer: Int? { if case .integer(let value)? = number { value } else { nil } }
 
-    var string: String? { if case .string(let text) = self { text } else { nil } }
+    /// The text of a string.
+    var string: String? {
+        switch self {
+        case .string(let text), .markup(let text): text
+        default: nil
+        }
+    }
 
     var isUndefined: Bool { if case .undefined = self { true } else { false } }
+
+    var isNone: Bool { if case .none = self { true } else { false } }
 
     /// What the value is, for messages.
     var kind: String {
@@ -72,27 +96,20 @@ enum JinjaValue: Sendable {
         case .undefined(let name): "'\(name)', which is undefined"
         case .none: "none"
         case .bool: "a truth value"
-        case .integer, .float: "a number"
+        case .integer, .big, .float: "a number"
         case .string: "a string"
+        case .markup: "an escaped text"
         case .list(let list): list.isTuple ? "a tuple" : "a list"
         case .dictionary: "a dictionary"
+        case .range: "a range"
+        case .view(let view, _): "the \(view.rawValue) of a dictionary"
+        case .iterator: "an iterator"
         case .namespace: "a namespace"
         case .macro: "a macro"
         case .function, .method: "a function"
         case .loop: "a loop"
-        }
-    }
-}
-
-/// A whole number or a decimal.
-enum JinjaNumber {
-    case integer(Int)
-    case float(Double)
-
-    var double: Double {
-        switch self {
-        case .integer(let value): Double(value)
-        case .float(let value): value
+        case .cycler: "a cycler"
+        case .joiner: "a joiner"
         }
     }
 }
@@ -101,29 +118,88 @@ enum JinjaNumber {
 struct JinjaList: Sendable {
     let items: [JinjaValue]
     let isTuple: Bool
+    /// Whether the tuple is one of `groupby`, whose items have the names `grouper` and `list`.
+    let isGroup: Bool
     let depth: Int
 
-    init(_ items: [JinjaValue], isTuple: Bool = false) {
+    init(_ items: [JinjaValue], isTuple: Bool = false, isGroup: Bool = false) {
         self.items = items
         self.isTuple = isTuple
+        self.isGroup = isGroup
         depth = 1 + (items.lazy.map(\.depth).max() ?? 0)
     }
+}
+
+/// Python's `range`.
+struct JinjaRange: Sendable, Equatable {
+    let start: Int
+    let stop: Int
+    let step: Int
+
+    /// jinja2's sandbox has the same limit.
+    static let maximumCount = 100_000
+
+    /// The number at `index`, which is less than `count`; the products that wrap wrap back.
+    func number(_ index: Int) -> Int { start &+ index &* step }
+
+    var values: [JinjaValue] { (0..<count).map { .integer(number($0)) } }
+
+    /// How many numbers there are.
+    var count: Int {
+        guard step > 0 ? start < stop : start > stop else { return 0 }
+        return Int((start.distanceMagnitude(to: stop) - 1) / step.magnitude) + 1
+    }
+
+    /// Whether there are more numbers than allowed.
+    var isTooLong: Bool {
+        guard step > 0 ? start < stop : start > stop else { return false }
+        return (start.distanceMagnitude(to: stop) - 1) / step.magnitude >= Self.maximumCount
+    }
+}
+
+extension Int {
+    /// How far it is to `other`, which may be further than an `Int` can say.
+    fileprivate func distanceMagnitude(to other: Int) -> UInt {
+        self < other
+            ? UInt(bitPattern: other) &- UInt(bitPattern: self)
+            : UInt(bitPattern: self) &- UInt(bitPattern: other)
+    }
+}
+
+/// What a dictionary shows of itself.
+enum JinjaView: String, Sendable {
+    case keys, values, items
 }
 
 /// A key of a dictionary; strings are compared byte by byte.
 enum JinjaKey: Sendable, Hashable {
     case string(ExactString)
     case integer(Int)
+    case big(JinjaInteger)
     case float(Double)
     case none
+    case tuple([JinjaKey])
 
     /// The key a value is, nil where it cannot be one.
     init?(_ value: JinjaValue) {
         switch value {
-        case .string(let text): self = .string(ExactString(text))
+        case .string(let text), .markup(let text): self = .string(ExactString(text))
         case .none: self = .none
+        case .big(let number): self = .big(number)
         case .float(let number):
-            self = Int(exactly: number).map { .integer($0) } ?? .float(number)
+            guard number.isFinite, number == number.rounded() else {
+                self = .float(number)
+                return
+            }
+            let whole = JinjaInteger(truncating: number)
+            self = whole.small.map { .integer($0) } ?? .big(whole)
+        case .list(let list) where list.isTuple:
+            var keys: [JinjaKey] = []
+            for item in list.items {
+                guard let key = JinjaKey(item) else { return nil }
+                keys.append(key)
+            }
+            self = .tuple(keys)
         default:
             guard let number = value.integer else { return nil }
             self = .integer(number)
@@ -156,7 +232,7 @@ struct JinjaDictionary: Sendable {
         get { positions[key].map { members[$0] } }
         set {
             guard let newValue else { return }
-            depth = max(depth, newValue.value.depth + 1)
+            depth = max(depth, newValue.value.depth + 1, newValue.key.depth + 1)
             if let position = positions[key] {
                 members[position].value = newValue.value
             } else {
@@ -165,34 +241,10 @@ struct JinjaDictionary: Sendable {
             }
         }
     }
-}
 
-/// What `loop` is inside a loop.
-struct JinjaLoopState: Sendable {
-    let items: JinjaList
-    let index: Int
-
-    /// The loop's attribute `name`; nil where there is none.
-    func attribute(_ name: String) -> JinjaValue? {
-        let count = items.items.count
-        switch name {
-        case "index": return .integer(index + 1)
-        case "index0": return .integer(index)
-        case "revindex": return .integer(count - index)
-        case "revindex0": return .integer(count - index - 1)
-        case "first": return .bool(index == 0)
-        case "last": return .bool(index == count - 1)
-        case "length": return .integer(count)
-        // Only recursive loops, which are not supported, have more.
-        case "depth": return .integer(1)
-        case "depth0": return .integer(0)
-        case "previtem":
-            return index > 0 ? items.items[index - 1] : .undefined("there is no previous item")
-        case "nextitem":
-            let isLast = index + 1 >= count
-            return isLast ? .undefined("there is no next item") : items.items[index + 1]
-        default: return nil
-        }
+    /// The pair of key and value of every member.
+    var pairs: [JinjaValue] {
+        members.map { .list(JinjaList([$0.key, $0.value], isTuple: true)) }
     }
 }
 
@@ -203,4 +255,10 @@ enum JinjaFunction: String, Sendable, CaseIterable {
     case now = "strftime_now"
     case namespace
     case dictionary = "dict"
+    case cycler
+    case joiner
+    /// Not supported: its text is random.
+    case lipsum
+    /// The template itself, whose blocks are not supported.
+    case template = "self"
 }
