@@ -1,5 +1,3 @@
-import Foundation
-
 /// What is done to a text before it is cut into words, as `tokenizer.json` or a sentencepiece model
 /// says.
 struct Normalizer: Sendable {
@@ -17,9 +15,15 @@ struct Normalizer: Sendable {
         case prepend([UInt8], Prefix)
         /// Replaces every occurrence of some text.
         case replace([UInt8], with: [UInt8])
-        case nfc, nfd, nfkc, nfkd
+        /// Replaces every match of an expression.
+        case replaceMatches(Expression, with: [UInt8])
+        /// Puts the text into a normal form.
+        case form(NormalForm)
         /// Lower case, character by character.
         case lowercase
+        /// Spells a text for the tokens of a vocabulary with U+2581 for spaces: U+2581 becomes a
+        /// space, and a space what no token has.
+        case spellSpaces
         /// Removes white space at the ends.
         case strip(left: Bool, right: Bool)
     }
@@ -48,8 +52,24 @@ struct Normalizer: Sendable {
             if isWanted, !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
         case .replace(let pattern, let replacement):
             replace(pattern, with: replacement, in: &text)
+        case .replaceMatches(let expression, let replacement):
+            var output: [UInt8] = []
+            var end = 0
+            expression.forEachMatch(in: text, 0..<text.count, isByteLevel: false) { match in
+                output += text[end..<match.lowerBound]
+                output += replacement
+                end = match.upperBound
+            }
+            text = output + text[end...]
         case .strip(let left, let right): strip(&text, left: left, right: right)
-        case .nfc, .nfd, .nfkc, .nfkd, .lowercase: transform(&text, step)
+        case .spellSpaces:
+            var output: [UInt8] = []
+            output.reserveCapacity(text.count)
+            TokenSpelling.replaceSpaceMarks(
+                text, 0..<text.count, keepingSpaces: true, into: &output)
+            text = output
+        case .form(let form): text = form.apply(text)
+        case .lowercase: lowercase(&text)
         }
     }
 
@@ -72,26 +92,20 @@ struct Normalizer: Sendable {
         text = output
     }
 
-    /// Unicode normalisation and case; ASCII text is in every normal form already.
-    private static func transform(_ text: inout [UInt8], _ step: Step) {
-        if case .lowercase = step {
-            var output = String.UnicodeScalarView()
-            for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
-                output.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
+    private static func lowercase(_ text: inout [UInt8]) {
+        var output: [UInt8] = []
+        output.reserveCapacity(text.count)
+        var index = 0
+        while let (scalar, next) = UTF8Scalars.scalar(at: index, in: text, to: text.count) {
+            if scalar.isASCII {
+                let isUpper = (0x41...0x5A).contains(scalar.value)
+                output.append(isUpper ? text[index] | 0x20 : text[index])
+            } else {
+                output.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
             }
-            text = Array(String(output).utf8)
-            return
+            index = next
         }
-        guard text.contains(where: { $0 >= 0x80 }) else { return }
-        let string = String(decoding: text, as: UTF8.self)
-        text =
-            switch step {
-            case .nfc: Array(string.precomposedStringWithCanonicalMapping.utf8)
-            case .nfd: Array(string.decomposedStringWithCanonicalMapping.utf8)
-            case .nfkc: Array(string.precomposedStringWithCompatibilityMapping.utf8)
-            case .nfkd: Array(string.decomposedStringWithCompatibilityMapping.utf8)
-            default: text
-            }
+        text = output
     }
 
     private static func strip(_ text: inout [UInt8], left: Bool, right: Bool) {
