@@ -148,7 +148,8 @@ private struct TokenTrie: Sendable {
             index = end
             guard stretch(&found, by: match.flags, in: bytes, range, from: start) else { continue }
             if start < found.lowerBound { body(.text(start..<found.lowerBound)) }
-            body(.token(match.id))
+            // White space that the token before has taken along is no token of this kind again.
+            if !found.isEmpty || !match.flags.contains(.stripsLeft) { body(.token(match.id)) }
             start = found.upperBound
         }
         if start < range.upperBound { body(.text(start..<range.upperBound)) }

@@ -35,12 +35,18 @@ struct Normalizer: Sendable {
 
     /// The text after all steps; `isAtStart` tells whether nothing of the whole text is before it.
     func apply(_ text: [UInt8], isAtStart: Bool) -> [UInt8] {
+        var isAtStart = isAtStart
+        return apply(text, isAtStart: &isAtStart)
+    }
+
+    /// The same, and afterwards `isAtStart` is false also if the start has been taken away.
+    func apply(_ text: [UInt8], isAtStart: inout Bool) -> [UInt8] {
         var text = text
-        for step in steps { Self.apply(step, to: &text, isAtStart: isAtStart) }
+        for step in steps { Self.apply(step, to: &text, isAtStart: &isAtStart) }
         return text
     }
 
-    private static func apply(_ step: Step, to text: inout [UInt8], isAtStart: Bool) {
+    private static func apply(_ step: Step, to text: inout [UInt8], isAtStart: inout Bool) {
         switch step {
         case .prepend(let prefix, let rule):
             let isWanted =
@@ -51,17 +57,20 @@ struct Normalizer: Sendable {
                 }
             if isWanted, !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
         case .replace(let pattern, let replacement):
+            if replacement.isEmpty, text.starts(with: pattern) { isAtStart = false }
             replace(pattern, with: replacement, in: &text)
         case .replaceMatches(let expression, let replacement):
             var output: [UInt8] = []
             var end = 0
             expression.forEachMatch(in: text, 0..<text.count, isByteLevel: false) { match in
+                if replacement.isEmpty, match.lowerBound == 0 { isAtStart = false }
                 output += text[end..<match.lowerBound]
                 output += replacement
                 end = match.upperBound
             }
             text = output + text[end...]
-        case .strip(let left, let right): strip(&text, left: left, right: right)
+        case .strip(let left, let right):
+            if strip(&text, left: left, right: right) > 0 { isAtStart = false }
         case .spellSpaces:
             var output: [UInt8] = []
             output.reserveCapacity(text.count)
@@ -108,7 +117,8 @@ struct Normalizer: Sendable {
         text = output
     }
 
-    private static func strip(_ text: inout [UInt8], left: Bool, right: Bool) {
+    /// Returns how many bytes it takes from the start.
+    private static func strip(_ text: inout [UInt8], left: Bool, right: Bool) -> Int {
         var (start, end) = (0, text.count)
         if left {
             while let (scalar, next) = UTF8Scalars.scalar(at: start, in: text, to: end),
@@ -125,5 +135,6 @@ struct Normalizer: Sendable {
             }
         }
         text = Array(text[start..<end])
+        return start
     }
 }

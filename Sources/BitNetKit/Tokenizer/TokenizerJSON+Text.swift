@@ -19,8 +19,11 @@ extension TokenizerJSON {
         let normalizers = normalizer?.flattened ?? []
         let cuts = preTokenizer?.flattened ?? []
         let isByteLevel = cuts.contains { $0.type == "ByteLevel" }
-        let isMarked = normalizers.contains { $0.marksSpaces } || cuts.contains { $0.marksSpaces }
-        guard isByteLevel != isMarked else {
+        // Where texts become bytes, U+2581 for a space is a text like others.
+        let isMarked =
+            !isByteLevel
+            && (normalizers.contains { $0.marksSpaces } || cuts.contains { $0.marksSpaces })
+        guard isByteLevel || isMarked else {
             let found = cuts.map(\.type).joined(separator: ", ")
             throw .tokenizer(
                 detail: "pre_tokenizer [\(found)] is not supported: it needs either ByteLevel or "
@@ -110,9 +113,10 @@ extension TextRules {
             if part.useRegex ?? true { wordCut.steps.append(.scanner(.gpt2)) }
             wordCut.steps.append(.byteLevel)
         case "Metaspace":
-            guard isFirst, part.marksSpaces else {
+            guard isFirst, part.marksSpaces, spelling == .spaceMarks else {
                 throw .tokenizer(
-                    detail: "pre_tokenizer Metaspace is supported only first, and with U+2581")
+                    detail: "pre_tokenizer Metaspace is supported only first, with U+2581 and without "
+                        + "ByteLevel")
             }
             prefix.steps.append(.replace(TokenSpelling.spaceMark, with: [0x20]))
             if let rule = part.metaspacePrefix {
