@@ -233,7 +233,8 @@ def main():
                 continue
             decoded = reference.decode(ids, skip_special_tokens=False)
             cases.append({"text": line, "ids": ids, "decoded": decoded})
-        print(json.dumps({"json": data, "cases": cases}))
+        line = {"json": data, "cases": cases}
+        print(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
         made += 1
 
 

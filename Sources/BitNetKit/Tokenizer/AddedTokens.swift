@@ -56,8 +56,7 @@ struct AddedTokens: Sendable {
         self.flags = flags
         first = TokenTrie(entries.filter { !$0.flags.contains(.normalized) })
         // Where texts have spaces for U+2581, that is no white space to those who wrote the file.
-        let hidesSpaces = normalizer.steps.contains(
-            .replace(TokenSpelling.spaceMark, with: [0x20]))
+        let hidesSpaces = normalizer.steps.contains(.markSpaces)
         second = TokenTrie(
             entries.filter { $0.flags.contains(.normalized) }.map { entry in
                 var entry = entry

@@ -12,6 +12,8 @@ struct FolderTokens {
     private(set) var listed: [TokenizerJSON.AddedToken] = []
     /// Special tokens named for what they are for; new ones follow the vocabulary.
     private(set) var named: [TokenizerJSON.AddedToken] = []
+    /// The places in `listed` of tokens that are named, too.
+    private(set) var isNamed: Set<Int> = []
     /// The text of begin of text.
     private(set) var beginOfText: String?
     /// The text of end of text.
@@ -30,9 +32,7 @@ struct FolderTokens {
             self.config = try readJSON(
                 TokenizerConfigJSON.self, from: config, named: "tokenizer_config.json")
         }
-        var names = self.config?.named ?? []
-        beginOfText = self.config?.bosToken?.content
-        endOfText = self.config?.eosToken?.content
+        var names = self.config
         if let tokens = self.config?.addedTokens {
             listed = try Self.listed(tokens)
         } else {
@@ -40,13 +40,21 @@ struct FolderTokens {
             if let specialTokens {
                 let map = try readJSON(
                     TokenizerConfigJSON.self, from: specialTokens, named: "special_tokens_map.json")
-                names = map.named + names
-                beginOfText = map.bosToken?.content ?? beginOfText
-                endOfText = map.eosToken?.content ?? endOfText
+                names = map.over(names)
             }
-            if let added { listed = try Self.legacy(added, names) }
+            if let added { listed = try Self.legacy(added, names?.namedInOrder ?? []) }
         }
-        named = names.map(\.special)
+        beginOfText = names?.bosToken?.content
+        endOfText = names?.eosToken?.content
+        // The same name again says nothing new; the same token otherwise said is said anew.
+        for token in (names?.namedInOrder ?? []) + (names?.extra ?? [])
+        where !named.contains(token.special) {
+            named.append(token.special)
+        }
+        for index in listed.indices
+        where named.contains(where: { $0.content.utf8.elementsEqual(listed[index].content.utf8) }) {
+            isNamed.insert(index)
+        }
     }
 
     private static func listed(
@@ -73,5 +81,17 @@ struct FolderTokens {
             return TokenizerJSON.AddedToken(
                 id: id, content: text, normalized: !isSpecial, special: isSpecial)
         }.sorted { $0.id < $1.id }
+    }
+}
+
+extension TokenizerConfigJSON {
+    /// What this says, and where it says nothing, what `weaker` does.
+    fileprivate func over(_ weaker: TokenizerConfigJSON?) -> TokenizerConfigJSON {
+        guard var both = weaker else { return self }
+        both.named.merge(named) { $1 }
+        both.bosToken = bosToken ?? both.bosToken
+        both.eosToken = eosToken ?? both.eosToken
+        if let extra { both.extra = (both.extra ?? []) + extra }
+        return both
     }
 }

@@ -53,7 +53,7 @@ extension Normalizer {
                 let most = weights.max() ?? 1
                 raise(0x80...UInt8.max, to: hasLowercase ? most : 2 * most)
                 hasLowercase = true
-            case .strip, .spellSpaces: break
+            case .strip, .markSpaces, .spellSpaces: break
             }
         }
         return (weights.max() ?? 1, prefix)

@@ -21,6 +21,8 @@ struct Normalizer: Sendable {
         case form(NormalForm)
         /// Lower case, character by character.
         case lowercase
+        /// Takes a text for one with U+2581 for spaces: U+2581 becomes a space like others.
+        case markSpaces
         /// Spells a text for the tokens of a vocabulary with U+2581 for spaces: U+2581 becomes a
         /// space, and a space what no token has.
         case spellSpaces
@@ -71,6 +73,7 @@ struct Normalizer: Sendable {
             text = output + text[end...]
         case .strip(let left, let right):
             if strip(&text, left: left, right: right) > 0 { isAtStart = false }
+        case .markSpaces: replace(TokenSpelling.spaceMark, with: [0x20], in: &text)
         case .spellSpaces:
             var output: [UInt8] = []
             output.reserveCapacity(text.count)

@@ -39,7 +39,7 @@ extension Tokenizer {
                 detail: "the vocabulary has neither a token for every byte nor one for unknown "
                     + "characters")
         }
-        let marks = Normalizer(steps: [.replace(TokenSpelling.spaceMark, with: [0x20])])
+        let marks = Normalizer(steps: [.markSpaces])
         var normalizer = marks
         if let prefix { normalizer.steps.insert(.prepend([0x20], prefix), at: 0) }
         let encoder = BytePairEncoder(

@@ -83,7 +83,7 @@ extension Tokenizer {
     /// GGUF vocabulary with scores has no key for.
     private var addsSpacePrefix: Bool? {
         let space = Normalizer.Step.prepend([0x20], .always)
-        let marks = Normalizer.Step.replace(TokenSpelling.spaceMark, with: [0x20])
+        let marks = Normalizer.Step.markSpaces
         let steps = storage.normalizer.steps + storage.prefix.steps
         let isCutBySpaces = storage.wordCut == WordCut(beforeSpacesOf: storage.encoder)
         guard storage.wordCut.steps.isEmpty || isCutBySpaces,

@@ -3,9 +3,10 @@
 struct TokenizerConfigJSON: Decodable {
     var bosToken: Token?
     var eosToken: Token?
-    /// The special tokens that are named for what they are for, in the order in which transformers
-    /// adds those that are new: `bos_token`, `eos_token` and so on, then lists of more.
-    var named: [Token] = []
+    /// The special tokens that are named for what they are for, by `bos_token` and so on.
+    var named: [String: Token] = [:]
+    /// More special tokens, if there is a list of them.
+    var extra: [Token]?
     var addBosToken: Bool?
     var addEosToken: Bool?
     /// Tokens beside those of the vocabulary's own file, by id.
@@ -25,11 +26,11 @@ struct TokenizerConfigJSON: Decodable {
             case singleWord = "single_word"
         }
 
-        /// The token as `tokenizer.json` has it, with transformers' default for `normalized`.
+        /// The token as `tokenizer.json` has it.
         func token(id: Int) -> TokenizerJSON.AddedToken {
             TokenizerJSON.AddedToken(
                 id: id, content: content, singleWord: singleWord, lstrip: lstrip,
-                rstrip: rstrip, normalized: normalized ?? (special != true), special: special)
+                rstrip: rstrip, normalized: normalized, special: special)
         }
     }
 
@@ -48,11 +49,9 @@ struct TokenizerConfigJSON: Decodable {
             }
         }
 
-        /// The token as it is added to a vocabulary that has none with this text.
+        /// The token as it is added to a vocabulary.
         var special: TokenizerJSON.AddedToken {
-            var token =
-                details?.token(id: -1)
-                ?? TokenizerJSON.AddedToken(id: -1, content: content, normalized: false)
+            var token = details?.token(id: -1) ?? TokenizerJSON.AddedToken(id: -1, content: content)
             token.special = true
             return token
         }
@@ -67,7 +66,16 @@ struct TokenizerConfigJSON: Decodable {
         init?(intValue: Int) { nil }
     }
 
-    private static let names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"]
+    /// The names that every model has, in the order in which transformers adds new tokens.
+    private static let names = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map {
+        $0 + "_token"
+    }
+
+    /// The named tokens in the order in which transformers adds new ones.
+    var namedInOrder: [Token] {
+        let more = named.keys.filter { !Self.names.contains($0) }.sorted()
+        return (Self.names + more).compactMap { named[$0] }
+    }
 
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
@@ -78,17 +86,13 @@ struct TokenizerConfigJSON: Decodable {
         addedTokens = try values.decodeIfPresent(
             [String: AddedToken].self, forKey: Key("added_tokens_decoder"))
         // What is not a token under these names is of no use here, and no obstacle.
-        func token(_ key: String) -> Token? { try? values.decode(Token.self, forKey: Key(key)) }
-        let known = Self.names.map { $0 + "_token" }
-        let more = values.allKeys.map(\.stringValue)
-            .filter { $0.hasSuffix("_token") && !known.contains($0) }
-        named = (known + more.sorted()).compactMap(token)
-        for list in ["extra_special_tokens", "additional_special_tokens"].map(Key.init) {
-            if let tokens = try? values.decode([Token].self, forKey: list) {
-                named += tokens
-            } else if let tokens = try? values.decode([String: Token].self, forKey: list) {
-                named += tokens.sorted { $0.key < $1.key }.map(\.value)
-            }
+        for key in values.allKeys where key.stringValue.hasSuffix("_token") {
+            named[key.stringValue] = try? values.decode(Token.self, forKey: key)
+        }
+        let lists = ["extra_special_tokens", "additional_special_tokens"].map(Key.init)
+        extra = lists.lazy.compactMap { try? values.decode([Token].self, forKey: $0) }.first
+        if let more = try? values.decode([String: Token].self, forKey: lists[0]) {
+            named.merge(more) { $1 }
         }
     }
 }

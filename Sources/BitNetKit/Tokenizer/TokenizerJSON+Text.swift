@@ -115,10 +115,10 @@ extension TextRules {
         case "Metaspace":
             guard isFirst, part.marksSpaces, spelling == .spaceMarks else {
                 throw .tokenizer(
-                    detail: "pre_tokenizer Metaspace is supported only first, with U+2581 and without "
-                        + "ByteLevel")
+                    detail: "pre_tokenizer Metaspace is supported only first, with U+2581, and "
+                        + "without ByteLevel")
             }
-            prefix.steps.append(.replace(TokenSpelling.spaceMark, with: [0x20]))
+            prefix.steps.append(.markSpaces)
             if let rule = part.metaspacePrefix {
                 prefix.steps.append(.prepend([0x20], rule))
             }
@@ -219,7 +219,7 @@ extension TokenizerJSON.Component {
         case "Strip": return .strip(left: stripLeft ?? true, right: stripRight ?? true)
         case "Prepend": return .prepend(plain(prepend ?? ""), .always)
         case "Replace":
-            if isMarked, marksSpaces { return .replace(TokenSpelling.spaceMark, with: [0x20]) }
+            if isMarked, marksSpaces { return .markSpaces }
             if let expression = pattern?.regex, let content {
                 return .replaceMatches(try Expression(expression), with: Array(content.utf8))
             }

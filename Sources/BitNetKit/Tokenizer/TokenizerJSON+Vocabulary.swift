@@ -17,6 +17,9 @@ struct VocabularyAssembly {
     /// Per id its place in `tokens`, -1 for a hole.
     private var places: [Int]
     private var highestAdded = -1
+    private var given: Set<Int> = []
+    /// The id of the next new token.
+    private var nextID = 0
     private var highest = -1
 
     /// The most ids without a token.
@@ -67,21 +70,31 @@ struct VocabularyAssembly {
         }
     }
 
-    /// Adds a token, or says anew how it is found, unless its id would not be below `limit`.
-    mutating func add(_ token: TokenizerJSON.AddedToken, below limit: Int = .max) {
+    /// Adds tokens, or says anew how they are found; not one whose id would not be below `limit`.
+    ///
+    /// New ones get ids in a row, after those that were added before.
+    mutating func add(_ tokens: [TokenizerJSON.AddedToken], below limit: Int = .max) {
+        nextID = max(highestAdded + 1, self.tokens.count)
+        for token in tokens { add(token, below: limit) }
+    }
+
+    private mutating func add(_ token: TokenizerJSON.AddedToken, below limit: Int) {
         guard let name = name(of: token) else { return }
-        let id = added[name] ?? own[name] ?? nextID(token)
-        guard added[name] != nil || own[name] != nil || id < limit else { return }
+        let isKnown = added[name] != nil || own[name] != nil
+        let id = added[name] ?? own[name] ?? freeID(for: token)
+        guard isKnown || id < limit else { return }
+        if !isKnown { nextID = id + 1 }
         added[name] = id
+        given.insert(id)
         latest[name] = token
         isSpecial[name] = isSpecial[name] || token.special == true
         highestAdded = max(highestAdded, id)
         highest = max(highest, id)
     }
 
-    /// Whether there is an added token with this text.
-    func hasAdded(_ token: TokenizerJSON.AddedToken) -> Bool {
-        name(of: token).map { added[$0] != nil } ?? true
+    /// What is said about an added token with this text, if there is one.
+    func latest(_ token: TokenizerJSON.AddedToken) -> TokenizerJSON.AddedToken? {
+        name(of: token).flatMap { added[$0] == nil ? nil : latest[$0] }
     }
 
     private func name(of token: TokenizerJSON.AddedToken) -> Int? {
@@ -91,12 +104,11 @@ struct VocabularyAssembly {
         return name >= 0 ? Int(name) : nil
     }
 
-    private func nextID(_ token: TokenizerJSON.AddedToken) -> Int {
-        let next = max(highestAdded + 1, tokens.count)
+    private func freeID(for token: TokenizerJSON.AddedToken) -> Int {
         func isFree(_ id: Int) -> Bool {
-            id > highestAdded && !(places.indices.contains(id) && places[id] >= 0)
+            !given.contains(id) && !(places.indices.contains(id) && places[id] >= 0)
         }
-        if isFree(next) { return next }
+        if isFree(nextID) { return nextID }
         // In a vocabulary with holes tokenizers gives an id that is taken; the file's is better.
         let isSane = (0...highest + Self.mostHoles).contains(token.id)
         return isSane && isFree(token.id) ? token.id : highest + 1
@@ -167,13 +179,26 @@ extension TokenizerJSON {
     ) throws(BitNetError) -> (Vocabulary, flags: [Int: AddedTokens.Flags]) {
         var assembly = try VocabularyAssembly(
             tokens, ids, adding: (addedTokens ?? []) + folder.listed + folder.named)
-        for token in addedTokens ?? [] { assembly.add(token) }
-        for token in folder.listed where !(folder.isLegacy && assembly.hasAdded(token)) {
-            assembly.add(token, below: rows)
+        assembly.add(addedTokens ?? [])
+        let more = folder.listed.indices.compactMap { index -> AddedToken? in
+            var token = folder.listed[index]
+            // What says the same as this file is left out, and with it that the token is named.
+            if let known = assembly.latest(token), known.flags == token.flags,
+                (known.special == true) == (token.special == true)
+            {
+                return nil
+            }
+            if folder.isLegacy, addedTokens?.contains(where: { $0.id == token.id }) == true {
+                return nil
+            }
+            if folder.isNamed.contains(index) { token.special = true }
+            return token
         }
-        for token in folder.named where !assembly.hasAdded(token) {
-            assembly.add(token, below: rows)
+        let names = folder.named.filter { name in
+            assembly.latest(name) == nil
+                && !more.contains { $0.content.utf8.elementsEqual(name.content.utf8) }
         }
+        assembly.add(more + names, below: rows)
         return try assembly.vocabulary(
             spelling: spelling, namesBytes: model.byteFallback == true)
     }
