@@ -43,8 +43,8 @@ extension Conversion {
         }
         entries += try poolingMetadata()
         var tokenizer = try tokenizerMetadata()
-        let warnings = try replacePlaceholder(in: &tokenizer) + droppedTemplate()
-        return (entries + tokenizer, warnings)
+        let warnings = try replacePlaceholder(in: &tokenizer.entries) + droppedTemplate()
+        return (entries + tokenizer.entries, warnings + tokenizer.warnings)
     }
 
     /// How an embedding model makes one vector of many: where a GGUF source says so, and for BitNet
@@ -62,7 +62,9 @@ extension Conversion {
     }
 
     /// A GGUF source keeps its own words; a folder's tokenizer is written out.
-    private func tokenizerMetadata() throws(BitNetError) -> [GGUFFile.Entry] {
+    private func tokenizerMetadata() throws(BitNetError) -> (
+        entries: [GGUFFile.Entry], warnings: [String]
+    ) {
         switch checkpoint.metadata {
         case .gguf(let file):
             var entries = file.metadata.filter { $0.key.hasPrefix("tokenizer.") }
@@ -73,9 +75,9 @@ extension Conversion {
                     architecture: architectureName)
                 if let pre = inferred.pre { entries.append(.init(key, .string(pre))) }
             }
-            return entries
+            return (entries, [])
         case .huggingFace(let folder):
-            let tokenizer = try Tokenizer(checkpoint)
+            let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
             try tokenizer.check(fits: configuration.vocabularySize, path: checkpoint.path)
             let vocabulary = try tokenizer.ggufVocabulary(architecture: architectureName)
             try checkEnds(of: tokenizer, in: vocabulary)
@@ -83,7 +85,7 @@ extension Conversion {
             if let template = try ChatTemplate.Origin(ModelFolder(path: folder.path)).text {
                 entries.append(.init("tokenizer.chat_template", .string(template)))
             }
-            return entries
+            return (entries, tokenizer.ggufWarnings)
         }
     }
 

@@ -39,7 +39,7 @@ extension BitNetModel {
         progress: (@Sendable (LoadProgress) -> Void)? = nil
     ) throws(BitNetError) {
         let configuration = try ModelConfiguration(checkpoint)
-        let tokenizer = try Tokenizer(checkpoint)
+        let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
         try tokenizer.check(fits: configuration.vocabularySize, path: checkpoint.path)
         let compute = try options.compute
         let weights = configuration.ternaryWeightCount

@@ -46,7 +46,7 @@ public struct ChatTemplate: Sendable {
     }
 
     /// What to tell whoever loads the template's model; nil where nothing is wrong.
-    var warning: String? {
+    package var warning: String? {
         if case .failure(let error) = statements {
             return "\(error); the model can be used, but not for conversations"
         }

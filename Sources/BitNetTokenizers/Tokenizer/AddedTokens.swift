@@ -18,6 +18,15 @@ struct AddedTokens: Sendable {
         static let stripsRight = Flags(rawValue: 4)
         /// Found only where it is not part of a longer word.
         static let singleWord = Flags(rawValue: 8)
+
+        /// The names of the flags, as in `tokenizer.json`.
+        var names: [String] {
+            let all: [(flag: Flags, name: String)] = [
+                (.normalized, "normalized"), (.stripsLeft, "lstrip"), (.stripsRight, "rstrip"),
+                (.singleWord, "single_word"),
+            ]
+            return all.filter { contains($0.flag) }.map(\.name)
+        }
     }
 
     /// One token to find.
@@ -31,6 +40,8 @@ struct AddedTokens: Sendable {
 
     private let first: TokenTrie
     private let second: TokenTrie
+    /// How the tokens are found that are not found in the usual way, by id.
+    let flags: [Int: Flags]
     /// Whether the second pass is for a text that has been normalised in between.
     private let secondIsSeparate: Bool
 
@@ -40,10 +51,12 @@ struct AddedTokens: Sendable {
         _ entries: [Entry], normalizer: Normalizer = .identity, contents: Normalizer? = nil
     ) {
         let entries = entries.filter { !$0.text.isEmpty }
+        var flags: [Int: Flags] = [:]
+        for entry in entries where !entry.flags.isEmpty { flags[entry.id] = entry.flags }
+        self.flags = flags
         first = TokenTrie(entries.filter { !$0.flags.contains(.normalized) })
         // Where texts have spaces for U+2581, that is no white space to those who wrote the file.
-        let hidesSpaces = normalizer.steps.contains(
-            .replace(TokenSpelling.spaceMark, with: [0x20]))
+        let hidesSpaces = normalizer.steps.contains(.markSpaces)
         second = TokenTrie(
             entries.filter { $0.flags.contains(.normalized) }.map { entry in
                 var entry = entry
@@ -105,6 +118,7 @@ private struct TokenTrie: Sendable {
                     tokens.append(nil)
                 }
             }
+            guard node != 0, tokens[node] == nil else { continue }
             tokens[node] = Match(id: entry.id, isSpecial: entry.isSpecial, flags: entry.flags)
             if let first = entry.text.first { starts[Int(first)] = true }
             hasAny = true
@@ -133,7 +147,8 @@ private struct TokenTrie: Sendable {
             index = end
             guard stretch(&found, by: match.flags, in: bytes, range, from: start) else { continue }
             if start < found.lowerBound { body(.text(start..<found.lowerBound)) }
-            body(.token(match.id))
+            // White space that the token before has taken along is no token of this kind again.
+            if !found.isEmpty || !match.flags.contains(.stripsLeft) { body(.token(match.id)) }
             start = found.upperBound
         }
         if start < range.upperBound { body(.text(start..<range.upperBound)) }

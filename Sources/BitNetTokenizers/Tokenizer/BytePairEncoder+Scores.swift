@@ -30,11 +30,20 @@ extension BytePairEncoder {
             for middle in range.dropFirst() {
                 let left = vocabulary.id(of: storage, range.lowerBound..<middle)
                 let right = vocabulary.id(of: storage, middle..<range.upperBound)
-                guard left < 0 || right < 0 || merges.merge(left, right) != MergeTable.none else {
+                // With scores a character without a token merges too.
+                guard left >= 0 || isCharacter(storage, range.lowerBound..<middle),
+                    right >= 0 || isCharacter(storage, middle..<range.upperBound)
+                else { continue }
+                guard left >= 0, right >= 0, merges.merge(left, right) != MergeTable.none else {
                     return false
                 }
             }
         }
         return true
+    }
+
+    private func isCharacter(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+        bytes[range.lowerBound] & 0xC0 != 0x80
+            && Self.length(of: bytes[range.lowerBound]) == range.count
     }
 }

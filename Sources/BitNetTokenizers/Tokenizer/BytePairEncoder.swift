@@ -47,6 +47,8 @@ struct BytePairEncoder: Sendable {
         fileprivate var starts: [Int] = []
         /// Where the word ends in the text.
         fileprivate var end = 0
+        /// Where the unknown symbols start that no token stands for yet, -1 if there are none.
+        fileprivate var pending = -1
         /// Per token its merge with the next one, `rank << 32 | id`, or `MergeTable.none`.
         fileprivate var merges: [UInt64] = []
         /// Neighbours of each token while a long word is merged, -1 at the ends.
@@ -85,7 +87,7 @@ struct BytePairEncoder: Sendable {
             return merge(bytes, middle..<range.upperBound, into: &output, &scratch)
         }
         if ignoresMerges {
-            let whole = vocabulary.id(of: bytes, range)
+            let whole = wholeToken(bytes, range)
             if whole >= 0 { return output.append(Int(whole)) }
         }
         begin(bytes, range, &scratch)
@@ -115,6 +117,22 @@ struct BytePairEncoder: Sendable {
         }
     }
 
+    /// The token that a word is, -1 if there is none.
+    ///
+    /// A special token is none: a user's word must not become one. A character may, as it has no
+    /// other token.
+    private func wholeToken(_ bytes: [UInt8], _ range: Range<Int>) -> Int32 {
+        let id = vocabulary.id(of: bytes, range)
+        if id >= 0 {
+            return vocabulary.kinds[Int(id)] == .control && range.count > 1 ? -1 : id
+        }
+        // A byte's token by its name: it is a text like others where words are taken whole.
+        guard symbols == .characters, let byte = TokenSpelling.byte(named: bytes[range]) else {
+            return -1
+        }
+        return vocabulary.byteTokens[Int(byte)]
+    }
+
     /// The merge of the tokens at two neighbouring places, the second of which ends at `end`.
     @inline(__always)
     private func merge(
@@ -135,6 +153,7 @@ extension BytePairEncoder {
         scratch.tokens.removeAll(keepingCapacity: true)
         scratch.starts.removeAll(keepingCapacity: true)
         scratch.end = range.upperBound
+        scratch.pending = -1
         var index = range.lowerBound
         while index < range.upperBound {
             let start = index
@@ -142,41 +161,64 @@ extension BytePairEncoder {
             case .bytes:
                 index += 1
                 let token = vocabulary.byteTokens[Int(bytes[start])]
-                if token >= 0 {
-                    scratch.tokens.append(token)
-                    scratch.starts.append(start)
-                } else {
-                    appendUnknown(start, &scratch)
-                }
+                if token >= 0 { append(token, start, &scratch) } else { hold(start, &scratch) }
             case .characters:
                 index = min(start + Self.length(of: bytes[start]), range.upperBound)
                 appendCharacter(bytes, start..<index, &scratch)
             }
         }
+        flushUnknown(&scratch)
+    }
+
+    /// Appends the token of a symbol, after what stands for unknown ones before it.
+    @inline(__always)
+    private func append(_ token: Int32, _ start: Int, _ scratch: inout Scratch) {
+        if scratch.pending >= 0 { flushUnknown(&scratch) }
+        scratch.tokens.append(token)
+        scratch.starts.append(start)
     }
 
     private func appendCharacter(
         _ bytes: [UInt8], _ range: Range<Int>, _ scratch: inout Scratch
     ) {
         let token = vocabulary.id(of: bytes, range)
-        if token >= 0 || !priorities.isEmpty {
-            scratch.tokens.append(token >= 0 ? token : Self.unresolved)
-            return scratch.starts.append(range.lowerBound)
+        if token >= 0 { return append(token, range.lowerBound, &scratch) }
+        if !priorities.isEmpty { return append(Self.unresolved, range.lowerBound, &scratch) }
+        let spelled = Self.spelled(bytes[range])
+        guard spelled.allSatisfy({ vocabulary.byteTokens[Int($0)] >= 0 }) else {
+            return hold(range.lowerBound, &scratch)
         }
-        guard range.allSatisfy({ vocabulary.byteTokens[Int(bytes[$0])] >= 0 }) else {
-            return appendUnknown(range.lowerBound, &scratch)
-        }
-        for index in range {
-            scratch.tokens.append(vocabulary.byteTokens[Int(bytes[index])])
-            scratch.starts.append(index)
+        // As in tokenizers, an unknown symbol that is held comes after these.
+        for byte in spelled {
+            scratch.tokens.append(vocabulary.byteTokens[Int(byte)])
+            scratch.starts.append(range.lowerBound)
         }
     }
 
-    private func appendUnknown(_ start: Int, _ scratch: inout Scratch) {
+    /// The bytes of a character as vocabularies spell it, which have U+2581 for a space.
+    private static func spelled(_ character: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        switch character.first {
+        case 0x20: TokenSpelling.spaceMark[...]
+        case TokenSpelling.plainSpace: [0x20]
+        default: character
+        }
+    }
+
+    /// Holds an unknown symbol back until the next known one: it may be one of several.
+    private func hold(_ start: Int, _ scratch: inout Scratch) {
         guard let unknown else { return }
-        if unknown.isFused, scratch.tokens.last == unknown.id { return }
+        if scratch.pending >= 0 {
+            if unknown.isFused { return }
+            flushUnknown(&scratch)
+        }
+        scratch.pending = start
+    }
+
+    private func flushUnknown(_ scratch: inout Scratch) {
+        guard let unknown, scratch.pending >= 0 else { return }
         scratch.tokens.append(unknown.id)
-        scratch.starts.append(start)
+        scratch.starts.append(scratch.pending)
+        scratch.pending = -1
     }
 
     /// Appends the token at `place`, or what stands for an unresolved character.
@@ -194,8 +236,9 @@ extension BytePairEncoder {
     private func emitBytes(
         _ bytes: [UInt8], _ range: Range<Int>, _ first: Int, into output: inout [Int]
     ) {
-        if range.allSatisfy({ vocabulary.byteTokens[Int(bytes[$0])] >= 0 }) {
-            for index in range { output.append(Int(vocabulary.byteTokens[Int(bytes[index])])) }
+        let spelled = Self.spelled(bytes[range])
+        if spelled.allSatisfy({ vocabulary.byteTokens[Int($0)] >= 0 }) {
+            for byte in spelled { output.append(Int(vocabulary.byteTokens[Int(byte)])) }
         } else if let unknown {
             let isRepeated = output.count > first && output.last == Int(unknown.id)
             if !(unknown.isFused && isRepeated) { output.append(Int(unknown.id)) }
@@ -204,8 +247,11 @@ extension BytePairEncoder {
 
     /// Bytes of the UTF-8 character that starts with `first`.
     @inline(__always)
-    private static func length(of first: UInt8) -> Int {
-        first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
+    static func length(of first: UInt8) -> Int {
+        switch first {
+        case ..<0xC0, TokenSpelling.plainSpace: 1
+        default: first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
+        }
     }
 }
 

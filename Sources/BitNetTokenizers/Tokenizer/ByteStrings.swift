@@ -47,4 +47,16 @@ package struct ByteStrings: Sendable {
         ends.append(storage.count)
         return result
     }
+
+    /// Takes the last string away.
+    mutating func removeLast() {
+        storage.removeLast(range(count - 1).count)
+        ends.removeLast()
+    }
+
+    /// Puts other bytes in the place of the last string.
+    mutating func replaceLast(_ bytes: some Sequence<UInt8>) {
+        removeLast()
+        append(bytes)
+    }
 }

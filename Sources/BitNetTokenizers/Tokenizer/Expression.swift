@@ -23,6 +23,9 @@ struct Expression: Sendable, Equatable {
     /// The text the expression was made from.
     let source: String
     let program: [Instruction]
+    /// Whether what fails from a place always fails there: not while something that may be empty is
+    /// repeated without end, as that also fails where it has come back to itself.
+    let keepsFailures: Bool
 
     /// The most instructions an expression may have; real ones have some hundred.
     private static let longestProgram = 4096
@@ -41,6 +44,7 @@ struct Expression: Sendable, Equatable {
         }
         self.source = source
         self.program = program
+        keepsFailures = !node.repeatsEmpty
     }
 
     static func == (left: Self, right: Self) -> Bool { left.source == right.source }
@@ -55,6 +59,29 @@ indirect enum ExpressionNode {
     case atomic(ExpressionNode)
     /// Greedy repetition; without a maximum, endless.
     case repeated(ExpressionNode, minimum: Int, maximum: Int?)
+
+    /// Whether the node may match nothing at all.
+    private var mayBeEmpty: Bool {
+        switch self {
+        case .set: false
+        case .look: true
+        case .sequence(let parts): parts.allSatisfy(\.mayBeEmpty)
+        case .alternatives(let parts): parts.contains(where: \.mayBeEmpty)
+        case .atomic(let part): part.mayBeEmpty
+        case .repeated(let part, let minimum, _): minimum == 0 || part.mayBeEmpty
+        }
+    }
+
+    /// Whether something that may be empty is repeated without end.
+    var repeatsEmpty: Bool {
+        switch self {
+        case .set: false
+        case .look(let part, _), .atomic(let part): part.repeatsEmpty
+        case .sequence(let parts), .alternatives(let parts): parts.contains(where: \.repeatsEmpty)
+        case .repeated(let part, _, let maximum):
+            maximum == nil && part.mayBeEmpty || part.repeatsEmpty
+        }
+    }
 
     /// Appends the program of the node; stops beyond `limit` instructions.
     func compile(into program: inout [Expression.Instruction], limit: Int) {

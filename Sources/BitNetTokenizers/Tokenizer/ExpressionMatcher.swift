@@ -2,11 +2,15 @@ extension Expression {
     /// Calls `body` with every match in `bytes[range]`, valid UTF-8, from the left, none of them
     /// empty or overlapping; with `isByteLevel` every byte is its character of the byte alphabet.
     ///
-    /// Each attempt takes time linear in the text that it looks at.
+    /// All attempts together take time linear in the text, unless the expression repeats without
+    /// end what may be empty: then each attempt does.
+    ///
+    /// - Returns: the steps that were taken, for tests.
+    @discardableResult
     func forEachMatch(
         in bytes: [UInt8], _ range: Range<Int>, isByteLevel: Bool, _ body: (Range<Int>) -> Void
-    ) {
-        var matcher = ExpressionMatcher(program)
+    ) -> Int {
+        var matcher = ExpressionMatcher(self)
         var index = range.lowerBound
         while let (scalar, end) = Self.scalar(
             at: index, in: bytes, to: range.upperBound, isByteLevel)
@@ -25,6 +29,7 @@ extension Expression {
                 start += 1
             }
         }
+        return matcher.steps
     }
 
     private static func scalar(
@@ -39,50 +44,109 @@ extension Expression {
 
 /// Runs the program of an expression over a text, going back where it fails.
 ///
-/// A place in the program and in the text that has failed once fails again, so each is tried once.
+/// What a place in the program finds from a place in the text is the same whatever was before. A
+/// pair that has failed is therefore not tried again, by this attempt or a later one, and neither is
+/// one inside a look-ahead or an atomic group that has succeeded.
 private struct ExpressionMatcher {
     let program: [Expression.Instruction]
+    let keepsFailures: Bool
     var scalars: [Unicode.Scalar] = []
     var offsets: [Int] = []
-    /// What is known to fail, one bit for every place of the text after `start` and instruction.
+    private(set) var steps = 0
+    /// The number of each instruction that branches, and the words of `failed` for one place.
+    private var numbers: [Int] = []
+    private let wordCount: Int
+    /// Which branching instructions have failed, or are being tried: rows of bits, one row for each
+    /// place of the text from `base` on.
     private var failed: [UInt64] = []
-    private var touched: [Int] = []
-    private var start = 0
-    private var pending: [(instruction: Int, place: Int)] = []
+    private var base = 0
+    /// Branches not taken yet, and how much of `trail` leads to each.
+    private var pending: [(instruction: Int, place: Int, depth: Int)] = []
+    /// Branching instructions on the way to where the program is.
+    private var trail: [Pair] = []
+    /// Where parts that are run by themselves end, from inside them.
+    private var ends: [Pair: Int] = [:]
+    private var endsLimit = 0
 
-    init(_ program: [Expression.Instruction]) { self.program = program }
-
-    /// Where the match at `start` ends, if there is one.
-    mutating func match(at start: Int) -> Int? {
-        for word in touched { failed[word] = 0 }
-        touched.removeAll(keepingCapacity: true)
-        self.start = start
-        return run(from: 0, at: start)
+    private struct Pair: Hashable {
+        let instruction: Int
+        let place: Int
     }
 
-    /// Whether an instruction is met at a place for the first time.
+    /// Shorter ways are walked again rather than remembered.
+    private static let longWay = 8
+
+    init(_ expression: Expression) {
+        program = expression.program
+        keepsFailures = expression.keepsFailures
+        var count = 0
+        for instruction in program {
+            numbers.append(count)
+            if case .split = instruction { count += 1 }
+        }
+        wordCount = (count + 63) / 64
+    }
+
+    /// Where the match at `start` ends, if there is one; starts rise from call to call.
+    mutating func match(at start: Int) -> Int? {
+        if !keepsFailures {
+            failed.removeAll(keepingCapacity: true)
+            ends.removeAll()
+            base = start
+        } else if start - base > 256, failed.count <= 2 * (start - base) * wordCount {
+            failed.removeFirst(min(failed.count, (start - base) * wordCount))
+            base = start
+        }
+        if !ends.isEmpty, start > endsLimit { ends.removeAll() }
+        return run(from: 0, at: start, isPart: false)
+    }
+
+    /// The word and the bit in `failed` of an instruction at a place.
+    private func bit(_ instruction: Int, _ place: Int) -> (word: Int, mask: UInt64) {
+        let number = numbers[instruction]
+        return ((place - base) * wordCount + number >> 6, 1 << UInt64(number & 63))
+    }
+
+    /// Whether an instruction has not failed at a place, and is not being tried.
     private mutating func enter(_ instruction: Int, _ place: Int) -> Bool {
-        let bit = (place - start) * program.count + instruction
-        let word = bit >> 6
+        let (word, mask) = bit(instruction, place)
         if word >= failed.count {
             failed += [UInt64](repeating: 0, count: max(word + 1 - failed.count, failed.count))
         }
-        let mask = UInt64(1) << UInt64(bit & 63)
         if failed[word] & mask != 0 { return false }
-        if failed[word] == 0 { touched.append(word) }
         failed[word] |= mask
         return true
     }
 
-    /// Where the program at `first` ends when it starts at `place`, nil if it fails.
-    private mutating func run(from first: Int, at place: Int) -> Int? {
-        let base = pending.count
-        defer { pending.removeLast(pending.count - base) }
+    /// Notes that what is on the trail from `depth` on has not failed, but ended at `end`.
+    private mutating func succeed(from depth: Int, at end: Int, isPart: Bool) {
+        let isLong = isPart && trail.count - depth > Self.longWay
+        for pair in trail[depth...] {
+            let (word, mask) = bit(pair.instruction, pair.place)
+            failed[word] &= ~mask
+            if isLong {
+                ends[pair] = end
+                endsLimit = max(endsLimit, pair.place)
+            }
+        }
+    }
+
+    /// Where the program at `first` ends when it starts at `place`, nil if it fails; `isPart` says
+    /// that it is run by itself, and what follows it does not count.
+    private mutating func run(from first: Int, at place: Int, isPart: Bool) -> Int? {
+        let (base, depth) = (pending.count, trail.count)
+        defer {
+            pending.removeLast(pending.count - base)
+            trail.removeLast(trail.count - depth)
+        }
         var (instruction, place) = (first, place)
         while true {
+            steps += 1
             var goesOn = false
             switch program[instruction] {
-            case .match: return place
+            case .match:
+                succeed(from: depth, at: place, isPart: isPart)
+                return place
             case .take(let set):
                 if place < scalars.count, set.contains(scalars[place]) {
                     (instruction, place, goesOn) = (instruction + 1, place + 1, true)
@@ -90,30 +154,29 @@ private struct ExpressionMatcher {
             case .jump(let next):
                 (instruction, goesOn) = (next, true)
             case .split(let one, let other):
+                let pair = Pair(instruction: instruction, place: place)
+                if isPart, !ends.isEmpty, let end = ends[pair] {
+                    succeed(from: depth, at: end, isPart: true)
+                    return end
+                }
                 if enter(instruction, place) {
-                    pending.append((other, place))
+                    trail.append(pair)
+                    pending.append((other, place, trail.count))
                     (instruction, goesOn) = (one, true)
                 }
             case .look(let wanted, let next):
-                if (separately(instruction + 1, place) != nil) == wanted {
+                if (run(from: instruction + 1, at: place, isPart: true) != nil) == wanted {
                     (instruction, goesOn) = (next, true)
                 }
             case .atomic(let next):
-                if let end = separately(instruction + 1, place) {
+                if let end = run(from: instruction + 1, at: place, isPart: true) {
                     (instruction, place, goesOn) = (next, end, true)
                 }
             }
             if goesOn { continue }
             guard pending.count > base, let other = pending.popLast() else { return nil }
-            (instruction, place) = other
+            trail.removeLast(trail.count - other.depth)
+            (instruction, place) = (other.instruction, other.place)
         }
-    }
-
-    /// Runs a part by itself: what it finds on the way says nothing about what follows it.
-    private mutating func separately(_ first: Int, _ place: Int) -> Int? {
-        var matcher = ExpressionMatcher(program)
-        matcher.scalars = scalars
-        matcher.start = place
-        return matcher.run(from: first, at: place)
     }
 }

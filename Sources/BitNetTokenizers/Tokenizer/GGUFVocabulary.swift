@@ -17,6 +17,9 @@ package struct GGUFVocabulary: Sendable {
     package var scores: [Float]?
     /// `tokenizer.ggml.add_space_prefix`: whether sentencepiece puts a space before a text.
     package var addsSpacePrefix: Bool?
+    /// `tokenizer.bitnetkit.added_token_flags` by token: how tokens are found in a text
+    /// (`AddedTokens.Flags`). A key of this package: GGUF itself has none for it.
+    package var tokenFlags: [Int: Int] = [:]
     /// `tokenizer.ggml.unknown_token_id`.
     package var unknown: Int?
     /// `tokenizer.ggml.bos_token_id`.

@@ -12,32 +12,41 @@ struct MergeTable: Sendable {
     private let hasher = TokenHash()
 
     /// Number of merges.
-    let count: Int
+    private(set) var count = 0
 
     /// No merges.
     init() {
-        count = 0
         slots = [Self.none, Self.none]
     }
+
+    /// What a merge that is listed again means.
+    enum Repeats { case areRefused, lastCounts }
 
     /// Reads merges, each two spelled tokens with a space between, best first.
     ///
     /// - Throws: `BitNetError.tokenizer` naming the first merge that is not two known tokens which
-    ///   together are a third, or that is listed twice.
-    init(_ merges: ByteStrings, of vocabulary: Vocabulary) throws(BitNetError) {
-        count = merges.count
-        guard count < Int(Int32.max) else {
-            throw .tokenizer(detail: "\(count) merges are more than a vocabulary can have")
+    ///   together are a third, or that is listed twice and may not be.
+    init(
+        _ merges: ByteStrings, of vocabulary: Vocabulary, repeats: Repeats = .areRefused
+    ) throws(BitNetError) {
+        guard merges.count < Int(Int32.max) else {
+            throw .tokenizer(detail: "\(merges.count) merges are more than a vocabulary can have")
         }
-        slots = [UInt64](repeating: Self.none, count: 2 * TokenTable.size(holding: count))
+        slots = [UInt64](repeating: Self.none, count: 2 * TokenTable.size(holding: merges.count))
         var rank = 0
         for part in Self.parseInParallel(merges, vocabulary) {
             for (pair, merged) in try part.get() {
+                // One that no text can need.
+                guard pair != Self.none else {
+                    rank += 1
+                    continue
+                }
                 let slot = slot(of: pair)
-                guard slots[slot] == Self.none else {
+                guard repeats == .lastCounts || slots[slot] == Self.none else {
                     throw .tokenizer(
                         detail: "merge \(rank) '\(merges.text(rank))' is listed twice")
                 }
+                if slots[slot] == Self.none { count += 1 }
                 slots[slot] = pair
                 slots[slot + 1] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: merged))
                 rank += 1
@@ -73,7 +82,10 @@ struct MergeTable: Sendable {
         var scratch: [UInt8] = []
         var merged: Int32 = -1
         for rank in ranks {
-            let (left, right) = try parse(rank, of: merges, vocabulary, &scratch)
+            guard let (left, right) = try parse(rank, of: merges, vocabulary, &scratch) else {
+                parsed.append((none, -1))
+                continue
+            }
             merged = try Self.merged(scratch, after: merged, vocabulary, rank, merges)
             parsed.append((pair(left, right), merged))
         }
@@ -131,10 +143,11 @@ struct MergeTable: Sendable {
         return id
     }
 
-    /// The tokens of a merge; their bytes, one after the other, are left in `scratch`.
+    /// The tokens of a merge; their bytes, one after the other, are left in `scratch`. nil if one of
+    /// them is a token that no text has.
     private static func parse(
         _ rank: Int, of merges: ByteStrings, _ vocabulary: Vocabulary, _ scratch: inout [UInt8]
-    ) throws(BitNetError) -> (left: Int32, right: Int32) {
+    ) throws(BitNetError) -> (left: Int32, right: Int32)? {
         let range = merges.range(rank)
         let text = merges.storage
         var space = range.lowerBound
@@ -153,6 +166,10 @@ struct MergeTable: Sendable {
         let left = leftIsSpelled ? vocabulary.id(of: scratch, 0..<middle) : -1
         let right = rightIsSpelled ? vocabulary.id(of: scratch, middle..<scratch.count) : -1
         guard left >= 0, right >= 0 else {
+            func isForeign(_ id: Int32, _ range: Range<Int>) -> Bool {
+                id < 0 && vocabulary.foreign[Array(text[range])] != nil
+            }
+            if isForeign(left, spellings.0) || isForeign(right, spellings.1) { return nil }
             let unknown = text[left < 0 ? spellings.0 : spellings.1]
             throw .tokenizer(
                 detail: "merge \(rank) '\(merges.text(rank))' names "

@@ -11,7 +11,7 @@ struct NamedWordCut: Sendable {
     var isNFC = false
 
     /// What is done to a text before it is cut.
-    var normalizer: Normalizer { Normalizer(steps: isNFC ? [.nfc] : []) }
+    var normalizer: Normalizer { Normalizer(steps: isNFC ? [.form(.nfc)] : []) }
 
     /// All that are known.
     static let all: [NamedWordCut] = [

@@ -1,5 +1,3 @@
-import Foundation
-
 /// What is done to a text before it is cut into words, as `tokenizer.json` or a sentencepiece model
 /// says.
 struct Normalizer: Sendable {
@@ -17,9 +15,17 @@ struct Normalizer: Sendable {
         case prepend([UInt8], Prefix)
         /// Replaces every occurrence of some text.
         case replace([UInt8], with: [UInt8])
-        case nfc, nfd, nfkc, nfkd
+        /// Replaces every match of an expression.
+        case replaceMatches(Expression, with: [UInt8])
+        /// Puts the text into a normal form.
+        case form(NormalForm)
         /// Lower case, character by character.
         case lowercase
+        /// Takes a text for one with U+2581 for spaces: U+2581 becomes a space like others.
+        case markSpaces
+        /// Spells a text for the tokens of a vocabulary with U+2581 for spaces: U+2581 becomes a
+        /// space, and a space what no token has.
+        case spellSpaces
         /// Removes white space at the ends.
         case strip(left: Bool, right: Bool)
     }
@@ -31,12 +37,18 @@ struct Normalizer: Sendable {
 
     /// The text after all steps; `isAtStart` tells whether nothing of the whole text is before it.
     func apply(_ text: [UInt8], isAtStart: Bool) -> [UInt8] {
+        var isAtStart = isAtStart
+        return apply(text, isAtStart: &isAtStart)
+    }
+
+    /// The same, and afterwards `isAtStart` is false also if the start has been taken away.
+    func apply(_ text: [UInt8], isAtStart: inout Bool) -> [UInt8] {
         var text = text
-        for step in steps { Self.apply(step, to: &text, isAtStart: isAtStart) }
+        for step in steps { Self.apply(step, to: &text, isAtStart: &isAtStart) }
         return text
     }
 
-    private static func apply(_ step: Step, to text: inout [UInt8], isAtStart: Bool) {
+    private static func apply(_ step: Step, to text: inout [UInt8], isAtStart: inout Bool) {
         switch step {
         case .prepend(let prefix, let rule):
             let isWanted =
@@ -47,9 +59,29 @@ struct Normalizer: Sendable {
                 }
             if isWanted, !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
         case .replace(let pattern, let replacement):
+            if replacement.isEmpty, text.starts(with: pattern) { isAtStart = false }
             replace(pattern, with: replacement, in: &text)
-        case .strip(let left, let right): strip(&text, left: left, right: right)
-        case .nfc, .nfd, .nfkc, .nfkd, .lowercase: transform(&text, step)
+        case .replaceMatches(let expression, let replacement):
+            var output: [UInt8] = []
+            var end = 0
+            expression.forEachMatch(in: text, 0..<text.count, isByteLevel: false) { match in
+                if replacement.isEmpty, match.lowerBound == 0 { isAtStart = false }
+                output += text[end..<match.lowerBound]
+                output += replacement
+                end = match.upperBound
+            }
+            text = output + text[end...]
+        case .strip(let left, let right):
+            if strip(&text, left: left, right: right) > 0 { isAtStart = false }
+        case .markSpaces: replace(TokenSpelling.spaceMark, with: [0x20], in: &text)
+        case .spellSpaces:
+            var output: [UInt8] = []
+            output.reserveCapacity(text.count)
+            TokenSpelling.replaceSpaceMarks(
+                text, 0..<text.count, keepingSpaces: true, into: &output)
+            text = output
+        case .form(let form): text = form.apply(text)
+        case .lowercase: lowercase(&text)
         }
     }
 
@@ -72,29 +104,24 @@ struct Normalizer: Sendable {
         text = output
     }
 
-    /// Unicode normalisation and case; ASCII text is in every normal form already.
-    private static func transform(_ text: inout [UInt8], _ step: Step) {
-        if case .lowercase = step {
-            var output = String.UnicodeScalarView()
-            for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
-                output.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
+    private static func lowercase(_ text: inout [UInt8]) {
+        var output: [UInt8] = []
+        output.reserveCapacity(text.count)
+        var index = 0
+        while let (scalar, next) = UTF8Scalars.scalar(at: index, in: text, to: text.count) {
+            if scalar.isASCII {
+                let isUpper = (0x41...0x5A).contains(scalar.value)
+                output.append(isUpper ? text[index] | 0x20 : text[index])
+            } else {
+                output.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
             }
-            text = Array(String(output).utf8)
-            return
+            index = next
         }
-        guard text.contains(where: { $0 >= 0x80 }) else { return }
-        let string = String(decoding: text, as: UTF8.self)
-        text =
-            switch step {
-            case .nfc: Array(string.precomposedStringWithCanonicalMapping.utf8)
-            case .nfd: Array(string.decomposedStringWithCanonicalMapping.utf8)
-            case .nfkc: Array(string.precomposedStringWithCompatibilityMapping.utf8)
-            case .nfkd: Array(string.decomposedStringWithCompatibilityMapping.utf8)
-            default: text
-            }
+        text = output
     }
 
-    private static func strip(_ text: inout [UInt8], left: Bool, right: Bool) {
+    /// Returns how many bytes it takes from the start.
+    private static func strip(_ text: inout [UInt8], left: Bool, right: Bool) -> Int {
         var (start, end) = (0, text.count)
         if left {
             while let (scalar, next) = UTF8Scalars.scalar(at: start, in: text, to: end),
@@ -111,5 +138,6 @@ struct Normalizer: Sendable {
             }
         }
         text = Array(text[start..<end])
+        return start
     }
 }

@@ -39,16 +39,16 @@ extension Tokenizer {
                 detail: "the vocabulary has neither a token for every byte nor one for unknown "
                     + "characters")
         }
-        let marks = Normalizer(steps: [.replace(TokenSpelling.spaceMark, with: [0x20])])
+        let marks = Normalizer(steps: [.markSpaces])
         var normalizer = marks
         if let prefix { normalizer.steps.insert(.prepend([0x20], prefix), at: 0) }
+        let encoder = BytePairEncoder(
+            vocabulary: pieces, priorities: scores.map { PieceScore.priority($0) },
+            symbols: .characters,
+            unknown: unknown.map { .init(id: Int32(truncatingIfNeeded: $0), isFused: true) },
+            ignoresMerges: false)
         storage = Storage(
-            encoder: BytePairEncoder(
-                vocabulary: pieces, priorities: scores.map { PieceScore.priority($0) },
-                symbols: .characters,
-                unknown: unknown.map { .init(id: Int32(truncatingIfNeeded: $0), isFused: true) },
-                ignoresMerges: false),
-            wordCut: WordCut(beforeSpacesOf: pieces), normalizer: normalizer,
+            encoder: encoder, wordCut: WordCut(beforeSpacesOf: encoder), normalizer: normalizer,
             addedTokens: AddedTokens(
                 pieces.addedEntries(flags: flags), normalizer: normalizer, contents: marks),
             template: template,
@@ -58,14 +58,24 @@ extension Tokenizer {
 }
 
 extension WordCut {
-    /// Cuts where no token of a vocabulary reaches across: before a space after a character that no
+    /// Cuts where no token of an encoder reaches across: before a space after a character that no
     /// token has before a space. Merging the words one by one then gives what merging the whole
     /// text does.
-    init(beforeSpacesOf vocabulary: Vocabulary) {
+    ///
+    /// Nothing is cut where something else reaches across: a whole text that is taken as one token,
+    /// or characters that leave no token of their own, next to a space or in its place.
+    init(beforeSpacesOf encoder: BytePairEncoder) {
+        let vocabulary = encoder.vocabulary
+        let hasSpace = vocabulary.id(of: [0x20], 0..<1) >= 0
+        // Pieces with scores merge by their bytes, so that an unknown character is in the way.
+        let isWhole = !encoder.priorities.isEmpty || vocabulary.byteTokens.allSatisfy { $0 >= 0 }
+        guard hasSpace, isWhole, !encoder.ignoresMerges else {
+            steps = []
+            return
+        }
         var isJoined = [Bool](repeating: false, count: 256)
         let bytes = vocabulary.tokens.storage
-        for id in 0..<vocabulary.count
-        where vocabulary.kinds[id] == .normal || vocabulary.kinds[id] == .userDefined {
+        for id in 0..<vocabulary.count {
             let range = vocabulary.tokens.range(id)
             for index in range.dropFirst() where bytes[index] == 0x20 {
                 isJoined[Int(bytes[index - 1])] = true

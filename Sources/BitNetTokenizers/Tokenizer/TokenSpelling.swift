@@ -10,6 +10,9 @@ enum TokenSpelling: Sendable {
     /// U+2581, which stands for a space, in UTF-8.
     static let spaceMark: [UInt8] = [0xE2, 0x96, 0x81]
 
+    /// What stands for a plain space in a text that has spaces for U+2581; no UTF-8 has it.
+    static let plainSpace: UInt8 = 0xFF
+
     /// Appends the bytes that the spelling `text[range]` stands for.
     ///
     /// - Returns: false if it is not spelled so; `output` is then partly written.
@@ -32,9 +35,11 @@ enum TokenSpelling: Sendable {
         }
     }
 
-    /// Appends `text[range]` with a space for every U+2581.
+    /// Appends `text[range]` with a space for every U+2581, and another byte for every space if
+    /// that is asked for.
     static func replaceSpaceMarks(
-        _ text: [UInt8], _ range: Range<Int>, into output: inout [UInt8]
+        _ text: [UInt8], _ range: Range<Int>, keepingSpaces: Bool = false,
+        into output: inout [UInt8]
     ) {
         var index = range.lowerBound
         while index < range.upperBound {
@@ -44,7 +49,8 @@ enum TokenSpelling: Sendable {
                 output.append(0x20)
                 index += 3
             } else {
-                output.append(text[index])
+                let isPlain = keepingSpaces && text[index] == 0x20
+                output.append(isPlain ? plainSpace : text[index])
                 index += 1
             }
         }
@@ -55,6 +61,11 @@ enum TokenSpelling: Sendable {
         guard text.count == 6, text.starts(with: "<0x".utf8), text.last == UInt8(ascii: ">") else {
             return nil
         }
-        return UInt8(String(decoding: text.dropFirst(3).dropLast(), as: UTF8.self), radix: 16)
+        // Capitals only, as everybody writes and looks them up.
+        let digits = text.dropFirst(3).dropLast()
+        guard digits.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x46).contains($0) }) else {
+            return nil
+        }
+        return UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
     }
 }

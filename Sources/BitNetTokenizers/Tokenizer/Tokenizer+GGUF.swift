@@ -22,13 +22,15 @@ extension Tokenizer {
     private init(byteLevel gguf: GGUFVocabulary) throws(BitNetError) {
         let named = try gguf.wordCut()
         let kinds = try Self.kinds(of: gguf)
-        let vocabulary = try Vocabulary(spellings: gguf.tokens, kinds: kinds)
+        let vocabulary = try Vocabulary(
+            spellings: gguf.tokens, kinds: kinds, members: gguf.members(kinds))
         let merges = try MergeTable(gguf.merges, of: vocabulary)
         storage = Storage(
             encoder: BytePairEncoder(
                 vocabulary: vocabulary, merges: merges, ignoresMerges: named.ignoresMerges),
             wordCut: named.cut, normalizer: named.normalizer,
-            addedTokens: AddedTokens(vocabulary.addedEntries(), normalizer: named.normalizer),
+            addedTokens: AddedTokens(
+                vocabulary.addedEntries(flags: gguf.flags), normalizer: named.normalizer),
             template: try Self.template(
                 of: gguf, addsBegin: named.addsBeginOfText && gguf.beginOfText != nil, vocabulary))
     }
@@ -43,12 +45,13 @@ extension Tokenizer {
         }
         let kinds = try Self.kinds(of: gguf)
         let vocabulary = try Vocabulary(
-            spellings: gguf.tokens, kinds: kinds, spelling: .spaceMarks)
+            spellings: gguf.tokens, kinds: kinds, spelling: .spaceMarks,
+            members: Set(kinds.indices.filter { kinds[$0] == .userDefined }))
         let unknown =
             gguf.unknown ?? gguf.tokenTypes?.firstIndex(of: 2)
         try self.init(
             pieces: vocabulary, scores: scores, unknown: unknown,
-            prefix: gguf.addsSpacePrefix ?? true ? .always : nil,
+            prefix: gguf.addsSpacePrefix ?? true ? .always : nil, flags: gguf.flags,
             template: try Self.template(of: gguf, addsBegin: gguf.beginOfText != nil, vocabulary))
     }
 

@@ -5,6 +5,7 @@ extension Tokenizer {
     package func ggufVocabulary(architecture: String) throws(BitNetError) -> GGUFVocabulary {
         let encoder = storage.encoder
         let isSentencePiece = vocabulary.spelling == .spaceMarks
+        try checkGGUFHoldsMeaning()
         var gguf = GGUFVocabulary(
             model: isSentencePiece ? "llama" : "gpt2",
             pre: isSentencePiece ? "default" : try ggufPre(),
@@ -14,6 +15,7 @@ extension Tokenizer {
             addsBeginOfText: addsBeginOfText,
             addsEndOfText: endOfText != nil && appendedTokens == [endOfText])
         gguf.unknown = encoder.unknown.map { Int($0.id) }
+        gguf.tokenFlags = lostFlags.mapValues { Int($0.rawValue) }
         if isSentencePiece {
             guard let scores = encoder.scores(), let addsSpace = addsSpacePrefix else {
                 throw .tokenizer(
@@ -28,13 +30,62 @@ extension Tokenizer {
         return gguf
     }
 
+    /// Refuses what would be read back as something else.
+    private func checkGGUFHoldsMeaning() throws(BitNetError) {
+        let encoder = storage.encoder
+        func refuse(_ what: String) -> BitNetError {
+            .tokenizer(detail: "GGUF has no words for a tokenizer.json with \(what)")
+        }
+        let ends = [endOfText].compactMap { $0 }
+        guard appendedTokens.isEmpty || appendedTokens == ends else {
+            throw refuse("tokens \(appendedTokens) after every text")
+        }
+        guard vocabulary.spelling == .spaceMarks else {
+            if let unknown = encoder.unknown {
+                throw refuse("unk_token \(unknown.id) for bytes without a token")
+            }
+            return
+        }
+        if encoder.ignoresMerges { throw refuse("ignore_merges and spaces written as U+2581") }
+        let bytes = vocabulary.byteTokens.count { $0 >= 0 }
+        guard bytes == 0 || bytes == 256 else { throw refuse("\(bytes) of the 256 byte tokens") }
+        guard bytes == 256 || encoder.unknown?.isFused == true else {
+            throw refuse(encoder.unknown == nil ? "no unk_token" : "fuse_unk false")
+        }
+        let keepsSpace = storage.decoding.leadingSpace == .kept
+        guard addsSpacePrefix.map({ $0 != keepsSpace }) ?? true else {
+            throw refuse("a space before a text that decoding keeps, or the other way round")
+        }
+    }
+
+    /// How tokens are found that GGUF has no words for. Whether a token is found before or after
+    /// normalising is nothing to say where nothing is normalised.
+    private var lostFlags: [Int: AddedTokens.Flags] {
+        let normalizes = !storage.normalizer.steps.isEmpty
+        return storage.addedTokens.flags.compactMapValues { flags in
+            let flags = normalizes ? flags : flags.subtracting(.normalized)
+            return flags.isEmpty ? nil : flags
+        }
+    }
+
+    /// What other programs do not know of a GGUF file that was made of this tokenizer.
+    var ggufWarnings: [String] {
+        let flags = lostFlags.sorted { $0.key < $1.key }
+        guard let (id, first) = flags.first else { return [] }
+        let more = flags.count > 1 ? " and \(flags.count - 1) more tokens" : ""
+        return [
+            "'\(vocabulary.addedText(id))'\(more): \(first.names.joined(separator: ", ")) is kept "
+                + "under \(GGUFVocabulary.tokenFlagsKey), which other programs do not read"
+        ]
+    }
+
     /// Whether a space is put before every text; nil where something else is done to it that a
     /// GGUF vocabulary with scores has no key for.
     private var addsSpacePrefix: Bool? {
         let space = Normalizer.Step.prepend([0x20], .always)
-        let marks = Normalizer.Step.replace(TokenSpelling.spaceMark, with: [0x20])
+        let marks = Normalizer.Step.markSpaces
         let steps = storage.normalizer.steps + storage.prefix.steps
-        let isCutBySpaces = storage.wordCut == WordCut(beforeSpacesOf: vocabulary)
+        let isCutBySpaces = storage.wordCut == WordCut(beforeSpacesOf: storage.encoder)
         guard storage.wordCut.steps.isEmpty || isCutBySpaces,
             steps.allSatisfy({ $0 == space || $0 == marks })
         else { return nil }
@@ -43,7 +94,7 @@ extension Tokenizer {
 
     /// The name of the word cut.
     private func ggufPre() throws(BitNetError) -> String {
-        let isNFC = storage.normalizer.steps == [.nfc]
+        let isNFC = storage.normalizer.steps == [.form(.nfc)]
         guard isNFC || storage.normalizer.steps.isEmpty, storage.prefix.steps.isEmpty,
             let known = NamedWordCut.all.first(where: {
                 $0.cut == storage.wordCut && $0.ignoresMerges == storage.encoder.ignoresMerges
@@ -66,7 +117,13 @@ extension Tokenizer {
             let bytes = vocabulary.tokens[id]
             switch vocabulary.kinds[id] {
             case .normal: tokens.append(normal.encode(bytes))
-            case .control, .userDefined: tokens.append(bytes)
+            case .control, .userDefined:
+                if vocabulary.spelledAdded.contains(id) {
+                    tokens.append(ByteAlphabet.encode(bytes).utf8)
+                } else {
+                    tokens.append(bytes)
+                }
+            case .unused where !bytes.isEmpty: tokens.append(bytes)
             case .unused: tokens.append("[PAD\(id)]".utf8)
             case .byte:
                 let byte = String(bytes.first ?? 0, radix: 16, uppercase: true)

@@ -1,4 +1,7 @@
 extension GGUFVocabulary {
+    /// The key for `tokenFlags`, in the order of the tokens.
+    static let tokenFlagsKey = "tokenizer.bitnetkit.added_token_flags"
+
     /// The `tokenizer.ggml.*` metadata of a GGUF file with this vocabulary.
     package var metadata: [GGUFFile.Entry] {
         func key(_ name: String) -> String { "tokenizer.ggml.\(name)" }
@@ -28,6 +31,13 @@ extension GGUFVocabulary {
             entries.append(.init(key("add_bos_token"), .bool(addsBeginOfText)))
         }
         if let addsEndOfText { entries.append(.init(key("add_eos_token"), .bool(addsEndOfText))) }
+        if !tokenFlags.isEmpty {
+            let pairs = tokenFlags.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }
+            entries.append(
+                .init(
+                    Self.tokenFlagsKey,
+                    .array(GGUFArray(pairs.map { Int32(truncatingIfNeeded: $0) }))))
+        }
         return entries
     }
 }

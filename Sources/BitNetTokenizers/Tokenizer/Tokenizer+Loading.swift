@@ -29,14 +29,16 @@ extension Tokenizer {
         return try Tokenizer(folder, file: url.lastPathComponent)
     }
 
-    /// The tokenizer that belongs to a checkpoint.
-    package init(_ checkpoint: Checkpoint) throws(BitNetError) {
+    /// The tokenizer that belongs to a checkpoint, whose embedding has `rows`.
+    package init(_ checkpoint: Checkpoint, rows: Int) throws(BitNetError) {
         switch checkpoint.metadata {
         case .gguf(let file):
             try self.init(file)
         case .huggingFace(let folder):
             let ends = [folder.config, folder.generationConfig].flatMap { $0.endTokens }
-            try self.init(ModelFolder(path: folder.path), endTokens: ends)
+            try self.init(
+                ModelFolder(path: folder.path), endTokens: ends,
+                rows: rows)
         }
     }
 
@@ -50,9 +52,9 @@ extension Tokenizer {
         }
     }
 
-    /// The tokenizer of a folder, or of one file in it.
+    /// The tokenizer of a folder, or of one file in it, of a model with `rows` tokens.
     private init(
-        _ folder: ModelFolder, file: String? = nil, endTokens: [Int] = []
+        _ folder: ModelFolder, file: String? = nil, endTokens: [Int] = [], rows: Int = .max
     ) throws(BitNetError) {
         let names = file.map { [$0] } ?? ["tokenizer.json", "tokenizer.model"]
         guard let name = names.first(where: folder.exists), let file = try folder.file(name) else {
@@ -60,14 +62,19 @@ extension Tokenizer {
                 detail: "\(folder.path) has neither tokenizer.json nor tokenizer.model; fetch it "
                     + "from where the model came from")
         }
-        let config = try folder.file("tokenizer_config.json").map { Data($0.bytes) }
+        func data(_ name: String) throws(BitNetError) -> Data? {
+            try folder.file(name).map { Data($0.bytes) }
+        }
+        let more = try FolderTokens(
+            config: try data("tokenizer_config.json"),
+            specialTokens: try data("special_tokens_map.json"),
+            added: try data("added_tokens.json"))
         if name.hasSuffix(".json") {
-            try self.init(json: Data(file.bytes), config: config, endTokens: endTokens)
+            try self.init(
+                json: Data(file.bytes), folder: more, endTokens: endTokens, rows: rows)
         } else {
             try self.init(
-                model: Data(file.bytes), config: config,
-                added: try folder.file("added_tokens.json").map { Data($0.bytes) },
-                endTokens: endTokens)
+                model: Data(file.bytes), folder: more, endTokens: endTokens, rows: rows)
         }
     }
 
@@ -99,7 +106,27 @@ extension Tokenizer {
         vocabulary.scores = try file.floats("tokenizer.ggml.scores").map { $0.map { Float($0) } }
         vocabulary.addsSpacePrefix = try file.bool("tokenizer.ggml.add_space_prefix")
         vocabulary.unknown = try file.int("tokenizer.ggml.unknown_token_id")
+        vocabulary.tokenFlags = try file.tokenFlags(of: tokens.count)
         try self.init(gguf: vocabulary)
+    }
+}
+
+extension GGUFFile {
+    /// How tokens are found in a text, by id: pairs of an id and flags.
+    fileprivate func tokenFlags(of count: Int) throws(BitNetError) -> [Int: Int] {
+        guard let pairs = try ints(GGUFVocabulary.tokenFlagsKey) else { return [:] }
+        var flags: [Int: Int] = [:]
+        for index in stride(from: 0, to: pairs.count, by: 2) {
+            guard index + 1 < pairs.count, (0..<count).contains(pairs[index]),
+                (0...15).contains(pairs[index + 1])
+            else {
+                throw .tokenizer(
+                    detail: "\(path): \(GGUFVocabulary.tokenFlagsKey) is not pairs of a token "
+                        + "and its flags at value \(index)")
+            }
+            flags[pairs[index]] = pairs[index + 1]
+        }
+        return flags
     }
 }
 

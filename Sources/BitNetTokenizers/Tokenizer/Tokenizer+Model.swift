@@ -11,45 +11,52 @@ extension Tokenizer {
     ///   - model: the contents of `tokenizer.model`.
     ///   - config: the contents of `tokenizer_config.json`, for special tokens and for begin and end
     ///     of text.
+    ///   - specialTokens: the contents of `special_tokens_map.json`; like `added`, used where
+    ///     `config` has no `added_tokens_decoder`.
     ///   - added: the contents of `added_tokens.json`, ids of more tokens by their text.
     ///   - endTokens: `eos_token_id` of `generation_config.json` or `config.json`.
     /// - Throws: `BitNetError.tokenizer` naming the part that is malformed or not supported.
     public init(
-        model: Data, config: Data? = nil, added: Data? = nil, endTokens: [Int] = []
+        model: Data, config: Data? = nil, specialTokens: Data? = nil, added: Data? = nil,
+        endTokens: [Int] = []
+    ) throws(BitNetError) {
+        try self.init(
+            model: model,
+            folder: FolderTokens(config: config, specialTokens: specialTokens, added: added),
+            endTokens: endTokens)
+    }
+
+    /// The same of files that are read; named tokens that the vocabulary lacks are below `rows`.
+    init(
+        model: Data, folder: FolderTokens, endTokens: [Int], rows: Int = .max
     ) throws(BitNetError) {
         let bytes = [UInt8](model)
-        let config = try config.map { data throws(BitNetError) in
-            try readJSON(TokenizerConfigJSON.self, from: data, named: "tokenizer_config.json")
-        }
-        var more = try config?.tokens() ?? [:]
-        if let added {
-            let ids = try readJSON([String: Int].self, from: added, named: "added_tokens.json")
-            for (text, id) in ids where more[id] == nil {
-                more[id] = TokenizerJSON.AddedToken(id: id, content: text)
-            }
-        }
         if TiktokenModel.matches(bytes) {
-            try self.init(try TiktokenModel(bytes), more, config, endTokens)
+            try self.init(try TiktokenModel(bytes), folder, endTokens, rows)
         } else {
-            try self.init(try SentencePieceModel(bytes), more, config, endTokens)
+            try self.init(try SentencePieceModel(bytes), folder, endTokens, rows)
         }
     }
 
     private init(
-        _ model: SentencePieceModel, _ more: [Int: TokenizerJSON.AddedToken],
-        _ config: TokenizerConfigJSON?, _ endTokens: [Int]
+        _ model: SentencePieceModel, _ folder: FolderTokens, _ endTokens: [Int], _ rows: Int
     ) throws(BitNetError) {
         var (spellings, kinds, scores) = (model.pieces, model.kinds, model.scores)
         // Sentencepiece finds its own user-defined pieces in the text as it is normalised.
         var flags: [Int: AddedTokens.Flags] = [:]
         for id in 0..<kinds.count where kinds[id] == .userDefined { flags[id] = .normalized }
-        for token in try AddedTokenList(more).merged(into: &spellings, &kinds) {
-            flags[token.id] = token.flags
+        let isText = model.kinds.map { $0 == .normal || $0 == .userDefined || $0 == .byte }
+        let list = AddedTokenList(folder.listed)
+        for token in try list.merged(into: &spellings, &kinds, naming: folder.named, rows) {
+            // Found before a space is put in front, as transformers has it.
+            flags[token.id] =
+                model.addsDummyPrefix ? token.flags.subtracting(.normalized) : token.flags
         }
         scores += [Float](repeating: 0, count: kinds.count - scores.count)
         let vocabulary = try Vocabulary(
-            spellings: spellings, kinds: kinds, spelling: .spaceMarks)
-        var template = try Template(config, endTokens, vocabulary)
+            spellings: spellings, kinds: kinds, spelling: .spaceMarks,
+            members: Set(isText.indices.filter { isText[$0] }))
+        var template = try Template(folder, endTokens, vocabulary)
         let known = 0..<model.pieces.count
         if template.beginOfText == nil, known.contains(model.beginOfText) {
             template.beginOfText = model.beginOfText
@@ -58,37 +65,38 @@ extension Tokenizer {
             template.endOfText = model.endOfText
             template.ends.insert(model.endOfText)
         }
-        template.addsBeginOfText = config?.addBosToken ?? (template.beginOfText != nil)
+        try template.frame(by: folder.config)
         try self.init(
             pieces: vocabulary, scores: scores, unknown: model.unknown,
             prefix: model.addsDummyPrefix ? .always : nil, flags: flags, template: template)
     }
 
     private init(
-        _ model: TiktokenModel, _ more: [Int: TokenizerJSON.AddedToken],
-        _ config: TokenizerConfigJSON?, _ endTokens: [Int]
+        _ model: TiktokenModel, _ folder: FolderTokens, _ endTokens: [Int], _ rows: Int
     ) throws(BitNetError) {
         var spellings = model.tokens
         var kinds = [Vocabulary.Kind](repeating: .normal, count: spellings.count)
         var flags: [Int: AddedTokens.Flags] = [:]
-        let specials =
-            more.isEmpty
-            ? AddedTokenList(llama3SpecialsFrom: spellings.count) : AddedTokenList(more)
-        for token in try specials.merged(into: &spellings, &kinds) {
+        let list =
+            folder.listed.isEmpty
+            ? AddedTokenList(llama3SpecialsFrom: spellings.count) : AddedTokenList(folder.listed)
+        for token in try list.merged(into: &spellings, &kinds, naming: folder.named, rows) {
             flags[token.id] = token.flags
         }
-        let vocabulary = try Vocabulary(spellings: spellings, kinds: kinds, spelling: .raw)
+        let vocabulary = try Vocabulary(
+            spellings: spellings, kinds: kinds, spelling: .raw,
+            members: Set(0..<model.tokens.count))
         if let byte = vocabulary.byteTokens.firstIndex(of: -1) {
             throw .tokenizer(detail: "tokenizer.model has no token for byte \(byte)")
         }
-        var template = try Template(config, endTokens, vocabulary)
-        if config == nil {
+        var template = try Template(folder, endTokens, vocabulary)
+        if folder.config == nil {
             template.beginOfText = vocabulary.id(ofAdded: "<|begin_of_text|>")
             template.endOfText = vocabulary.id(ofAdded: "<|end_of_text|>")
             let ends = ["<|end_of_text|>", "<|eot_id|>"].compactMap { vocabulary.id(ofAdded: $0) }
             template.ends.formUnion(ends)
         }
-        template.addsBeginOfText = config?.addBosToken ?? (template.beginOfText != nil)
+        try template.frame(by: folder.config)
         storage = Storage(
             encoder: BytePairEncoder(
                 vocabulary: vocabulary,
@@ -103,9 +111,8 @@ extension Tokenizer {
 private struct AddedTokenList {
     private let tokens: [TokenizerJSON.AddedToken]
 
-    init(_ tokens: [Int: TokenizerJSON.AddedToken]) {
-        self.tokens = tokens.values.sorted { $0.id < $1.id }
-    }
+    /// Tokens by rising id.
+    init(_ tokens: [TokenizerJSON.AddedToken]) { self.tokens = tokens }
 
     /// Llama 3's special tokens, which follow the ranks.
     init(llama3SpecialsFrom first: Int) {
@@ -115,9 +122,14 @@ private struct AddedTokenList {
     }
 
     /// Appends the tokens to a vocabulary, or marks those it has, and returns all of them.
+    ///
+    /// Then come the tokens of `names` that it lacks, below `rows`. Ids may have holes.
     func merged(
-        into spellings: inout ByteStrings, _ kinds: inout [Vocabulary.Kind]
+        into spellings: inout ByteStrings, _ kinds: inout [Vocabulary.Kind],
+        naming names: [TokenizerJSON.AddedToken], _ rows: Int
     ) throws(BitNetError) -> [TokenizerJSON.AddedToken] {
+        let ownCount = kinds.count
+        var merged = tokens
         for token in tokens {
             let kind: Vocabulary.Kind = token.special == true ? .control : .userDefined
             if kinds.indices.contains(token.id) {
@@ -127,34 +139,51 @@ private struct AddedTokenList {
                             + "'\(spellings.text(token.id))'")
                 }
                 kinds[token.id] = kind
-            } else {
-                guard token.id == kinds.count else {
-                    throw .tokenizer(
-                        detail: "added token '\(token.content)' has id \(token.id), but no token "
-                            + "has id \(kinds.count)")
-                }
-                spellings.append(token.content.utf8)
-                kinds.append(kind)
+                continue
             }
-        }
-        return tokens
-    }
-}
-
-extension TokenizerConfigJSON {
-    /// The tokens of `added_tokens_decoder` by id.
-    fileprivate func tokens() throws(BitNetError) -> [Int: TokenizerJSON.AddedToken] {
-        var tokens: [Int: TokenizerJSON.AddedToken] = [:]
-        for (name, entry) in addedTokens ?? [:] {
-            guard let id = Int(name), id >= 0 else {
+            guard token.id <= ownCount + Self.mostHoles else {
                 throw .tokenizer(
-                    detail: "tokenizer_config.json: added_tokens_decoder: '\(name)' is no id")
+                    detail: "added token '\(token.content)' has id \(token.id), far above the "
+                        + "\(ownCount) tokens of tokenizer.model")
             }
-            tokens[id] = TokenizerJSON.AddedToken(
-                id: id, content: entry.content, singleWord: entry.singleWord,
-                lstrip: entry.lstrip, rstrip: entry.rstrip, normalized: entry.normalized,
-                special: entry.special)
+            while kinds.count < token.id {
+                spellings.append(EmptyCollection())
+                kinds.append(.unused)
+            }
+            spellings.append(token.content.utf8)
+            kinds.append(kind)
         }
-        return tokens
+        var known = Self.index(names, in: spellings, kinds)
+        for var token in names {
+            let text = Array(token.content.utf8)
+            if let id = known[text] {
+                // A piece that is named for what it is for is special, however it is listed.
+                if kinds[id] == .normal { kinds[id] = .control }
+            } else if !text.isEmpty, kinds.count < rows {
+                token.id = kinds.count
+                known[text] = token.id
+                spellings.append(text)
+                kinds.append(.control)
+                merged.append(token)
+            }
+        }
+        return merged
+    }
+
+    private static let mostHoles = 1 << 16
+
+    /// The ids of `names` in a vocabulary.
+    private static func index(
+        _ names: [TokenizerJSON.AddedToken], in spellings: ByteStrings, _ kinds: [Vocabulary.Kind]
+    ) -> [[UInt8]: Int] {
+        var known: [[UInt8]: Int] = [:]
+        guard !names.isEmpty else { return known }
+        let wanted = Set(names.map { Array($0.content.utf8) })
+        let longest = wanted.map(\.count).max() ?? 0
+        for id in 0..<kinds.count where spellings[id].count <= longest && kinds[id] != .unused {
+            let text = Array(spellings[id])
+            if wanted.contains(text) { known[text] = id }
+        }
+        return known
     }
 }

@@ -121,11 +121,11 @@ extension Tokenizer.Storage {
         _ bytes: [UInt8], _ range: Range<Int>, special: Bool, into output: inout [Int],
         _ scratch: inout BytePairEncoder.Scratch
     ) {
-        let isAtStart = range.lowerBound == 0
+        var isAtStart = range.lowerBound == 0
         guard !normalizer.steps.isEmpty else {
             return encodeWords(bytes, range, isAtStart: isAtStart, into: &output, &scratch)
         }
-        let text = normalizer.apply(Array(bytes[range]), isAtStart: isAtStart)
+        let text = normalizer.apply(Array(bytes[range]), isAtStart: &isAtStart)
         addedTokens.forEachNormalizedPiece(in: text, special: special) { piece in
             switch piece {
             case .token(let id): output.append(id)

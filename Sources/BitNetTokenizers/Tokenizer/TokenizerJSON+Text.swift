@@ -19,8 +19,11 @@ extension TokenizerJSON {
         let normalizers = normalizer?.flattened ?? []
         let cuts = preTokenizer?.flattened ?? []
         let isByteLevel = cuts.contains { $0.type == "ByteLevel" }
-        let isMarked = normalizers.contains { $0.marksSpaces } || cuts.contains { $0.marksSpaces }
-        guard isByteLevel != isMarked else {
+        // Where texts become bytes, U+2581 for a space is a text like others.
+        let isMarked =
+            !isByteLevel
+            && (normalizers.contains { $0.marksSpaces } || cuts.contains { $0.marksSpaces })
+        guard isByteLevel || isMarked else {
             let found = cuts.map(\.type).joined(separator: ", ")
             throw .tokenizer(
                 detail: "pre_tokenizer [\(found)] is not supported: it needs either ByteLevel or "
@@ -31,15 +34,30 @@ extension TokenizerJSON {
         }
         var rules = TextRules()
         rules.spelling = isMarked ? .spaceMarks : .byteAlphabet
+        let keepsSpelling = !Self.onlyMarkSpaces(normalizers)
         for part in normalizers {
-            rules.normalizer.steps.append(try part.normalizerStep(isMarked: isMarked))
+            rules.normalizer.steps.append(
+                try part.normalizerStep(isMarked: isMarked && !keepsSpelling))
         }
-        let marksEarly = normalizers.contains { $0.marksSpaces }
+        try rules.normalizer.checkGrowth()
+        if isMarked, keepsSpelling, cuts.first?.type != "Metaspace" {
+            rules.prefix.steps.append(.spellSpaces)
+        }
         for (index, part) in cuts.enumerated() {
-            try rules.append(part, isFirst: index == 0, marksEarly: marksEarly)
+            try rules.append(part, isFirst: index == 0)
         }
         rules.decoding = try decoding(isMarked: isMarked)
         return rules
+    }
+
+    /// Whether normalisers do no more than put something in front and write U+2581 for spaces. Then
+    /// texts may have spaces for U+2581 from the start; other normalisers can tell the two apart.
+    private static func onlyMarkSpaces(_ parts: [Component]) -> Bool {
+        guard let mark = parts.firstIndex(where: { $0.marksSpaces }) else { return parts.isEmpty }
+        return parts.enumerated().allSatisfy { index, part in
+            index == mark
+                || part.type == "Prepend" && (index < mark || part.prepend?.contains(" ") != true)
+        }
     }
 
     private func decoding(isMarked: Bool) throws(BitNetError) -> Decoding {
@@ -78,9 +96,9 @@ extension TokenizerJSON {
 }
 
 extension TextRules {
-    /// Adds one pre-tokenizer; `marksEarly` says that texts have U+2581 for spaces when it runs.
+    /// Adds one pre-tokenizer.
     fileprivate mutating func append(
-        _ part: TokenizerJSON.Component, isFirst: Bool, marksEarly: Bool
+        _ part: TokenizerJSON.Component, isFirst: Bool
     ) throws(BitNetError) {
         switch part.type {
         case "ByteLevel":
@@ -95,18 +113,19 @@ extension TextRules {
             if part.useRegex ?? true { wordCut.steps.append(.scanner(.gpt2)) }
             wordCut.steps.append(.byteLevel)
         case "Metaspace":
-            guard isFirst, part.marksSpaces else {
+            guard isFirst, part.marksSpaces, spelling == .spaceMarks else {
                 throw .tokenizer(
-                    detail: "pre_tokenizer Metaspace is supported only first, and with U+2581")
+                    detail: "pre_tokenizer Metaspace is supported only first, with U+2581, and "
+                        + "without ByteLevel")
             }
-            prefix.steps.append(.replace(TokenSpelling.spaceMark, with: [0x20]))
+            prefix.steps.append(.markSpaces)
             if let rule = part.metaspacePrefix {
                 prefix.steps.append(.prepend([0x20], rule))
             }
             if part.split ?? true {
                 wordCut.steps.append(.split(.text([0x20]), .mergedWithNext, inverted: false))
             }
-        case "Split": try appendSplit(part, marksEarly: marksEarly)
+        case "Split": try appendSplit(part)
         case "Digits":
             let individual = part.individualDigits ?? false
             wordCut.steps.append(
@@ -122,7 +141,7 @@ extension TextRules {
     }
 
     private mutating func appendSplit(
-        _ part: TokenizerJSON.Component, marksEarly: Bool
+        _ part: TokenizerJSON.Component
     ) throws(BitNetError) {
         let behavior = try part.splitBehavior()
         let inverted = part.invert ?? false
@@ -145,11 +164,10 @@ extension TextRules {
         }
         var bytes = Array(text.utf8)
         if spelling == .spaceMarks {
-            // No space is left to split at.
-            if marksEarly, bytes.contains(0x20), behavior != .removed || !inverted { return }
             bytes = []
             let spelled = Array(text.utf8)
-            TokenSpelling.replaceSpaceMarks(spelled, 0..<spelled.count, into: &bytes)
+            TokenSpelling.replaceSpaceMarks(
+                spelled, 0..<spelled.count, keepingSpaces: true, into: &bytes)
         }
         wordCut.steps.append(.split(.text(bytes), behavior, inverted: inverted))
     }
@@ -193,19 +211,22 @@ extension TokenizerJSON.Component {
             return bytes
         }
         switch type {
-        case "NFC": return .nfc
-        case "NFD": return .nfd
-        case "NFKC": return .nfkc
-        case "NFKD": return .nfkd
+        case "NFC": return .form(.nfc)
+        case "NFD": return .form(.nfd)
+        case "NFKC": return .form(.nfkc)
+        case "NFKD": return .form(.nfkd)
         case "Lowercase": return .lowercase
         case "Strip": return .strip(left: stripLeft ?? true, right: stripRight ?? true)
         case "Prepend": return .prepend(plain(prepend ?? ""), .always)
         case "Replace":
-            if marksSpaces { return .replace(TokenSpelling.spaceMark, with: [0x20]) }
+            if isMarked, marksSpaces { return .markSpaces }
+            if let expression = pattern?.regex, let content {
+                return .replaceMatches(try Expression(expression), with: Array(content.utf8))
+            }
             guard let text = pattern?.string, !text.isEmpty, let content else {
                 throw .tokenizer(
-                    detail: "normalizer Replace with the expression "
-                        + "'\(pattern?.regex ?? "")' is not supported")
+                    detail: "normalizer Replace of '\(pattern?.regex ?? pattern?.string ?? "")' is "
+                        + "not supported: it needs a pattern that is not empty, and content")
             }
             return .replace(plain(text), with: plain(content))
         default: throw .tokenizer(detail: "normalizer '\(type)' is not supported")

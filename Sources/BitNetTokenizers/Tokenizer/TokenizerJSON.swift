@@ -18,7 +18,7 @@ struct TokenizerJSON: Decodable {
     }
 
     /// A token beside the vocabulary.
-    struct AddedToken: Decodable {
+    struct AddedToken: Decodable, Equatable {
         var id: Int
         var content: String
         var singleWord: Bool?
@@ -204,7 +204,8 @@ extension TokenizerJSON.AddedToken {
     /// How the token is found in a text.
     var flags: AddedTokens.Flags {
         var flags: AddedTokens.Flags = []
-        if normalized == true { flags.insert(.normalized) }
+        // As transformers and tokenizers have it where it is not said.
+        if normalized ?? (special != true) { flags.insert(.normalized) }
         if lstrip == true { flags.insert(.stripsLeft) }
         if rstrip == true { flags.insert(.stripsRight) }
         if singleWord == true { flags.insert(.singleWord) }

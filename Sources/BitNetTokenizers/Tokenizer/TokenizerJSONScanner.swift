@@ -83,6 +83,10 @@ struct TokenizerJSONScanner {
                     try readPair(into: &merges)
                 } else {
                     try readString(into: &merges)
+                    // The first line of a `merges.txt`, which tokenizers leaves out here too.
+                    if merges[merges.count - 1].starts(with: "#version".utf8) {
+                        merges.removeLast()
+                    }
                 }
             } while try more("]")
         }
@@ -94,6 +98,7 @@ struct TokenizerJSONScanner {
         position += 1
         var scratch: [UInt8] = []
         var count = 0
+        var hasSpace = false
         skipSpace()
         if peek == UInt8(ascii: "]") {
             position += 1
@@ -101,7 +106,9 @@ struct TokenizerJSONScanner {
             repeat {
                 skipSpace()
                 if count > 0 { scratch.append(0x20) }
+                let start = scratch.count
                 try readString(into: &scratch)
+                hasSpace = hasSpace || scratch[start...].contains(0x20)
                 count += 1
             } while try more("]")
         }
@@ -110,7 +117,8 @@ struct TokenizerJSONScanner {
                 detail: "merge \(rank) '\(String(decoding: scratch, as: UTF8.self))' is not two "
                     + "tokens")
         }
-        merges.append(scratch)
+        // No text has a plain space when it is merged.
+        if !hasSpace { merges.append(scratch) }
     }
 }
 

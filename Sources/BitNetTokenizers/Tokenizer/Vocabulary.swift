@@ -22,6 +22,10 @@ struct Vocabulary: Sendable {
     let byteTokens: [Int32]
     /// How the tokens are spelled in files.
     let spelling: TokenSpelling
+    /// Added tokens whose text is in the byte alphabet, as they are in the model's own vocabulary.
+    let spelledAdded: Set<Int>
+    /// Tokens of a byte-level vocabulary that no text has, as they are not spelled in its alphabet.
+    let foreign: [[UInt8]: Int]
     private let table: TokenTable
     /// Special and user-defined tokens by their text, which is compared byte by byte.
     private let added: [[UInt8]: Int]
@@ -29,25 +33,34 @@ struct Vocabulary: Sendable {
     /// Checks a vocabulary as files have it: `spellings` by id, normal tokens as `spelling` says,
     /// others as plain text.
     ///
+    /// - Parameters:
+    ///   - members: the special and user-defined tokens that text can become without their being
+    ///     looked for: those of a model's own vocabulary that are listed as added tokens too.
+    ///   - allowsForeign: whether there may be tokens that no text has, as they are not spelled in
+    ///     the byte alphabet.
     /// - Throws: `BitNetError.tokenizer` naming the first token that is listed twice or is not
     ///   spelled so.
     init(
-        spellings: ByteStrings, kinds: [Kind], spelling: TokenSpelling = .byteAlphabet
+        spellings: ByteStrings, kinds: [Kind], spelling: TokenSpelling = .byteAlphabet,
+        members: Set<Int> = [], allowsForeign: Bool = false
     ) throws(BitNetError) {
         guard spellings.count > 0, spellings.count < Int(Int32.max), spellings.count == kinds.count
         else {
             throw .tokenizer(
                 detail: "\(spellings.count) tokens with \(kinds.count) types are no vocabulary")
         }
-        var builder = VocabularyBuilder(spellings, spelling)
+        var kinds = kinds
+        var builder = VocabularyBuilder(
+            spellings, spelling, members: members, allowsForeign: allowsForeign)
         for id in 0..<spellings.count {
             switch kinds[id] {
             case .normal: try builder.appendNormal(id)
             case .byte: try builder.appendByte(id)
             case .unused: builder.tokens.append(EmptyCollection())
-            case .control, .userDefined: builder.appendAdded(id)
+            case .control, .userDefined: try builder.appendAdded(id)
             }
         }
+        for id in builder.foreign.values { kinds[id] = .unused }
         added = try builder.indexAdded(kinds)
         if spelling == .spaceMarks {
             byteTokens = builder.byteTokens
@@ -57,6 +70,8 @@ struct Vocabulary: Sendable {
             }
         }
         tokens = builder.tokens
+        spelledAdded = builder.spelledAdded
+        foreign = builder.foreign
         table = builder.table
         self.kinds = kinds
         self.spelling = spelling
@@ -90,14 +105,23 @@ struct Vocabulary: Sendable {
     /// The special or user-defined token with this text.
     func id(ofAdded text: String) -> Int? { added[Array(text.utf8)] }
 
+    /// The text that a special or user-defined token is found by.
+    func addedText(_ id: Int) -> String {
+        let text = tokens[id]
+        return spelledAdded.contains(id)
+            ? ByteAlphabet.encode(text) : String(decoding: text, as: UTF8.self)
+    }
+
     /// Special and user-defined tokens to look for in a text; `flags` are those of the ids that
     /// have any.
     func addedEntries(flags: [Int: AddedTokens.Flags] = [:]) -> [AddedTokens.Entry] {
-        added.map { text, id in
+        let entries = added.map { text, id in
             AddedTokens.Entry(
                 id: id, text: text[...], isSpecial: kinds[id] == .control,
                 flags: flags[id] ?? [])
         }
+        // Of two that become the same text, the first is found: special tokens, then by id.
+        return entries.sorted { ($0.isSpecial ? 0 : 1, $0.id) < ($1.isSpecial ? 0 : 1, $1.id) }
     }
 }
 
@@ -105,25 +129,43 @@ struct Vocabulary: Sendable {
 private struct VocabularyBuilder {
     let spellings: ByteStrings
     let spelling: TokenSpelling
+    let members: Set<Int>
+    let allowsForeign: Bool
     var tokens = ByteStrings()
     var table: TokenTable
     var byteTokens = [Int32](repeating: -1, count: 256)
+    var spelledAdded: Set<Int> = []
+    var foreign: [[UInt8]: Int] = [:]
 
-    init(_ spellings: ByteStrings, _ spelling: TokenSpelling) {
+    init(
+        _ spellings: ByteStrings, _ spelling: TokenSpelling, members: Set<Int>,
+        allowsForeign: Bool
+    ) {
         self.spellings = spellings
         self.spelling = spelling
+        self.members = members
+        self.allowsForeign = allowsForeign
         tokens.reserveCapacity(spellings.count, bytes: spellings.storage.count)
         table = TokenTable(capacity: spellings.count)
     }
 
-    mutating func appendNormal(_ id: Int) throws(BitNetError) {
-        let isSpelled = tokens.append { bytes in
+    /// Appends the bytes that a token stands for; false if it is not spelled so.
+    private mutating func appendSpelled(_ id: Int) -> Bool {
+        tokens.append { bytes in
             spelling.decode(spellings.storage, spellings.range(id), into: &bytes)
         }
-        guard isSpelled else {
-            throw .tokenizer(
-                detail: "token \(id) '\(spellings.text(id))' is not spelled in the byte "
-                    + "alphabet; this is no byte-level vocabulary")
+    }
+
+    mutating func appendNormal(_ id: Int) throws(BitNetError) {
+        guard appendSpelled(id) else {
+            guard allowsForeign else {
+                throw .tokenizer(
+                    detail: "token \(id) '\(spellings.text(id))' is not spelled in the byte "
+                        + "alphabet; this is no byte-level vocabulary")
+            }
+            tokens.replaceLast(spellings[id])
+            foreign[Array(spellings[id])] = id
+            return
         }
         // Text has marks for its spaces when it is looked up, so a plain space is never found.
         if spelling == .spaceMarks, spellings[id].contains(0x20) { return }
@@ -138,24 +180,40 @@ private struct VocabularyBuilder {
             throw .tokenizer(
                 detail: "byte token \(id) '\(spellings.text(id))' is not named as <0x00>")
         }
+        try setByte(byte, id)
+        tokens.append(CollectionOfOne(byte))
+    }
+
+    private mutating func setByte(_ byte: UInt8, _ id: Int) throws(BitNetError) {
         guard byteTokens[Int(byte)] < 0 else {
             throw .tokenizer(
                 detail: "byte token \(id) '\(spellings.text(id))' is token "
                     + "\(byteTokens[Int(byte)]) too")
         }
         byteTokens[Int(byte)] = Int32(truncatingIfNeeded: id)
-        tokens.append(CollectionOfOne(byte))
     }
 
-    mutating func appendAdded(_ id: Int) {
-        guard spelling == .spaceMarks else { return tokens.append(spellings[id]) }
-        tokens.append { bytes in
-            TokenSpelling.replaceSpaceMarks(spellings.storage, spellings.range(id), into: &bytes)
+    mutating func appendAdded(_ id: Int) throws(BitNetError) {
+        let isMember = members.contains(id)
+        switch spelling {
+        case .byteAlphabet where isMember:
+            if appendSpelled(id) {
+                spelledAdded.insert(id)
+            } else {
+                tokens.replaceLast(spellings[id])
+            }
+        case .byteAlphabet, .raw: tokens.append(spellings[id])
+        case .spaceMarks:
+            if isMember, let byte = TokenSpelling.byte(named: spellings[id]) {
+                try setByte(byte, id)
+                return tokens.append(CollectionOfOne(byte))
+            }
+            _ = appendSpelled(id)
         }
     }
 
-    /// Indexes special and user-defined tokens by text; the plain ones among them can also come out
-    /// of merges, as in every implementation, so they go to the table too.
+    /// Indexes special and user-defined tokens by text; those that text can become without being
+    /// looked for go to the table too.
     mutating func indexAdded(_ kinds: [Vocabulary.Kind]) throws(BitNetError) -> [[UInt8]: Int] {
         var added: [[UInt8]: Int] = [:]
         for id in 0..<kinds.count where kinds[id] == .control || kinds[id] == .userDefined {
@@ -164,13 +222,15 @@ private struct VocabularyBuilder {
                 throw .tokenizer(
                     detail: "special token \(id) '\(spellings.text(id))' is token \(first) too")
             }
-            let isMergeable =
+            guard members.contains(id) else { continue }
+            let isText =
                 switch spelling {
-                case .byteAlphabet: text.allSatisfy { (0x21...0x7E).contains($0) }
-                case .spaceMarks: kinds[id] == .userDefined
-                case .raw: false
+                case .byteAlphabet: spelledAdded.contains(id)
+                case .spaceMarks:
+                    !text.contains(0x20) && TokenSpelling.byte(named: text) == nil
+                case .raw: true
                 }
-            if isMergeable { _ = table.insert(id, from: tokens) }
+            if isText { _ = table.insert(id, from: tokens) }
         }
         return added
     }

@@ -64,4 +64,41 @@ struct ExpressionTests {
         #expect(try matches("(?:a|aa)+b", text) == [])
         #expect(try matches("(?:a*)*", text) == [text])
     }
+
+    @Test(
+        "the steps for a run are linear in its length",
+        arguments: [
+            ("a*b|.", "a"), ("(?:a?){40}b|.", "a"), ("a*+b|.", "a"), ("(?=a*b)a|.", "a"),
+            ("(?!a*b)a|.", "a"), ("(?>a*)b|a", "a"), (#"\s*x|\s"#, " "), (#"\s+(?!\S)|\s+"#, " "),
+            ("(?:a|ab|b)*c|.", "ab"), ("(?:(?:a+b)+c)+d|.", "ab"), ("[ab]*a[ab]*c|.", "ab"),
+            (#"\p{L}++(?=\p{N}*!)|."#, "a1"), (PreTokenizer.llama3.expression, "\n a"),
+        ])
+    func linear(_ source: String, _ part: String) throws {
+        let expression = try Expression(source)
+        func steps(_ count: Int) -> (steps: Int, matches: Int) {
+            let bytes = Array(String(repeating: part, count: count).utf8)
+            var matches = 0
+            let steps = expression.forEachMatch(
+                in: bytes, 0..<bytes.count, isByteLevel: false
+            ) { _ in matches += 1 }
+            return (steps, matches)
+        }
+        let (one, two) = (steps(1000), steps(2000))
+        #expect(one.matches > 0 && two.matches <= 2 * one.matches + 1)
+        // Twice the text, twice the steps; a little is left for what is walked again.
+        #expect(two.steps <= 2 * one.steps + one.steps / 10 + 1000)
+    }
+
+    @Test("a match after others that failed is that of the definition")
+    func remembered() throws {
+        #expect(try matches("a*b|a", "aaacaab") == ["a", "a", "a", "aab"])
+        #expect(try matches("(?:a|ab)(?:c|bcd)|b", "abcdabx") == ["abcd", "b"])
+        #expect(try matches("(?=a*b)a|c", "aacaab") == ["c", "a", "a"])
+        #expect(
+            try matches("(?=[ab]*c)a{2}|a", "aaaaaaaaaaaaab") == [String](repeating: "a", count: 13)
+        )
+        let long = String(repeating: "a", count: 40)
+        #expect(try matches("(?=a*b)aa|.", long + "b").count == 21)
+        #expect(try matches("a*+b|ac", long + "c" + long + "b") == ["ac", long + "b"])
+    }
 }

@@ -161,8 +161,8 @@ struct SentencePieceTests {
         expectError(
             "'x' is no id", config: #"{"added_tokens_decoder": {"x": {"content": "a"}}}"#)
         expectError(
-            "no token has id 257",
-            config: #"{"added_tokens_decoder": {"300": {"content": "<x>"}}}"#)
+            "id 1000000000, far above",
+            config: #"{"added_tokens_decoder": {"1000000000": {"content": "<x>"}}}"#)
         expectError(
             "'<x>' has id 0", config: #"{"added_tokens_decoder": {"0": {"content": "<x>"}}}"#)
     }
@@ -182,17 +182,34 @@ struct SentencePieceTests {
         let plain = field(3, 0) + field(4, 0)
         let config = #"""
             {"bos_token": "<b>", "eos_token": "<e>", "add_bos_token": false,
+             "pad_token": "<p>",
              "added_tokens_decoder": {"257": {"content": "<b>", "special": true},
-                                      "258": {"content": "<e>", "special": true}}}
+                                      "260": {"content": "<e>", "special": true}}}
             """#
         let tokenizer = try Tokenizer(
             model: model(trainer: field(3, 2), normalizer: plain), config: Data(config.utf8),
             added: Data(#"{"<t>": 259, "<e>": 258}"#.utf8), endTokens: [257])
-        #expect(tokenizer.vocabularySize == 260)
-        #expect(tokenizer.encode("a<e><t>", special: true) == [0, 258, 259])
-        #expect(tokenizer.encode("<t>") == [259])
+        // Two ids between them are holes, and the configuration names one more token.
+        #expect(tokenizer.vocabularySize == 262)
+        #expect(tokenizer.encode("a<e><p>", special: true) == [0, 260, 261])
+        #expect(tokenizer.decode([258, 259]) == "")
         #expect(tokenizer.beginOfText == 257 && !tokenizer.addsBeginOfText)
-        #expect(tokenizer.endOfText == 258 && tokenizer.endTokens == [257, 258])
+        #expect(tokenizer.endOfText == 260 && tokenizer.endTokens == [257, 260])
+    }
+
+    @Test("special_tokens_map.json and added_tokens.json count without added_tokens_decoder")
+    func legacyFiles() throws {
+        let plain = field(3, 0) + field(4, 0)
+        let tokenizer = try Tokenizer(
+            model: model(trainer: field(3, 2), normalizer: plain),
+            config: Data(#"{"eos_token": "</s>"}"#.utf8),
+            specialTokens: Data(#"{"eos_token": {"content": "<e>", "lstrip": true}}"#.utf8),
+            added: Data(#"{"<t>": 258, "<e>": 257}"#.utf8))
+        #expect(tokenizer.endOfText == 257 && tokenizer.isSpecial(257))
+        #expect(tokenizer.encode("a<e><t>", special: true) == [0, 257, 258])
+        #expect(tokenizer.encode("<t>") == [258] && !tokenizer.isSpecial(258))
+        // The name in tokenizer_config.json is overridden.
+        #expect(tokenizer.vocabularySize == 259)
     }
 
     @Test("a GGUF vocabulary whose scores do not fit is refused")
