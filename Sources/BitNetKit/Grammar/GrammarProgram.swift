@@ -74,12 +74,77 @@ struct GrammarProgram: Sendable, Hashable {
         try check()
     }
 
+    /// More alternatives than this are sorted by how they begin.
+    private static let maximumUnsorted = 8
+
     /// Gives a rule its alternatives.
     private mutating func define(_ rule: Int, _ choices: [GrammarNode]) throws(BitNetError) {
+        let isLong = choices.count > Self.maximumUnsorted
+        var texts: [Beginning] = []
         for choice in choices {
+            if isLong, let text = Beginning(choice) {
+                texts.append(text)
+                continue
+            }
             var sequence: [Symbol] = []
             try append(choice, to: &sequence)
             try finish(sequence, of: rule)
+        }
+        try define(rule, texts)
+    }
+
+    /// Alternatives that begin with a text, as a tree: of thousands of words, those that begin alike
+    /// then have one stack.
+    private mutating func define(_ rule: Int, _ texts: [Beginning]) throws(BitNetError) {
+        var pending = [(rule: rule, texts: texts)]
+        while let (rule, texts) = pending.popLast() {
+            var groups: [[Beginning]] = Array(repeating: [], count: 257)
+            for text in texts { groups[text.bytes.first.map { Int($0) + 1 } ?? 0].append(text) }
+            for (index, group) in groups.enumerated() {
+                if index == 0 || group.count == 1 {
+                    for text in group { try finish(text, of: rule) }
+                } else if let first = group.first {
+                    let shared = group.reduce(first.bytes.count) { count, text in
+                        zip(first.bytes.prefix(count), text.bytes).prefix { $0 == $1 }.count
+                    }
+                    let more = makeRule()
+                    try finish(Self.symbols(first.bytes.prefix(shared)) + [.rule(more)], of: rule)
+                    pending.append((more, group.map { $0.dropFirst(shared) }))
+                }
+            }
+        }
+    }
+
+    private mutating func finish(_ text: Beginning, of rule: Int) throws(BitNetError) {
+        var sequence = Self.symbols(text.bytes)
+        for node in text.rest { try append(node, to: &sequence) }
+        try finish(sequence, of: rule)
+    }
+
+    private static func symbols(_ bytes: ArraySlice<UInt8>) -> [Symbol] {
+        bytes.map { .bytes(ByteSet($0...$0)) }
+    }
+
+    /// An alternative as the text that it begins with and what follows.
+    private struct Beginning {
+        var bytes: ArraySlice<UInt8>
+        let rest: [GrammarNode]
+
+        /// Nil where the alternative does not begin with a text.
+        init?(_ node: GrammarNode) {
+            switch node {
+            case .literal(let bytes): (self.bytes, rest) = (bytes[...], [])
+            case .sequence(let nodes):
+                guard case .literal(let bytes)? = nodes.first else { return nil }
+                (self.bytes, rest) = (bytes[...], Array(nodes.dropFirst()))
+            case .scalars, .rule, .choice, .repetition: return nil
+            }
+        }
+
+        func dropFirst(_ count: Int) -> Self {
+            var text = self
+            text.bytes = bytes.dropFirst(count)
+            return text
         }
     }
 

@@ -8,10 +8,11 @@ extension JSONSchemaGrammar {
         let required = try required(schema, properties.map(\.key), at: place)
         var members: [(node: GrammarNode, isRequired: Bool)] = []
         for (key, value) in properties.map({ ($0.key, $0.value) }) {
-            let node = GrammarNode.sequence([
+            let member = GrammarNode.sequence([
                 .text(key.jsonLiteral(isASCII: false) + ":"), space,
                 try node(value, at: "\(place)/properties/\(key)"),
             ])
+            let node = rule("member", member)
             members.append((node, required.contains(ExactString(key))))
         }
         let others = try others(schema, properties.map(\.key), at: place)
@@ -26,7 +27,8 @@ extension JSONSchemaGrammar {
         guard let count = value.array?.count, count == names.count else {
             throw .grammar(detail: "\(place): required is no list of names")
         }
-        if let missing = names.first(where: { name in !keys.contains { $0.isExactly(name) } }) {
+        let known = Set(keys.map(ExactString.init))
+        if let missing = names.first(where: { !known.contains(ExactString($0)) }) {
             throw .grammar(detail: "\(place): '\(missing)' is required, but no property")
         }
         return Set(names.map(ExactString.init))
@@ -39,10 +41,10 @@ extension JSONSchemaGrammar {
         let additional = schema["additionalProperties"]
         if additional == .bool(false) { return nil }
         // An object of which nothing is said has any members; one with properties those alone.
-        guard let rule = additional ?? (keys.isEmpty ? .bool(true) : nil) else { return nil }
-        let value = try node(rule, at: "\(place)/additionalProperties")
+        guard let schema = additional ?? (keys.isEmpty ? .bool(true) : nil) else { return nil }
+        let value = try node(schema, at: "\(place)/additionalProperties")
         let key = keys.isEmpty ? string : keyOutside(keys)
-        return .sequence([key, .text(":"), space, value])
+        return rule("other", .sequence([key, .text(":"), space, value]))
     }
 
     /// The members from the first on: each rule is what can follow a member, or the opening brace.

@@ -5,10 +5,10 @@ struct JSONSchemaGrammar {
 
     var rules: [GrammarRule] = []
     private var names: Set<String> = []
-    private let root: JSONValue
+    let root: JSONValue
     /// References that have a rule, by what they refer to.
-    private var references: [String: String] = [:]
-    private var pending: [(name: String, schema: JSONValue, place: String)] = []
+    var references: [ExactString: String] = [:]
+    var pending: [(name: String, schema: JSONValue, place: String)] = []
     private var depth = 0
 
     private init(_ root: JSONValue) { self.root = root }
@@ -22,7 +22,7 @@ struct JSONSchemaGrammar {
             throw .grammar(detail: "the JSON schema is no JSON: \(error)")
         }
         var grammar = JSONSchemaGrammar(schema)
-        grammar.references["#"] = "root"
+        grammar.references[ExactString("#")] = "root"
         grammar.pending = [("root", schema, "#")]
         while let next = grammar.pending.popLast() {
             let node = try grammar.node(next.schema, at: next.place)
@@ -36,6 +36,13 @@ struct JSONSchemaGrammar {
     mutating func add(_ name: String, _ node: GrammarNode) {
         names.insert(name)
         rules.append(GrammarRule(name: name, node: node))
+    }
+
+    /// A rule for `node` alone, so that whatever uses it twice does not write it out twice.
+    mutating func rule(_ kind: String, _ node: GrammarNode) -> GrammarNode {
+        let name = "\(kind)-\(rules.count)"
+        add(name, node)
+        return .rule(name)
     }
 
     /// A rule of which there is one, made when it is first used.
@@ -112,26 +119,6 @@ struct JSONSchemaGrammar {
         return .choice(nodes)
     }
 
-    private mutating func node(
-        of reference: JSONValue, at place: String
-    ) throws(BitNetError) -> GrammarNode {
-        guard let path = reference.string else {
-            throw .grammar(detail: "\(place): $ref is \(reference.kind), not a string")
-        }
-        if let name = references[path] { return .rule(name) }
-        let parts = path.split(at: "/", limit: -1)
-        guard parts.count == 3, parts[0] == "#", ["$defs", "definitions"].contains(parts[1]),
-            let schema = root[parts[1]]?[parts[2]]
-        else {
-            throw .grammar(
-                detail: "\(place): $ref '\(path)' is not '#' or one of this schema's $defs")
-        }
-        let name = "ref-\(references.count)"
-        references[path] = name
-        pending.append((name, schema, path))
-        return .rule(name)
-    }
-
     /// What the keywords of each type are.
     private static let keywords: [String: Set<String>] = [
         "object": ["properties", "required", "additionalProperties"],
@@ -164,7 +151,9 @@ struct JSONSchemaGrammar {
         guard !fitting.isEmpty else {
             throw .grammar(detail: "\(place): no value of enum or const has the type")
         }
-        return .choice(fitting.map { .text($0.compactText) })
+        var texts: [GrammarNode] = []
+        for value in fitting { texts.append(.text(try value.compactText(at: place))) }
+        return .choice(texts)
     }
 
     private mutating func typed(
@@ -233,27 +222,38 @@ extension JSONValue {
         switch self {
         case .null: type == "null"
         case .bool: type == "boolean"
-        case .int, .double: type == "number" || (type == "integer" && int != nil)
+        case .int, .double, .decimal, .notFinite:
+            type == "number" || type == "integer" && isWholeNumber
         case .string: type == "string"
         case .array: type == "array"
         case .object: type == "object"
         }
     }
 
-    /// The value as JSON without spaces.
-    var compactText: String {
+    private var isWholeNumber: Bool { spelling.flatMap { DecimalNumber($0) }?.isWhole ?? false }
+
+    /// The value as JSON without spaces, its numbers as they are spelled in the schema.
+    fileprivate func compactText(at place: String) throws(BitNetError) -> String {
         switch self {
-        case .null: "null"
-        case .bool(let value): "\(value)"
-        case .int(let value): "\(value)"
-        case .double(let value): "\(value)"
-        case .string(let text): text.jsonLiteral(isASCII: false)
-        case .array(let values): "[" + values.map(\.compactText).joined(separator: ",") + "]"
+        case .null: return "null"
+        case .bool(let value): return "\(value)"
+        case .int, .double, .decimal, .notFinite:
+            guard let spelling else {
+                throw .grammar(detail: "\(place): \(kind) is no number of JSON")
+            }
+            return spelling
+        case .string(let text): return text.jsonLiteral(isASCII: false)
+        case .array(let values):
+            var texts: [String] = []
+            for value in values { texts.append(try value.compactText(at: place)) }
+            return "[" + texts.joined(separator: ",") + "]"
         case .object(let object):
-            "{"
-                + object.members.map { member in
-                    member.key.jsonLiteral(isASCII: false) + ":" + member.value.compactText
-                }.joined(separator: ",") + "}"
+            var texts: [String] = []
+            for member in object.members {
+                let value = try member.value.compactText(at: place)
+                texts.append(member.key.jsonLiteral(isASCII: false) + ":" + value)
+            }
+            return "{" + texts.joined(separator: ",") + "}"
         }
     }
 }

@@ -151,6 +151,7 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         loader.i2sOrder = options.i2sOrder
+        loader.warnings += try tokenizer.missingTokens(of: checkpoint)
         var parts = try loader.load()
         try parts.hold(head: options.head, pool: compute.pool)
         try parts.skipZeros(

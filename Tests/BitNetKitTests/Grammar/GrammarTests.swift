@@ -44,7 +44,7 @@ struct GrammarTests {
             var state = GrammarState(grammar, trie)
             var text: [UInt8] = []
             while text.count < 3 {
-                state.allow(&mask)
+                try state.allow(&mask)
                 var allowed: [Int] = []
                 for token in 0..<trie.count {
                     let bytes = try #require(tokenizer.bytes(of: token))
@@ -69,7 +69,7 @@ struct GrammarTests {
         var mask = TokenMask(count: tokenizer.vocabularySize + 5)
         let end = try #require(tokenizer.endTokens.first)
         for _ in 0..<3 {
-            state.allow(&mask)
+            try state.allow(&mask)
             #expect(mask.contains(end))
             for token in 0..<mask.count where tokenizer.isSpecial(token) {
                 #expect(mask.contains(token) == tokenizer.endTokens.contains(token))
@@ -79,7 +79,7 @@ struct GrammarTests {
         state.accept(end)
         #expect(state.isAccepting)
         state.accept(try #require(tokenizer.encode("b").first))
-        state.allow(&mask)
+        try state.allow(&mask)
         #expect(mask.isEmpty && !state.isAccepting)
         state.accept(-1)
         state.accept(1 << 40)
@@ -96,9 +96,9 @@ struct GrammarTests {
         first.accept(a)
         second.accept(b)
         var mask = TokenMask(count: tokenizer.vocabularySize)
-        first.allow(&mask)
+        try first.allow(&mask)
         #expect(mask.contains(b) && !mask.contains(a))
-        second.allow(&mask)
+        try second.allow(&mask)
         #expect(mask.contains(a) && !mask.contains(b))
     }
 
@@ -138,7 +138,7 @@ struct GrammarTests {
         for source in sources {
             var state = GrammarState(try Grammar(gbnf: source), trie)
             var mask = TokenMask(count: trie.count)
-            state.allow(&mask)
+            try state.allow(&mask)
             #expect(mask.contains(0x61) || mask.contains(0x62))
         }
     }
@@ -169,9 +169,9 @@ struct GrammarTests {
             compiled += 1
             var state = GrammarState(grammar, trie)
             var mask = TokenMask(count: trie.count)
-            state.allow(&mask)
+            try state.allow(&mask)
             state.accept(0x61)
-            state.allow(&mask)
+            try state.allow(&mask)
         }
         #expect(compiled > 10)
     }

@@ -16,7 +16,7 @@ struct JSONSchemaTests {
         var mask = TokenMask(count: tokenizer.vocabularySize)
         var bytes: [UInt8] = []
         for step in 0..<2000 {
-            state.allow(&mask)
+            try state.allow(&mask)
             var allowed: [Int] = []
             mask.forEach { allowed.append($0) }
             if step > 40 || allowed.isEmpty, state.isAccepting {
@@ -164,7 +164,7 @@ struct JSONSchemaTests {
             var ids: [Int] = []
             try context.prefill(prompt, isCancelled: { false })
             while ids.count < 250 {
-                state.allow(&mask)
+                try state.allow(&mask)
                 // The likeliest allowed token; with a seed above 0, after some noise.
                 let id = context.withLogits { logits in
                     var best: (id: Int, logit: Float)?
