@@ -39,6 +39,10 @@ package struct DecimalNumber: Sendable, Hashable {
     /// The digits after the point, without zeros at the end.
     package let fraction: [UInt8]
 
+    package static let zero = DecimalNumber()
+
+    private init() { (isNegative, whole, fraction) = (false, [], []) }
+
     /// The number that JSON spells like this; nil for other text, and where the exponent is beyond
     /// 1,000.
     package init?(_ spelling: String) {
@@ -80,5 +84,19 @@ package struct DecimalNumber: Sendable, Hashable {
         guard isWhole else { return nil }
         let digits = String(decoding: whole.map { $0 + UInt8(ascii: "0") }, as: UTF8.self)
         return Int((isNegative ? "-" : "") + (digits.isEmpty ? "0" : digits))
+    }
+}
+
+extension DecimalNumber: Comparable {
+    package static func < (left: Self, right: Self) -> Bool {
+        guard left.isNegative == right.isNegative else { return left.isNegative }
+        return left.isNegative
+            ? right.hasSmallerMagnitude(than: left) : left.hasSmallerMagnitude(than: right)
+    }
+
+    private func hasSmallerMagnitude(than other: Self) -> Bool {
+        guard whole.count == other.whole.count else { return whole.count < other.whole.count }
+        // Digits after the point compare like words: what is longer is greater.
+        return (whole + fraction).lexicographicallyPrecedes(other.whole + other.fraction)
     }
 }

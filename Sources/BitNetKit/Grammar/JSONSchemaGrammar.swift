@@ -122,8 +122,9 @@ struct JSONSchemaGrammar {
     /// What the keywords of each type are.
     private static let keywords: [String: Set<String>] = [
         "object": ["properties", "required", "additionalProperties"],
-        "array": ["items", "minItems", "maxItems"], "string": ["minLength", "maxLength"],
-        "number": [], "integer": [], "boolean": [], "null": [],
+        "array": ["items", "minItems", "maxItems"],
+        "string": ["minLength", "maxLength", "pattern"], "number": numberKeywords,
+        "integer": numberKeywords, "boolean": [], "null": [],
     ]
 
     /// The types that a schema names, if it names any.
@@ -163,7 +164,7 @@ struct JSONSchemaGrammar {
         // A schema with the keywords of one type alone means that type.
         let types =
             try types(schema, at: place)
-            ?? ["object", "array", "string"].filter { type in
+            ?? ["object", "array", "string", "number"].filter { type in
                 keywords.contains { Self.keywords[type]?.contains($0) ?? false }
             }
         let allowed = types.reduce(into: Set(["type"])) { $0.formUnion(Self.keywords[$1] ?? []) }
@@ -179,14 +180,8 @@ struct JSONSchemaGrammar {
         switch type {
         case "object": return try object(schema, at: place)
         case "array": return try array(schema, at: place)
-        case "string":
-            let bounds = try bounds(schema, "minLength", "maxLength", at: place)
-            return .sequence([
-                .text("\""), .repetition(character, minimum: bounds.0, maximum: bounds.1),
-                .text("\""),
-            ])
-        case "integer": return integer
-        case "number": return number
+        case "string": return try string(schema, at: place)
+        case "integer", "number": return try number(ofType: type, schema, at: place)
         case "boolean": return .choice([.text("true"), .text("false")])
         default: return .text("null")
         }
