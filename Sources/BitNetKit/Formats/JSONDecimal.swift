@@ -21,7 +21,7 @@ extension JSONValue {
         case .int(let value): "\(value)"
         case .double(let value): "\(value)"
         case .decimal(let decimal): decimal.spelling
-        case .notFinite(let spelling, _): spelling.hasSuffix("N") || spelling.hasSuffix("y") ? nil : spelling
+        case .notFinite(let spelling, _): DecimalNumber.isDigit(spelling.utf8.last) ? spelling : nil
         case .null, .bool, .string, .array, .object: nil
         }
     }
@@ -38,6 +38,10 @@ package struct DecimalNumber: Sendable, Hashable {
     package let whole: [UInt8]
     /// The digits after the point, without zeros at the end.
     package let fraction: [UInt8]
+
+    fileprivate static func isDigit(_ byte: UInt8?) -> Bool {
+        byte.map { (0x30...0x39).contains($0) } ?? false
+    }
 
     package static let zero = DecimalNumber()
 

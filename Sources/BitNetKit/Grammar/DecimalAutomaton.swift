@@ -56,7 +56,9 @@ struct DecimalAutomaton {
         (0x30...0x39).map { [$0...$0] } + [[0x2E...0x2E]]
     private static let point = 10
     /// The most states that are looked at.
-    private static let maximumExplored = 250_000
+    private static let maximumExplored = 64_000
+    /// A larger factor needs more states than that for numbers of any useful length.
+    private static let maximumUnboundedFactor = 20_000
     /// The most states of an automaton that becomes rules.
     private static let maximumStates = 12_000
     /// Digits of numbers without an upper bound: what every reader can hold.
@@ -84,8 +86,9 @@ struct DecimalAutomaton {
         if let upper = bounds.upper?.value, upper.whole.count <= longestUpper {
             lengths = [max(upper.whole.count, 1)]
         } else if bounds.factor > 1 {
+            guard bounds.factor <= maximumUnboundedFactor else { return nil }
             // A large factor has many states for each digit: then rather fewer digits.
-            lengths += [12, 9, 7].filter { $0 > lower.whole.count }
+            lengths += [9, 7].filter { $0 > lower.whole.count }
         }
         let upper = bounds.upper?.value ?? .zero
         let needed = max(

@@ -38,7 +38,7 @@ struct ByteSet: Sendable, Hashable {
 /// A compiled grammar: rules whose alternatives are sequences of byte sets and rules.
 struct GrammarProgram: Sendable, Hashable {
     /// The most symbols a grammar may have: repetitions are written out.
-    private static let maximumSize = 500_000
+    private static let maximumSize = 1 << 20
 
     /// A place in an alternative.
     enum Symbol: Sendable, Hashable {
@@ -132,13 +132,15 @@ struct GrammarProgram: Sendable, Hashable {
 
         /// Nil where the alternative does not begin with a text.
         init?(_ node: GrammarNode) {
-            switch node {
-            case .literal(let bytes): (self.bytes, rest) = (bytes[...], [])
-            case .sequence(let nodes):
-                guard case .literal(let bytes)? = nodes.first else { return nil }
-                (self.bytes, rest) = (bytes[...], Array(nodes.dropFirst()))
-            case .scalars, .rule, .choice, .repetition: return nil
+            var nodes = if case .sequence(let nodes) = node { nodes[...] } else { [node][...] }
+            var bytes: [UInt8] = []
+            let count = nodes.count
+            while case .literal(let text)? = nodes.first {
+                bytes += text
+                nodes.removeFirst()
             }
+            guard nodes.count < count else { return nil }
+            (self.bytes, rest) = (bytes[...], Array(nodes))
         }
 
         func dropFirst(_ count: Int) -> Self {
@@ -238,40 +240,42 @@ extension GrammarProgram {
     }
 
     private func check() throws(BitNetError) {
-        let ends = closed { rule, known in
-            alternatives[rule].contains { start in
-                sequence(at: start).allSatisfy { symbol in
-                    if case .rule(let other) = symbol { known[other] } else { true }
-                }
-            }
-        }
+        let ends = closed(matchingNothing: false)
         if let rule = ends.indices.first(where: { !ends[$0] }) {
             throw .grammar(detail: "\(name(of: rule)) has no end: it always needs itself again")
         }
-        let empty = closed { rule, known in
-            alternatives[rule].contains { start in
-                sequence(at: start).allSatisfy { symbol in
-                    if case .rule(let other) = symbol { known[other] } else { false }
-                }
-            }
-        }
+        let empty = closed(matchingNothing: true)
         try checkLeftRecursion(empty)
     }
 
-    /// The rules for which `holds` follows from the rules for which it holds already.
-    private func closed(_ holds: (Int, [Bool]) -> Bool) -> [Bool] {
+    /// The rules with an alternative of whose rules all are among these, and without bytes with
+    /// `matchingNothing`; each place in the grammar is looked at once or twice.
+    private func closed(matchingNothing: Bool) -> [Bool] {
         var known = [Bool](repeating: false, count: alternatives.count)
+        // For each alternative the places that are not known yet, and its rule.
+        var (missing, owners): ([Int], [Int]) = ([], [])
         var users: [[Int]] = alternatives.map { _ in [] }
+        var pending: [Int] = []
         for rule in alternatives.indices {
             for start in alternatives[rule] {
-                for case .rule(let other) in sequence(at: start) { users[other].append(rule) }
+                let sequence = sequence(at: start)
+                let parts = sequence.compactMap {
+                    if case .rule(let part) = $0 { part } else { nil }
+                }
+                if matchingNothing, parts.count < sequence.count { continue }
+                for part in parts { users[part].append(missing.count) }
+                missing.append(parts.count)
+                owners.append(rule)
+                if parts.isEmpty { pending.append(rule) }
             }
         }
-        var pending = Array(alternatives.indices)
         while let rule = pending.popLast() {
-            guard !known[rule], holds(rule, known) else { continue }
+            guard !known[rule] else { continue }
             known[rule] = true
-            pending += users[rule]
+            for alternative in users[rule] {
+                missing[alternative] -= 1
+                if missing[alternative] == 0 { pending.append(owners[alternative]) }
+            }
         }
         return known
     }

@@ -22,6 +22,36 @@ extension JSONSchemaGrammar {
         return .rule(name)
     }
 
+    /// Keywords of JSON schema that say which values are valid: never a place for definitions alone.
+    private static let validating: Set<String> = [
+        "$ref", "$dynamicRef", "$recursiveRef", "type", "enum", "const", "allOf", "anyOf", "oneOf",
+        "not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies",
+        "prefixItems", "items", "additionalItems", "unevaluatedItems", "contains", "minContains",
+        "maxContains", "minItems", "maxItems", "uniqueItems", "properties", "patternProperties",
+        "additionalProperties", "unevaluatedProperties", "propertyNames", "minProperties",
+        "maxProperties", "required", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+        "multipleOf", "minLength", "maxLength", "pattern", "format", "contentEncoding",
+        "contentMediaType", "contentSchema",
+    ]
+
+    /// Whether a member of the root is there for references, as `components` in OpenAPI.
+    func isContainer(_ key: String) -> Bool {
+        !Self.validating.contains(key) && containers.contains(ExactString(key))
+    }
+
+    /// Finds the members of the root that references lead into.
+    mutating func findContainers() {
+        var pending = [root]
+        while let value = pending.popLast() {
+            pending += value.array ?? value.object?.members.map(\.value) ?? []
+            guard let path = value["$ref"]?.string.flatMap({ fragment(of: $0) }) else { continue }
+            let parts = path.utf8.split(
+                separator: UInt8(ascii: "/"), maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count > 1, let name = Self.unescaped(parts[1]) else { continue }
+            containers.insert(ExactString(name))
+        }
+    }
+
     /// What follows `#`, decoded; nil where the reference is to another document.
     private func fragment(of reference: String) -> String? {
         let bytes = Array(reference.utf8)

@@ -17,8 +17,8 @@ extension JSONSchemaGrammar {
                 node, minimum: bounds.0, maximum: bounds.1)
         else {
             throw .grammar(
-                detail: "\(place): pattern '\(pattern)' takes too many rules; use smaller counts, or "
-                    + "fewer of its parts at once")
+                detail: "\(place): pattern '\(pattern)' takes too many rules; use smaller counts, "
+                    + "or fewer of its parts at once")
         }
         guard !automaton.isEmpty else {
             throw .grammar(

@@ -8,6 +8,8 @@ struct JSONSchemaGrammar {
     let root: JSONValue
     /// References that have a rule, by what they refer to.
     var references: [ExactString: String] = [:]
+    /// The members of the root that references lead into.
+    var containers: Set<ExactString> = []
     var pending: [(name: String, schema: JSONValue, place: String)] = []
     private var depth = 0
 
@@ -19,9 +21,12 @@ struct JSONSchemaGrammar {
         do throws(BitNetError) {
             schema = try JSONValue(parsing: ByteRegion(Array(text.utf8)))
         } catch {
-            throw .grammar(detail: "the JSON schema is no JSON: \(error)")
+            var message = "\(error)"
+            if case .malformedFile(_, let detail) = error { message = detail }
+            throw .grammar(detail: "the JSON schema is no JSON: \(message)")
         }
         var grammar = JSONSchemaGrammar(schema)
+        grammar.findContainers()
         grammar.references[ExactString("#")] = "root"
         grammar.pending = [("root", schema, "#")]
         while let next = grammar.pending.popLast() {
@@ -74,7 +79,9 @@ struct JSONSchemaGrammar {
         guard let object = schema.object else {
             throw .grammar(detail: "\(place): expected a schema, found \(schema.kind)")
         }
-        let keywords = object.members.map(\.key).filter { !Self.annotations.contains($0) }
+        let keywords = object.members.map(\.key).filter {
+            !Self.annotations.contains($0) && !(depth == 1 && place == "#" && isContainer($0))
+        }
         if let reference = object["$ref"] {
             try check(keywords, ["$ref"], place)
             return try node(of: reference, at: place)
@@ -154,7 +161,7 @@ struct JSONSchemaGrammar {
         }
         var texts: [GrammarNode] = []
         for value in fitting { texts.append(.text(try value.compactText(at: place))) }
-        return .choice(texts)
+        return texts.count == 1 ? texts[0] : .choice(texts)
     }
 
     private mutating func typed(

@@ -84,8 +84,10 @@ struct PatternParser {
                 guard peek == "<" else { throw failure("'(?P' without a name is not supported") }
             }
             if skip("<") {
-                guard peek != "=", peek != "!" else { throw failure("(?<...) looks behind, which is not supported") }
-                while let scalar = peek, scalar != ">" { position += 1; _ = scalar }
+                guard peek != "=", peek != "!" else {
+                    throw failure("a group looks behind, which is not supported")
+                }
+                while peek != nil, peek != ">" { position += 1 }
                 guard skip(">") else { throw failure("the name of a group has no end") }
             } else if !skip(":") {
                 throw failure("a group '(?\(peek.map { "\($0)" } ?? "")' is not supported")
@@ -156,7 +158,7 @@ struct PatternParser {
             throw failure("a class that begins with ']' is read differently by different programs")
         }
         var set = PatternSet([])
-        while let scalar = peek, scalar != "]" {
+        while peek != nil, peek != "]" {
             let first = try parseMember()
             let hasRange = peek == "-" && position + 1 < source.count && source[position + 1] != "]"
             guard hasRange else {
@@ -169,7 +171,6 @@ struct PatternParser {
                 throw failure("a range in a class is empty or not between characters")
             }
             set.formUnion(PatternSet([low...high]))
-            _ = scalar
         }
         guard skip("]") else { throw failure("a class has no ']'") }
         return isNegated ? set.complement : set
@@ -179,8 +180,10 @@ struct PatternParser {
     private mutating func parseMember() throws(BitNetError) -> (set: PatternSet, code: UInt32?) {
         guard let scalar = peek else { throw failure("a class has no ']'") }
         position += 1
+        let isEscape = scalar == "\\"
         let set =
-            scalar == "\\" ? try parseEscape(inClass: true) : PatternSet([scalar.value...scalar.value])
+            isEscape
+            ? try parseEscape(inClass: true) : PatternSet([scalar.value...scalar.value])
         let range = set.sure.count == 1 && set.sure == set.possible ? set.sure[0] : nil
         return (set, range.flatMap { $0.count == 1 ? $0.lowerBound : nil })
     }

@@ -66,8 +66,8 @@ extension Tokenizer {
         var seen: Set<Int> = []
         return named.filter { !(0..<vocabularySize).contains($0.id) }.compactMap { name, id in
             guard seen.insert(id).inserted else { return nil }
-            return "\(name) \(id) is no token of the \(vocabularySize) in the tokenizer: it is left "
-                + "out"
+            let count = vocabularySize
+            return "\(name) \(id) is no token of the \(count) in the tokenizer: it is left out"
         }
     }
 

@@ -117,7 +117,7 @@ struct GrammarTests {
             ("\n\n  \u{7F}", "line 3: unexpected"), ("root ::= \"\\ud800\"", "not a character"),
             ("root ::= " + String(repeating: "(", count: 100_000), "nested"),
             ("root ::= \"a\"" + String(repeating: "*", count: 100_000), "more than 4 times"),
-            ("root ::= " + String(repeating: "\"a\"{9999} ", count: 60), "too large"),
+            ("root ::= " + String(repeating: "\"a\"{9999} ", count: 120), "too large"),
         ])
     func refusals(_ source: String, _ detail: String) {
         #expect {
