@@ -59,10 +59,15 @@ package struct ByteReader {
         return count
     }
 
+    /// The bytes of a string: a 64-bit length and that many bytes.
+    mutating func readStringBytes(_ what: String) throws(BitNetError) -> ByteRegion {
+        try readBytes(try readCount(of: "bytes of \(what)", size: 1))
+    }
+
     /// A string: a 64-bit length and that many bytes of UTF-8.
     package mutating func readString(_ what: String) throws(BitNetError) -> String {
         let start = position
-        let bytes = try readBytes(try readCount(of: "bytes of \(what)", size: 1))
+        let bytes = try readStringBytes(what)
         guard let text = bytes.text else {
             throw malformed("byte \(start): \(what) is not valid UTF-8")
         }
@@ -98,6 +103,12 @@ package struct ByteWriter {
     package mutating func write(_ text: String) {
         write(UInt64(text.utf8.count))
         bytes.append(contentsOf: text.utf8)
+    }
+
+    /// A 64-bit length and the bytes of a string, whatever they are.
+    mutating func write(stringOf bytes: ByteRegion) {
+        write(UInt64(bytes.count))
+        write(bytes)
     }
 
     package mutating func write(_ region: ByteRegion) { bytes.append(contentsOf: region.bytes) }

@@ -18,7 +18,7 @@ package struct Checkpoint: Sendable {
     /// All tensors, in the order of the files.
     package let tensors: [CheckpointTensor]
 
-    private let positions: [String: Int]
+    private let positions: [ExactString: Int]
 
     /// Opens a GGUF file (any part of a split one), a Hugging Face folder, or a safetensors file
     /// inside such a folder.
@@ -59,8 +59,10 @@ package struct Checkpoint: Sendable {
         self.path = path
         self.metadata = metadata
         self.tensors = tensors
-        var positions: [String: Int] = [:]
-        for (position, tensor) in tensors.enumerated() { positions[tensor.name] = position }
+        var positions: [ExactString: Int] = [:]
+        for (position, tensor) in tensors.enumerated() {
+            positions[ExactString(tensor.name)] = position
+        }
         self.positions = positions
     }
 
@@ -69,7 +71,7 @@ package struct Checkpoint: Sendable {
 
     /// The tensor called `name`, if there is one.
     package func tensor(named name: String) -> CheckpointTensor? {
-        positions[name].map { tensors[$0] }
+        positions[ExactString(name)].map { tensors[$0] }
     }
 
     /// The tensor called `name`; `missingTensor` where there is none.
@@ -84,7 +86,8 @@ package struct Checkpoint: Sendable {
     ///
     /// A loader that ignored one would compute another function than the file describes.
     package func unused(after taken: Set<String>) -> [String] {
-        tensorNames.filter { !taken.contains($0) }
+        let taken = Set(taken.map(ExactString.init))
+        return tensorNames.filter { !taken.contains(ExactString($0)) }
     }
 
     /// A safetensors file alone has no configuration; its folder has.
@@ -115,7 +118,7 @@ extension Checkpoint {
         }
         var first: GGUFFile?
         var tensors: [CheckpointTensor] = []
-        var names: Set<String> = []
+        var names: Set<ExactString> = []
         for number in 1...count {
             let part = try GGUFFile(opening: name.path(of: number))
             guard try part.int("split.count") == count, try part.int("split.no") == number - 1
@@ -123,7 +126,7 @@ extension Checkpoint {
                 throw .malformedFile(
                     path: part.path, detail: "not part \(number) of \(count), as its name says")
             }
-            for tensor in part.tensors where !names.insert(tensor.name).inserted {
+            for tensor in part.tensors where !names.insert(ExactString(tensor.name)).inserted {
                 throw .malformedFile(
                     path: part.path, detail: "tensor '\(tensor.name)' is in an earlier part too")
             }

@@ -12,8 +12,6 @@ package struct HuggingFaceFolder: Sendable {
     package let tokenizerConfig: JSONValue?
     /// The names of the safetensors files, in the order they were read.
     package let weightFiles: [String]
-    /// All tensors by name.
-    package let tensors: [String: CheckpointTensor]
     /// All tensors, in the order of the files.
     let orderedTensors: [CheckpointTensor]
 
@@ -42,9 +40,8 @@ package struct HuggingFaceFolder: Sendable {
         let files = try folder.weightFiles(named: weights)
         weightFiles = files.names
         orderedTensors = try folder.tensors(of: files.names)
-        var tensors: [String: CheckpointTensor] = [:]
-        for tensor in orderedTensors { tensors[tensor.name] = tensor }
-        self.tensors = tensors
+        var tensors: [ExactString: CheckpointTensor] = [:]
+        for tensor in orderedTensors { tensors[ExactString(tensor.name)] = tensor }
         try folder.check(files.index, against: tensors)
     }
 }
@@ -101,11 +98,11 @@ extension ModelFolder {
 
     fileprivate func tensors(of files: [String]) throws(BitNetError) -> [CheckpointTensor] {
         var tensors: [CheckpointTensor] = []
-        var origins: [String: String] = [:]
+        var origins: [ExactString: String] = [:]
         for name in files {
             let file = try SafetensorsFile(opening: join(name))
             for tensor in file.tensors {
-                if let other = origins.updateValue(name, forKey: tensor.name) {
+                if let other = origins.updateValue(name, forKey: ExactString(tensor.name)) {
                     throw .malformedFile(
                         path: path,
                         detail: "tensor '\(tensor.name)' is both in \(other) and in \(name); "
@@ -119,11 +116,11 @@ extension ModelFolder {
 
     /// Every tensor of the index must be in the file it is mapped to.
     fileprivate func check(
-        _ index: JSONObject?, against tensors: [String: CheckpointTensor]
+        _ index: JSONObject?, against tensors: [ExactString: CheckpointTensor]
     ) throws(BitNetError) {
         for member in index?.members ?? [] {
             guard let file = member.value.string else { continue }
-            guard let tensor = tensors[member.key] else {
+            guard let tensor = tensors[ExactString(member.key)] else {
                 throw .missingTensor(path: join(file), tensor: member.key)
             }
             guard tensor.region.path == join(file) else {

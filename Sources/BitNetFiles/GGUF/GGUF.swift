@@ -6,6 +6,10 @@
 //                 type: u32, offset: u64 (from the start of the data)
 //   padding to `general.alignment` (32)
 //   tensor data, each padded to the alignment
+//
+// The specification wants an alignment that is a multiple of 8, llama.cpp one that is a power of two.
+// Files that keep to either are read; files are written so that they keep to both. Padding is zero
+// bytes; more of them than the alignment asks for is read as padding, too.
 
 /// The checked directory of a GGUF file (versions 2 and 3): metadata and tensors.
 ///
@@ -14,11 +18,23 @@
 package struct GGUFFile: Sendable {
     /// One metadata key and its value.
     package struct Entry: Sendable {
+        /// The key, with U+FFFD where its bytes are not UTF-8.
         package let key: String
         package let value: GGUFValue
+        /// The key as in the file, where that is not UTF-8.
+        let keyBytes: ByteRegion?
 
         package init(_ key: String, _ value: GGUFValue) {
             self.key = key
+            self.value = value
+            keyBytes = nil
+        }
+
+        /// An entry whose key is `bytes`.
+        init(key bytes: ByteRegion, _ value: GGUFValue) {
+            let text = bytes.text
+            key = text ?? bytes.repairedText
+            keyBytes = text == nil ? bytes : nil
             self.value = value
         }
     }
@@ -34,8 +50,8 @@ package struct GGUFFile: Sendable {
     /// All tensors, in the order of the file, shapes as `[rows, columns]`.
     package let tensors: [CheckpointTensor]
 
-    private let metadataPositions: [String: Int]
-    private let tensorPositions: [String: Int]
+    private let metadataPositions: [ExactString: Int]
+    private let tensorPositions: [ExactString: Int]
 
     /// Opens the file at `path`.
     ///
@@ -60,12 +76,12 @@ package struct GGUFFile: Sendable {
 
     /// The value of `key`, if there is one.
     package subscript(key: String) -> GGUFValue? {
-        metadataPositions[key].map { metadata[$0].value }
+        metadataPositions[ExactString(key)].map { metadata[$0].value }
     }
 
     /// The tensor called `name`, if there is one.
     package func tensor(named name: String) -> CheckpointTensor? {
-        tensorPositions[name].map { tensors[$0] }
+        tensorPositions[ExactString(name)].map { tensors[$0] }
     }
 }
 
@@ -133,10 +149,17 @@ extension GGUFFile {
     ) throws(BitNetError) -> Value? {
         guard let value = self[key] else { return nil }
         guard let converted = convert(value) else {
-            let found = value.array.map { "array of \($0.elementType)" } ?? "\(value.type)"
+            let found = value.array.map { "array of \($0.elementType)" } ?? value.kind
             throw .invalidMetadata(
                 path: path, key: key, detail: "expected \(expected), found \(found)")
         }
         return converted
+    }
+}
+
+extension GGUFValue {
+    /// The type, for messages.
+    fileprivate var kind: String {
+        if case .bytes = self { "text that is not valid UTF-8" } else { "\(type)" }
     }
 }

@@ -2,17 +2,27 @@
 // TL2 in bitnet.cpp since 2026. What the file has room for tells which it is.
 extension GGUFParser {
     /// Settles the type of the tensors with that id, all of them the same.
-    func settleQ2(_ infos: inout [Info], dataCount: Int) throws(BitNetError) {
+    func settleQ2(_ infos: inout [Info]) throws(BitNetError) {
         let places = infos.indices.filter { infos[$0].settledSize == nil }
         guard let first = places.first else { return }
-        let rooms = GGUFParser.rooms(of: infos, dataCount: dataCount)
+        let data = self.data
+        let rooms = GGUFParser.rooms(of: infos, dataCount: data.count)
         func fits(_ size: Int?, _ index: Int) -> Bool {
             guard let size, let room = rooms[index] else { return false }
             return size <= room && room - size < header.alignment
         }
-        let candidates = [ElementType.q2_0, .q2_0_128].filter { type in
-            places.allSatisfy { fits(type.storedByteCount(shape: infos[$0].shape), $0) }
+        func fitsWithPadding(_ size: Int?, _ index: Int) -> Bool {
+            guard let size, let room = rooms[index], size <= room else { return false }
+            let start = infos[index].offset
+            return start + room <= data.count && data.isZero(start + size..<start + room)
         }
+        func types(_ fits: (Int?, Int) -> Bool) -> [ElementType] {
+            [ElementType.q2_0, .q2_0_128].filter { type in
+                places.allSatisfy { fits(type.storedByteCount(shape: infos[$0].shape), $0) }
+            }
+        }
+        var candidates = types(fits)
+        if candidates.isEmpty { candidates = types(fitsWithPadding) }
         let isTL2 = places.allSatisfy { fits(GGUFParser.tl2Size(infos[$0].shape), $0) }
         let isBitNet = architecture.hasPrefix("bitnet")
         guard candidates.count == 1, !(isTL2 && isBitNet) else {

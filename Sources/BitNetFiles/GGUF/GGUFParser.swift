@@ -5,9 +5,9 @@ struct GGUFParser {
         var version = 0
         var alignment = 32
         var metadata: [GGUFFile.Entry] = []
-        var metadataPositions: [String: Int] = [:]
+        var metadataPositions: [ExactString: Int] = [:]
         var tensors: [CheckpointTensor] = []
-        var tensorPositions: [String: Int] = [:]
+        var tensorPositions: [ExactString: Int] = [:]
     }
 
     /// A tensor info as in the file, its offset still relative to the data.
@@ -31,15 +31,21 @@ struct GGUFParser {
     private let region: ByteRegion
     var path: String { region.path }
     var architecture: String {
-        let position = header.metadataPositions["general.architecture"]
-        return position.flatMap { header.metadata[$0].value.string } ?? ""
+        value(of: "general.architecture")?.string ?? ""
     }
     private var reader: ByteReader
     private(set) var header = Header()
 
+    /// The keys that are not UTF-8, to find those that occur twice.
+    private var otherKeys: Set<[UInt8]> = []
+
     init(_ region: ByteRegion) {
         self.region = region
         reader = ByteReader(region)
+    }
+
+    private func value(of key: String) -> GGUFValue? {
+        header.metadataPositions[ExactString(key)].map { header.metadata[$0].value }
     }
 
     mutating func parse() throws(BitNetError) -> Header {
@@ -50,7 +56,7 @@ struct GGUFParser {
         try parseAlignment()
         var infos: [Info] = []
         for _ in 0..<tensorCount { infos.append(try parseInfo()) }
-        try settleQ2(&infos, dataCount: max(0, region.count - dataStart))
+        try settleQ2(&infos)
         try placeTensors(infos)
         return header
     }
@@ -76,14 +82,17 @@ struct GGUFParser {
 // Metadata.
 extension GGUFParser {
     private mutating func parseEntry() throws(BitNetError) {
-        let key = try reader.readString("a metadata key")
+        let bytes = try reader.readStringBytes("a metadata key")
+        let key = bytes.repairedText
         let type = try parseType(of: key)
-        let value = try parseValue(type, of: key)
+        let entry = GGUFFile.Entry(key: bytes, try parseValue(type, of: key))
         let position = header.metadata.count
-        guard header.metadataPositions.updateValue(position, forKey: key) == nil else {
-            throw reader.malformed("metadata '\(key)' occurs twice")
-        }
-        header.metadata.append(GGUFFile.Entry(key, value))
+        let isNew =
+            entry.keyBytes == nil
+            ? header.metadataPositions.updateValue(position, forKey: ExactString(key)) == nil
+            : otherKeys.insert(bytes.bytes).inserted
+        guard isNew else { throw reader.malformed("metadata '\(key)' occurs twice") }
+        header.metadata.append(entry)
     }
 
     private mutating func parseType(of key: String) throws(BitNetError) -> GGUFValueType {
@@ -107,12 +116,18 @@ extension GGUFParser {
         case .int32: .int32(try reader.read(Int32.self))
         case .float32: .float32(try reader.readFloat())
         case .bool: .bool(try reader.readBool())
-        case .string: .string(try reader.readString("metadata '\(key)'"))
+        case .string: try parseString(of: key)
         case .array: .array(try parseArray(of: key, depth: 1))
         case .uint64: .uint64(try reader.read(UInt64.self))
         case .int64: .int64(try reader.read(Int64.self))
         case .float64: .float64(try reader.readDouble())
         }
+    }
+
+    /// Text that is not UTF-8 is an error only where somebody needs it.
+    private mutating func parseString(of key: String) throws(BitNetError) -> GGUFValue {
+        let bytes = try reader.readStringBytes("metadata '\(key)'")
+        return bytes.text.map { .string($0) } ?? .bytes(bytes)
     }
 
     private mutating func parseArray(of key: String, depth: Int) throws(BitNetError) -> GGUFArray {
@@ -143,14 +158,15 @@ extension GGUFParser {
 
     private mutating func parseAlignment() throws(BitNetError) {
         let key = "general.alignment"
-        guard let position = header.metadataPositions[key] else { return }
-        guard let value = header.metadata[position].value.int, value > 0, value <= 1 << 30,
-            value & (value - 1) == 0
+        guard let value = value(of: key) else { return }
+        guard let alignment = value.int, alignment > 0, alignment <= 1 << 30,
+            alignment % 8 == 0 || alignment & (alignment - 1) == 0
         else {
             throw .invalidMetadata(
-                path: region.path, key: key, detail: "expected a power of two up to 2^30")
+                path: region.path, key: key,
+                detail: "\(value.shown) is neither a multiple of 8 nor a power of two up to 2^30")
         }
-        header.alignment = value
+        header.alignment = alignment
     }
 }
 
@@ -159,7 +175,7 @@ extension GGUFParser {
     private mutating func parseInfo() throws(BitNetError) -> Info {
         let name = try reader.readString("a tensor name")
         let position = header.tensorPositions.count
-        guard header.tensorPositions.updateValue(position, forKey: name) == nil else {
+        guard header.tensorPositions.updateValue(position, forKey: ExactString(name)) == nil else {
             throw reader.malformed("tensor '\(name)' occurs twice")
         }
         let shape = try parseShape(of: name)
@@ -188,8 +204,11 @@ extension GGUFParser {
 
     /// Where tensor data begins. The sum is small: a position in the file, plus at most 2^30.
     private var dataStart: Int {
-        (reader.offset + header.alignment - 1) & ~(header.alignment - 1)
+        (reader.offset + header.alignment - 1) / header.alignment * header.alignment
     }
+
+    /// What follows the header, nothing where the file ends before.
+    var data: ByteRegion { region.part(min(dataStart, region.count)..<region.count) }
 
     /// Dimensions are stored fastest first; shapes are `[rows, columns]`.
     private mutating func parseShape(of name: String) throws(BitNetError) -> [Int] {
@@ -227,16 +246,17 @@ extension GGUFParser {
                     name: info.name, type: info.type, shape: info.shape,
                     region: try data.slice(info.offset..<end)))
         }
-        try checkSpacing(infos, dataCount: data.count)
+        try checkSpacing(infos, in: data)
     }
 
-    /// Tensors follow each other with nothing but padding between them.
+    /// Tensors follow each other with nothing but padding between them: less than the alignment, or
+    /// zeros.
     ///
     /// More or fewer bytes than type and shape need mean that the type is not what the file says:
     /// ids have been reused (see `GGUFTensorType`), and nothing else would show it.
-    private func checkSpacing(_ infos: [Info], dataCount: Int) throws(BitNetError) {
+    private func checkSpacing(_ infos: [Info], in data: ByteRegion) throws(BitNetError) {
         let sorted = infos.sorted { $0.offset < $1.offset }
-        let next = sorted.dropFirst().map { $0.offset } + [dataCount]
+        let next = sorted.dropFirst().map { $0.offset } + [data.count]
         for (info, next) in zip(sorted, next) {
             // Every tensor lies inside the data, so nothing here can overflow.
             let room = next - info.offset
@@ -245,10 +265,12 @@ extension GGUFParser {
                     "tensor '\(info.name)': \(info.type.rawValue) \(info.shape) takes \(info.size) "
                         + "bytes, but the next tensor begins after \(room)")
             }
-            guard room - info.size < header.alignment else {
+            let isPadding = room - info.size < header.alignment
+            guard isPadding || data.isZero(info.offset + info.size..<next) else {
                 throw reader.malformed(
                     "tensor '\(info.name)': \(info.type.rawValue) \(info.shape) takes \(info.size) "
-                        + "bytes, but the file holds \(room) for it; its type is not what it says")
+                        + "bytes, but the file holds \(room) for it, and what follows is not padding; "
+                        + "its type is not what it says")
             }
         }
     }
@@ -257,4 +279,16 @@ extension GGUFParser {
 extension ByteRegion {
     /// Whether the bytes begin as a GGUF file does.
     package var hasGGUFMagic: Bool { (try? integer(at: 0, as: UInt32.self)) == 0x4655_4747 }
+
+    /// Whether these bytes, which are there, are all zero.
+    func isZero(_ range: Range<Int>) -> Bool {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            // A piece at a time: what is not padding shows early, and may be large.
+            let end = min(start + 4096, range.upperBound)
+            guard part(start..<end).bytes.allSatisfy({ $0 == 0 }) else { return false }
+            start = end
+        }
+        return true
+    }
 }

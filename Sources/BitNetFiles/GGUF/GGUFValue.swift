@@ -26,6 +26,8 @@ package enum GGUFValue: Sendable {
     case float32(Float)
     case bool(Bool)
     case string(String)
+    /// A string whose bytes are not UTF-8.
+    case bytes(ByteRegion)
     case array(GGUFArray)
     case uint64(UInt64)
     case int64(Int64)
@@ -42,7 +44,7 @@ package enum GGUFValue: Sendable {
         case .int32: .int32
         case .float32: .float32
         case .bool: .bool
-        case .string: .string
+        case .string, .bytes: .string
         case .array: .array
         case .uint64: .uint64
         case .int64: .int64
@@ -61,7 +63,7 @@ package enum GGUFValue: Sendable {
         case .int32(let value): Int(value)
         case .uint64(let value): Int(exactly: value)
         case .int64(let value): Int(exactly: value)
-        case .float32, .float64, .bool, .string, .array: nil
+        case .float32, .float64, .bool, .string, .bytes, .array: nil
         }
     }
 
@@ -79,6 +81,11 @@ package enum GGUFValue: Sendable {
 
     /// The text, if it is one.
     package var string: String? { if case .string(let value) = self { value } else { nil } }
+
+    /// The text, with U+FFFD where its bytes are not UTF-8; nil where it is no text.
+    package var repairedText: String? {
+        if case .bytes(let bytes) = self { bytes.repairedText } else { string }
+    }
 
     /// The array, if it is one.
     package var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }

@@ -130,11 +130,12 @@ struct GGUFHeaderWriter {
         metadata: [GGUFFile.Entry], tensors: [GGUFWriter.TensorInfo]
     ) throws(BitNetError) {
         if let entry = metadata.first(where: { $0.key == "general.alignment" }) {
-            guard case .uint32(let value) = entry.value, value > 0, value <= 1 << 30,
+            guard case .uint32(let value) = entry.value, value >= 8, value <= 1 << 30,
                 value & (value - 1) == 0
             else {
                 throw .invalidArgument(
-                    name: "general.alignment", detail: "expected a uint32 power of two up to 2^30")
+                    name: "general.alignment",
+                    detail: "expected a uint32 power of two from 8 to 2^30")
             }
             alignment = Int(value)
         }
@@ -148,22 +149,26 @@ struct GGUFHeaderWriter {
     }
 
     private mutating func writeMetadata(_ metadata: [GGUFFile.Entry]) throws(BitNetError) {
-        var keys: Set<String> = []
+        var keys: Set<[UInt8]> = []
         for entry in metadata {
-            guard keys.insert(entry.key).inserted else {
+            guard keys.insert(entry.keyBytes?.bytes ?? Array(entry.key.utf8)).inserted else {
                 throw .invalidArgument(name: "metadata", detail: "'\(entry.key)' occurs twice")
             }
-            writer.write(entry.key)
+            if let bytes = entry.keyBytes {
+                writer.write(stringOf: bytes)
+            } else {
+                writer.write(entry.key)
+            }
             writer.write(entry.value.type.rawValue)
             write(entry.value)
         }
     }
 
     private mutating func writeInfos(_ tensors: [GGUFWriter.TensorInfo]) throws(BitNetError) {
-        var names: Set<String> = []
+        var names: Set<ExactString> = []
         var offset = 0
         for tensor in tensors {
-            guard names.insert(tensor.name).inserted else {
+            guard names.insert(ExactString(tensor.name)).inserted else {
                 throw .invalidArgument(name: "tensors", detail: "'\(tensor.name)' occurs twice")
             }
             guard let id = GGUFTensorType.id(of: tensor.type), (1...4).contains(tensor.shape.count),
@@ -199,6 +204,7 @@ struct GGUFHeaderWriter {
         case .float32(let value): writer.write(value)
         case .bool(let value): writer.write(value)
         case .string(let value): writer.write(value)
+        case .bytes(let value): writer.write(stringOf: value)
         case .array(let value): write(value)
         case .uint64(let value): writer.write(value)
         case .int64(let value): writer.write(value)

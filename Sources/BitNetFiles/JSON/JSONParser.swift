@@ -1,4 +1,7 @@
 /// A strict JSON parser (RFC 8259) over UTF-8 bytes, with a limit on nesting.
+///
+/// One thing more is read: `NaN`, `Infinity` and `-Infinity`, and numbers beyond the range of a
+/// double, since Python writes and reads them. They are values that no reader takes for a number.
 struct JSONParser {
     /// Real files stay below 20; the limit keeps hostile ones from exhausting the stack.
     static let maximumDepth = 128
@@ -7,6 +10,8 @@ struct JSONParser {
     private let bytes: [UInt8]
     private var position = 0
     private var depth = 0
+    /// The line of a place that was asked for, so that many of them are counted in one pass.
+    private var counted = (position: 0, line: 1)
 
     init(_ region: ByteRegion) {
         path = region.path
@@ -33,8 +38,10 @@ struct JSONParser {
         case UInt8(ascii: "t"): return try parseWord("true", .bool(true))
         case UInt8(ascii: "f"): return try parseWord("false", .bool(false))
         case UInt8(ascii: "n"): return try parseWord("null", .null)
+        case UInt8(ascii: "N"): return try parseNotFinite("NaN")
+        case UInt8(ascii: "I"): return try parseNotFinite("Infinity")
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try parseNumber()
-        default: throw malformed("unexpected character")
+        default: throw malformed("unexpected \(characterHere)")
         }
     }
 
@@ -86,10 +93,15 @@ struct JSONParser {
         _ word: StaticString, _ value: JSONValue
     ) throws(BitNetError) -> JSONValue {
         guard bytes[position...].starts(with: "\(word)".utf8) else {
-            throw malformed("unexpected character")
+            throw malformed("unexpected \(characterHere)")
         }
         position += word.utf8CodeUnitCount
         return value
+    }
+
+    /// What Python writes for a number that is not finite.
+    private mutating func parseNotFinite(_ word: StaticString) throws(BitNetError) -> JSONValue {
+        try parseWord(word, .notFinite(spelling: "\(word)", line: countedLine()))
     }
 }
 
@@ -97,7 +109,10 @@ struct JSONParser {
 extension JSONParser {
     private mutating func parseNumber() throws(BitNetError) -> JSONValue {
         let start = position
-        _ = skip("-")
+        if skip("-"), peek == UInt8(ascii: "I") {
+            return try parseWord(
+                "Infinity", .notFinite(spelling: "-Infinity", line: countedLine()))
+        }
         let leadingZero = peek == UInt8(ascii: "0")
         let whole = skipDigits()
         guard whole > 0, !(leadingZero && whole > 1) else { throw malformed("bad number") }
@@ -112,9 +127,10 @@ extension JSONParser {
             guard skipDigits() > 0 else { throw malformed("bad number") }
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if isWhole, let value = Int(text) { return .int(value) }
-        guard let value = Double(text), value.isFinite else { throw malformed("bad number") }
-        return .double(value)
+        if isWhole, let value = Int(text), text != "-0" { return .int(value) }
+        guard let value = Double(text) else { throw malformed("bad number") }
+        guard value.isFinite else { return .notFinite(spelling: text, line: countedLine()) }
+        return text == "\(value)" ? .double(value) : .decimal(JSONDecimal(value, spelling: text))
     }
 
     private mutating func skipDigits() -> Int {
@@ -213,7 +229,24 @@ extension JSONParser {
         }
     }
 
+    /// The line of the cursor, from 1.
+    private var line: Int {
+        counted.line + bytes[counted.position..<position].count { $0 == UInt8(ascii: "\n") }
+    }
+
+    private mutating func countedLine() -> Int {
+        counted = (position, line)
+        return counted.line
+    }
+
+    /// The character at the cursor, for messages.
+    private var characterHere: String {
+        guard let byte = peek else { return "end" }
+        let scalar = Unicode.Scalar(byte)
+        return (0x21...0x7E).contains(byte) ? "character '\(scalar)'" : "byte \(byte)"
+    }
+
     private func malformed(_ detail: String) -> BitNetError {
-        .malformedFile(path: path, detail: "JSON, byte \(position): \(detail)")
+        .malformedFile(path: path, detail: "JSON, line \(line) (byte \(position)): \(detail)")
     }
 }

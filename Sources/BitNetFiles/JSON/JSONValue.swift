@@ -2,13 +2,19 @@
 ///
 /// Parsed here rather than by Foundation for three reasons: a duplicate key is an error instead of
 /// a silent loss, keys that differ only in Unicode normalisation (they occur in vocabularies) stay
-/// apart, and whole numbers are told from truth values and decimals on every platform.
+/// apart, and whole numbers are told from truth values and decimals on every platform. Numbers keep
+/// their spelling where neither `Int` nor `Double` would write it again.
 package enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
     /// A number written without fraction or exponent that fits in 64 bits.
     case int(Int)
     case double(Double)
+    /// A number that neither of these holds and writes as it was spelled.
+    case decimal(JSONDecimal)
+    /// What Python writes for a number that is not finite, and numbers beyond a double. No reader
+    /// takes it for a number.
+    case notFinite(spelling: String, line: Int)
     case string(String)
     case array([JSONValue])
     case object(JSONObject)
@@ -29,6 +35,7 @@ package enum JSONValue: Sendable, Hashable {
         switch self {
         case .int(let value): value
         case .double(let value): Int(exactly: value)
+        case .decimal(let decimal): decimal.int
         default: nil
         }
     }
@@ -38,6 +45,7 @@ package enum JSONValue: Sendable, Hashable {
         switch self {
         case .int(let value): Double(value)
         case .double(let value): value
+        case .decimal(let decimal): decimal.double
         default: nil
         }
     }
@@ -105,6 +113,8 @@ extension JSONValue {
         case .bool(let value): "\(value)"
         case .int(let value): "\(value)"
         case .double(let value): "\(value)"
+        case .decimal(let decimal): decimal.spelling
+        case .notFinite(let spelling, let line): "\(spelling) (line \(line))"
         case .string: "a string"
         case .array: "an array"
         case .object: "an object"

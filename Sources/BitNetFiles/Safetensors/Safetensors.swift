@@ -11,7 +11,7 @@ package struct SafetensorsFile: Sendable {
     /// All tensors, in the order of the header.
     package let tensors: [CheckpointTensor]
 
-    private let positions: [String: Int]
+    private let positions: [ExactString: Int]
 
     /// Opens the file at `path`.
     ///
@@ -25,7 +25,7 @@ package struct SafetensorsFile: Sendable {
     package init(_ region: ByteRegion) throws(BitNetError) {
         let header = try SafetensorsHeader(region)
         var tensors: [CheckpointTensor] = []
-        var positions: [String: Int] = [:]
+        var positions: [ExactString: Int] = [:]
         for entry in header.entries {
             guard let type = Self.types[entry.dtype] else {
                 throw .unsupportedFormat(
@@ -33,7 +33,8 @@ package struct SafetensorsFile: Sendable {
                     detail: "tensor '\(entry.name)' has the dtype \(entry.dtype)",
                     remedy: "save it as F32, F16 or BF16")
             }
-            guard positions.updateValue(tensors.count, forKey: entry.name) == nil else {
+            guard positions.updateValue(tensors.count, forKey: ExactString(entry.name)) == nil
+            else {
                 throw .malformedFile(
                     path: region.path, detail: "tensor '\(entry.name)' occurs twice")
             }
@@ -49,7 +50,7 @@ package struct SafetensorsFile: Sendable {
 
     /// The tensor called `name`, if there is one.
     package func tensor(named name: String) -> CheckpointTensor? {
-        positions[name].map { tensors[$0] }
+        positions[ExactString(name)].map { tensors[$0] }
     }
 
     private static let types: [String: ElementType] = [
@@ -108,6 +109,7 @@ struct SafetensorsHeader {
     }
 
     private mutating func readMetadata(_ value: JSONValue) throws(BitNetError) {
+        if value == .null { return }
         guard let object = value.object else { throw malformed("__metadata__ is not an object") }
         for member in object.members {
             guard let text = member.value.string else {

@@ -156,12 +156,10 @@ struct ConfigReader {
             case .llama, .qwen3: return .silu
             }
         }
-        switch name {
-        case Activation.gelu.rawValue: return .gelu
-        case "relu2": return .squaredReLU
-        case "silu", "swish": return .silu
-        default: throw .unsupportedFeature(path: path, feature: key, value: name)
+        guard let activation = Activation(name: name) else {
+            throw .unsupportedFeature(path: path, feature: key, value: name)
         }
+        return activation
     }
 
     func isHeadTied(_ architecture: ModelConfiguration.Architecture) throws(BitNetError) -> Bool {

@@ -10,12 +10,12 @@ extension ModelConfiguration {
             throw .unsupportedArchitecture(name: declared, known: ggufGraphs.keys.sorted())
         }
         let reader = GGUFConfigReader(gguf: gguf, checkpoint: checkpoint, prefix: declared)
-        try reader.refuseUnknownKeys(graph.architecture)
         let hidden = try reader.int("embedding_length")
         let heads = try reader.int("attention.head_count")
         guard heads > 0 else { throw reader.invalid("attention.head_count", "is \(heads)") }
         let headDimension = try reader.optionalInt("attention.key_length") ?? hidden / heads
         try reader.refuseOtherHeadSizes(headDimension)
+        try reader.refuseUnknownKeys(graph.architecture, headDimension: headDimension)
 
         let epsilon = try reader.float("attention.layer_norm_rms_epsilon")
         let layers = try reader.int("block_count")
@@ -24,7 +24,7 @@ extension ModelConfiguration {
             (graph.architecture == .qwen3 || graph.architecture == .gemma3)
             && checkpoint.tensor(named: TensorNames.gguf.linearNorms(.query, 0)[0]) != nil
         self.init(
-            name: try gguf.string("general.name") ?? name, architecture: graph.architecture,
+            name: gguf["general.name"]?.repairedText ?? name, architecture: graph.architecture,
             vocabularySize: try reader.vocabularySize(), hiddenSize: hidden,
             feedForwardSize: try reader.int("feed_forward_length"),
             layerCount: layers, headCount: heads,
@@ -33,14 +33,14 @@ extension ModelConfiguration {
             contextLength: try reader.optionalInt("context_length") ?? 2048,
             normEpsilon: epsilon, linearNormEpsilon: epsilon,
             ropeBase: try reader.optionalFloat("rope.freq_base") ?? 10_000,
-            activation: graph.activation, hasLinearNorms: hasLinearNorms,
+            activation: try reader.activation() ?? graph.activation, hasLinearNorms: hasLinearNorms,
             isHeadTied: checkpoint.tensor(named: "output.weight") == nil, scaleDirection: .multiply,
             quantizesMasters: graph.architecture == .bitnet || hasLinearNorms,
-            endTokens: try gguf.int("tokenizer.ggml.eos_token_id").map { [$0] } ?? [],
-            beginToken: try gguf.int("tokenizer.ggml.bos_token_id"),
+            endTokens: try reader.token("eos").map { [$0] } ?? [],
+            beginToken: try reader.token("bos"),
             slidingAttention: try reader.slidingAttention(graph.architecture, layers: layers))
         try validate(path: gguf.path)
-        try reader.refuseMislabelled(self)
+        if try reader.activation() == nil { try reader.refuseMislabelled(self) }
     }
 }
 
@@ -57,7 +57,7 @@ private let ggufGraphs:
     ]
 
 /// Typed access to `<architecture>.*` keys.
-private struct GGUFConfigReader {
+struct GGUFConfigReader {
     let gguf: GGUFFile
     let checkpoint: Checkpoint
     let prefix: String
@@ -67,19 +67,54 @@ private struct GGUFConfigReader {
     }
 
     func optionalInt(_ key: String) throws(BitNetError) -> Int? {
-        try gguf.int("\(prefix).\(key)")
+        if let value = try perLayer(key)?.int { return value }
+        return try gguf.int("\(prefix).\(key)")
     }
 
+    /// A number of any type.
     func optionalFloat(_ key: String) throws(BitNetError) -> Float? {
-        try gguf.float("\(prefix).\(key)").map { Float($0) }
+        let value = try perLayer(key) ?? gguf["\(prefix).\(key)"]
+        if let value = value?.int.map({ Float($0) }) ?? value?.double.map({ Float($0) }) {
+            return value
+        }
+        return try gguf.float("\(prefix).\(key)").map { Float($0) }
     }
+
+    /// A setting that is given once for each layer: the same for all of them, or it is not
+    /// supported. Nil where it is no array.
+    private func perLayer(_ key: String) throws(BitNetError) -> GGUFValue? {
+        guard key != Self.layerCount, let value = gguf["\(prefix).\(key)"],
+            let array = value.array, array.ints ?? array.doubles.map({ $0.map { _ in 0 } }) != nil
+        else { return nil }
+        let layers = try int(Self.layerCount)
+        guard array.count == layers else {
+            throw invalid(key, "\(array.count) values for \(layers) layers")
+        }
+        if case .array = value.single {
+            throw .unsupportedFeature(
+                path: gguf.path, feature: "\(prefix).\(key)", value: value.shown)
+        }
+        return value.single
+    }
+
+    static let layerCount = "block_count"
 
     func int(_ key: String) throws(BitNetError) -> Int {
-        try gguf.requiredInt("\(prefix).\(key)")
+        guard let value = try optionalInt(key) else { throw invalid(key, "the key is missing") }
+        return value
     }
 
     func float(_ key: String) throws(BitNetError) -> Float {
-        Float(try gguf.requiredFloat("\(prefix).\(key)"))
+        guard let value = try optionalFloat(key) else { throw invalid(key, "the key is missing") }
+        return value
+    }
+
+    /// The id of a special token, if it is one of a token.
+    func token(_ name: String) throws(BitNetError) -> Int? {
+        guard let id = try gguf.int("tokenizer.ggml.\(name)_token_id") else { return nil }
+        let tokens = try gguf.strings("tokenizer.ggml.tokens")?.count
+        let rows = try vocabularySize()
+        return (0..<(tokens ?? max(rows, 0))).contains(id) ? id : nil
     }
 
     /// The declared vocabulary, else the rows of the embedding.
@@ -98,8 +133,11 @@ private struct GGUFConfigReader {
         }
         let type = try gguf.string("\(prefix).rope.scaling.type") ?? "linear"
         guard type != "none" else { return }
-        let factor = try optionalFloat("rope.scaling.factor") ?? 1
-        guard type == "linear", factor == 1 else {
+        // The second is the older name; 0 is none, as in llama.cpp.
+        let current = try optionalFloat("rope.scaling.factor")
+        let older = try optionalFloat("rope.scale_linear")
+        let factor = current ?? older ?? 1
+        guard type == "linear", factor == 1 || factor == 0 else {
             throw .unsupportedFeature(
                 path: gguf.path, feature: "\(prefix).rope.scaling", value: "\(type), \(factor)")
         }
@@ -133,29 +171,5 @@ private struct GGUFConfigReader {
             path: gguf.path, key: "general.architecture",
             detail: "is 'bitnet', which means SiLU, but the sizes are those of BitNet b1.58 2B-4T, "
                 + "which has squared ReLU; convert the original checkpoint with `bitnet convert`")
-    }
-
-    /// Any other key of the architecture may change the graph, and nobody would notice.
-    func refuseUnknownKeys(
-        _ architecture: ModelConfiguration.Architecture
-    ) throws(BitNetError) {
-        var known: Set<String> = [
-            "vocab_size", "context_length", "embedding_length", "block_count",
-            "feed_forward_length", "attention.head_count", "attention.head_count_kv",
-            "attention.layer_norm_rms_epsilon", "attention.key_length", "attention.value_length",
-            "rope.freq_base", "rope.dimension_count", "rope.scaling.type", "rope.scaling.factor",
-            "rope.scaling.original_context_length", "pooling_type", "tensor_data_layout",
-        ]
-        if architecture == .gemma3 {
-            known.formUnion([
-                "attention.sliding_window", "attention.sliding_window_pattern",
-                "rope.freq_base_swa",
-            ])
-        }
-        for key in gguf.metadata.map(\.key) where key.hasPrefix(prefix + ".") {
-            if !known.contains(String(key.dropFirst(prefix.count + 1))) {
-                throw .unsupportedFeature(path: gguf.path, feature: key, value: "set")
-            }
-        }
     }
 }

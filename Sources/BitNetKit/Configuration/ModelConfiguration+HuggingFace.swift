@@ -11,11 +11,14 @@ extension ModelConfiguration {
         let heads = try reader.int("num_attention_heads")
         guard heads > 0 else { throw reader.invalid("num_attention_heads", "\(heads)") }
         let quantization = try reader.quantization(architecture)
+        let vocabularySize = try reader.int("vocab_size")
+        // An id that is no token never comes; loading warns of it.
+        let isToken = { (id: Int) in id >= 0 && id < vocabularySize }
         let epsilon = try reader.float("rms_norm_eps", default: 1e-6)
 
         self.init(
             name: name, architecture: architecture,
-            vocabularySize: try reader.int("vocab_size"), hiddenSize: hidden,
+            vocabularySize: vocabularySize, hiddenSize: hidden,
             feedForwardSize: try reader.int("intermediate_size"),
             layerCount: try reader.int("num_hidden_layers"), headCount: heads,
             keyValueHeadCount: try config.int("num_key_value_heads", in: path) ?? heads,
@@ -29,8 +32,8 @@ extension ModelConfiguration {
             isHeadTied: try reader.isHeadTied(architecture),
             scaleDirection: quantization.direction,
             quantizesMasters: quantization.quantizesMasters,
-            endTokens: try reader.tokens("eos_token_id"),
-            beginToken: try reader.tokens("bos_token_id").first,
+            endTokens: try reader.tokens("eos_token_id").filter(isToken),
+            beginToken: try reader.tokens("bos_token_id").filter(isToken).first,
             ropeScaling: try reader.ropeScaling(),
             queryScalar: try reader.queryScalar(architecture),
             slidingAttention: try reader.slidingAttention(architecture))

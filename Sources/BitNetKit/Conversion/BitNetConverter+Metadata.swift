@@ -71,7 +71,9 @@ extension Conversion {
             let key = "tokenizer.ggml.pre"
             // Other programs take another cut where the key is missing.
             if file[key] == nil, try file.string("tokenizer.ggml.model") == "gpt2" {
-                let inferred = try Tokenizer(checkpoint).ggufVocabulary(
+                let inferred = try Tokenizer(
+                    checkpoint, rows: configuration.vocabularySize
+                ).ggufVocabulary(
                     architecture: architectureName)
                 if let pre = inferred.pre { entries.append(.init(key, .string(pre))) }
             }

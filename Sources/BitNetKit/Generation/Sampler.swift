@@ -124,7 +124,7 @@ struct Sampler {
         repetition?.apply(to: &selection.weights)
         occurrence?.apply(to: &selection.weights)
         try process(after: tokens)
-        applyMask()
+        try applyMask()
         guard selection.weights.contains(where: { $0 > -.infinity }) else {
             throw .noAllowedToken(position: accepted)
         }
@@ -152,12 +152,12 @@ struct Sampler {
         }
     }
 
-    private mutating func applyMask() {
+    private mutating func applyMask() throws(BitNetError) {
         guard constraint != nil else { return }
         if mask.count != selection.weights.count {
             mask = TokenMask(count: selection.weights.count)
         }
-        constraint?.allow(&mask)
+        try constraint?.allow(&mask)
         for token in selection.weights.indices where !mask.contains(token) {
             selection.weights[token] = -.infinity
         }

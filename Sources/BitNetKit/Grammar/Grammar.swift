@@ -17,7 +17,7 @@ public struct Grammar: Sendable, Hashable {
     /// - Throws: `BitNetError.grammar` with the line that is malformed, or the rule that is missing,
     ///   left-recursive or without an end.
     public init(gbnf: String, root: String = "root") throws(BitNetError) {
-        program = try GrammarProgram(try GBNFParser.rules(of: gbnf), root: root)
+        try self.init(rules: try GBNFParser.rules(of: gbnf), root: root)
     }
 
     /// A grammar of the JSON texts that are valid under a JSON schema.
@@ -30,6 +30,12 @@ public struct Grammar: Sendable, Hashable {
     /// - Throws: `BitNetError.grammar` where the schema is not JSON or has another keyword, which
     ///   would be ignored otherwise.
     public init(jsonSchema: String) throws(BitNetError) {
-        program = try GrammarProgram(try JSONSchemaGrammar.rules(of: jsonSchema), root: "root")
+        try self.init(rules: try JSONSchemaGrammar.rules(of: jsonSchema), root: "root")
+    }
+
+    private init(rules: [GrammarRule], root: String) throws(BitNetError) {
+        program = try GrammarProgram(rules, root: root)
+        // Too many ways to begin: better known now than with the first token.
+        _ = try GrammarAutomaton(program).start()
     }
 }

@@ -9,22 +9,46 @@ struct GrammarAutomaton: Sendable {
     static let dead = -1
     /// The most sets of stacks that are kept from one token to the next.
     private static let maximumStates = 8_192
-    /// The most stacks in a set. Grammars so ambiguous are not written on purpose; of their texts
-    /// some are then missed.
-    private static let maximumStacks = 4_096
+    /// The most stacks in a set. A grammar that needs more is refused where it does: to leave some
+    /// out would forbid texts that it allows.
+    static let maximumStacks = 4_096
+    /// The most places in the stacks that may lead to those of a set.
+    private static let maximumVisits = 1 << 21
+    /// What the transitions of one token may cost: for each, the places in the stacks that it leads
+    /// to, and a constant. Looking up a transition again costs nothing, so that a token is at most
+    /// this and one step for each byte in the tree of the vocabulary.
+    static let maximumCost = 1 << 22
+    private static let transitionCost = 64
 
     private let program: GrammarProgram
     private var sets: [GrammarStacks] = []
+    /// For each state the places in its stacks.
+    private var sizes: [Int] = []
     private var numbers: [GrammarStacks: Int] = [:]
     /// 256 for each state: the next state, `dead`, or `unknown`.
     private var transitions: [Int32] = []
+    /// For each transition the last token that it was counted for. What was known before a token is
+    /// counted as well: otherwise it would depend on other responses whether a token costs too much.
+    private var countedFor: [Int32] = []
+    private var token: Int32 = 0
+    private var cost = 0
     private static let unknown: Int32 = -2
 
     init(_ program: GrammarProgram) { self.program = program }
 
     /// The stacks at the beginning of a text.
-    var start: GrammarStacks {
-        close(program.alternatives[program.root].map { [Int32($0)] })
+    func start() throws(BitNetError) -> GrammarStacks {
+        try close(program.alternatives[program.root].map { [Int32($0)] })
+    }
+
+    /// Counts the cost of transitions from here on for a token of its own.
+    mutating func beginToken() {
+        if token == .max {
+            token = 0
+            for index in countedFor.indices { countedFor[index] = 0 }
+        }
+        token += 1
+        cost = 0
     }
 
     /// The state that is this set of stacks.
@@ -33,7 +57,9 @@ struct GrammarAutomaton: Sendable {
         if let number = numbers[stacks] { return number }
         numbers[stacks] = sets.count
         sets.append(stacks)
+        sizes.append(stacks.reduce(0) { $0 + $1.count })
         transitions += repeatElement(Self.unknown, count: 256)
+        countedFor += repeatElement(0, count: 256)
         return sets.count - 1
     }
 
@@ -48,18 +74,41 @@ struct GrammarAutomaton: Sendable {
         guard sets.count > Self.maximumStates else { return false }
         sets.removeAll()
         numbers.removeAll()
+        sizes.removeAll()
         transitions.removeAll()
+        countedFor.removeAll()
         return true
     }
 
     /// The state after `byte`.
-    mutating func next(_ state: Int, _ byte: UInt8) -> Int {
+    ///
+    /// - Throws: `BitNetError.grammar` where there are too many stacks, or the token costs too much.
+    mutating func next(_ state: Int, _ byte: UInt8) throws(BitNetError) -> Int {
         guard state >= 0 else { return Self.dead }
         let index = state << 8 | Int(byte)
-        let known = transitions[index]
-        if known != Self.unknown { return Int(known) }
+        if transitions[index] == Self.unknown {
+            let stacks = try close(moved(sets[state], byte))
+            transitions[index] = Int32(self.state(of: stacks))
+        }
+        let next = Int(transitions[index])
+        if next >= 0, countedFor[index] != token { try count(index, sizes[next]) }
+        return next
+    }
+
+    private mutating func count(_ index: Int, _ size: Int) throws(BitNetError) {
+        countedFor[index] = token
+        cost += size + Self.transitionCost
+        guard cost <= Self.maximumCost else {
+            throw .grammar(
+                detail: "which tokens may follow takes more than \(Self.maximumCost) steps to find "
+                    + "out; make its alternatives begin differently, or its nesting less deep")
+        }
+    }
+
+    /// The stacks that take `byte`, after it.
+    private func moved(_ stacks: GrammarStacks, _ byte: UInt8) -> GrammarStacks {
         var moved: GrammarStacks = []
-        for stack in sets[state] {
+        for stack in stacks {
             guard let top = stack.last, case .bytes(let set) = program.symbols[Int(top)],
                 set.contains(byte)
             else { continue }
@@ -67,17 +116,20 @@ struct GrammarAutomaton: Sendable {
             stack[stack.count - 1] += 1
             moved.append(stack)
         }
-        let next = self.state(of: close(moved))
-        transitions[index] = Int32(next)
-        return next
+        return moved
     }
+
+    private static let tooManyStacks = BitNetError.grammar(
+        detail: "there are more than \(maximumStacks) ways to go on from one place; use fewer "
+            + "alternatives or optional parts there")
 
     /// What `stacks` come down to: stacks whose next place is a set of bytes, and the empty one if a
     /// text can end; in a fixed order, without repetition.
-    private func close(_ stacks: GrammarStacks) -> GrammarStacks {
+    private func close(_ stacks: GrammarStacks) throws(BitNetError) -> GrammarStacks {
         var pending = stacks
         var seen = Set(stacks)
         var closed: GrammarStacks = []
+        var visits = 0
         while var stack = pending.popLast() {
             while let top = stack.last, program.symbols[Int(top)] == .end { stack.removeLast() }
             guard let top = stack.last, case .rule(let rule) = program.symbols[Int(top)] else {
@@ -89,11 +141,14 @@ struct GrammarAutomaton: Sendable {
             if program.symbols[Int(top) + 1] == .end { stack.removeLast() }
             for start in program.alternatives[rule] {
                 let next = stack + [Int32(start)]
-                if seen.count < Self.maximumStacks, seen.insert(next).inserted {
-                    pending.append(next)
-                }
+                guard seen.insert(next).inserted else { continue }
+                pending.append(next)
+                visits += next.count
             }
+            guard visits <= Self.maximumVisits else { throw Self.tooManyStacks }
         }
-        return Array(Set(closed)).sorted { $0.lexicographicallyPrecedes($1) }
+        let result = Set(closed)
+        guard result.count <= Self.maximumStacks else { throw Self.tooManyStacks }
+        return result.sorted { $0.lexicographicallyPrecedes($1) }
     }
 }

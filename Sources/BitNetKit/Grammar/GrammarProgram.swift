@@ -38,7 +38,7 @@ struct ByteSet: Sendable, Hashable {
 /// A compiled grammar: rules whose alternatives are sequences of byte sets and rules.
 struct GrammarProgram: Sendable, Hashable {
     /// The most symbols a grammar may have: repetitions are written out.
-    private static let maximumSize = 500_000
+    private static let maximumSize = 1 << 20
 
     /// A place in an alternative.
     enum Symbol: Sendable, Hashable {
@@ -74,12 +74,79 @@ struct GrammarProgram: Sendable, Hashable {
         try check()
     }
 
+    /// More alternatives than this are sorted by how they begin.
+    private static let maximumUnsorted = 8
+
     /// Gives a rule its alternatives.
     private mutating func define(_ rule: Int, _ choices: [GrammarNode]) throws(BitNetError) {
+        let isLong = choices.count > Self.maximumUnsorted
+        var texts: [Beginning] = []
         for choice in choices {
+            if isLong, let text = Beginning(choice) {
+                texts.append(text)
+                continue
+            }
             var sequence: [Symbol] = []
             try append(choice, to: &sequence)
             try finish(sequence, of: rule)
+        }
+        try define(rule, texts)
+    }
+
+    /// Alternatives that begin with a text, as a tree: of thousands of words, those that begin alike
+    /// then have one stack.
+    private mutating func define(_ rule: Int, _ texts: [Beginning]) throws(BitNetError) {
+        var pending = [(rule: rule, texts: texts)]
+        while let (rule, texts) = pending.popLast() {
+            var groups: [[Beginning]] = Array(repeating: [], count: 257)
+            for text in texts { groups[text.bytes.first.map { Int($0) + 1 } ?? 0].append(text) }
+            for (index, group) in groups.enumerated() {
+                if index == 0 || group.count == 1 {
+                    for text in group { try finish(text, of: rule) }
+                } else if let first = group.first {
+                    let shared = group.reduce(first.bytes.count) { count, text in
+                        zip(first.bytes.prefix(count), text.bytes).prefix { $0 == $1 }.count
+                    }
+                    let more = makeRule()
+                    try finish(Self.symbols(first.bytes.prefix(shared)) + [.rule(more)], of: rule)
+                    pending.append((more, group.map { $0.dropFirst(shared) }))
+                }
+            }
+        }
+    }
+
+    private mutating func finish(_ text: Beginning, of rule: Int) throws(BitNetError) {
+        var sequence = Self.symbols(text.bytes)
+        for node in text.rest { try append(node, to: &sequence) }
+        try finish(sequence, of: rule)
+    }
+
+    private static func symbols(_ bytes: ArraySlice<UInt8>) -> [Symbol] {
+        bytes.map { .bytes(ByteSet($0...$0)) }
+    }
+
+    /// An alternative as the text that it begins with and what follows.
+    private struct Beginning {
+        var bytes: ArraySlice<UInt8>
+        let rest: [GrammarNode]
+
+        /// Nil where the alternative does not begin with a text.
+        init?(_ node: GrammarNode) {
+            var nodes = if case .sequence(let nodes) = node { nodes[...] } else { [node][...] }
+            var bytes: [UInt8] = []
+            let count = nodes.count
+            while case .literal(let text)? = nodes.first {
+                bytes += text
+                nodes.removeFirst()
+            }
+            guard nodes.count < count else { return nil }
+            (self.bytes, rest) = (bytes[...], Array(nodes))
+        }
+
+        func dropFirst(_ count: Int) -> Self {
+            var text = self
+            text.bytes = bytes.dropFirst(count)
+            return text
         }
     }
 
@@ -173,40 +240,42 @@ extension GrammarProgram {
     }
 
     private func check() throws(BitNetError) {
-        let ends = closed { rule, known in
-            alternatives[rule].contains { start in
-                sequence(at: start).allSatisfy { symbol in
-                    if case .rule(let other) = symbol { known[other] } else { true }
-                }
-            }
-        }
+        let ends = closed(matchingNothing: false)
         if let rule = ends.indices.first(where: { !ends[$0] }) {
             throw .grammar(detail: "\(name(of: rule)) has no end: it always needs itself again")
         }
-        let empty = closed { rule, known in
-            alternatives[rule].contains { start in
-                sequence(at: start).allSatisfy { symbol in
-                    if case .rule(let other) = symbol { known[other] } else { false }
-                }
-            }
-        }
+        let empty = closed(matchingNothing: true)
         try checkLeftRecursion(empty)
     }
 
-    /// The rules for which `holds` follows from the rules for which it holds already.
-    private func closed(_ holds: (Int, [Bool]) -> Bool) -> [Bool] {
+    /// The rules with an alternative of whose rules all are among these, and without bytes with
+    /// `matchingNothing`; each place in the grammar is looked at once or twice.
+    private func closed(matchingNothing: Bool) -> [Bool] {
         var known = [Bool](repeating: false, count: alternatives.count)
+        // For each alternative the places that are not known yet, and its rule.
+        var (missing, owners): ([Int], [Int]) = ([], [])
         var users: [[Int]] = alternatives.map { _ in [] }
+        var pending: [Int] = []
         for rule in alternatives.indices {
             for start in alternatives[rule] {
-                for case .rule(let other) in sequence(at: start) { users[other].append(rule) }
+                let sequence = sequence(at: start)
+                let parts = sequence.compactMap {
+                    if case .rule(let part) = $0 { part } else { nil }
+                }
+                if matchingNothing, parts.count < sequence.count { continue }
+                for part in parts { users[part].append(missing.count) }
+                missing.append(parts.count)
+                owners.append(rule)
+                if parts.isEmpty { pending.append(rule) }
             }
         }
-        var pending = Array(alternatives.indices)
         while let rule = pending.popLast() {
-            guard !known[rule], holds(rule, known) else { continue }
+            guard !known[rule] else { continue }
             known[rule] = true
-            pending += users[rule]
+            for alternative in users[rule] {
+                missing[alternative] -= 1
+                if missing[alternative] == 0 { pending.append(owners[alternative]) }
+            }
         }
         return known
     }

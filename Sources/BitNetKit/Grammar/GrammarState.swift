@@ -4,7 +4,7 @@ internal import Synchronization
 /// that use it.
 final class GrammarMatcher: Sendable {
     let trie: VocabularyTrie
-    let start: GrammarStacks
+    let start: Result<GrammarStacks, BitNetError>
     private let shared: Mutex<Shared>
 
     private struct Shared: Sendable {
@@ -22,13 +22,15 @@ final class GrammarMatcher: Sendable {
     init(_ grammar: Grammar, _ trie: VocabularyTrie) {
         self.trie = trie
         let automaton = GrammarAutomaton(grammar.program)
-        start = automaton.start
+        do throws(BitNetError) { start = .success(try automaton.start()) } catch {
+            start = .failure(error)
+        }
         shared = Mutex(Shared(automaton: automaton))
     }
 
     /// Replaces what is in `mask` by the tokens that may follow.
-    func allow(_ stacks: GrammarStacks, _ mask: inout TokenMask) {
-        shared.withLock { shared in
+    func allow(_ stacks: GrammarStacks, _ mask: inout TokenMask) throws(BitNetError) {
+        try shared.withLock { (shared) throws(BitNetError) in
             shared.trim()
             let state = shared.automaton.state(of: stacks)
             if let known = shared.masks[state], known.count == mask.count {
@@ -37,7 +39,7 @@ final class GrammarMatcher: Sendable {
             }
             mask.removeAll()
             guard state >= 0 else { return }
-            walk(from: state, &shared.automaton, &mask)
+            try walk(from: state, &shared.automaton, &mask)
             if shared.automaton.isAccepting(state) {
                 for token in trie.endTokens { mask.insert(token) }
             }
@@ -49,12 +51,13 @@ final class GrammarMatcher: Sendable {
     /// Goes through the vocabulary's tree, past what the grammar excludes.
     private func walk(
         from state: Int, _ automaton: inout GrammarAutomaton, _ mask: inout TokenMask
-    ) {
+    ) throws(BitNetError) {
+        automaton.beginToken()
         var states = [Int](repeating: state, count: trie.maximumDepth + 1)
         var node = 0
         while node < trie.bytes.count {
             let depth = Int(trie.depths[node])
-            let next = automaton.next(states[depth - 1], trie.bytes[node])
+            let next = try automaton.next(states[depth - 1], trie.bytes[node])
             guard next != GrammarAutomaton.dead else {
                 node = Int(trie.ends[node])
                 continue
@@ -68,12 +71,13 @@ final class GrammarMatcher: Sendable {
     }
 
     /// The stacks after `token`; none if it does not fit.
-    func accept(_ token: Int, _ stacks: GrammarStacks) -> GrammarStacks {
+    func accept(_ token: Int, _ stacks: GrammarStacks) throws(BitNetError) -> GrammarStacks {
         guard let bytes = trie.text(of: token) else { return [] }
-        return shared.withLock { shared in
+        return try shared.withLock { (shared) throws(BitNetError) in
             shared.trim()
+            shared.automaton.beginToken()
             var state = shared.automaton.state(of: stacks)
-            for byte in bytes { state = shared.automaton.next(state, byte) }
+            for byte in bytes { state = try shared.automaton.next(state, byte) }
             return shared.automaton.stacks(of: state)
         }
     }
@@ -84,7 +88,8 @@ final class GrammarMatcher: Sendable {
 /// How far a response has come in its grammar.
 struct GrammarState: TokenConstraint {
     private let matcher: GrammarMatcher
-    private var stacks: GrammarStacks
+    /// Where the response is, or why that cannot be found out.
+    private var stacks: Result<GrammarStacks, BitNetError>
 
     /// The beginning of a response.
     init(_ matcher: GrammarMatcher) {
@@ -96,14 +101,20 @@ struct GrammarState: TokenConstraint {
     init(_ grammar: Grammar, _ trie: VocabularyTrie) { self.init(GrammarMatcher(grammar, trie)) }
 
     /// Whether the response is complete as it is.
-    var isAccepting: Bool { matcher.isAccepting(stacks) }
+    var isAccepting: Bool { (try? stacks.get()).map(matcher.isAccepting) ?? false }
 
-    mutating func allow(_ mask: inout TokenMask) { matcher.allow(stacks, &mask) }
+    mutating func allow(_ mask: inout TokenMask) throws(BitNetError) {
+        try matcher.allow(try stacks.get(), &mask)
+    }
 
     /// Takes a token; after one that does not fit, nothing is allowed any more. An end token after a
     /// complete response changes nothing.
     mutating func accept(_ token: Int) {
         if isAccepting, matcher.trie.endTokens.contains(token) { return }
-        stacks = matcher.accept(token, stacks)
+        do throws(BitNetError) {
+            stacks = .success(try matcher.accept(token, try stacks.get()))
+        } catch {
+            stacks = .failure(error)
+        }
     }
 }

@@ -15,7 +15,8 @@ extension JSONSchemaGrammar {
             members.append((node, required.contains(ExactString(key))))
         }
         let others = try others(schema, properties.map(\.key), at: place)
-        return .sequence([.text("{"), contents(members, others), space, .text("}")])
+        return rule(
+            "object", .sequence([.text("{"), contents(members, others), space, .text("}")]))
     }
 
     private func required(
@@ -26,7 +27,8 @@ extension JSONSchemaGrammar {
         guard let count = value.array?.count, count == names.count else {
             throw .grammar(detail: "\(place): required is no list of names")
         }
-        if let missing = names.first(where: { name in !keys.contains { $0.isExactly(name) } }) {
+        let known = Set(keys.map(ExactString.init))
+        if let missing = names.first(where: { !known.contains(ExactString($0)) }) {
             throw .grammar(detail: "\(place): '\(missing)' is required, but no property")
         }
         return Set(names.map(ExactString.init))
@@ -39,39 +41,41 @@ extension JSONSchemaGrammar {
         let additional = schema["additionalProperties"]
         if additional == .bool(false) { return nil }
         // An object of which nothing is said has any members; one with properties those alone.
-        guard let rule = additional ?? (keys.isEmpty ? .bool(true) : nil) else { return nil }
-        let value = try node(rule, at: "\(place)/additionalProperties")
+        guard let schema = additional ?? (keys.isEmpty ? .bool(true) : nil) else { return nil }
+        let value = try node(schema, at: "\(place)/additionalProperties")
         let key = keys.isEmpty ? string : keyOutside(keys)
-        return .sequence([key, .text(":"), space, value])
+        return rule("other", .sequence([key, .text(":"), space, value]))
     }
 
-    /// The members from the first on: each rule is what can follow a member, or the opening brace.
+    /// The members, of which each is in one rule: that of those that are left where it may come.
     private mutating func contents(
         _ members: [(node: GrammarNode, isRequired: Bool)], _ others: GrammarNode?
     ) -> GrammarNode {
         let prefix = "members-\(rules.count)-"
         let separated = GrammarNode.sequence([.text(","), space])
-        // What follows the last named member: with a comma first, or without.
-        var afterOne = GrammarNode.sequence([])
-        var atStart = GrammarNode.sequence([])
+        // One or more of the members that are left, and what follows a member before them.
+        var rest: GrammarNode?
+        var next = GrammarNode.sequence([])
+        var isNeeded = false
         if let others {
-            let more = GrammarNode.repetition(
-                .sequence([separated, others]), minimum: 0, maximum: nil)
-            afterOne = more
-            atStart = .optional(.sequence([space, others, more]))
+            next = .repetition(.sequence([separated, others]), minimum: 0, maximum: nil)
+            rest = .sequence([others, next])
         }
         for (index, member) in members.enumerated().reversed() {
             // Rules of their own, or what follows would be written out twice for every member.
-            let name = prefix + "\(index)-next"
-            add(name, afterOne)
-            let first = GrammarNode.sequence([space, member.node, .rule(name)])
-            let later = GrammarNode.sequence([separated, member.node, .rule(name)])
-            let start = member.isRequired ? first : .choice([first, atStart])
-            afterOne = member.isRequired ? later : .choice([later, .rule(name)])
-            add(prefix + "\(index)-start", start)
-            atStart = .rule(prefix + "\(index)-start")
+            add(prefix + "\(index)-next", next)
+            let here = GrammarNode.sequence([member.node, .rule(prefix + "\(index)-next")])
+            let choices = member.isRequired ? [here] : [here] + [rest].compactMap(\.self)
+            add(prefix + "\(index)", .choice(choices))
+            isNeeded = isNeeded || member.isRequired
+            let left = GrammarNode.rule(prefix + "\(index)")
+            let more = GrammarNode.sequence([separated, left])
+            rest = left
+            next = isNeeded ? more : .optional(more)
         }
-        return atStart
+        guard let rest else { return .sequence([]) }
+        let all = GrammarNode.sequence([space, rest])
+        return isNeeded ? all : .optional(all)
     }
 
     /// A key that is none of `keys`: without escapes, so that none can be spelled another way.

@@ -124,8 +124,10 @@ extension JSONSchemaGrammar {
         let items = try schema["items"].map { (items) throws(BitNetError) in
             try node(items, at: "\(place)/items")
         }
+        // A list has its element in two places: written out, lists in lists would double each time.
+        let item = items.map { rule("item", $0) } ?? anyValue
         return Self.list(
-            of: items ?? anyValue, between: ("[", "]"), space, minimum: bounds.0,
+            of: item, between: ("[", "]"), space, minimum: bounds.0,
             maximum: bounds.1)
     }
 }

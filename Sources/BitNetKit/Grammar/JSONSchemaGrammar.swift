@@ -5,10 +5,12 @@ struct JSONSchemaGrammar {
 
     var rules: [GrammarRule] = []
     private var names: Set<String> = []
-    private let root: JSONValue
+    let root: JSONValue
     /// References that have a rule, by what they refer to.
-    private var references: [String: String] = [:]
-    private var pending: [(name: String, schema: JSONValue, place: String)] = []
+    var references: [ExactString: String] = [:]
+    /// The members of the root that references lead into.
+    var containers: Set<ExactString> = []
+    var pending: [(name: String, schema: JSONValue, place: String)] = []
     private var depth = 0
 
     private init(_ root: JSONValue) { self.root = root }
@@ -19,10 +21,13 @@ struct JSONSchemaGrammar {
         do throws(BitNetError) {
             schema = try JSONValue(parsing: ByteRegion(Array(text.utf8)))
         } catch {
-            throw .grammar(detail: "the JSON schema is no JSON: \(error)")
+            var message = "\(error)"
+            if case .malformedFile(_, let detail) = error { message = detail }
+            throw .grammar(detail: "the JSON schema is no JSON: \(message)")
         }
         var grammar = JSONSchemaGrammar(schema)
-        grammar.references["#"] = "root"
+        grammar.findContainers()
+        grammar.references[ExactString("#")] = "root"
         grammar.pending = [("root", schema, "#")]
         while let next = grammar.pending.popLast() {
             let node = try grammar.node(next.schema, at: next.place)
@@ -36,6 +41,13 @@ struct JSONSchemaGrammar {
     mutating func add(_ name: String, _ node: GrammarNode) {
         names.insert(name)
         rules.append(GrammarRule(name: name, node: node))
+    }
+
+    /// A rule for `node` alone, so that whatever uses it twice does not write it out twice.
+    mutating func rule(_ kind: String, _ node: GrammarNode) -> GrammarNode {
+        let name = "\(kind)-\(rules.count)"
+        add(name, node)
+        return .rule(name)
     }
 
     /// A rule of which there is one, made when it is first used.
@@ -67,7 +79,9 @@ struct JSONSchemaGrammar {
         guard let object = schema.object else {
             throw .grammar(detail: "\(place): expected a schema, found \(schema.kind)")
         }
-        let keywords = object.members.map(\.key).filter { !Self.annotations.contains($0) }
+        let keywords = object.members.map(\.key).filter {
+            !Self.annotations.contains($0) && !(depth == 1 && place == "#" && isContainer($0))
+        }
         if let reference = object["$ref"] {
             try check(keywords, ["$ref"], place)
             return try node(of: reference, at: place)
@@ -112,33 +126,12 @@ struct JSONSchemaGrammar {
         return .choice(nodes)
     }
 
-    private mutating func node(
-        of reference: JSONValue, at place: String
-    ) throws(BitNetError) -> GrammarNode {
-        guard let path = reference.string else {
-            throw .grammar(detail: "\(place): $ref is \(reference.kind), not a string")
-        }
-        if let name = references[path] { return .rule(name) }
-        let parts = path.utf8.split(
-            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false
-        ).map { String(decoding: $0, as: UTF8.self) }
-        guard parts.count == 3, parts[0] == "#", ["$defs", "definitions"].contains(parts[1]),
-            let schema = root[parts[1]]?[parts[2]]
-        else {
-            throw .grammar(
-                detail: "\(place): $ref '\(path)' is not '#' or one of this schema's $defs")
-        }
-        let name = "ref-\(references.count)"
-        references[path] = name
-        pending.append((name, schema, path))
-        return .rule(name)
-    }
-
     /// What the keywords of each type are.
     private static let keywords: [String: Set<String>] = [
         "object": ["properties", "required", "additionalProperties"],
-        "array": ["items", "minItems", "maxItems"], "string": ["minLength", "maxLength"],
-        "number": [], "integer": [], "boolean": [], "null": [],
+        "array": ["items", "minItems", "maxItems"],
+        "string": ["minLength", "maxLength", "pattern"], "number": numberKeywords,
+        "integer": numberKeywords, "boolean": [], "null": [],
     ]
 
     /// The types that a schema names, if it names any.
@@ -166,7 +159,9 @@ struct JSONSchemaGrammar {
         guard !fitting.isEmpty else {
             throw .grammar(detail: "\(place): no value of enum or const has the type")
         }
-        return .choice(fitting.map { .text($0.compactText) })
+        var texts: [GrammarNode] = []
+        for value in fitting { texts.append(.text(try value.compactText(at: place))) }
+        return texts.count == 1 ? texts[0] : .choice(texts)
     }
 
     private mutating func typed(
@@ -176,7 +171,7 @@ struct JSONSchemaGrammar {
         // A schema with the keywords of one type alone means that type.
         let types =
             try types(schema, at: place)
-            ?? ["object", "array", "string"].filter { type in
+            ?? ["object", "array", "string", "number"].filter { type in
                 keywords.contains { Self.keywords[type]?.contains($0) ?? false }
             }
         let allowed = types.reduce(into: Set(["type"])) { $0.formUnion(Self.keywords[$1] ?? []) }
@@ -192,14 +187,8 @@ struct JSONSchemaGrammar {
         switch type {
         case "object": return try object(schema, at: place)
         case "array": return try array(schema, at: place)
-        case "string":
-            let bounds = try bounds(schema, "minLength", "maxLength", at: place)
-            return .sequence([
-                .text("\""), .repetition(character, minimum: bounds.0, maximum: bounds.1),
-                .text("\""),
-            ])
-        case "integer": return integer
-        case "number": return number
+        case "string": return try string(schema, at: place)
+        case "integer", "number": return try number(ofType: type, schema, at: place)
         case "boolean": return .choice([.text("true"), .text("false")])
         default: return .text("null")
         }
@@ -235,27 +224,38 @@ extension JSONValue {
         switch self {
         case .null: type == "null"
         case .bool: type == "boolean"
-        case .int, .double: type == "number" || (type == "integer" && int != nil)
+        case .int, .double, .decimal, .notFinite:
+            type == "number" || type == "integer" && isWholeNumber
         case .string: type == "string"
         case .array: type == "array"
         case .object: type == "object"
         }
     }
 
-    /// The value as JSON without spaces.
-    var compactText: String {
+    private var isWholeNumber: Bool { spelling.flatMap { DecimalNumber($0) }?.isWhole ?? false }
+
+    /// The value as JSON without spaces, its numbers as they are spelled in the schema.
+    fileprivate func compactText(at place: String) throws(BitNetError) -> String {
         switch self {
-        case .null: "null"
-        case .bool(let value): "\(value)"
-        case .int(let value): "\(value)"
-        case .double(let value): "\(value)"
-        case .string(let text): text.jsonLiteral(isASCII: false)
-        case .array(let values): "[" + values.map(\.compactText).joined(separator: ",") + "]"
+        case .null: return "null"
+        case .bool(let value): return "\(value)"
+        case .int, .double, .decimal, .notFinite:
+            guard let spelling else {
+                throw .grammar(detail: "\(place): \(kind) is no number of JSON")
+            }
+            return spelling
+        case .string(let text): return text.jsonLiteral(isASCII: false)
+        case .array(let values):
+            var texts: [String] = []
+            for value in values { texts.append(try value.compactText(at: place)) }
+            return "[" + texts.joined(separator: ",") + "]"
         case .object(let object):
-            "{"
-                + object.members.map { member in
-                    member.key.jsonLiteral(isASCII: false) + ":" + member.value.compactText
-                }.joined(separator: ",") + "}"
+            var texts: [String] = []
+            for member in object.members {
+                let value = try member.value.compactText(at: place)
+                texts.append(member.key.jsonLiteral(isASCII: false) + ":" + value)
+            }
+            return "{" + texts.joined(separator: ",") + "}"
         }
     }
 }

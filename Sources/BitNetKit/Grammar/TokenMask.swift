@@ -45,8 +45,9 @@ struct TokenMask: Sendable, Hashable {
 
 /// Says which tokens may come next, given those that came: a grammar, for example.
 protocol TokenConstraint: Sendable {
-    /// Replaces what is in `mask` by the tokens that may come next, end tokens included.
-    mutating func allow(_ mask: inout TokenMask)
+    /// Replaces what is in `mask` by the tokens that may come next, end tokens included; throws
+    /// where they cannot be found out.
+    mutating func allow(_ mask: inout TokenMask) throws(BitNetError)
     /// Tells which token came.
     mutating func accept(_ token: Int)
 }

@@ -48,6 +48,7 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         loader.i2sOrder = options.i2sOrder
+        loader.warnings += try tokenizer.missingTokens(of: checkpoint)
         var transformer = try loader.load()
         try transformer.hold(head: options.head)
         try transformer.skipZeros(options.sparsity)

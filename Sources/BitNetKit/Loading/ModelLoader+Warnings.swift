@@ -5,9 +5,10 @@ extension ModelLoader {
 
     /// Warns, once a model, of scales that look as if they were applied in the wrong direction.
     mutating func note(_ scale: TernaryScale, of source: TernarySource) throws(BitNetError) {
-        guard warnings.isEmpty, let largest = scale.values.max() else { return }
+        guard !hasNotedScale, let largest = scale.values.max() else { return }
         let name = source.tensor.name
         if largest > ModelLoader.largestMean {
+            hasNotedScale = true
             warnings.append(
                 "the weights of '\(name)' have the magnitude \(largest), which no known model has: "
                     + "its scale may be one that divides; "
@@ -18,6 +19,7 @@ extension ModelLoader {
             let stored = try source.storedScales().min(), stored > 0,
             stored < ModelLoader.largestMean
         {
+            hasNotedScale = true
             warnings.append(
                 "'\(name)' is divided by its scale \(stored), which looks like one that multiplies; "
                     + "check that quantization_config.linear_class in config.json is not missing")

@@ -13,6 +13,8 @@ package struct ModelLoader {
     var allowsLossy = false
     /// Things that are odd, but no error.
     var warnings: [String] = []
+    /// Whether a warning is about a scale; one is enough.
+    var hasNotedScale = false
     private var taken: Set<String> = []
     private var packedWeights = 0
 

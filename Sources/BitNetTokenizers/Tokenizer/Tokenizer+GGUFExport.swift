@@ -69,7 +69,7 @@ extension Tokenizer {
     }
 
     /// What other programs do not know of a GGUF file that was made of this tokenizer.
-    var ggufWarnings: [String] {
+    package var ggufWarnings: [String] {
         let flags = lostFlags.sorted { $0.key < $1.key }
         guard let (id, first) = flags.first else { return [] }
         let more = flags.count > 1 ? " and \(flags.count - 1) more tokens" : ""

@@ -52,6 +52,28 @@ extension Tokenizer {
         }
     }
 
+    /// A sentence for every special token of a checkpoint whose id is no token of its tokenizer.
+    package func missingTokens(of checkpoint: Checkpoint) throws(BitNetError) -> [String] {
+        var named: [(name: String, id: Int)] = []
+        switch checkpoint.metadata {
+        case .gguf(let file):
+            for name in ["bos", "eos", "eot", "eom", "unknown"] {
+                let key = "tokenizer.ggml.\(name)_token_id"
+                if let id = try file.int(key) { named.append((key, id)) }
+            }
+        case .huggingFace(let folder):
+            for value in [folder.config, folder.generationConfig] {
+                named += value.endTokens.map { ("eos_token_id", $0) }
+            }
+        }
+        var seen: Set<Int> = []
+        return named.filter { !(0..<vocabularySize).contains($0.id) }.compactMap { name, id in
+            guard seen.insert(id).inserted else { return nil }
+            let count = vocabularySize
+            return "\(name) \(id) is no token of the \(count) in the tokenizer: it is left out"
+        }
+    }
+
     /// The tokenizer of a folder, or of one file in it, of a model with `rows` tokens.
     private init(
         _ folder: ModelFolder, file: String? = nil, endTokens: [Int] = [], rows: Int = .max
@@ -86,10 +108,13 @@ extension Tokenizer {
                 detail: "\(file.path) has no vocabulary (tokenizer.ggml.tokens); convert it again "
                     + "with its tokenizer")
         }
-        let ends = [
-            try file.int("tokenizer.ggml.eot_token_id"),
-            try file.int("tokenizer.ggml.eom_token_id"),
-        ]
+        // An id that is no token stands for none, as -1 and 2^32 - 1 are meant to.
+        func special(_ name: String) throws(BitNetError) -> Int? {
+            try file.int("tokenizer.ggml.\(name)_token_id").flatMap { id in
+                tokens.indices.contains(id) ? id : nil
+            }
+        }
+        let ends = [try special("eot"), try special("eom")]
         var vocabulary = GGUFVocabulary(
             model: model, pre: try file.string("tokenizer.ggml.pre"),
             architecture: try file.string("general.architecture") ?? "",
@@ -98,14 +123,13 @@ extension Tokenizer {
             tokenTypes: try file.ints("tokenizer.ggml.token_type").map { types in
                 types.map { Int32(truncatingIfNeeded: $0) }
             },
-            beginOfText: try file.int("tokenizer.ggml.bos_token_id"),
-            endOfText: try file.int("tokenizer.ggml.eos_token_id"),
+            beginOfText: try special("bos"), endOfText: try special("eos"),
             additionalEnds: ends.compactMap(\.self),
             addsBeginOfText: try file.bool("tokenizer.ggml.add_bos_token"),
             addsEndOfText: try file.bool("tokenizer.ggml.add_eos_token"))
         vocabulary.scores = try file.floats("tokenizer.ggml.scores").map { $0.map { Float($0) } }
         vocabulary.addsSpacePrefix = try file.bool("tokenizer.ggml.add_space_prefix")
-        vocabulary.unknown = try file.int("tokenizer.ggml.unknown_token_id")
+        vocabulary.unknown = try special("unknown")
         vocabulary.tokenFlags = try file.tokenFlags(of: tokens.count)
         try self.init(gguf: vocabulary)
     }

@@ -18,7 +18,10 @@ struct JSONValueTests {
             #" {"a": [1, -2.5e1, true, false, null, "s"], "big": 9223372036854775807, "f": 1.0} "#)
         #expect(
             value["a"]
-                == .array([.int(1), .double(-25), .bool(true), .bool(false), .null, .string("s")]))
+                == .array([
+                    .int(1), .decimal(JSONDecimal(-25, spelling: "-2.5e1")), .bool(true),
+                    .bool(false), .null, .string("s"),
+                ]))
         #expect(value["big"]?.int == Int.max)
         #expect(value["f"] == .double(1))
         #expect(value["f"]?.int == 1)
@@ -47,11 +50,11 @@ struct JSONValueTests {
         arguments: [
             "", " ", "{", "[", "[1", "[1,", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
             "01",
-            "1.", "-", "+1", ".5", "1e", "1e999", "tru", "nul", "\"", "\"\\", "\"\\u12\"",
+            "1.", "-", "+1", ".5", "1e", "Inf", "tru", "nul", "\"", "\"\\", "\"\\u12\"",
             "\"\\ud800\"",
             "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\\x\"", "\"a\nb\"", "[] []",
             "{\"a\":1,\"a\":2}",
-            "NaN", "'a'", "[1 2]", "{\"a\" 1}", "{1:2}",
+            "nan", "-Inf", "'a'", "[1 2]", "{\"a\" 1}", "{1:2}",
         ])
     func malformed(text: String) {
         #expect(failure { () throws(BitNetError) in try parse(text) }?.isMalformedFile == true)
@@ -93,5 +96,82 @@ struct JSONValueTests {
         #expect(failure { () throws(BitNetError) in try value.bool("n", in: "c") } != nil)
         #expect(failure { () throws(BitNetError) in try value.string("n", in: "c") } != nil)
         #expect(failure { () throws(BitNetError) in try value.array("n", in: "c") } != nil)
+    }
+
+    @Test(
+        "numbers keep the spelling that no other value has",
+        arguments: [
+            "0", "-1", "9223372036854775807", "9223372036854775808", "1.0", "1.50", "-2.5e1", "1E3",
+            "-0", "0.1", "1e+18", "123456789012345678901234567890", "1e400", "4.9e-324", "1e-999",
+        ])
+    func spelling(_ number: String) throws {
+        let value = try parse("[\(number)]").array?.first
+        #expect(value?.spelling == number)
+        let finite = Double(number).map { $0.isFinite } ?? false
+        #expect((value?.double != nil) == finite)
+        #expect(value?.double == (finite ? Double(number) : nil))
+    }
+
+    @Test("a whole number is one however it is spelled, and never a neighbour of it")
+    func wholeNumbers() throws {
+        let numbers = [
+            ("1e3", 1000), ("-0", 0), ("2.50e1", 25), ("9007199254740993.0", 9_007_199_254_740_993),
+            ("1e18", 1_000_000_000_000_000_000), ("0.00e5", 0), ("120e-1", 12),
+        ]
+        for (text, number) in numbers { #expect(try parse(text).int == number, "\(text)") }
+        let others = [
+            "9223372036854775808", "9.3e18", "0.5", "1e400", "1e-1", "-9223372036854775809",
+        ]
+        for text in others { #expect(try parse(text).int == nil, "\(text)") }
+    }
+
+    @Test("decimals are compared exactly")
+    func decimals() throws {
+        let ascending = [
+            "-1e30", "-9223372036854775809", "-9223372036854775808", "-1.01", "-1", "-0.001", "0",
+            "1e-300", "0.1", "0.10000000000000000001", "0.2", "9.99", "1e1", "10.5",
+            "18446744073709551615", "18446744073709551615.5", "1e30",
+        ]
+        let numbers = try ascending.map { try #require(DecimalNumber($0)) }
+        for (index, number) in numbers.enumerated() {
+            for (other, second) in numbers.enumerated() {
+                #expect((number < second) == (index < other))
+                #expect((number == second) == (index == other))
+            }
+        }
+        #expect(DecimalNumber("1.0") == DecimalNumber("10e-1"))
+        #expect(DecimalNumber("-0") == DecimalNumber("0.00"))
+        for text in ["", "-", "x", "1e", "1e9999", "1.2.3"] { #expect(DecimalNumber(text) == nil) }
+    }
+
+    @Test("what Python writes for numbers that are not finite is read, and named where it is used")
+    func notFinite() throws {
+        let value = try parse(
+            "{\n \"a\": NaN,\n \"b\": [Infinity,\n -Infinity], \"c\": 1e999, \"d\": 1\n}")
+        #expect(value["d"]?.int == 1)
+        #expect(value["a"] == .notFinite(spelling: "NaN", line: 2))
+        #expect(
+            value["b"]
+                == .array([
+                    .notFinite(spelling: "Infinity", line: 3),
+                    .notFinite(spelling: "-Infinity", line: 4),
+                ]))
+        for (key, found) in [("a", "NaN (line 2)"), ("c", "1e999 (line 4)")] {
+            #expect(value[key]?.double == nil && value[key]?.int == nil)
+            let error = failure { () throws(BitNetError) in try value.double(key, in: "c.json") }
+            #expect(error?.description.contains("expected a number, found \(found)") == true)
+        }
+    }
+
+    @Test(
+        "errors say the line, and which character it is",
+        arguments: [
+            ("{\n\"a\": \n @}", "line 3 (byte 9): unexpected character '@'"),
+            ("[1,\n2 3]", "line 2 "), ("nope", "line 1 (byte 0): unexpected character 'n'"),
+            ("[\u{1}]", "unexpected byte 1"), ("[Nan]", "unexpected character 'N'"),
+        ])
+    func lines(_ text: String, _ detail: String) {
+        let error = failure { () throws(BitNetError) in try parse(text) }
+        #expect(error?.description.contains(detail) == true)
     }
 }

@@ -20,7 +20,7 @@ struct JSONSchemaTests {
         var mask = TokenMask(count: tokenizer.vocabularySize)
         var bytes: [UInt8] = []
         for step in 0..<2000 {
-            state.allow(&mask)
+            try state.allow(&mask)
             var allowed: [Int] = []
             mask.forEach { allowed.append($0) }
             if step > 40 || allowed.isEmpty, state.isAccepting {
@@ -130,8 +130,9 @@ struct JSONSchemaTests {
     @Test(
         "what would be ignored otherwise is refused by name",
         arguments: [
-            (#"{"type":"string","pattern":"a"}"#, "'pattern'"), ("{", "no JSON"),
-            (#"{"type":"integer","minimum":3}"#, "'minimum'"), (#"{"allOf":[{}]}"#, "'allOf'"),
+            (#"{"type":"string","format":"date"}"#, "'format'"), ("{", "no JSON"),
+            ("{\n\"a\":\n x}", "line 3 (byte 8): unexpected character 'x'"),
+            (#"{"type":"string","minimum":3}"#, "'minimum'"), (#"{"allOf":[{}]}"#, "'allOf'"),
             (#"{"properties":{"a":{"not":{}}}}"#, "#/properties/a: the keyword 'not'"),
             (##"{"$ref":"#/x"}"##, "$ref '#/x'"), (#"{"$ref":3}"#, "$ref"), ("false", "false"),
             (##"{"$ref":"#/$defs/q","$defs":{"q":{"$ref":"#/$defs/q"}}}"##, "no end"),
@@ -152,6 +153,54 @@ struct JSONSchemaTests {
         }
     }
 
+    @Test(
+        "references lead anywhere in the schema",
+        arguments: [
+            ("#", true), ("#/properties/a~1b", true), ("#/properties/m~0n", true),
+            ("#/properties/p%25q", true), ("#/properties/%C3%A9", true),
+            ("#/properties/e\u{301}", false), ("#/properties/", true),
+            ("#/properties/list/items/anyOf/1", true), ("#/properties/list/items/anyOf/2", false),
+            ("#/properties/list/items/anyOf/01", false), ("#/properties/list/items/anyOf/-", false),
+            ("#/properties/m~2n", false), ("#/properties/a/b", false), ("#/properties/%2", false),
+            ("#/properties/%C3", false), ("#/properties/a~1b/const", false), ("#properties", false),
+            ("", true), ("other.json#/a", false),
+            ("https://example.com/root#/properties/a~1b", true), ("https://example.com/root", true),
+            ("#/parts/x", true), ("#/parts/nested/y", true),
+        ])
+    func references(_ reference: String, _ leads: Bool) throws {
+        let schema =
+            #"{"$id":"https://example.com/root","properties":{"a/b":{"const":"here"},"#
+            + #""m~n":{"const":"here"},"p%q":{"const":"here"},"é":{"const":"here"},"#
+            + #""":{"const":"here"},"list":{"items":{"anyOf":[{"const":1},{"const":"here"}]}},"#
+            + ##""use":{"$ref":"\##(reference)"},"x":{"$ref":"#/parts/x"}},"##
+            + ##""parts":{"x":{"const":"here"},"nested":{"y":{"const":"here"}}}}"##
+        guard leads else {
+            #expect {
+                try Grammar(jsonSchema: schema)
+            } throws: {
+                "\($0)".hasPrefix("grammar: ")
+            }
+            return
+        }
+        let grammar = try Grammar(jsonSchema: schema)
+        let isRoot = reference.isEmpty || reference == "#" || reference.hasSuffix("root")
+        #expect(try grammar.accepts(isRoot ? #"{"use":{}}"# : #"{"use":"here"}"#))
+        #expect(try !grammar.accepts(isRoot ? #"{"use":"here"}"# : #"{"use":{}}"#))
+    }
+
+    @Test("names that differ only in normalisation stay apart")
+    func normalisation() throws {
+        let schema =
+            ##"{"properties":{"\u00e9":{"$ref":"#/$defs/\u00e9"},"##
+            + ##""e\u0301":{"$ref":"#/$defs/e\u0301"}},"required":["e\u0301"],"##
+            + #""$defs":{"\u00e9":{"const":1},"e\u0301":{"const":2}}}"#
+        let grammar = try Grammar(jsonSchema: schema)
+        #expect(try grammar.accepts("{\"\u{e9}\":1,\"e\u{301}\":2}"))
+        #expect(try grammar.accepts("{\"e\u{301}\":2}"))
+        #expect(try !grammar.accepts("{\"\u{e9}\":1}"))
+        #expect(try !grammar.accepts("{\"e\u{301}\":1}"))
+    }
+
     @Test("the sample model, which knows only stories, writes JSON under a schema")
     func sampleModel() throws {
         let model = try BitNetModel(loading: BitNetSampleModel.url)
@@ -168,7 +217,7 @@ struct JSONSchemaTests {
             var ids: [Int] = []
             try context.forward(prompt, isCancelled: { false })
             while ids.count < 250 {
-                state.allow(&mask)
+                try state.allow(&mask)
                 // The likeliest allowed token; with a seed above 0, after some noise.
                 let id = context.withLogits { logits in
                     var best: (id: Int, logit: Float)?

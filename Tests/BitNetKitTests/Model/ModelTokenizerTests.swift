@@ -52,20 +52,31 @@ struct ModelTokenizerTests {
         #expect(alone == nil)
     }
 
-    @Test("end tokens outside the vocabulary are refused", arguments: [-1, 320, Int.max])
+    @Test("ends that are no tokens are left out, with a warning", arguments: [-1, 320, 99_999])
     func endTokens(_ id: Int) throws {
+        let plain = try BitNetModel(loading: TinyModel.bitnetFolder)
         for value in [id, [313, id]] as [Any] {
-            let error = try failure(ofFolder: TinyModel.bitnetFolder) {
-                $0.config["eos_token_id"] = value
-            }
-            #expect(error?.isTokenizer == true)
+            let folder = try TemporaryFolder()
+            var model = try EditableFolder(TinyModel.bitnetFolder)
+            model.config["eos_token_id"] = value
+            let loaded = try BitNetModel(loading: try model.write(to: folder))
+            #expect(!loaded.tokenizer.endTokens.contains(id))
+            #expect(!loaded.configuration.endTokens.contains(id))
+            #expect(loaded.tokenizer.endTokens.isSubset(of: plain.tokenizer.endTokens))
+            #expect(loaded.warnings.count == 1)
+            #expect(loaded.warnings.first?.contains("eos_token_id \(id) is no token") == true)
         }
-        for key in ["bos", "eos", "eot"] {
-            let error = try failure(of: TinyModel.bitnetGGUF) {
-                $0["tokenizer.ggml.\(key)_token_id"] = .int64(Int64(id))
-            }
-            #expect(error?.isTokenizer == true)
+        for key in ["eos", "eot", "eom"] {
+            let folder = try TemporaryFolder()
+            var model = try EditableGGUF(TinyModel.bitnetGGUF)
+            model["tokenizer.ggml.\(key)_token_id"] = .int64(Int64(id))
+            let loaded = try BitNetModel(loading: try model.write(to: folder))
+            #expect(!loaded.tokenizer.endTokens.contains(id))
+            #expect(!loaded.configuration.endTokens.contains(id))
+            let name = "tokenizer.ggml.\(key)_token_id \(id) is no token"
+            #expect(loaded.warnings.contains { $0.contains(name) })
         }
+        #expect(plain.warnings.isEmpty)
     }
 
     @Test("a GGUF file without a vocabulary says so", arguments: ["tokens", "model"])

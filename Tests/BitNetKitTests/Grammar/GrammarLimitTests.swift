@@ -1,0 +1,156 @@
+import Testing
+
+@testable import BitNetKit
+
+@Suite("Limits of grammars")
+struct GrammarLimitTests {
+    private func word(_ number: Int) -> String { "w" + String(number, radix: 36) }
+
+    @Test("thousands of words are a tree, and none of them is lost")
+    func manyWords() throws {
+        let words = (0..<9000).map(word)
+        let quoted = words.map { "\"\($0)\"" }
+        let literals = words.map { #""\"" "\#($0)" "\"""# }
+        let grammars = [
+            try Grammar(gbnf: "root ::= " + literals.joined(separator: " | ")),
+            try Grammar(jsonSchema: "{\"enum\":[" + quoted.joined(separator: ",") + "]}"),
+            try Grammar(
+                jsonSchema: "{\"anyOf\":["
+                    + quoted.map { "{\"const\":\($0)}" }.joined(separator: ",") + "]}"),
+        ]
+        for grammar in grammars {
+            var checker = try GrammarChecker(grammar)
+            let lost = try stride(from: 0, to: 9000, by: 97).filter { index in
+                try !checker.accepts("\"\(words[index])\"")
+            }
+            #expect(lost.isEmpty)
+            #expect(try !grammar.accepts("\"\(word(9000))\"") && !grammar.accepts("\"w\""))
+        }
+    }
+
+    @Test("alternatives that begin alike keep what follows them")
+    func prefixes() throws {
+        let texts = ["", "a", "ab", "abc", "abd", "b", "ba", "bab", "é", "è", "ab", "c"]
+        let rules = texts.map { "\"\($0)\" x" }.joined(separator: " | ")
+        let grammar = try Grammar(gbnf: "root ::= \(rules) | x \"!\"\nx ::= \"1\"?")
+        for text in texts {
+            #expect(try grammar.accepts(text) && grammar.accepts(text + "1"), "\(text)")
+            #expect(try !grammar.accepts(text + "x"))
+        }
+        #expect(try grammar.accepts("1!") && grammar.accepts("!") && !grammar.accepts("a!"))
+    }
+
+    /// Rules that begin in `count` ways which no common beginning joins.
+    private func ambiguous(_ count: Int) -> String {
+        let rules = (0..<count).map { "r\($0) ::= [a-b] \"\($0)\"" }
+        return "root ::= " + (0..<count).map { "r\($0)" }.joined(separator: " | ") + "\n"
+            + rules.joined(separator: "\n")
+    }
+
+    @Test("as many stacks as the bound are all followed, one more is an error")
+    func stacks() throws {
+        let most = GrammarAutomaton.maximumStacks
+        let grammar = try Grammar(gbnf: ambiguous(most))
+        for number in [0, 1, most / 2, most - 1] { #expect(try grammar.accepts("a\(number)")) }
+        #expect {
+            try Grammar(gbnf: ambiguous(most + 1))
+        } throws: { "\($0)".contains("more than \(most) ways") }
+    }
+
+    @Test("too many stacks after some tokens are an error, not a lost text")
+    func stacksLater() throws {
+        let rules = ambiguous(GrammarAutomaton.maximumStacks + 1)
+            .replacing("root ::=", with: "later ::=")
+        let grammar = try Grammar(gbnf: "root ::= \"a\" later\n" + rules)
+        let trie = VocabularyTrie(try GrammarTests.tokenizer())
+        var state = GrammarState(grammar, trie)
+        state.accept(0x61)
+        #expect(!state.isAccepting)
+        var mask = TokenMask(count: trie.count)
+        #expect(throws: BitNetError.self) { try state.allow(&mask) }
+    }
+
+    @Test("a token that costs too much is an error, whatever is known already")
+    func cost() throws {
+        // Each byte of a long token doubles what may follow; a vocabulary has many such tokens.
+        let source =
+            "root ::= " + String(repeating: "(a | b)", count: 1) + " root | \"x\"\n"
+            + "a ::= [a-z] a?\nb ::= [a-z] b?"
+        let trie = VocabularyTrie(try GrammarTests.tokenizer())
+        let matcher = GrammarMatcher(try Grammar(gbnf: source), trie)
+        var first = GrammarState(matcher)
+        var mask = TokenMask(count: trie.count)
+        try first.allow(&mask)
+        #expect(mask.contains(0x61))
+        var automaton = GrammarAutomaton(try Grammar(gbnf: source).program)
+        var spent: [Bool] = []
+        for _ in 0..<2 {
+            automaton.beginToken()
+            var failed = false
+            do {
+                var state = automaton.state(of: try automaton.start())
+                for _ in 0..<GrammarAutomaton.maximumCost / 64 {
+                    state = try automaton.next(state, 0x61)
+                }
+            } catch { failed = true }
+            spent.append(failed)
+        }
+        #expect(spent[0] == spent[1])
+    }
+
+    @Test("lists and objects inside each other do not multiply", arguments: [1, 16, 30])
+    func nesting(_ depth: Int) throws {
+        var list = #"{"type":"integer"}"#
+        var object = #"{"type":"integer"}"#
+        for _ in 0..<depth {
+            list = #"{"type":"array","items":\#(list)}"#
+            object = #"{"type":"object","properties":{"a":\#(object),"b":{"type":"null"}}}"#
+        }
+        let lists = try Grammar(jsonSchema: list)
+        let objects = try Grammar(jsonSchema: object)
+        #expect(lists.program.symbols.count < 200 * (depth + 1))
+        #expect(objects.program.symbols.count < 200 * (depth + 1))
+        let open = String(repeating: "[", count: depth)
+        let close = String(repeating: "]", count: depth)
+        #expect(try lists.accepts("\(open)1,2\(close)") && !lists.accepts("[\(open)1\(close)]"))
+        let start = String(repeating: #"{"a":"#, count: depth)
+        let end = String(repeating: #","b":null}"#, count: depth)
+        #expect(try objects.accepts("\(start)7\(end)") && objects.accepts("{}"))
+    }
+
+    @Test("rules grow with the number of properties and required names, not with its square")
+    func requiredNames() throws {
+        func size(_ count: Int) throws -> Int {
+            let names = (0..<count).map { "\"\(word($0 + 50_000))\"" }
+            let properties = names.map { "\($0):{\"type\":\"null\"}" }.joined(separator: ",")
+            let grammar = try Grammar(
+                jsonSchema: "{\"properties\":{\(properties)},\"required\":["
+                    + names.joined(separator: ",") + "]}")
+            if count < 1000 {
+                let members = names.map { "\($0):null" }
+                #expect(try grammar.accepts("{" + members.joined(separator: ",") + "}"))
+                #expect(try !grammar.accepts("{" + members.dropLast().joined(separator: ",") + "}"))
+            }
+            return grammar.program.symbols.count
+        }
+        let few = try size(300)
+        #expect(try size(6_000) < 22 * few)
+    }
+
+    @Test("a thousand optional properties may come in any selection, in order")
+    func optionalProperties() throws {
+        let names = (0..<1000).map(word)
+        let properties = names.map { "\"\($0)\":{\"type\":\"null\"}" }.joined(separator: ",")
+        let grammar = try Grammar(
+            jsonSchema: "{\"properties\":{\(properties)},\"required\":[\"\(names[500])\"]}")
+        func text(_ indices: [Int]) -> String {
+            "{" + indices.map { "\"\(names[$0])\":null" }.joined(separator: ", ") + "}"
+        }
+        for indices in [[500], [0, 500, 999], [1, 2, 3, 500], [499, 500, 501]] {
+            #expect(try grammar.accepts(text(indices)), "\(indices)")
+        }
+        for indices in [[], [0], [501, 500], [500, 500], [999]] {
+            #expect(try !grammar.accepts(text(indices)), "\(indices)")
+        }
+    }
+}
