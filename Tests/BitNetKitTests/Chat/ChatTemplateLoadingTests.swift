@@ -2,7 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Loading chat templates")
 struct ChatTemplateLoadingTests {

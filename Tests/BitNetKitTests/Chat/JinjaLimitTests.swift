@@ -1,7 +1,11 @@
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Templates and texts can be hostile: time is linear in their length, and what multiplies is
 /// refused. What took the square of the length would not end within the limits here.

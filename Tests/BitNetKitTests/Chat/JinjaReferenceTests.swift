@@ -1,7 +1,11 @@
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Templates of `Fixtures/jinja.json`, each with what jinja2 3.1.6 makes of it in transformers'
 /// environment: whatever jinja2's documentation shows for expressions and statements, every filter

@@ -1,6 +1,10 @@
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Limits of grammars")
 struct GrammarLimitTests {

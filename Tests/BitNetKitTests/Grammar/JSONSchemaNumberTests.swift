@@ -1,7 +1,11 @@
 import TestSupport
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Numbers of JSON schemas")
 struct JSONSchemaNumberTests {

@@ -1,6 +1,10 @@
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Tells which texts are a grammar's; what it finds out about one it keeps for the next.
 struct GrammarChecker {

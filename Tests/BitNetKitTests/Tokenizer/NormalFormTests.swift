@@ -1,7 +1,11 @@
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 @Suite("Normal forms")
 struct NormalFormTests {

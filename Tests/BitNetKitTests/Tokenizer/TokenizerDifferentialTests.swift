@@ -1,7 +1,11 @@
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Random tokenizers and what Hugging Face's tokenizers makes of texts with them, as
 /// `Tests/Differential/random_tokenizers.py` writes them.

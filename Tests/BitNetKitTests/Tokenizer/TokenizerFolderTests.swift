@@ -1,7 +1,11 @@
 import Foundation
 import Testing
 
+@testable import BitNetBench
+@testable import BitNetFiles
 @testable import BitNetKit
+@testable import BitNetTokenizers
+@testable import TernaryCompute
 
 /// Folders with the files that may name tokens, and what transformers makes of texts with them, as
 /// `Tests/Differential/random_folders.py` writes them.
