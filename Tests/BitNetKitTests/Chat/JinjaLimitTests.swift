@@ -104,10 +104,8 @@ struct JinjaLimitTests {
     @Test(
         "loops over long values are stopped", .timeLimit(.minutes(3)),
         arguments: [
-            "{{ {t: 1}[t] }}", "{{ t[i] }}", "{{ t == t ~ '' }}", "{{ t.endswith('b') }}",
-            "{{ t|length }}", "{{ 'b'.strip(t) }}", "{{ loop.changed(t) }}", "{{ 10 ** 4000 }}",
-            "{{ t is lower }}", "{{ range(100000)|last }}", "{{ i in range(100000) }}",
-            "{{ ('1' * 4300)|int }}", "{{ '%.4000f' % 5e-324 }}", "{% for j in t %}{% endfor %}",
+            "{{ {t: 1}[t] }}", "{{ t[i] }}", "{{ loop.changed(t) }}", "{{ 10 ** 4000 }}",
+            "{{ range(100000)|last }}", "{{ '%.4000f' % 5e-324 }}",
         ])
     func loops(_ body: String) {
         #expect(throws: JinjaFailure.self) {
