@@ -198,6 +198,8 @@ private struct TokenTrie: Sendable {
             }
         }
         if flags.contains(.stripsRight) {
+            // White space that the token before has taken along is not looked at again.
+            upper = max(upper, start)
             while let (scalar, index) = after(upper), isStripped(scalar) {
                 upper = index
             }

@@ -153,7 +153,17 @@ private struct AddedTokenList {
             spellings.append(token.content.utf8)
             kinds.append(kind)
         }
-        var known = Self.index(names, in: spellings, kinds)
+        merged += Self.append(names, to: &spellings, &kinds, rows)
+        return merged
+    }
+
+    /// Appends those of `names` that a vocabulary lacks, and returns them.
+    private static func append(
+        _ names: [TokenizerJSON.AddedToken], to spellings: inout ByteStrings,
+        _ kinds: inout [Vocabulary.Kind], _ rows: Int
+    ) -> [TokenizerJSON.AddedToken] {
+        var known = index(names, in: spellings, kinds)
+        var appended: [TokenizerJSON.AddedToken] = []
         for var token in names {
             let text = Array(token.content.utf8)
             if let id = known[text] {
@@ -164,10 +174,10 @@ private struct AddedTokenList {
                 known[text] = token.id
                 spellings.append(text)
                 kinds.append(.control)
-                merged.append(token)
+                appended.append(token)
             }
         }
-        return merged
+        return appended
     }
 
     private static let mostHoles = 1 << 16

@@ -111,4 +111,17 @@ struct ModelTokenizerTests {
             #expect(error?.isTokenizer == true || error?.isInvalidMetadata == true, "\(change)")
         }
     }
+
+    @Test("flags of added tokens are pairs of a token and its flags, or refused")
+    func tokenFlags() throws {
+        func error(_ values: [Int32]) throws -> BitNetError? {
+            try failure(of: TinyModel.llamaGGUF) {
+                $0[GGUFVocabulary.tokenFlagsKey] = .array(GGUFArray(values))
+            }
+        }
+        #expect(try error([1, 3, 2, 15]) == nil)
+        for values: [Int32] in [[1], [1, 16], [1, -1], [-1, 1], [100_000, 1], [1, 2, 3]] {
+            #expect(try error(values)?.isTokenizer == true)
+        }
+    }
 }
