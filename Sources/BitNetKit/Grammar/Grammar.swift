@@ -1,5 +1,10 @@
 /// What a response has to look like: only tokens that keep to it are chosen.
 ///
+/// What a token costs is bounded: one step for each byte in the tree of the vocabulary's tokens (some
+/// 275,000 for the 128,256 tokens of Llama 3), and 4,194,304 for finding out which bytes may follow
+/// which. A grammar that needs more, or that may go on in more than 4,096 ways from one place, ends
+/// with `BitNetError.grammar` where it does; none of its texts is left out.
+///
 /// ```swift
 /// let yesOrNo = try Grammar(gbnf: #"root ::= "yes" | "no""#)
 /// let person = try Grammar(
@@ -23,9 +28,16 @@ public struct Grammar: Sendable, Hashable {
     /// A grammar of the JSON texts that are valid under a JSON schema.
     ///
     /// Read are `type`, `properties`, `required`, `additionalProperties`, `items`, `minItems`,
-    /// `maxItems`, `minLength`, `maxLength`, `enum`, `const`, `anyOf`, `oneOf`, `$ref` into `$defs`
-    /// and `definitions`, and annotations. Properties come in the schema's order, others only where
+    /// `maxItems`, `minLength`, `maxLength`, `pattern`, `minimum`, `maximum`, `exclusiveMinimum`,
+    /// `exclusiveMaximum`, `multipleOf`, `enum`, `const`, `anyOf`, `oneOf`, `$ref` to any place in
+    /// the schema, and annotations. Properties come in the schema's order, others only where
     /// `additionalProperties` asks for them; of a `oneOf` any alternative may come.
+    ///
+    /// Numbers of `enum` and `const` are written as the schema spells them. Bounds are exact,
+    /// whatever their length; without an upper one, whole numbers have at most 18 digits (or one
+    /// more than the lower bound), and numbers with a fraction 15. A `pattern` may match anywhere
+    /// in the string; it has literals, classes, `.`, `\d \w \s` and their opposites, groups, `|`,
+    /// repetitions, `^` and `$`. Where ECMAScript and Python differ, strings match in both.
     ///
     /// - Throws: `BitNetError.grammar` where the schema is not JSON or has another keyword, which
     ///   would be ignored otherwise.

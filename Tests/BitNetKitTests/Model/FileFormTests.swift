@@ -70,17 +70,19 @@ struct FileFormTests {
     @Test("id 42 means what the file has room for, and is refused where that tells nothing")
     func q2Sizes() throws {
         func type(
-            _ architecture: String, _ shape: [UInt64], _ count: Int
+            _ architecture: String, _ shape: [UInt64], _ count: Int, padding: Int = 0
         ) throws(BitNetError) -> ElementType? {
             var raw = RawGGUF()
             raw.entry("general.architecture", string: architecture)
             raw.tensor("w", shape, type: 42, offset: 0)
-            raw.data = [UInt8](repeating: 0, count: count)
+            raw.data = [UInt8](repeating: 1, count: count) + [UInt8](repeating: 0, count: padding)
             return try raw.open().tensor(named: "w")?.type
         }
         #expect(try type("llama", [256, 64], 256 * 64 / 64 * 18) == .q2_0)
         #expect(try type("llama", [256, 64], 256 * 64 / 128 * 34) == .q2_0_128)
         #expect(try type("bitnet", [256, 64], 256 * 64 / 128 * 34) == .q2_0_128)
+        #expect(try type("llama", [256, 64], 256 * 64 / 64 * 18, padding: 4096) == .q2_0)
+        #expect(try type("llama", [256, 64], 256 * 64 / 128 * 34, padding: 100) == .q2_0_128)
         let refused: [(shape: [UInt64], count: Int, words: String)] = [
             ([256, 64], 64 * 64 + 32, "TL2, whose order"), ([256, 64], 5_000, "none of theirs"),
             ([100, 64], 1_600, "none of theirs"), ([128, 1], 64, "more than one of them"),

@@ -148,7 +148,11 @@ struct MislabelledModelTests {
         let folder = try TemporaryFolder()
         for url in TinyModel.files {
             let bytes = [UInt8](try Data(contentsOf: url))
-            for changed in [bytes + [UInt8](repeating: 0, count: 4_096), Array(bytes.dropLast(64))]
+            // Zeros are padding.
+            let padded = try folder.write(
+                "padded.gguf", bytes + [UInt8](repeating: 0, count: 4_096))
+            #expect(try TinyModel.haveSameLogits(url, URL(fileURLWithPath: padded)))
+            for changed in [bytes + [UInt8](repeating: 1, count: 4_096), Array(bytes.dropLast(64))]
             {
                 let path = try folder.write("model.gguf", changed)
                 let error = failure { () throws(BitNetError) in

@@ -166,7 +166,7 @@ struct ModelSettingsTests {
     @Test("GGUF keys that change the graph, or are not known to leave it, are refused by name")
     func ggufSettings() throws {
         let settings: [(key: String, value: GGUFValue, named: String)] = [
-            ("attention.causal", .bool(true), "attention.causal"),
+            ("attention.causal", .bool(false), "attention.causal"),
             ("expert_count", .uint32(8), "expert_count"),
             ("attention.value_length", .uint32(64), "attention.value_length"),
             ("rope.scaling.type", .string("yarn"), "rope.scaling"),

@@ -54,7 +54,7 @@ struct ModelShapeTests {
         let values: [GGUFValue] = [
             .uint32(0), .int32(-1), .uint32(.max), .uint64(.max), .int64(.min), .uint32(24),
             .uint32(1 << 23), .float32(128), .string("128"), .bool(true),
-            .array(GGUFArray([4] as [Int32])),
+            .array(GGUFArray([4, 4, 4, 4, 4] as [Int32])), .array(GGUFArray([Int32]())),
         ]
         for key in keys {
             for value in values {
