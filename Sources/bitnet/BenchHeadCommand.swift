@@ -63,9 +63,9 @@ struct BenchHeadCommand: ParsableCommand {
     func run() throws {
         warnAboutDebugBuild()
         let kernels = try isa.map { (name) throws(BitNetError) in try KernelSet.named(name) }
-        let benchmark = HeadBenchmark(rows: rows, columns: columns, states: states)
+        let benchmark = LMHeadBenchmark(rows: rows, columns: columns, states: states)
         if !json { try Terminal.write(Self.header) }
-        var all: [HeadBenchmark.Row] = []
+        var all: [LMHeadBenchmark.Row] = []
         for count in threads.numbers {
             for type in try parsedTypes() {
                 try benchmark.run(type, threads: count, top: top, kernels: kernels ?? .best) {
@@ -80,7 +80,7 @@ struct BenchHeadCommand: ParsableCommand {
     private static let header =
         "head  method  threads  top        us   GB/s  x full  rows kept (most)  all rows  different\n"
 
-    private static func line(_ row: HeadBenchmark.Row) -> String {
+    private static func line(_ row: LMHeadBenchmark.Row) -> String {
         row.type.padding(toLength: 5, withPad: " ", startingAt: 0) + " "
             + row.method.padding(toLength: 7, withPad: " ", startingAt: 0)
             + String(

@@ -121,7 +121,7 @@ struct BenchModelCommand: AsyncParsableCommand {
             threads: threads, instructionSet: isa, layout: try parsedLayout())
         options.sparsity = sparsity
         guard let synthetic else {
-            options.head = try storage()
+            options.lmHead = try storage()
             let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
             return try await BitNetModel.load(url, options: options)
         }
@@ -130,18 +130,18 @@ struct BenchModelCommand: AsyncParsableCommand {
             Terminal.report("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
         }
         let (type, storage) = try syntheticHead()
-        options.head = storage
+        options.lmHead = storage
         return try BitNetModel.synthetic(
-            synthetic.shape, head: type, options: options,
+            synthetic.shape, lmHead: type, options: options,
             zeroShares: zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
     }
 
-    private func storage() throws -> HeadStorage {
+    private func storage() throws -> LMHeadStorage {
         try head.map(ComputeArguments.head) ?? .asStored
     }
 
     /// The type that a synthetic head is made in, and how it is held then.
-    private func syntheticHead() throws -> (ElementType, HeadStorage) {
+    private func syntheticHead() throws -> (ElementType, LMHeadStorage) {
         guard let head else { return (.q6_K, .asStored) }
         let types = ElementType.allCases
         if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {

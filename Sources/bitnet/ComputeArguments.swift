@@ -32,7 +32,7 @@ struct ComputeArguments: ParsableArguments {
         help: .init(
             "How the LM head is held: \(heads) (default: as-stored).", valueName: "name"),
         transform: Self.head)
-    var head: HeadStorage?
+    var head: LMHeadStorage?
 
     @Option(
         help: .init(
@@ -41,7 +41,7 @@ struct ComputeArguments: ParsableArguments {
         transform: Sparsity.argument)
     var sparsity = Sparsity.automatic
 
-    private static let heads = HeadStorage.allCases.map(\.rawValue).joined(separator: ", ")
+    private static let heads = LMHeadStorage.allCases.map(\.rawValue).joined(separator: ", ")
     private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
         .joined(separator: " or ")
@@ -72,8 +72,8 @@ struct ComputeArguments: ParsableArguments {
         return order
     }
 
-    static func head(_ name: String) throws -> HeadStorage {
-        guard let storage = HeadStorage(rawValue: name.lowercased()) else {
+    static func head(_ name: String) throws -> LMHeadStorage {
+        guard let storage = LMHeadStorage(rawValue: name.lowercased()) else {
             throw ValidationError("'\(name)' is not one of \(heads)")
         }
         return storage
@@ -86,7 +86,7 @@ struct ComputeArguments: ParsableArguments {
         options.instructionSet = isa
         options.layout = layout
         if let order { options.i2sOrder = order }
-        options.head = head ?? .asStored
+        options.lmHead = head ?? .asStored
         options.sparsity = sparsity
         let line = ProgressLine()
         defer { line.clear() }

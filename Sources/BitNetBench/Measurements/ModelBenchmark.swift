@@ -78,7 +78,7 @@ package struct ModelBenchmark: Sendable {
     private func row(_ run: Run, limits: MachineLimits, peakBytes: Int) -> Row {
         let speed = Spread(run.speeds)
         let weights = model.byteCount.ternary - bytesSkipped(run.sparsity)
-        let head = model.transformer.headBytesRead
+        let head = model.transformer.lmHeadBytesRead
         let c = model.configuration
         let keyValue = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 2
         var bytes = weights + head + (run.depth + run.count / 2) * keyValue
@@ -87,7 +87,8 @@ package struct ModelBenchmark: Sendable {
         let products = Double(c.ternaryWeightCount) * speed.median
         return Row(
             test: "\(run.test)", threads: model.threads, isa: model.kernels.name,
-            layout: model.layout.rawValue, head: model.transformer.headName, tokensPerSecond: speed,
+            layout: model.layout.rawValue, head: model.transformer.lmHeadName,
+            tokensPerSecond: speed,
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
             int8PeakShare: products / limits.int8PerSecond, peakBytes: peakBytes,

@@ -41,7 +41,7 @@ extension Transformer {
     ///
     /// The graph is that of BitNet b1.58 with squared ReLU and a tied LM head.
     init(
-        random shape: ModelShape, head: ElementType, layout: TernaryLayout?, compute: Compute,
+        random shape: ModelShape, lmHead: ElementType, layout: TernaryLayout?, compute: Compute,
         seed: UInt64
     ) throws(BitNetError) {
         let configuration = ModelConfiguration(
@@ -55,7 +55,7 @@ extension Transformer {
         var builder = Builder(
             configuration: configuration, layout: layout, compute: compute,
             random: SeededGenerator(seed: seed))
-        self = try builder.transformer(head: head)
+        self = try builder.transformer(lmHead: lmHead)
     }
 }
 
@@ -64,21 +64,21 @@ extension BitNetModel {
     /// tokenizer has one token for each byte.
     ///
     /// - Parameters:
-    ///   - head: type of the embedding and LM head, one that has a kernel: F32, F16, BF16, Q8_0,
+    ///   - lmHead: type of the embedding and LM head, one that has a kernel: F32, F16, BF16, Q8_0,
     ///     Q6_K or Q4_0.
     ///   - zeroShares: zeros to impose on the feed-forward layers, or nil for what random weights
     ///     give.
     /// - Throws: `BitNetError.invalidArgument`, `.invalidMetadata` for an impossible shape,
     ///   `.kernelUnavailable`, `.outOfMemory`.
     public static func synthetic(
-        _ shape: ModelShape, head: ElementType = .q6_K, options: LoadOptions = LoadOptions(),
+        _ shape: ModelShape, lmHead: ElementType = .q6_K, options: LoadOptions = LoadOptions(),
         zeroShares: ZeroShares? = nil, seed: UInt64 = 0
     ) throws(BitNetError) -> BitNetModel {
         let compute = try options.compute
         var transformer = try Transformer(
-            random: shape, head: head, layout: options.layout, compute: compute, seed: seed)
+            random: shape, lmHead: lmHead, layout: options.layout, compute: compute, seed: seed)
         if let zeroShares { transformer = try transformer.imposing(zeroShares) }
-        try transformer.hold(head: options.head)
+        try transformer.hold(lmHead: options.lmHead)
         try transformer.skipZeros(options.sparsity)
         return BitNetModel(transformer, tokenizer: try .bytes())
     }
@@ -102,15 +102,15 @@ private struct Builder {
     let compute: Compute
     var random: SeededGenerator
 
-    mutating func transformer(head: ElementType) throws(BitNetError) -> Transformer {
+    mutating func transformer(lmHead: ElementType) throws(BitNetError) -> Transformer {
         let c = configuration
         let embedding = try DenseMatrix(
-            randomRows: c.vocabularySize, columns: c.hiddenSize, type: head, seed: random.next())
+            randomRows: c.vocabularySize, columns: c.hiddenSize, type: lmHead, seed: random.next())
         var blocks: [TransformerBlock] = []
         for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
         return Transformer(
             c, compute: compute, embedding: embedding, blocks: blocks,
-            finalNorm: try norm(c.hiddenSize), head: embedding)
+            finalNorm: try norm(c.hiddenSize), lmHead: embedding)
     }
 
     private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {

@@ -162,7 +162,7 @@ struct ConfigReader {
         return activation
     }
 
-    func isHeadTied(_ architecture: ModelConfiguration.Architecture) throws(BitNetError) -> Bool {
+    func isLMHeadTied(_ architecture: ModelConfiguration.Architecture) throws(BitNetError) -> Bool {
         if let tied = try config.bool("tie_word_embeddings", in: path) { return tied }
         return architecture != .llama
     }

@@ -29,7 +29,7 @@ extension ModelConfiguration {
             ropeBase: try reader.ropeBase(architecture),
             activation: try reader.activation(architecture),
             hasLinearNorms: quantization.hasLinearNorms,
-            isHeadTied: try reader.isHeadTied(architecture),
+            isLMHeadTied: try reader.isLMHeadTied(architecture),
             scaleDirection: quantization.direction,
             quantizesMasters: quantization.quantizesMasters,
             endTokens: try reader.tokens("eos_token_id").filter(isToken),

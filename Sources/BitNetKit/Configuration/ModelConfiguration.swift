@@ -54,7 +54,7 @@ public struct ModelConfiguration: Sendable, Hashable {
     /// Whether every linear layer normalises its own input.
     public internal(set) var hasLinearNorms: Bool
     /// Whether the LM head is the embedding.
-    public internal(set) var isHeadTied: Bool
+    public internal(set) var isLMHeadTied: Bool
     /// What packed scales mean; only Hugging Face folders leave that open.
     public internal(set) var scaleDirection: ScaleDirection
     /// Whether float weights are rounded to trits (absmean); otherwise they must be ternary already.
@@ -95,7 +95,7 @@ extension ModelConfiguration {
             headCount: headCount, keyValueHeadCount: keyValueHeadCount,
             headDimension: hiddenSize / max(headCount, 1), contextLength: contextLength,
             normEpsilon: 1e-5, linearNormEpsilon: 1e-5, ropeBase: 500_000,
-            activation: .squaredReLU, hasLinearNorms: false, isHeadTied: true,
+            activation: .squaredReLU, hasLinearNorms: false, isLMHeadTied: true,
             scaleDirection: .multiply, quantizesMasters: false, endTokens: [], beginToken: nil)
     }
 }

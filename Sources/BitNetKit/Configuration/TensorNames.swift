@@ -33,8 +33,8 @@ package enum LinearPart: String, CaseIterable, Sendable {
 
 /// The norms of a layer, apart from those inside each linear layer.
 package enum NormPart: CaseIterable, Sendable {
-    case attentionInput, attentionSub, feedForwardInput, feedForwardSub, queryHead, keyHead
-    case attentionPost, feedForwardPost
+    case attentionInput, feedForwardInput, attentionSub, feedForwardSub
+    case attentionPost, feedForwardPost, queryHead, keyHead
 
     /// The name in a GGUF file.
     var gguf: String {
@@ -137,7 +137,7 @@ struct TensorNames: Sendable {
 
     var embedding: String { isGGUF ? "token_embd.weight" : "\(prefix)embed_tokens.weight" }
     var finalNorm: String { isGGUF ? "output_norm.weight" : "\(prefix)norm.weight" }
-    var head: String { isGGUF ? "output.weight" : "lm_head.weight" }
+    var lmHead: String { isGGUF ? "output.weight" : "lm_head.weight" }
     /// What rotary frequencies are divided by, where a file says so.
     var ropeDivisors: String { "rope_freqs.weight" }
 

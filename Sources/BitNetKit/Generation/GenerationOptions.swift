@@ -173,7 +173,7 @@ extension GenerationOptions {
             guard factor > 1, let window = repetitionWindow else { return .all }
             top = top.addingReportingOverflow(window).overflow ? .max : top + window
         }
-        return top <= HeadScan.largestTop ? .top(top) : .all
+        return top <= LMHeadScan.largestTop ? .top(top) : .all
     }
 }
 

@@ -50,7 +50,7 @@ extension BitNetModel {
         loader.i2sOrder = options.i2sOrder
         loader.warnings += try tokenizer.missingTokens(of: checkpoint)
         var transformer = try loader.load()
-        try transformer.hold(head: options.head)
+        try transformer.hold(lmHead: options.lmHead)
         try transformer.skipZeros(options.sparsity)
         let chatTemplate = try ChatTemplate(checkpoint, tokenizer: tokenizer)
         self.init(

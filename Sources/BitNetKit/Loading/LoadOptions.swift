@@ -18,7 +18,7 @@ public struct LoadOptions: Sendable, Hashable {
     public var i2sOrder = I2SOrder.a
     /// How the LM head is held. `f16`, `q8_0`, `q6_K` and `q4_0` round the head once more, and
     /// `twoStageFast` can miss a token; the others change no result.
-    public var head: HeadStorage = .asStored
+    public var lmHead: LMHeadStorage = .asStored
     /// Whether feed-forward layers leave out what zeros make irrelevant; matters to models with
     /// squared ReLU only.
     public var sparsity: Sparsity = .automatic
@@ -28,14 +28,14 @@ public struct LoadOptions: Sendable, Hashable {
     /// Options that differ from the defaults in what is given.
     public init(
         threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
-        i2sOrder: I2SOrder = .a, head: HeadStorage = .asStored,
+        i2sOrder: I2SOrder = .a, lmHead: LMHeadStorage = .asStored,
         sparsity: Sparsity = .automatic
     ) {
         self.threads = threads
         self.instructionSet = instructionSet
         self.layout = layout
         self.i2sOrder = i2sOrder
-        self.head = head
+        self.lmHead = lmHead
         self.sparsity = sparsity
     }
 }

@@ -23,7 +23,9 @@ extension ModelLoader {
         let c = configuration
         let matrix = [c.vocabularySize, c.hiddenSize]
         var plan = [try dense(names.embedding, as: TensorNames.gguf.embedding, matrix)]
-        if !c.isHeadTied { plan.append(try dense(names.head, as: TensorNames.gguf.head, matrix)) }
+        if !c.isLMHeadTied {
+            plan.append(try dense(names.lmHead, as: TensorNames.gguf.lmHead, matrix))
+        }
         plan.append(try vector([names.finalNorm], as: TensorNames.gguf.finalNorm, c.hiddenSize))
         let scaled = c.ropeScaling?.divisors(dimension: c.headDimension, base: c.ropeBase)
         if let divisors = try ropeDivisors() ?? scaled {

@@ -32,8 +32,8 @@ package struct ModelLoader {
 
     mutating func load() throws(BitNetError) -> Transformer {
         let c = configuration
-        let embedding = try dense(names.embedding, isMultiplied: c.isHeadTied)
-        let head = c.isHeadTied ? embedding : try dense(names.head, isMultiplied: true)
+        let embedding = try dense(names.embedding, isMultiplied: c.isLMHeadTied)
+        let lmHead = c.isLMHeadTied ? embedding : try dense(names.lmHead, isMultiplied: true)
         let finalNorm = try norm([names.finalNorm], count: c.hiddenSize)
         var blocks: [TransformerBlock] = []
         for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
@@ -42,7 +42,7 @@ package struct ModelLoader {
         progress?(LoadProgress(phase: .ready, fraction: 1))
         return Transformer(
             c, compute: compute, embedding: embedding, blocks: blocks, finalNorm: finalNorm,
-            head: head, ropeDivisors: divisors)
+            lmHead: lmHead, ropeDivisors: divisors)
     }
 }
 
@@ -199,7 +199,7 @@ extension ModelLoader {
     func refuseUnused() throws(BitNetError) {
         for name in checkpoint.unused(after: taken) {
             if name.hasSuffix("rotary_emb.inv_freq") { continue }
-            if configuration.isHeadTied && name == names.head { continue }
+            if configuration.isLMHeadTied && name == names.lmHead { continue }
             throw .unexpectedTensor(path: checkpoint.path, tensor: name)
         }
     }

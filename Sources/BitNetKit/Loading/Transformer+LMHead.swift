@@ -3,12 +3,12 @@ extension Transformer {
     ///
     /// - Throws: `BitNetError.invalidArgument` when rows are not whole blocks of the type,
     ///   `.outOfMemory`.
-    package mutating func hold(head storage: HeadStorage) throws(BitNetError) {
+    package mutating func hold(lmHead storage: LMHeadStorage) throws(BitNetError) {
         if let type = storage.elementType {
-            head = try head.encoded(as: type, pool: compute.pool)
+            lmHead = try lmHead.encoded(as: type, pool: compute.pool)
         }
-        if let type = storage.scanType(for: head.type) {
-            headScan = try HeadScan(head, type: type, pool: compute.pool)
+        if let type = storage.scanType(for: lmHead.type) {
+            lmHeadScan = try LMHeadScan(lmHead, type: type, pool: compute.pool)
         }
     }
 }

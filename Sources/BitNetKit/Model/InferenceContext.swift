@@ -8,7 +8,7 @@ package final class InferenceContext {
     private var cache: KVCache
     private let workspace: Workspace
     /// Of a two-stage head.
-    let headScratch: HeadScratch?
+    let lmHeadScratch: LMHeadScratch?
     private var logitsNeeded = LogitsNeed.all
 
     /// Tokens of one forward pass through all layers while a prompt is read.
@@ -40,8 +40,8 @@ package final class InferenceContext {
             transformer.configuration, batch: min(InferenceContext.batchLength, contextLength),
             contextLength: contextLength, threads: transformer.compute.pool.threads,
             gemmScratch: transformer.gemmScratchSize)
-        headScratch = try transformer.headScan.map { (scan) throws(BitNetError) in
-            try HeadScratch(scan, threads: transformer.compute.pool.threads)
+        lmHeadScratch = try transformer.lmHeadScan.map { (scan) throws(BitNetError) in
+            try LMHeadScratch(scan, threads: transformer.compute.pool.threads)
         }
     }
 
@@ -233,13 +233,13 @@ package final class InferenceContext {
     /// Final norm and LM head for one row of the residual stream.
     private func computeLogits(row: Int, need: LogitsNeed) throws(BitNetError) {
         let normed = normalizedState(row: row)
-        if case .top(let top) = need, let scan = transformer.headScan, let headScratch {
+        if case .top(let top) = need, let scan = transformer.lmHeadScan, let lmHeadScratch {
             transformer.compute.multiply(
-                transformer.head, scan: scan, top: top, normed, scratch: headScratch,
+                transformer.lmHead, scan: scan, top: top, normed, scratch: lmHeadScratch,
                 into: workspace.logits)
-            guard headScratch.isFinite(workspace.logits) else { throw notFinite("logits") }
+            guard lmHeadScratch.isFinite(workspace.logits) else { throw notFinite("logits") }
         } else {
-            transformer.compute.multiply(transformer.head, normed, into: workspace.logits)
+            transformer.compute.multiply(transformer.lmHead, normed, into: workspace.logits)
             guard workspace.logits.isFinite else { throw notFinite("logits") }
         }
     }

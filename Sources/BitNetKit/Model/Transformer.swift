@@ -9,16 +9,16 @@ package struct Transformer: Sendable {
     package var blocks: [TransformerBlock]
     let finalNorm: RMSNorm
     /// The LM head, `[vocabulary, hidden]`.
-    package var head: DenseMatrix
+    package var lmHead: DenseMatrix
     /// What a two-stage LM head scans first.
-    package var headScan: HeadScan?
+    package var lmHeadScan: LMHeadScan?
     let rotary: RotaryEmbedding
     /// The rotation of layers with a window.
     let localRotary: RotaryEmbedding?
 
     package init(
         _ configuration: ModelConfiguration, compute: Compute, embedding: DenseMatrix,
-        blocks: [TransformerBlock], finalNorm: RMSNorm, head: DenseMatrix,
+        blocks: [TransformerBlock], finalNorm: RMSNorm, lmHead: DenseMatrix,
         ropeDivisors: [Float] = []
     ) {
         self.configuration = configuration
@@ -26,7 +26,7 @@ package struct Transformer: Sendable {
         self.embedding = embedding
         self.blocks = blocks
         self.finalNorm = finalNorm
-        self.head = head
+        self.lmHead = lmHead
         rotary = RotaryEmbedding(
             dimension: configuration.headDimension, base: configuration.ropeBase,
             divisors: ropeDivisors, scaling: configuration.ropeScaling)
@@ -43,20 +43,20 @@ package struct Transformer: Sendable {
         let ternary = blocks.reduce(0) { sum, block in
             sum + block.linearLayers.reduce(0) { $0 + $1.weight.byteCount }
         }
-        let hasOwnHead = !configuration.isHeadTied || head.type != embedding.type
-        let dense = embedding.byteCount + (hasOwnHead ? head.byteCount : 0)
-        return (ternary, dense + (headScan?.addedBytes ?? 0))
+        let hasOwnLMHead = !configuration.isLMHeadTied || lmHead.type != embedding.type
+        let dense = embedding.byteCount + (hasOwnLMHead ? lmHead.byteCount : 0)
+        return (ternary, dense + (lmHeadScan?.addedBytes ?? 0))
     }
 
     /// Bytes of the head that a greedy choice reads, but for the few rows that a scan finds.
-    package var headBytesRead: Int { headScan?.byteCount ?? head.byteCount }
+    package var lmHeadBytesRead: Int { lmHeadScan?.byteCount ?? lmHead.byteCount }
 
     /// The head's type, and how it is scanned.
-    package var headName: String {
-        switch headScan?.type {
-        case nil, .q6_K: head.type.rawValue
-        case .int8: "\(head.type.rawValue) exact"
-        case .int4: "\(head.type.rawValue) fast"
+    package var lmHeadName: String {
+        switch lmHeadScan?.type {
+        case nil, .q6_K: lmHead.type.rawValue
+        case .int8: "\(lmHead.type.rawValue) exact"
+        case .int4: "\(lmHead.type.rawValue) fast"
         }
     }
 

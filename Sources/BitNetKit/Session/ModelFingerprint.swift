@@ -17,7 +17,7 @@ extension BitNetModel {
                 checksum.update(weight.trits(ofRow: row).map { UInt8(bitPattern: $0) })
             }
         }
-        for matrix in [transformer.embedding, transformer.head] {
+        for matrix in [transformer.embedding, transformer.lmHead] {
             for step in 0..<8 { checksum.update(matrix.row((matrix.rows - 1) * step / 7)) }
         }
         return checksum.value
@@ -36,7 +36,7 @@ extension ModelConfiguration {
             ("contextLength", "\(contextLength)"), ("normEpsilon", "\(normEpsilon)"),
             ("linearNormEpsilon", "\(linearNormEpsilon)"), ("ropeBase", "\(ropeBase)"),
             ("activation", activation.fingerprintName), ("hasLinearNorms", "\(hasLinearNorms)"),
-            ("isHeadTied", "\(isHeadTied)"), ("scaleDirection", scaleDirection.rawValue),
+            ("isHeadTied", "\(isLMHeadTied)"), ("scaleDirection", scaleDirection.rawValue),
             ("quantizesMasters", "\(quantizesMasters)"), ("endTokens", "\(endTokens)"),
             ("beginToken", optional(beginToken)), ("ropeScaling", optional(ropeScaling)),
             ("queryScalar", optional(queryScalar)),

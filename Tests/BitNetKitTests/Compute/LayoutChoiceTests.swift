@@ -35,7 +35,7 @@ struct LayoutChoiceTests {
         let model = try BitNetModel.synthetic(
             ModelShape(
                 hiddenSize: 64, feedForwardSize: 128, layerCount: 1, headCount: 2,
-                keyValueHeadCount: 1, vocabularySize: 256), head: .f32)
+                keyValueHeadCount: 1, vocabularySize: 256), lmHead: .f32)
         #expect(model.layout == .t2)
     }
 }

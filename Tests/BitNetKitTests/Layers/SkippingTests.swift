@@ -171,7 +171,7 @@ struct SkippingTests {
                 threads: threads, instructionSet: set.name, layout: layout, sparsity: sparsity)
             options.sharing = .every
             return try BitNetModel.synthetic(
-                Self.shape, head: .f16, options: options,
+                Self.shape, lmHead: .f16, options: options,
                 zeroShares: ZeroShares(gate: share.gate, down: share.down))
         }
         let tokens = tokens(12, vocabulary: Self.shape.vocabularySize)
@@ -196,7 +196,7 @@ struct SkippingTests {
         let tokens = tokens(6, vocabulary: Self.shape.vocabularySize)
         let shares = [ZeroShares(gate: 0, down: 0), ZeroShares(gate: 0.8, down: 0.9)]
         let skipped = try shares.map { shares in
-            let model = try BitNetModel.synthetic(Self.shape, head: .f16, zeroShares: shares)
+            let model = try BitNetModel.synthetic(Self.shape, lmHead: .f16, zeroShares: shares)
             let isArranged = model.transformer.blocks.map { $0.feedForward.skipping?.rows ?? false }
             #expect(isArranged.allSatisfy { $0 == (shares.gate > 0.5) })
             return try decode(model, tokens).sparsity.upSkippedShare

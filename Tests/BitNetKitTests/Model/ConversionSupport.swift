@@ -33,7 +33,7 @@ func llamaAsFolder(scaleShape: [Int] = [1]) throws -> EditableFolder {
     }
     folder.tensors = [
         dense("model.embed_tokens.weight", model.transformer.embedding),
-        dense("lm_head.weight", model.transformer.head),
+        dense("lm_head.weight", model.transformer.lmHead),
         norm("model.norm.weight", model.transformer.finalNorm),
     ]
     for (index, block) in model.transformer.blocks.enumerated() {

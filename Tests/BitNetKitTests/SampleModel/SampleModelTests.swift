@@ -99,7 +99,7 @@ struct SampleModelTests {
         #expect(model.threads == 1)
         #expect(configuration.architecture == .bitnet)
         #expect(configuration.activation == .squaredReLU)
-        #expect(configuration.isHeadTied)
+        #expect(configuration.isLMHeadTied)
         #expect(configuration.hiddenSize == 256)
         #expect(configuration.feedForwardSize == 768)
         #expect(configuration.layerCount == 6)

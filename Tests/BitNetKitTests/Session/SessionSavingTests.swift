@@ -51,7 +51,7 @@ struct SessionSavingTests {
             { $0.architecture = .qwen3 }, { $0.contextLength += 1 }, { $0.normEpsilon *= 2 },
             { $0.linearNormEpsilon *= 2 }, { $0.ropeBase *= 2 }, { $0.activation = .silu },
             { $0.activation = .squaredReLU }, { $0.hasLinearNorms.toggle() },
-            { $0.isHeadTied.toggle() }, { $0.scaleDirection = .divide },
+            { $0.isLMHeadTied.toggle() }, { $0.scaleDirection = .divide },
             { $0.quantizesMasters.toggle() }, { $0.endTokens.append(3) }, { $0.beginToken = 9 },
             { $0.queryScalar = 3 }, { $0.slidingAttention = nil },
             { $0.slidingAttention?.window += 1 }, { $0.slidingAttention?.ropeBase *= 2 },

@@ -11,15 +11,15 @@ import Testing
 
 /// The two-stage head: what it leaves is what the full head has.
 @Suite("Two-stage head")
-struct HeadScanTests {
+struct LMHeadScanTests {
     /// Types of a stored head, each with the scans whose bounds are strict.
-    static let strictScans: [(type: ElementType, scan: HeadScanType)] =
+    static let strictScans: [(type: ElementType, scan: LMHeadScanType)] =
         [.f16, .bf16, .f32, .q8_0, .q6_K].map { ($0, .int8) } + [(.q6_K, .q6_K)]
 
     @Test(
         "the top 40 of thousands of random states are the full head's, bit for bit",
         arguments: strictScans)
-    func random(_ type: ElementType, _ scan: HeadScanType) throws {
+    func random(_ type: ElementType, _ scan: LMHeadScanType) throws {
         let columns = 256
         var random = SplitMix64(seed: 1)
         let matrix = try DenseMatrix(
@@ -35,7 +35,7 @@ struct HeadScanTests {
     }
 
     @Test("a few large elements of a state leave few rows more", arguments: strictScans)
-    func outliers(_ type: ElementType, _ scan: HeadScanType) throws {
+    func outliers(_ type: ElementType, _ scan: LMHeadScanType) throws {
         let (rows, columns) = (4001, 1024)
         var random = SplitMix64(seed: 10)
         let matrix = try DenseMatrix(
@@ -52,7 +52,7 @@ struct HeadScanTests {
     }
 
     @Test("rows and states made to mislead it change nothing", arguments: strictScans)
-    func adversarial(_ type: ElementType, _ scan: HeadScanType) throws {
+    func adversarial(_ type: ElementType, _ scan: LMHeadScanType) throws {
         let columns = 512
         var random = SplitMix64(seed: 2)
         let matrix = try DenseMatrix(
@@ -103,7 +103,8 @@ struct HeadScanTests {
     func fallback() throws {
         var random = SplitMix64(seed: 3)
         let row = (0..<256).map { _ in random.normal() }
-        for (type, kind) in [(ElementType.f32, HeadScanType.int8), (.f32, .int4), (.q6_K, .q6_K)] {
+        for (type, kind) in [(ElementType.f32, LMHeadScanType.int8), (.f32, .int4), (.q6_K, .q6_K)]
+        {
             let matrix = try DenseMatrix(
                 rows: 100, columns: 256, values: (0..<100).flatMap { _ in row }, type: type)
             let head = try TwoStage(matrix, kind)
@@ -161,7 +162,7 @@ struct HeadScanTests {
             let matrix = try DenseMatrix(
                 rows: 333, columns: columns, values: values, type: inPlace ? .q6_K : .f32)
             let states = (0..<40).map { _ in (0..<columns).map { _ in random.normal() } }
-            for kind in inPlace ? [HeadScanType.q6_K] : [.int8, .int4] {
+            for kind in inPlace ? [LMHeadScanType.q6_K] : [.int8, .int4] {
                 let scalar = try TwoStage(matrix, kind, kernels: .named("scalar"), threads: 1)
                 for set in KernelSet.available {
                     for threads in [1, 3] {
@@ -200,7 +201,7 @@ struct HeadScanTests {
     }
 
     @Test("the sample model's states keep their top 40", arguments: strictScans)
-    func sampleModel(_ type: ElementType, _ scan: HeadScanType) throws {
+    func sampleModel(_ type: ElementType, _ scan: LMHeadScanType) throws {
         let sample = try SampleStates.load()
         let matrix = try sample.head.encoded(as: type, pool: Compute.standard.pool)
         let head = try TwoStage(matrix, scan)
@@ -213,7 +214,7 @@ struct HeadScanTests {
         "10,000 states at a vocabulary of 128,256",
         .enabled(if: ProcessInfo.processInfo.environment["BITNET_EXHAUSTIVE"] != nil))
     func exhaustive() throws {
-        let benchmark = HeadBenchmark(rows: 128_256, columns: 2560, states: 10_000)
+        let benchmark = LMHeadBenchmark(rows: 128_256, columns: 2560, states: 10_000)
         for type in [ElementType.f16, .q6_K] {
             try benchmark.run(type, threads: Compute.standard.pool.threads, top: 40) { row in
                 print("\(row.type) \(row.method): \(row.differences) of \(row.states) differ")
@@ -246,27 +247,27 @@ struct SampleStates {
             }
             _ = try context.allLogits(tokens)
         }
-        return SampleStates(head: model.transformer.head, states: states)
+        return SampleStates(head: model.transformer.lmHead, states: states)
     }
 }
 
 /// A matrix, its scan, and memory to use both.
 private final class TwoStage {
     let matrix: DenseMatrix
-    let scan: HeadScan
-    let scratch: HeadScratch
+    let scan: LMHeadScan
+    let scratch: LMHeadScratch
     let compute: Compute
     /// Rows computed so far.
     private(set) var candidates = 0
 
     init(
-        _ matrix: DenseMatrix, _ type: HeadScanType, kernels: KernelSet = .best, threads: Int = 1
+        _ matrix: DenseMatrix, _ type: LMHeadScanType, kernels: KernelSet = .best, threads: Int = 1
     ) throws {
         self.matrix = matrix
         compute = Compute(
             kernels: kernels, pool: WorkerPool(threads: threads, sharing: .every))
-        scan = try HeadScan(matrix, type: type, pool: compute.pool)
-        scratch = try HeadScratch(scan, threads: threads)
+        scan = try LMHeadScan(matrix, type: type, pool: compute.pool)
+        scratch = try LMHeadScratch(scan, threads: threads)
     }
 
     func products(_ x: [Float], top: Int) throws -> (full: [Float], part: [Float]) {

@@ -9,9 +9,9 @@ import Testing
 
 /// Heads made at load time, in a whole model.
 @Suite("Head storage")
-struct HeadStorageTests {
-    private func model(_ head: HeadStorage, threads: Int? = nil) throws -> BitNetModel {
-        var options = LoadOptions(threads: threads, head: head)
+struct LMHeadStorageTests {
+    private func model(_ head: LMHeadStorage, threads: Int? = nil) throws -> BitNetModel {
+        var options = LoadOptions(threads: threads, lmHead: head)
         options.sharing = threads != nil ? .every : .worthwhile
         return try BitNetModel(loading: BitNetSampleModel.url, options: options)
     }
@@ -35,7 +35,7 @@ struct HeadStorageTests {
     func sameText(_ options: GenerationOptions) async throws {
         let prompt = "Once upon a time"
         let stored = try await model(.asStored).generate(prompt, options: options)
-        for head in [HeadStorage.twoStageExact, .twoStageFast] {
+        for head in [LMHeadStorage.twoStageExact, .twoStageFast] {
             for threads in [1, 2] {
                 let found = try await model(head, threads: threads).generate(
                     prompt, options: options)
@@ -49,7 +49,7 @@ struct HeadStorageTests {
     func needs() async throws {
         let model = try model(.twoStageExact)
         let context = try InferenceContext(model.transformer, contextLength: 8, cache: .f16)
-        let scratch = try #require(context.headScratch)
+        let scratch = try #require(context.lmHeadScratch)
         try context.forward([5, 6])
         #expect(scratch.products == 0, "nothing was said about what is needed")
         context.setLogitsNeeded(.top(1))
@@ -68,10 +68,11 @@ struct HeadStorageTests {
     @Test("a Q6_K head is scanned where it lies, and is written with as without")
     func inPlace() async throws {
         let model = try model(.q6_K)
-        #expect(model.transformer.headScan?.type == .q6_K)
-        #expect(model.transformer.headScan?.copy == nil)
+        #expect(model.transformer.lmHeadScan?.type == .q6_K)
+        #expect(model.transformer.lmHeadScan?.copy == nil)
         #expect(
-            try self.model(.asStored).transformer.headScan == nil, "the sample model's is not Q6_K")
+            try self.model(.asStored).transformer.lmHeadScan == nil,
+            "the sample model's is not Q6_K")
         // Log probabilities ask for every logit, so nothing is scanned for them.
         for penalty in [Float(1), 1.3] {
             var options = GenerationOptions(maximumResponseTokens: 60, repetitionPenalty: penalty)
@@ -103,17 +104,18 @@ struct HeadStorageTests {
 
     @Test(
         "a head encoded anew is the stored one, rounded",
-        arguments: [HeadStorage.f16, .q8_0, .q6_K, .q4_0])
-    func encoded(_ storage: HeadStorage) async throws {
+        arguments: [LMHeadStorage.f16, .q8_0, .q6_K, .q4_0])
+    func encoded(_ storage: LMHeadStorage) async throws {
         let stored = try model(.asStored)
         let model = try model(storage)
         let type = try #require(storage.elementType)
-        #expect(model.transformer.head.type == type)
+        #expect(model.transformer.lmHead.type == type)
         #expect(model.transformer.embedding.type == stored.transformer.embedding.type)
-        let row = stored.transformer.head.row(17)
+        let row = stored.transformer.lmHead.row(17)
         let values = try DenseMatrix(rows: 1, columns: row.count, values: row, type: type)
         #expect(
-            type == stored.transformer.head.type || model.transformer.head.row(17) == values.row(0))
+            type == stored.transformer.lmHead.type
+                || model.transformer.lmHead.row(17) == values.row(0))
         let (a, b) = (try await model.logits("The dog"), try await stored.logits("The dog"))
         let scale = b.logits[0].map(abs).max() ?? 0
         for (x, y) in zip(a.logits[0], b.logits[0]) { #expect(abs(x - y) < scale * 0.2) }

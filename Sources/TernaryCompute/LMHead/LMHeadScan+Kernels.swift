@@ -2,8 +2,8 @@ internal import CTernaryKernels
 
 // The two-stage LM head: what its kernels take and give.
 
-/// How a `HeadScan` holds the rows.
-package enum HeadScanType: Sendable, Hashable {
+/// How a `LMHeadScan` holds the rows.
+package enum LMHeadScanType: Sendable, Hashable {
     /// int8, one scale a row; strict bounds.
     case int8
     /// 4.5 bits a weight; statistical bounds.
@@ -21,12 +21,12 @@ package enum HeadScanType: Sendable, Hashable {
 }
 
 /// How far a logit can be from its score.
-struct HeadMargin {
+struct LMHeadMargin {
     fileprivate var margin: tk_head_margin
 }
 
 /// A hidden state rounded for a scan.
-struct HeadInput {
+struct LMHeadInput {
     fileprivate var input: tk_head_input
 
     /// Whether the state can be scanned with: it is finite, and neither zero nor close to it.
@@ -35,12 +35,12 @@ struct HeadInput {
     var norm: Float { input.norm }
 }
 
-extension HeadScan {
+extension LMHeadScan {
     /// Row ranges start at multiples of this.
     static let tileRows = Int(TK_HEAD_TILE_ROWS)
 
     /// Bytes of the codes.
-    static func codeBytes(_ type: HeadScanType, rows: Int, columns: Int) -> Int {
+    static func codeBytes(_ type: LMHeadScanType, rows: Int, columns: Int) -> Int {
         tk_head_size(type.kernelType, rows, columns)
     }
 
@@ -62,7 +62,7 @@ extension HeadScan {
     /// Codes `values`, the floats of rows `range`, in `copy`.
     func pack(_ values: BufferView<Float>, rows range: Range<Int>, into copy: Copy) {
         precondition(
-            range.lowerBound % HeadScan.tileRows == 0 && range.upperBound <= rows
+            range.lowerBound % LMHeadScan.tileRows == 0 && range.upperBound <= rows
                 && values.count >= range.count * columns)
         tk_head_pack(
             type.kernelType, values.base, rows, columns, range.lowerBound, range.upperBound,
@@ -86,33 +86,33 @@ extension HeadScan {
     }
 
     /// Rounds a hidden state into `q`.
-    func round(_ x: BufferView<Float>, into q: BufferView<UInt8>) -> HeadInput {
-        precondition(x.count == columns && q.count >= HeadScan.inputBytes(columns: columns))
-        return HeadInput(input: tk_head_round(type.kernelType, x.base, columns, q.base))
+    func round(_ x: BufferView<Float>, into q: BufferView<UInt8>) -> LMHeadInput {
+        precondition(x.count == columns && q.count >= LMHeadScan.inputBytes(columns: columns))
+        return LMHeadInput(input: tk_head_round(type.kernelType, x.base, columns, q.base))
     }
 
     /// A margin that no logit exceeds.
-    func strictMargin(_ input: HeadInput) -> HeadMargin {
+    func strictMargin(_ input: LMHeadInput) -> LMHeadMargin {
         var input = input.input
-        return HeadMargin(margin: tk_head_strict_margin(type.kernelType, &input, columns))
+        return LMHeadMargin(margin: tk_head_strict_margin(type.kernelType, &input, columns))
     }
 
     /// A margin of some standard deviations; `spread` is the weighted root mean square of the state.
-    func likelyMargin(_ input: HeadInput, spread: Float, deviations: Float) -> HeadMargin {
+    func likelyMargin(_ input: LMHeadInput, spread: Float, deviations: Float) -> LMHeadMargin {
         var input = input.input
-        return HeadMargin(
+        return LMHeadMargin(
             margin: tk_head_likely_margin(&input, columns, spread, deviations))
     }
 
     /// Scores of rows `range`, where they belong in `scores`, and the largest lower bounds among
     /// them merged into `best`.
     func scan(
-        _ q: BufferView<UInt8>, _ input: HeadInput, margin: HeadMargin, rows range: Range<Int>,
+        _ q: BufferView<UInt8>, _ input: LMHeadInput, margin: LMHeadMargin, rows range: Range<Int>,
         into scores: BufferView<Float>, best: BufferView<Float>, kernels: KernelSet
     ) {
         precondition(
-            range.lowerBound % HeadScan.tileRows == 0 && range.upperBound <= rows
-                && q.count >= HeadScan.inputBytes(columns: columns) && best.count > 0)
+            range.lowerBound % LMHeadScan.tileRows == 0 && range.upperBound <= rows
+                && q.count >= LMHeadScan.inputBytes(columns: columns) && best.count > 0)
         var margin = margin.margin
         let part = scores[range]
         withKernelHead { head in
@@ -127,7 +127,7 @@ extension HeadScan {
     /// Writes the rows of `range` that can reach `threshold` to the beginning of `ids` and -infinity
     /// to all of their scores; returns how many there are.
     func candidates(
-        reaching threshold: Float, margin: HeadMargin, rows range: Range<Int>,
+        reaching threshold: Float, margin: LMHeadMargin, rows range: Range<Int>,
         scores: BufferView<Float>, ids: BufferView<UInt32>
     ) -> Int {
         precondition(range.upperBound <= rows && ids.count >= range.count)

@@ -1,5 +1,5 @@
 /// The LM head of a model: all rows next to the two-stage ways to find the largest logits.
-package struct HeadBenchmark: Sendable {
+package struct LMHeadBenchmark: Sendable {
     /// One measured line.
     package struct Row: Sendable, Codable {
         /// Type of the stored head.
@@ -45,8 +45,8 @@ package struct HeadBenchmark: Sendable {
         let compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
         let matrix = try DenseMatrix(randomRows: rows, columns: columns, type: type, seed: 7)
         let scans = [
-            try HeadScan(matrix, type: HeadScan.exactType(for: type), pool: compute.pool),
-            try HeadScan(matrix, type: .int4, pool: compute.pool),
+            try LMHeadScan(matrix, type: LMHeadScan.exactType(for: type), pool: compute.pool),
+            try LMHeadScan(matrix, type: .int4, pool: compute.pool),
         ]
         var trials: [Trial] = []
         for scan in scans { trials.append(try Trial(scan, threads: compute.pool.threads)) }
@@ -109,15 +109,15 @@ package struct HeadBenchmark: Sendable {
     }
 
     private struct Trial {
-        let scan: HeadScan
-        let scratch: HeadScratch
+        let scan: LMHeadScan
+        let scratch: LMHeadScratch
         var times: [Double] = []
         var candidates: [Int] = []
         var differences = 0
 
-        init(_ scan: HeadScan, threads: Int) throws(BitNetError) {
+        init(_ scan: LMHeadScan, threads: Int) throws(BitNetError) {
             self.scan = scan
-            scratch = try HeadScratch(scan, threads: threads)
+            scratch = try LMHeadScratch(scan, threads: threads)
         }
 
         mutating func run(

@@ -5,7 +5,7 @@
 /// loaded, which changes logits a little. The two-stage heads keep the matrix as it is stored and
 /// scan a smaller copy of it first, to find out which rows can be among the likeliest tokens; only
 /// those are then read.
-public enum HeadStorage: String, Sendable, Hashable, CaseIterable {
+public enum LMHeadStorage: String, Sendable, Hashable, CaseIterable {
     /// As the file has it.
     case asStored = "as-stored"
     /// IEEE binary16.
@@ -39,9 +39,9 @@ public enum HeadStorage: String, Sendable, Hashable, CaseIterable {
     }
 
     /// How a head that is held as `type` is scanned.
-    package func scanType(for type: ElementType) -> HeadScanType? {
+    package func scanType(for type: ElementType) -> LMHeadScanType? {
         switch self {
-        case .twoStageExact: HeadScan.exactType(for: type)
+        case .twoStageExact: LMHeadScan.exactType(for: type)
         case .twoStageFast: .int4
         default: type == .q6_K ? .q6_K : nil
         }

@@ -1,8 +1,8 @@
 /// How an LM head, `[vocabulary, hidden]`, is scanned to find the rows that can be among the largest
 /// logits: a small copy of it, or the stored bytes themselves where integers can be multiplied with
 /// them.
-package struct HeadScan: Sendable {
-    package let type: HeadScanType
+package struct LMHeadScan: Sendable {
+    package let type: LMHeadScanType
     /// The stored head.
     let matrix: DenseMatrix
     /// What is read in its place.
@@ -29,12 +29,13 @@ package struct HeadScan: Sendable {
     package static let largestTop = 64
 
     /// The type whose bounds are strict, for a head stored as `type`.
-    package static func exactType(for type: ElementType) -> HeadScanType {
+    package static func exactType(for type: ElementType) -> LMHeadScanType {
         type == .q6_K ? .q6_K : .int8
     }
 
     /// Reads every row of `matrix`, all threads at once.
-    package init(_ matrix: DenseMatrix, type: HeadScanType, pool: WorkerPool) throws(BitNetError) {
+    package init(_ matrix: DenseMatrix, type: LMHeadScanType, pool: WorkerPool) throws(BitNetError)
+    {
         self.type = type
         self.matrix = matrix
         let (rows, columns, purpose) = (matrix.rows, matrix.columns, "the scan of the LM head")
@@ -46,13 +47,13 @@ package struct HeadScan: Sendable {
         } else {
             let copy = Copy(
                 codes: try AlignedBuffer(
-                    count: HeadScan.codeBytes(type, rows: rows, columns: columns),
+                    count: LMHeadScan.codeBytes(type, rows: rows, columns: columns),
                     purpose: purpose),
                 scales: try AlignedBuffer(count: rows, purpose: purpose),
                 errors: try AlignedBuffer(count: rows, purpose: purpose))
             self.copy = copy
             let scratch = try AlignedBuffer<Float>(
-                count: pool.threads * HeadScan.tileRows * columns, purpose: purpose)
+                count: pool.threads * LMHeadScan.tileRows * columns, purpose: purpose)
             fill(copy, scratch: scratch, pool: pool)
             if type == .int4 { shares = errorShares(of: copy, scratch: scratch) }
         }
@@ -60,7 +61,7 @@ package struct HeadScan: Sendable {
     }
 
     private func fill(_ copy: Copy, scratch: AlignedBuffer<Float>, pool: WorkerPool) {
-        let tile = HeadScan.tileRows
+        let tile = LMHeadScan.tileRows
         pool.parallel(rows, granule: tile, work: rows * columns * elementWork) { thread, range in
             let values = scratch.view[thread * tile * columns..<(thread + 1) * tile * columns]
             for begin in stride(from: range.lowerBound, to: range.upperBound, by: tile) {
@@ -107,7 +108,7 @@ package struct HeadScan: Sendable {
     }
 
     /// How far logits can be from scores for this state.
-    func margin(_ x: BufferView<Float>, _ input: HeadInput) -> HeadMargin {
+    func margin(_ x: BufferView<Float>, _ input: LMHeadInput) -> LMHeadMargin {
         guard type == .int4 else { return strictMargin(input) }
         var weighted = 0.0
         for column in 0..<columns {
@@ -116,17 +117,17 @@ package struct HeadScan: Sendable {
         let even = input.norm / Float(columns).squareRoot()
         return likelyMargin(
             input, spread: max(Float(weighted.squareRoot()), even),
-            deviations: HeadScan.deviations)
+            deviations: LMHeadScan.deviations)
     }
 }
 
 /// Scratch memory of the two-stage head of one running sequence.
 ///
 /// Has one owner at a time; within a job threads write disjoint parts.
-package final class HeadScratch: @unchecked Sendable {
+package final class LMHeadScratch: @unchecked Sendable {
     let input: AlignedBuffer<UInt8>
     let ids: AlignedBuffer<UInt32>
-    /// For each thread its `HeadScan.largestTop` largest lower bounds, and last those of all.
+    /// For each thread its `LMHeadScan.largestTop` largest lower bounds, and last those of all.
     let best: AlignedBuffer<Float>
     /// For each thread where its candidates begin in `ids`, and how many they are.
     let begins, counts: AlignedBuffer<Int>
@@ -144,12 +145,12 @@ package final class HeadScratch: @unchecked Sendable {
         return true
     }
 
-    package init(_ scan: HeadScan, threads: Int) throws(BitNetError) {
+    package init(_ scan: LMHeadScan, threads: Int) throws(BitNetError) {
         let purpose = "the two-stage head"
         input = try AlignedBuffer(
-            count: HeadScan.inputBytes(columns: scan.columns), purpose: purpose)
+            count: LMHeadScan.inputBytes(columns: scan.columns), purpose: purpose)
         ids = try AlignedBuffer(count: scan.rows, purpose: purpose)
-        best = try AlignedBuffer(count: (threads + 1) * HeadScan.largestTop, purpose: purpose)
+        best = try AlignedBuffer(count: (threads + 1) * LMHeadScan.largestTop, purpose: purpose)
         begins = try AlignedBuffer(count: threads, purpose: purpose)
         counts = try AlignedBuffer(count: threads, purpose: purpose)
     }
@@ -159,14 +160,14 @@ extension Compute {
     /// The `top` largest elements of `matrix x`, ties included, with the bits of the full product;
     /// -infinity in the other places. Computes all of it where that is cheaper.
     package func multiply(
-        _ matrix: DenseMatrix, scan: HeadScan, top: Int, _ x: BufferView<Float>,
-        scratch: HeadScratch, into y: BufferView<Float>
+        _ matrix: DenseMatrix, scan: LMHeadScan, top: Int, _ x: BufferView<Float>,
+        scratch: LMHeadScratch, into y: BufferView<Float>
     ) {
         scratch.products += 1
         let input = scan.round(x, into: scratch.input.view)
         // Past 1e37 sums could overflow where bounds do not; see head.c.
         let isBounded = input.isUsable && input.norm * scan.largestNorm < 1e37
-        guard isBounded, top <= min(HeadScan.largestTop, matrix.rows),
+        guard isBounded, top <= min(LMHeadScan.largestTop, matrix.rows),
             let count = findCandidates(scan, input, top: top, x, scratch: scratch, scores: y)
         else {
             scratch.fallbacks += 1
@@ -187,14 +188,14 @@ extension Compute {
     /// Scans, and puts the rows that can be in the top at the beginning of `scratch.ids`; nil if they
     /// are so many that the full product is faster.
     private func findCandidates(
-        _ scan: HeadScan, _ input: HeadInput, top: Int, _ x: BufferView<Float>,
-        scratch: HeadScratch, scores: BufferView<Float>
+        _ scan: LMHeadScan, _ input: LMHeadInput, top: Int, _ x: BufferView<Float>,
+        scratch: LMHeadScratch, scores: BufferView<Float>
     ) -> Int? {
         let margin = scan.margin(x, input)
         let work = scan.rows * scan.columns * 4
         scratch.best.view.fill(-.infinity)
         scratch.counts.view.fill(0)
-        pool.parallelInPieces(scan.rows, granule: HeadScan.tileRows, work: work) { thread, rows in
+        pool.parallelInPieces(scan.rows, granule: LMHeadScan.tileRows, work: work) { thread, rows in
             scan.scan(
                 scratch.input.view, input, margin: margin, rows: rows, into: scores,
                 best: scratch.bounds(thread)[0..<top], kernels: kernels)
@@ -216,9 +217,9 @@ extension Compute {
 /// on a busy machine).
 private let candidateShare = 4
 
-extension HeadScratch {
+extension LMHeadScratch {
     fileprivate func bounds(_ thread: Int) -> BufferView<Float> {
-        best.view[thread * HeadScan.largestTop..<(thread + 1) * HeadScan.largestTop]
+        best.view[thread * LMHeadScan.largestTop..<(thread + 1) * LMHeadScan.largestTop]
     }
 
     /// The `top`-th largest of all threads' lower bounds: it does not depend on who found them.
