@@ -60,19 +60,22 @@ struct BenchMatmulCommand: ParsableCommand {
             of OpenBLAS are there where its library is.
             """)
 
-    @Option(name: .long, help: "Rows of a matrix; as often as --columns.")
+    @Option(
+        name: .long, parsing: .unconditionalSingleValue,
+        help: "Rows of a matrix; as often as --columns.")
     var rows: [Int] = []
 
-    @Option(name: .long, help: "Columns of a matrix.")
+    @Option(name: .long, parsing: .unconditionalSingleValue, help: "Columns of a matrix.")
     var columns: [Int] = []
 
-    @Option(help: "Inputs of one product: 1 is a GEMV.")
+    @Option(parsing: .unconditional, help: "Inputs of one product: 1 is a GEMV.")
     var batch = 1
 
-    @Option(help: "Numbers of threads, separated by commas.")
+    @Option(parsing: .unconditional, help: "Numbers of threads, separated by commas.")
     var threads = NumberList([1])
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Measure products that leave out these shares of rows or columns instead: 0,0.5,0.9.",
             valueName: "shares"))

@@ -14,25 +14,26 @@ struct BenchHeadCommand: ParsableCommand {
             'different' counts the states whose largest logits are not the same, bit for bit.
             """)
 
-    @Option(help: "Tokens of the vocabulary.")
+    @Option(parsing: .unconditional, help: "Tokens of the vocabulary.")
     var rows = 128_256
 
-    @Option(help: "Hidden size.")
+    @Option(parsing: .unconditional, help: "Hidden size.")
     var columns = 2560
 
-    @Option(help: "Logits asked for: 1 for greedy, up to 64 for top-k.")
+    @Option(parsing: .unconditional, help: "Logits asked for: 1 for greedy, up to 64 for top-k.")
     var top = 1
 
-    @Option(help: "Random hidden states.")
+    @Option(parsing: .unconditional, help: "Random hidden states.")
     var states = 64
 
-    @Option(help: "Numbers of threads, separated by commas.")
+    @Option(parsing: .unconditional, help: "Numbers of threads, separated by commas.")
     var threads = NumberList([1])
 
-    @Option(help: "Types of the stored head, separated by commas.")
+    @Option(parsing: .unconditional, help: "Types of the stored head, separated by commas.")
     var types = "f16,bf16,f32,q8_0,q6_k,q4_0"
 
-    @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
+    @Option(
+        parsing: .unconditional, help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
     var isa: String?
 
     @Flag(help: "Print one JSON object instead of a table.")

@@ -17,50 +17,63 @@ struct BenchModelCommand: AsyncParsableCommand {
             warming up.
             """)
 
-    @Option(help: "A GGUF file or a Hugging Face folder (default: the sample model).")
+    @Option(
+        parsing: .unconditional,
+        help: "A GGUF file or a Hugging Face folder (default: the sample model).")
     var model: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Random weights in a shape: bitnet-2b-4t, falcon3-7b, llama3-8b, llama-70b ... or "
                 + "hidden,ffn,layers,heads,kvheads,vocab. Speed is right, text is noise.",
             valueName: "shape"))
     var synthetic: ShapeArgument?
 
-    @Option(name: [.customShort("p")], help: "Lengths of prompts, separated by commas.")
+    @Option(
+        name: [.customShort("p")], parsing: .unconditional,
+        help: "Lengths of prompts, separated by commas.")
     var prompts = NumberList([512])
 
-    @Option(name: [.customShort("n")], help: "Numbers of tokens to write.")
+    @Option(name: [.customShort("n")], parsing: .unconditional, help: "Numbers of tokens to write.")
     var tokens = NumberList([64])
 
-    @Option(help: "Numbers of tokens before those to write, separated by commas.")
+    @Option(
+        parsing: .unconditional,
+        help: "Numbers of tokens before those to write, separated by commas.")
     var depth = NumberList([0])
 
-    @Option(help: "Numbers of threads, separated by commas (default: all cores).")
+    @Option(
+        parsing: .unconditional,
+        help: "Numbers of threads, separated by commas (default: all cores).")
     var threads: NumberList?
 
-    @Option(help: "Times each test is repeated.")
+    @Option(parsing: .unconditional, help: "Times each test is repeated.")
     var repetitions = 5
 
     @Option(
+        parsing: .unconditional,
         help: """
             How the LM head is held: as-stored, f16, q8_0, q6_k, q4_0, exact or fast. Of a synthetic \
             model (default: q6_k) its type, also f32 or bf16; exact and fast scan one in f16.
             """)
     var head: String?
 
-    @Option(help: "Packed layout of the ternary matrices: t2, t5 or l2.")
+    @Option(parsing: .unconditional, help: "Packed layout of the ternary matrices: t2, t5 or l2.")
     var layout: String?
 
-    @Option(help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
+    @Option(
+        parsing: .unconditional, help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
     var isa: String?
 
     @Option(
+        parsing: .unconditional,
         help: "Whether feed-forward layers leave out zeros: automatic, off or always.",
         transform: Sparsity.argument)
     var sparsity = Sparsity.automatic
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Impose zeros on a synthetic model's gates and inputs of `down`, by a bias on the gate: "
                 + "0.73,0.88.", valueName: "gate,down"))

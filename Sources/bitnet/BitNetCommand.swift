@@ -29,6 +29,9 @@ struct BitNetCommand: AsyncParsableCommand {
 
     /// The library's errors become one line and exit code 1; the parser deals with its own.
     static func main() async {
+        // Before any file takes the number of a closed stream.
+        _ = Terminal.closedStreams
+        checkArguments()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -45,9 +48,26 @@ struct BitNetCommand: AsyncParsableCommand {
         }
     }
 
+    /// Swift's own list of arguments has U+FFFD for what is not UTF-8: other text, other files.
+    private static func checkArguments() {
+        for (index, argument) in CommandLine.unsafeArguments.enumerated().dropFirst()
+        where String(validatingCString: argument) == nil {
+            let shown = String(cString: argument)
+            Terminal.report("error: argument \(index), '\(shown)', is not UTF-8 text")
+            exit(withError: ExitCode.validationFailure)
+        }
+    }
+
     private static func fail(_ message: String) -> Never {
         let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
         Terminal.report("error: \(line)")
         exit(withError: ExitCode.failure)
+    }
+}
+
+extension CommandLine {
+    /// The arguments as the system gives them, the program's name first.
+    fileprivate static var unsafeArguments: [UnsafeMutablePointer<CChar>] {
+        UnsafeBufferPointer(start: unsafeArgv, count: Int(argc)).compactMap(\.self)
     }
 }

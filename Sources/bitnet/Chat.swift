@@ -1,3 +1,4 @@
+import ArgumentParser
 import BitNetKit
 import Foundation
 
@@ -32,25 +33,30 @@ struct Chat {
 
     /// Runs until the input ends or somebody quits; returns whether anything has failed.
     mutating func run() async throws -> Bool {
-        let input = ChatInput { isContinuation in
+        var lines = try TextInput("-")
+        let input = ChatInput { (isContinuation) throws(BitNetError) in
             if Terminal.isInputTerminal { try? Terminal.write(isContinuation ? "... " : "> ") }
-            return readLine()
+            return try lines.readLine()
         }
-        while let entry = input.next() {
+        while true {
             do {
-                switch entry {
+                switch try input.next() {
+                case nil:
+                    if Terminal.isInputTerminal { try Terminal.write("\n") }
+                    return hasFailed
                 case .message(let text): try await answer(text)
                 case .command("quit", _): return hasFailed
                 case .command(let name, let argument):
                     try await execute(name, argument)
                 }
             } catch let error as BitNetError {
-                if case .unwritable("standard output", _) = error { throw error }
-                fail("\(error)")
+                switch error {
+                case .unwritable("standard output", _), .unreadable("standard input", _):
+                    throw error
+                default: fail("\(error)")
+                }
             }
         }
-        if Terminal.isInputTerminal { try Terminal.write("\n") }
-        return hasFailed
     }
 
     private mutating func fail(_ message: String) {
@@ -119,8 +125,7 @@ struct Chat {
         case "branch": await branch(argument)
         case "save":
             guard let url = try file(argument, "/save") else { return }
-            try await session.save(to: url)
-            Terminal.report("(saved)")
+            try await save(to: url)
         case "restore":
             guard let url = try file(argument, "/restore") else { return }
             branches[current] = try await BitNetSession.restore(from: url, model: session.model)
@@ -130,6 +135,15 @@ struct Chat {
                 "there is no command /\(name); /help lists the commands, and a message that "
                     + "begins with / needs a space before it")
         }
+    }
+
+    /// Saves the conversation; a signal ends the program only after that.
+    private func save(to url: URL) async throws {
+        let interrupt = Interrupt(Interrupt.everySignal) {}
+        defer { interrupt.end() }
+        try await session.save(to: url)
+        Terminal.report("(saved)")
+        if let code = interrupt.exitCode { throw ExitCode(code) }
     }
 
     private mutating func rewind(_ argument: String) async throws {

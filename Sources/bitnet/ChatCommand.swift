@@ -18,34 +18,40 @@ struct ChatCommand: AsyncParsableCommand {
             """)
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
     var model: String?
 
     @Option(
+        parsing: .unconditional,
         help: .init("Instructions for the whole conversation (system prompt).", valueName: "text"))
     var system: String?
 
     @Option(
+        parsing: .unconditional,
         help: .init("The most tokens to keep (default: the model's own limit).", valueName: "n"))
     var context: Int?
 
-    @Option(help: KVCachePrecision.help, transform: KVCachePrecision.parse)
+    @Option(parsing: .unconditional, help: KVCachePrecision.help, transform: KVCachePrecision.parse)
     var kvCache = KVCachePrecision.f16
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "When the context is full, go on with its first N tokens and the latest ones.",
             valueName: "n"))
     var slidingWindow: Int?
 
-    @Option(help: .init("Go on with a conversation that /save has written.", valueName: "file"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Go on with a conversation that /save has written.", valueName: "file"))
     var restore: String?
 
     @Flag(help: "After each answer, write what it cost to standard error.")
     var statistics = false
 
-    @Option(help: .init("The most tokens of an answer.", valueName: "n"))
+    @Option(parsing: .unconditional, help: .init("The most tokens of an answer.", valueName: "n"))
     var maxTokens = 400
 
     @OptionGroup

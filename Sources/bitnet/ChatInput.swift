@@ -1,3 +1,5 @@
+import BitNetKit
+
 /// What somebody says in a chat: messages of one or more lines, and commands.
 struct ChatInput {
     enum Entry: Equatable {
@@ -8,48 +10,65 @@ struct ChatInput {
 
     /// The next line without its end; nil at the end of the input. The argument says whether it
     /// continues a message.
-    let readLine: (_ isContinuation: Bool) -> String?
+    let readLine: (_ isContinuation: Bool) throws(BitNetError) -> String?
 
     /// The next entry; nil at the end of the input. Blank lines are passed over.
     ///
     /// A line that ends in a backslash goes on in the next one. Lines between two lines of `"""`
     /// are one message as they stand, slashes and backslashes included.
-    func next() -> Entry? {
-        while let line = readLine(false) {
-            let trimmed = line.drop(while: \.isWhitespace)
-            if trimmed == "\"\"\"" { return .message(block()) }
-            if line.hasPrefix("/") { return Self.command(line.dropFirst()) }
-            if !trimmed.isEmpty { return .message(message(beginning: line)) }
+    func next() throws(BitNetError) -> Entry? {
+        while let line = try readLine(false) {
+            if Self.isQuotes(line) { return .message(try block()) }
+            if line.utf8.first == UInt8(ascii: "/") {
+                return Self.command(line.unicodeScalars.dropFirst())
+            }
+            if !line.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
+                return .message(try message(beginning: line))
+            }
         }
         return nil
     }
 
-    private func message(beginning line: String) -> String {
+    /// Whether a line says `"""` and nothing else.
+    private static func isQuotes(_ line: String) -> Bool {
+        line.unicodeScalars.drop(while: \.properties.isWhitespace)
+            .elementsEqual("\"\"\"".unicodeScalars)
+    }
+
+    private func message(beginning line: String) throws(BitNetError) -> String {
         var lines: [Substring] = []
         var next: String? = line
         while let line = next {
-            guard line.hasSuffix("\\") else {
+            guard line.utf8.last == UInt8(ascii: "\\") else {
                 lines.append(line[...])
                 break
             }
-            lines.append(line.dropLast())
-            next = readLine(true)
+            lines.append(Substring(line.unicodeScalars.dropLast()))
+            next = try readLine(true)
         }
         return lines.joined(separator: "\n")
     }
 
-    private func block() -> String {
+    /// A line that cannot be read makes the block an error, not the rest of it messages.
+    private func block() throws(BitNetError) -> String {
         var lines: [String] = []
-        while let line = readLine(true), line.drop(while: \.isWhitespace) != "\"\"\"" {
-            lines.append(line)
+        var failure: BitNetError?
+        while true {
+            do throws(BitNetError) {
+                guard let line = try readLine(true), !Self.isQuotes(line) else { break }
+                lines.append(line)
+            } catch .malformedFile(let path, let detail) {
+                failure = failure ?? .malformedFile(path: path, detail: detail)
+            }
         }
+        if let failure { throw failure }
         return lines.joined(separator: "\n")
     }
 
-    private static func command(_ line: Substring) -> Entry {
-        let name = line.prefix { !$0.isWhitespace }
-        var argument = line.dropFirst(name.count).drop(while: \.isWhitespace)
-        while argument.last?.isWhitespace == true { argument.removeLast() }
+    private static func command(_ line: Substring.UnicodeScalarView) -> Entry {
+        let name = line.prefix { !$0.properties.isWhitespace }
+        var argument = line[name.endIndex...].drop(while: \.properties.isWhitespace)
+        while argument.last?.properties.isWhitespace == true { argument.removeLast() }
         return .command(String(name), argument: String(argument))
     }
 }

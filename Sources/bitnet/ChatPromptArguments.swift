@@ -6,7 +6,9 @@ struct ChatPromptArguments: ParsableArguments {
     @Flag(help: "Take the text as a user's message, written with the model's chat template.")
     var chat = false
 
-    @Option(help: .init("With --chat, a system message before it.", valueName: "text"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("With --chat, a system message before it.", valueName: "text"))
     var system: String?
 
     func validate() throws {

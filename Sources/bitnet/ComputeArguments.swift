@@ -4,16 +4,20 @@ import Foundation
 
 /// The options of every command that computes.
 struct ComputeArguments: ParsableArguments {
-    @Option(help: .init("Number of threads (default: one per core).", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Instruction set of the kernels: \(kernelSets) (default: the fastest of them).",
             valueName: "name"))
     var isa: String?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Packed layout of the ternary matrices: \(layouts) (default: the fastest here).",
             valueName: "name"),
@@ -22,6 +26,7 @@ struct ComputeArguments: ParsableArguments {
 
     @Option(
         name: .customLong("i2s-order"),
+        parsing: .unconditional,
         help: .init(
             "Byte order of I2_S tensors: a, b or c; no file says which (default: a).",
             valueName: "name"),
@@ -29,12 +34,14 @@ struct ComputeArguments: ParsableArguments {
     var order: I2SOrder?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "How the LM head is held: \(heads) (default: as-stored).", valueName: "name"),
         transform: Self.head)
     var head: LMHeadStorage?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Whether feed-forward layers leave out zeros: automatic, off or always.",
             valueName: "mode"),

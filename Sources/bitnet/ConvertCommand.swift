@@ -23,6 +23,7 @@ struct ConvertCommand: AsyncParsableCommand {
     var output: String
 
     @Option(
+        parsing: .unconditional,
         help: """
             Format of the ternary matrices: i2_s, tq1_0 or tq2_0, or decoded as f32, f16, bf16, \
             q8_0 or q6_k (default: i2_s).
@@ -33,6 +34,7 @@ struct ConvertCommand: AsyncParsableCommand {
     var type: ElementType?
 
     @Option(
+        parsing: .unconditional,
         help: """
             Format of the embedding and the head: f32, f16, bf16, q8_0, q6_k or q4_0 (default: \
             that of the input).
@@ -42,6 +44,7 @@ struct ConvertCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("i2s-order"),
+        parsing: .unconditional,
         help: """
             Byte order of the input's I2_S tensors, a, b or c; no file says which (default: a, \
             that of published files).
@@ -63,6 +66,8 @@ struct ConvertCommand: AsyncParsableCommand {
         options.allowsLossy = allowLossy
         let (source, target) = (try Terminal.url(input), try Terminal.url(output))
 
+        let isStream = Terminal.isStandardOutput(output)
+
         let line = ProgressLine()
         let task = Task.detached { [options] in
             Result { () throws(BitNetError) in
@@ -71,16 +76,17 @@ struct ConvertCommand: AsyncParsableCommand {
                 }
             }
         }
-        let interrupt = Interrupt { task.cancel() }
+        let interrupt = Interrupt(Interrupt.everySignal) { task.cancel() }
         defer { interrupt.end() }
         let result = await task.value
         line.clear()
         switch result {
         case .success(let result):
-            if report { try Terminal.write("\(result.table)\n") }
             for warning in result.warnings { Terminal.report("warning: \(warning)") }
-            try Terminal.write("\(result)\n")
-        case .failure(.cancelled): throw ExitCode(130)
+            let text = (report ? "\(result.table)\n" : "") + "\(result)"
+            // What follows the model in one stream would belong to the model.
+            if isStream { Terminal.report(text) } else { try Terminal.write(text + "\n") }
+        case .failure(.cancelled): throw ExitCode(interrupt.exitCode ?? 130)
         case .failure(let error): throw FileError(path: input, error: error)
         }
     }

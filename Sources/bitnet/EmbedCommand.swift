@@ -17,11 +17,13 @@ struct EmbedCommand: AsyncParsableCommand {
     var texts: [String] = []
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
     var model: String?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "What is put before every text, such as the instruction a model wants for queries.",
             valueName: "text"))
@@ -33,7 +35,9 @@ struct EmbedCommand: AsyncParsableCommand {
     func run() async throws {
         let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
         if texts.isEmpty {
-            for line in try Self.lines(Terminal.readText("-")) { try await embed(line, model) }
+            for line in TextInput.lines(of: try Terminal.readText("-")) {
+                try await embed(line, model)
+            }
         } else {
             for text in texts { try await embed(text, model) }
         }
@@ -45,12 +49,5 @@ struct EmbedCommand: AsyncParsableCommand {
         let numbers = vectors[0].map(\.description).joined(separator: ",")
         try Terminal.write(
             "{\"text\":\(try Terminal.json(text)),\"embedding\":[\(numbers)]}\n")
-    }
-
-    /// The lines of a text; the last one may lack its newline.
-    private static func lines(_ text: String) -> [String] {
-        var lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-        if lines.last?.isEmpty == true { lines.removeLast() }
-        return lines.map(String.init)
     }
 }

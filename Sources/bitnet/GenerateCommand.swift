@@ -16,23 +16,28 @@ struct GenerateCommand: AsyncParsableCommand {
     var prompt: String?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
     var model: String?
 
-    @Option(help: .init("The most tokens to generate.", valueName: "n"))
+    @Option(parsing: .unconditional, help: .init("The most tokens to generate.", valueName: "n"))
     var maxTokens = 200
 
     @OptionGroup
     var sampling: SamplingArguments
 
-    @Option(help: .init("Only what this GBNF grammar in a file allows.", valueName: "file"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Only what this GBNF grammar in a file allows.", valueName: "file"))
     var grammar: String?
 
-    @Option(help: .init("Only JSON that fits this JSON schema in a file.", valueName: "file"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Only JSON that fits this JSON schema in a file.", valueName: "file"))
     var jsonSchema: String?
 
-    @Option(help: KVCachePrecision.help, transform: KVCachePrecision.parse)
+    @Option(parsing: .unconditional, help: KVCachePrecision.help, transform: KVCachePrecision.parse)
     var kvCache = KVCachePrecision.f16
 
     @OptionGroup
@@ -45,6 +50,7 @@ struct GenerateCommand: AsyncParsableCommand {
     var json = false
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "With --json: log probabilities of each token and of the n likeliest ones.",
             valueName: "n"))
@@ -60,6 +66,12 @@ struct GenerateCommand: AsyncParsableCommand {
     func validate() throws {
         if grammar != nil && jsonSchema != nil {
             throw ValidationError("Give either --grammar or --json-schema.")
+        }
+        let files = [grammar, jsonSchema]
+        if prompt == nil && model != nil && (files.contains("-") || files.contains("/dev/stdin")) {
+            throw ValidationError(
+                "Standard input cannot be prompt and grammar at once: give the prompt as an argument."
+            )
         }
         if logprobs != nil && !json { throw ValidationError("--logprobs goes with --json.") }
         try SamplingArguments.check(options)
@@ -126,7 +138,6 @@ struct GenerateCommand: AsyncParsableCommand {
             throw ValidationError("Missing a prompt: give it as an argument or on standard input.")
         }
         // A text file's last newline ends its line and is not meant as text to continue.
-        let text = try Terminal.readText("-")
-        return text.hasSuffix("\n") ? String(text.dropLast()) : text
+        return TextInput.withoutLastEnd(try Terminal.readText("-"))
     }
 }

@@ -13,13 +13,18 @@ struct LogitsCommand: AsyncParsableCommand {
             reference.
             """)
 
-    @Option(help: .init("A GGUF file or a Hugging Face folder.", valueName: "path"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("A GGUF file or a Hugging Face folder.", valueName: "path"))
     var model: String
 
-    @Option(help: .init("Token ids, separated by commas; taken as they are.", valueName: "1,2,3"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Token ids, separated by commas; taken as they are.", valueName: "1,2,3"))
     var tokens: TokenList?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "A text; a begin-of-text token is added where the model wants one.", valueName: "text"))
     var prompt: String?

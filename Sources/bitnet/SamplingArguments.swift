@@ -4,55 +4,70 @@ import BitNetKit
 /// How tokens are chosen, and what ends a text.
 struct SamplingArguments: ParsableArguments {
     @Option(
+        parsing: .unconditional,
         help: .init("Randomness of the choice; 0 always takes the likeliest token.", valueName: "t")
     )
     var temperature: Float = 0.8
 
-    @Option(help: .init("Choose among the K likeliest tokens only.", valueName: "k"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Choose among the K likeliest tokens only.", valueName: "k"))
     var topK: Int?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Choose among the likeliest tokens that together reach this probability.",
             valueName: "p"))
     var topP: Float = 0.95
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "Choose among tokens at least this probable relative to the likeliest.",
             valueName: "p"))
     var minP: Float?
 
-    @Option(help: .init("Makes tokens seen before less likely; 1 changes nothing.", valueName: "r"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("Makes tokens seen before less likely; 1 changes nothing.", valueName: "r"))
     var repetitionPenalty: Float?
 
     @Option(
+        parsing: .unconditional,
         help: .init("Makes tokens that the text has less likely, once per token.", valueName: "x"))
     var presencePenalty: Float = 0
 
     @Option(
+        parsing: .unconditional,
         help: .init("Makes tokens that the text has less likely, each time.", valueName: "x"))
     var frequencyPenalty: Float = 0
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: .init(
             "Adds to the logit of a token, before all else; may be repeated.",
             valueName: "id=x"))
     var logitBias: [LogitBiasArgument] = []
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "The same seed gives the same text (default: a new one each time).", valueName: "s"))
     var seed: UInt64?
 
-    @Option(help: .init("End the text before this string; may be repeated.", valueName: "text"))
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: .init("End the text before this string; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
     @Flag(
         help: "Look up what followed the last words before, and try it in one pass; same text.")
     var speculate = false
 
-    @Option(help: .init("The most tokens to try at once with --speculate.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: .init("The most tokens to try at once with --speculate.", valueName: "n"))
     var draft: Int?
 
     func validate() throws {

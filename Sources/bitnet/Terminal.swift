@@ -7,25 +7,89 @@ enum Terminal {
     static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
     /// Whether somebody reads standard error.
     static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+    private static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
+
+    /// The streams that were closed when the program began. The first use takes their numbers:
+    /// otherwise the next file to be opened would be standard output.
+    static let closedStreams: Set<Int32> = {
+        var closed: Set<Int32> = []
+        for stream in STDIN_FILENO...STDERR_FILENO where fcntl(stream, F_GETFD) < 0 {
+            closed.insert(stream)
+            // The lowest free number is this one.
+            _ = open("/dev/null", O_RDWR)
+        }
+        return closed
+    }()
 
     /// Writes `text` to standard output at once.
     static func write(_ text: String) throws(BitNetError) {
-        do {
-            try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-        } catch {
-            throw .unwritable(path: "standard output", reason: error.localizedDescription)
+        let name = "standard output"
+        guard !closedStreams.contains(STDOUT_FILENO) else {
+            throw .unwritable(path: name, reason: "it is closed")
+        }
+        if let code = put(isOutputTerminal ? printable(text) : text, to: STDOUT_FILENO) {
+            throw .unwritable(path: name, reason: message(code))
         }
     }
 
     /// Writes a line to standard error. Nobody is left to tell if that fails.
     static func report(_ line: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
+        _ = put(printable(line) + "\n", to: STDERR_FILENO)
     }
 
     /// Replaces standard error's last line, or removes it if `line` is empty.
     static func reportInPlace(_ line: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(line)".utf8))
+        _ = put("\r\u{1B}[K\(printable(line))", to: STDERR_FILENO)
     }
+
+    /// `text` with everything that steers a terminal as a picture of it, but for tabs and ends of
+    /// lines: names, messages and texts come from files that may have been made to do harm.
+    static func printable(_ text: String) -> String {
+        func isControl(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+        }
+        guard text.unicodeScalars.contains(where: isControl) else { return text }
+        var shown = String.UnicodeScalarView()
+        var isAfterReturn = false
+        for scalar in text.unicodeScalars {
+            if isAfterReturn { shown.append(scalar == "\n" ? "\r" : "\u{240D}") }
+            isAfterReturn = scalar == "\r"
+            if isAfterReturn { continue }
+            switch scalar.value {
+            // Unicode has pictures of these.
+            case 0...0x1F where isControl(scalar):
+                shown.append(Unicode.Scalar(UInt8(scalar.value)).picture)
+            case 0x7F: shown.append("\u{2421}")
+            case 0x80...0x9F: shown.append("\u{FFFD}")
+            default: shown.append(scalar)
+            }
+        }
+        if isAfterReturn { shown.append("\u{240D}") }
+        return String(shown)
+    }
+
+    /// Writes all of `text`; returns the `errno` of a failure.
+    private static func put(_ text: String, to stream: Int32) -> Int32? {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let written = bytes.withUnsafeBytes {
+                Foundation.write(stream, $0.baseAddress, $0.count)
+            }
+            if written >= 0 {
+                bytes = bytes.dropFirst(written)
+            } else if errno == EAGAIN {
+                // Somebody has set the stream so that it does not wait.
+                var request = pollfd(fd: stream, events: Int16(POLLOUT), revents: 0)
+                poll(&request, 1, -1)
+            } else if errno != EINTR {
+                return errno
+            }
+        }
+        return nil
+    }
+
+    /// The operating system's words for an `errno`.
+    static func message(_ code: Int32) -> String { String(cString: strerror(code)) }
 
     /// The file or folder that an argument names; an empty one is no name for the current folder.
     static func url(_ path: String) throws(BitNetError) -> URL {
@@ -33,25 +97,11 @@ enum Terminal {
         return URL(fileURLWithPath: path)
     }
 
-    /// All of a file, or of standard input for "-"; it must be UTF-8.
-    static func readText(_ path: String) throws(BitNetError) -> String {
-        let name = path == "-" ? "standard input" : path
-        let data: Data
-        if path != "-" && !FileManager.default.fileExists(atPath: path) {
-            throw .fileNotFound(path: path)
-        }
-        do {
-            data =
-                path == "-"
-                ? try FileHandle.standardInput.readToEnd() ?? Data()
-                : try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw .unreadable(path: name, reason: error.localizedDescription)
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw .malformedFile(path: name, detail: "is not UTF-8 text")
-        }
-        return text
+    /// Whether `path` leads to what standard output leads to.
+    static func isStandardOutput(_ path: String) -> Bool {
+        var (output, file) = (stat(), stat())
+        return fstat(STDOUT_FILENO, &output) == 0 && stat(path, &file) == 0
+            && output.st_dev == file.st_dev && output.st_ino == file.st_ino
     }
 
     /// `value` as one line of JSON.
@@ -64,4 +114,9 @@ enum Terminal {
             throw .unwritable(path: "JSON", reason: "\(error)")
         }
     }
+}
+
+extension Unicode.Scalar {
+    /// Unicode's picture of a control character below 32.
+    fileprivate var picture: Unicode.Scalar { Unicode.Scalar(0x2400 + value) ?? "\u{FFFD}" }
 }

@@ -14,6 +14,7 @@ struct TokenizeCommand: AsyncParsableCommand {
             """)
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "A model, a vocabulary-only GGUF file, a folder with tokenizer.json or "
                 + "tokenizer.model, or one of those files.",
@@ -24,6 +25,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     var text: String?
 
     @Option(
+        parsing: .unconditional,
         help: .init(
             "A file with one JSON string per line, or one array with --decode; - is stdin.",
             valueName: "file"))
@@ -98,12 +100,9 @@ private struct Line {
 
     /// The lines of a file; the last one may lack its newline.
     static func all(of path: String) throws(BitNetError) -> [Line] {
-        let text = try Terminal.readText(path)
-        var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        if lines.last?.isEmpty == true { lines.removeLast() }
-        return lines.enumerated().map { index, line in
+        TextInput.lines(of: try Terminal.readText(path)).enumerated().map { index, line in
             Line(
-                text: String(Substring(line)), number: index + 1,
+                text: line, number: index + 1,
                 file: path == "-" ? "standard input" : path)
         }
     }

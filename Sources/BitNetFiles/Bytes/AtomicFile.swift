@@ -6,64 +6,99 @@
     import Glibc
 #endif
 
-/// A file being written under a temporary name, which replaces its target whole or not at all.
+/// A file being written, which replaces its target whole or not at all.
 ///
-/// Until `commit` the target is untouched; without it, `deinit` removes what was written.
+/// Until `commit` the target is untouched; without it, nothing of what was written is left.
+///
+/// - A symbolic link stays, and the file it leads to is replaced or created.
+/// - A file that is replaced passes its mode on, its owner and its group as far as the process may
+///   set them. Access lists and extended attributes are not passed on. Other names of the file
+///   (hard links) keep the old contents.
+/// - A read-only file is refused, and so are folders, sockets, disks and terminals.
+/// - A new file has the mode that the process gives new files, or is the owner's alone.
+/// - Pipes and other devices are written to as bytes come. They cannot be replaced, and what they
+///   have taken stays taken.
+///
+/// On Linux the file has no name until it is complete, as far as the file system can do that:
+/// however the process ends, nothing is left. Elsewhere it has a temporary name beside its target.
+/// A process that is killed leaves that behind, and the next one that writes the target removes it.
 package final class AtomicFile {
-    private let target: String
-    private let temporary: String
-    private var descriptor: Int32
+    private enum Output {
+        case stream
+        case partial(PartialFile)
+        case closed
+    }
 
-    /// Creates the temporary file beside `target`, so that the final rename stays on one volume.
-    package init(replacing target: String) throws(BitNetError) {
-        guard !target.isEmpty, !target.utf8.contains(0) else {
-            throw .unwritable(path: target, reason: "it is not a file name")
+    private let path: String
+    private let descriptor: Int32
+    private var output: Output
+    /// Bytes written so far.
+    package private(set) var count = 0
+
+    /// Opens what will become `path`.
+    ///
+    /// - Parameters:
+    ///   - path: the file to write.
+    ///   - isPrivate: whether only the owner may read a new file.
+    package convenience init(
+        replacing path: String, isPrivate: Bool = false
+    ) throws(BitNetError) {
+        try self.init(replacing: path, isPrivate: isPrivate, allowsUnnamed: true)
+    }
+
+    /// `allowsUnnamed`: whether a file without a name may be used.
+    init(replacing path: String, isPrivate: Bool, allowsUnnamed: Bool) throws(BitNetError) {
+        self.path = path
+        switch try OutputTarget(path) {
+        case .stream(let kind):
+            descriptor = try openStream(path, kind: kind)
+            output = .stream
+        case .file(let target, let old):
+            let opened = PartialFile.create(
+                for: target, replacing: old, isPrivate: isPrivate, allowsUnnamed: allowsUnnamed)
+            let partial: PartialFile
+            do { partial = try opened.get() } catch {
+                throw .unwritable(path: path, reason: systemErrorMessage(error.rawValue))
+            }
+            descriptor = partial.descriptor
+            output = .partial(partial)
         }
-        // Found only by the rename, a folder of that name would cost all the work before it.
-        var status = stat()
-        if stat(target, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-            throw .unwritable(path: target, reason: "it is a folder; give the name of a file")
-        }
-        let name = "\(target).\(UInt64.random(in: 0 ... .max)).partial"
-        let descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else {
-            throw .unwritable(path: target, reason: systemErrorMessage(errno))
-        }
-        self.target = target
-        self.temporary = name
-        self.descriptor = descriptor
     }
 
     deinit {
-        guard descriptor >= 0 else { return }
-        _ = close(descriptor)
-        unlink(temporary)
+        switch output {
+        case .stream: _ = close(descriptor)
+        case .partial(let partial): partial.discard()
+        case .closed: break
+        }
     }
 
     package func write(_ bytes: ByteRegion) throws(BitNetError) {
-        if let code = bytes.write(toDescriptor: descriptor) { throw failure(code) }
+        let code =
+            switch output {
+            case .stream:
+                withoutBrokenPipeSignal { bytes.write(toDescriptor: descriptor) }
+            case .partial: bytes.write(toDescriptor: descriptor)
+            case .closed: EBADF as Int32?
+            }
+        if let code { throw failure(code) }
+        count += bytes.count
     }
 
     /// Puts the file in place of the target, on stable storage.
     package func commit() throws(BitNetError) {
-        // Renamed before the data is on disk, a power cut would leave an empty target.
-        guard fsync(descriptor) == 0 else { throw failure(errno) }
-        guard rename(temporary, target) == 0 else { throw failure(errno) }
-        _ = close(descriptor)
-        descriptor = -1
-        syncFolder()
-    }
-
-    /// Makes the new name durable; a file system that cannot do so has still renamed.
-    private func syncFolder() {
-        let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "."
-        let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
-        fsync(descriptor)
-        _ = close(descriptor)
+        switch output {
+        case .stream:
+            output = .closed
+            guard close(descriptor) == 0 else { throw failure(errno) }
+        case .partial(let partial):
+            if let code = partial.replaceTarget() { throw failure(code) }
+            output = .closed
+        case .closed: throw failure(EBADF)
+        }
     }
 
     private func failure(_ code: Int32) -> BitNetError {
-        .unwritable(path: target, reason: systemErrorMessage(code))
+        .unwritable(path: path, reason: systemErrorMessage(code))
     }
 }

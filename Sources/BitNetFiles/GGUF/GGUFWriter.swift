@@ -1,8 +1,8 @@
 /// Writes a GGUF file (version 3), one tensor after the other, without holding it in memory.
 ///
-/// The file is written under a temporary name beside its target and takes the target's place in
-/// `finish()`. Where that is never called, or something fails, nothing is left behind and an
-/// existing target stays as it was.
+/// The file takes the target's place in `finish()`. Where that is never called, or something fails,
+/// nothing is left behind and an existing target stays as it was. Nothing is written twice: the
+/// target can also be a pipe, which takes the bytes as they come (see `AtomicFile`).
 ///
 /// ```swift
 /// var writer = try GGUFWriter(
@@ -37,7 +37,7 @@ package struct GGUFWriter: ~Copyable {
     private var written = 0
     private var failed = false
 
-    /// Creates the temporary file and writes metadata and tensor infos.
+    /// Opens the file and writes metadata and tensor infos.
     ///
     /// Tensor data is aligned to `general.alignment` if `metadata` has it, else to 32 bytes. Throws
     /// `invalidArgument` for a duplicate or impossible entry, `unwritable` where the file cannot be
@@ -93,11 +93,12 @@ package struct GGUFWriter: ~Copyable {
         try append(writer.bytes, to: name)
     }
 
-    /// Puts the complete file in place of the target.
+    /// Puts the complete file in place of the target and returns its size in bytes.
     ///
     /// `invalidArgument` where data is missing, `unwritable` where the operating system refuses; in
     /// both cases nothing is left behind.
-    package consuming func finish() throws(BitNetError) {
+    @discardableResult
+    package consuming func finish() throws(BitNetError) -> Int {
         guard !failed else {
             throw .unwritable(path: path, reason: "an earlier write to it failed")
         }
@@ -106,6 +107,7 @@ package struct GGUFWriter: ~Copyable {
                 name: "tensors", detail: "the data of '\(tensors[current].name)' is not complete")
         }
         try file.commit()
+        return file.count
     }
 
     private mutating func write(_ bytes: ByteRegion) throws(BitNetError) {

@@ -20,7 +20,9 @@ public enum BitNetConverter {
     ///
     /// - Parameters:
     ///   - source: what `BitNetModel.load(_:options:progress:)` takes.
-    ///   - target: the `.gguf` file to write; one that is there is replaced.
+    ///   - target: the `.gguf` file to write. One that is there is replaced and passes its mode and
+    ///     owner on, a link is followed, a pipe or device is written to as it stands; a read-only
+    ///     file is refused.
     ///   - options: what to store how.
     ///   - progress: called with the share of weights written, in [0, 1].
     /// - Throws: `BitNetError`, among others `.notTernary` for a model that is not, and
@@ -79,9 +81,8 @@ struct Conversion {
             done += weights[index]
             progress?(Double(done) / total)
         }
-        try writer.finish()
+        report.byteCount = try writer.finish()
         report.warnings += loader.warnings
-        report.byteCount = try MappedFile(opening: path).count
         return report
     }
 }

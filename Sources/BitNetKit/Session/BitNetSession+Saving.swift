@@ -4,7 +4,8 @@ extension BitNetSession {
     /// Saves the conversation and everything computed for it to a file, whole or not at all.
     ///
     /// The file belongs to the model: it can be restored with any build of it (kernels, layout and
-    /// threads do not matter) and with no other.
+    /// threads do not matter) and with no other. It holds what was said as readable text, so a new
+    /// file can be read by its owner alone; a file that is replaced keeps its mode.
     ///
     /// ```swift
     /// try await session.save(to: file)

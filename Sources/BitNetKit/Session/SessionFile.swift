@@ -37,7 +37,7 @@ extension SessionFile {
     ///
     /// - Throws: `BitNetError.unwritable`.
     func write(to path: String, parts: [CacheBytes]) throws(BitNetError) {
-        let file = try AtomicFile(replacing: path)
+        let file = try AtomicFile(replacing: path, isPrivate: true)
         var checksum = Checksum()
         func put(_ bytes: [UInt8]) throws(BitNetError) {
             let region = ByteRegion(bytes)
