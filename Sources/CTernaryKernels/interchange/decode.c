@@ -46,6 +46,11 @@ static block_size size_of(tk_type type) {
     return (block_size){64, 18};
   case TK_Q2_0_128:
     return (block_size){128, 34};
+  case TK_IQ1_BN:
+    return (block_size){64, 13};
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
+    return (block_size){64, 16};
   }
   return (block_size){0, 0}; // not a type, but what a file may say
 }
@@ -237,12 +242,23 @@ static void decode_block(tk_type type, const uint8_t *b, float *y) {
   case TK_Q2_0_128:
     decode_q2_0(b, 128, y);
     break;
+  case TK_IQ1_BN:
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
+    break; // their scales are elsewhere: interchange_bn.c
   }
 }
 
 size_t tk_type_block_size(tk_type type) { return size_of(type).weights; }
 
 size_t tk_type_block_bytes(tk_type type) { return size_of(type).bytes; }
+
+size_t tk_type_row_bytes(tk_type type) {
+  if (type == TK_IQ1_BN) {
+    return 2; // a float16
+  }
+  return type == TK_IQ2_BN || type == TK_IQ2_BN_R4 ? 4 : 0; // a float32
+}
 
 void tk_decode(tk_type type, const void *data, size_t n, float *y) {
   const size_t size = tk_type_block_size(type);

@@ -159,6 +159,9 @@ static void encode_block(tk_type type, const float *x, uint8_t *b) {
   case TK_TQ2_0:
   case TK_Q2_0:
   case TK_Q2_0_128:
+  case TK_IQ1_BN:
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
     break; // not encoded
   }
 }

@@ -35,6 +35,12 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case q2_0_128 = "Q2_0 (128)"
     /// Trits, four a byte, with one F32 scale for the tensor: 2 bits.
     case i2_s = "I2_S"
+    /// Trits, five a byte, in rows that begin with an F16 scale (ik_llama.cpp): 1.625 bits.
+    case iq1_bn = "IQ1_BN"
+    /// Trits, four a byte, in rows that begin with an F32 scale (ik_llama.cpp): 2 bits.
+    case iq2_bn = "IQ2_BN"
+    /// The same with four rows interleaved.
+    case iq2_bn_r4 = "IQ2_BN_R4"
     /// Trits as Hugging Face packs them: uint8 `[rows / 4, columns]`, four rows a byte.
     case packedTernary = "U8"
     /// 8-bit integers.
@@ -46,7 +52,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
 }
 
 extension ElementType {
-    /// The C library's name for a type that decodes to floats.
+    /// The C library's name for a type that has blocks.
     var kernelType: tk_type {
         switch self {
         case .f32: TK_F32
@@ -64,8 +70,11 @@ extension ElementType {
         case .tq2_0: TK_TQ2_0
         case .q2_0: TK_Q2_0
         case .q2_0_128: TK_Q2_0_128
+        case .iq1_bn: TK_IQ1_BN
+        case .iq2_bn: TK_IQ2_BN
+        case .iq2_bn_r4: TK_IQ2_BN_R4
         case .i2_s, .packedTernary, .i8, .i32, .i64:
-            preconditionFailure("\(rawValue) does not decode to floats")
+            preconditionFailure("\(rawValue) has no blocks")
         }
     }
 
@@ -73,9 +82,23 @@ extension ElementType {
     package var isFloatLike: Bool {
         switch self {
         case .i2_s, .packedTernary, .i8, .i32, .i64: false
-        default: true
+        default: !hasRowScales
         }
     }
+
+    /// Whether every row of trits begins with its scale, so that blocks alone mean nothing.
+    package var hasRowScales: Bool {
+        switch self {
+        case .iq1_bn, .iq2_bn, .iq2_bn_r4: true
+        default: false
+        }
+    }
+
+    /// Bytes of a row besides its blocks: the scale in front of them.
+    package var rowBytes: Int { hasRowScales ? tk_type_row_bytes(kernelType) : 0 }
+
+    /// Rows that are stored together: a matrix has a multiple of them.
+    package var interleavedRows: Int { self == .iq2_bn_r4 ? 4 : 1 }
 
     /// Whether matrices of this type can be multiplied as stored.
     package var hasDenseKernel: Bool { isFloatLike && tk_can_dense_gemv(kernelType) }
