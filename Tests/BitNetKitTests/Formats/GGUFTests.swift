@@ -364,7 +364,10 @@ struct MalformedGGUFTests {
         arguments: [
             (38, "TL1"), (39, "MXFP4"), (39, "TL2"), (42, "Q2_0"), (42, "TL2"), (99, "unknown"),
             (24, "I8"), (26, "I32"), (27, "I64"), (28, "F64"), (10, "Q2_K"), (37, "I8_S"),
-            (4, "removed"), (40, "NVFP4"), (.max, "unknown"),
+            (4, "removed"), (40, "NVFP4"), (.max, "unknown"), (133, "Q6_0 of ik_llama.cpp"),
+            (139, "IQ4_K of ik_llama.cpp"), (152, "IQ5_KS of ik_llama.cpp"), (142, "PQ2_0"),
+            (142, "IQ2_TN"), (143, "PTQ1_0"), (143, "IQ1_TN"), (159, "unknown"),
+            (212, "Q4_K_R4 of ik_llama.cpp"), (353, "MXFP4_R8 of"), (399, "Q8_K_R8 of"),
         ] as [(UInt32, String)])
     func typeIDs(id: UInt32, mentioned: String) {
         let error = tensorError([16], type: id)
