@@ -5,14 +5,15 @@
 package enum GGUFTensorType {
     private static let readable: [(id: UInt32, type: ElementType)] = [
         (0, .f32), (1, .f16), (2, .q4_0), (3, .q4_1), (6, .q5_0), (7, .q5_1), (8, .q8_0),
-        (12, .q4_K), (13, .q5_K), (14, .q6_K), (30, .bf16), (34, .tq1_0), (35, .tq2_0), (36, .i2_s),
-        (134, .iq1_bn), (135, .iq2_bn), (335, .iq2_bn_r4),
+        (12, .q4_K), (13, .q5_K), (14, .q6_K), (20, .iq4_nl), (30, .bf16), (34, .tq1_0),
+        (35, .tq2_0),
+        (36, .i2_s), (134, .iq1_bn), (135, .iq2_bn), (335, .iq2_bn_r4),
     ]
 
     /// Formats that exist, are unambiguous, and are not read.
     private static let known: [UInt32: String] = [
         9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
-        19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16",
+        19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16",
         26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 31: "Q4_0_4_4", 32: "Q4_0_4_8",
         33: "Q4_0_8_8",
     ]
@@ -75,8 +76,10 @@ package enum GGUFTensorType {
 
     private static func explanation(of id: UInt32) -> (what: String, remedy: String) {
         switch id {
-        case 4, 5:
-            return ("a removed format (Q4_2 or Q4_3)", "convert the model again")
+        case 4:
+            return ("a removed format (Q4_2), or MXFP4 from Ollama", "convert the model again")
+        case 5:
+            return ("a removed format (Q4_3)", "convert the model again")
         case 37:
             return ("I8_S (or the removed IQ4_NL_4_8)", toI2S)
         case 38:

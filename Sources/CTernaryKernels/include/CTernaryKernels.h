@@ -306,6 +306,7 @@ typedef enum tk_type {
   TK_Q4_K = 12,
   TK_Q5_K = 13,
   TK_Q6_K = 14,
+  TK_IQ4_NL = 20,
   TK_BF16 = 30,
   TK_TQ1_0 = 34,
   TK_TQ2_0 = 35,

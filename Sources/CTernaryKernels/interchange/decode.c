@@ -38,6 +38,8 @@ static block_size size_of(tk_type type) {
     return (block_size){LARGE, 176};
   case TK_Q6_K:
     return (block_size){LARGE, 210};
+  case TK_IQ4_NL:
+    return (block_size){SMALL, 18};
   case TK_TQ1_0:
     return (block_size){LARGE, 54};
   case TK_TQ2_0:
@@ -100,6 +102,17 @@ static void decode_q5_1(const uint8_t *b, float *y) {
   for (int j = 0; j < 16; j++) {
     y[j] = (float)((b[8 + j] & 15) | (int)(high >> j & 1) << 4) * d + m;
     y[j + 16] = (float)(b[8 + j] >> 4 | (int)(high >> (j + 16) & 1) << 4) * d + m;
+  }
+}
+
+// d, 16 bytes as Q4_0; w = d * level[code].
+static void decode_iq4_nl(const uint8_t *b, float *y) {
+  static const int8_t level[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
+  const float d = read_half(b);
+  for (int j = 0; j < 16; j++) {
+    y[j] = (float)level[b[2 + j] & 15] * d;
+    y[j + 16] = (float)level[b[2 + j] >> 4] * d;
   }
 }
 
@@ -229,6 +242,9 @@ static void decode_block(tk_type type, const uint8_t *b, float *y) {
     break;
   case TK_Q6_K:
     decode_q6_k(b, y);
+    break;
+  case TK_IQ4_NL:
+    decode_iq4_nl(b, y);
     break;
   case TK_TQ1_0:
     decode_tq1_0(b, y);

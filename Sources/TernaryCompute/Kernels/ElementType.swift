@@ -24,6 +24,8 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case q5_K = "Q5_K"
     /// 6-bit blocks of 256 with scales of their own inside: 6.5625 bits.
     case q6_K = "Q6_K"
+    /// 4-bit blocks of 32 with an F16 scale and uneven levels: 4.5 bits.
+    case iq4_nl = "IQ4_NL"
     /// Trits, five a byte, in blocks of 256 with an F16 scale: 1.6875 bits.
     case tq1_0 = "TQ1_0"
     /// Trits, four a byte, in blocks of 256 with an F16 scale: 2.0625 bits.
@@ -66,6 +68,7 @@ extension ElementType {
         case .q4_K: TK_Q4_K
         case .q5_K: TK_Q5_K
         case .q6_K: TK_Q6_K
+        case .iq4_nl: TK_IQ4_NL
         case .tq1_0: TK_TQ1_0
         case .tq2_0: TK_TQ2_0
         case .q2_0: TK_Q2_0

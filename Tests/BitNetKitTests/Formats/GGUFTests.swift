@@ -375,4 +375,16 @@ struct MalformedGGUFTests {
         #expect(error?.description.contains("'the.tensor'") == true)
         #expect(error?.description.contains(mentioned) == true)
     }
+
+    @Test("every id that llama.cpp, ik_llama.cpp or PrismML's fork has in files is known")
+    func knownIDs() {
+        var known = Set(UInt32(0)...42).union(133...158)
+        known.formUnion([202, 206, 208])
+        known.formUnion(Set(210...223).subtracting([215]))
+        known.formUnion([229, 230, 233, 335, 337, 338, 339, 340, 344, 352, 353, 397, 398, 399])
+        for id in (UInt32(0)...500) {
+            let isUnknown = tensorError([64, 4], type: id)?.description.contains("unknown") == true
+            #expect(isUnknown == !known.contains(id), "\(id)")
+        }
+    }
 }

@@ -119,6 +119,45 @@ struct RowScaleModelTests {
         #expect(error?.description.contains("m-00002-of-00002.gguf") == true)
     }
 
+    @Test(
+        "the embedding may be IQ4_NL, as ik_llama.cpp stores it beside an LM head",
+        arguments: TinyModel.files)
+    func unevenLevels(_ url: URL) throws {
+        let levels: [Float] = [
+            -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+        ]
+        let folder = try TemporaryFolder()
+        var (theirs, ours) = (try EditableGGUF(url), try EditableGGUF(url))
+        var generator = SplitMix64(seed: 7)
+        for name in ["token_embd.weight", "output.weight"]
+        where theirs.tensors.contains(where: { $0.name == name }) {
+            let count = theirs[tensor: name].shape.reduce(1, *)
+            var (bytes, values): ([UInt8], [Float]) = ([], [])
+            for _ in 0..<count / 32 {
+                let codes = (0..<32).map { _ in Int(generator.next() % 16) }
+                bytes += [0x00, 0x1C]  // 2^-8 as float16
+                bytes += (0..<16).map { UInt8(codes[$0] | codes[$0 + 16] << 4) }
+                values += codes.map { levels[$0] / 256 }
+            }
+            theirs[tensor: name].type = .iq4_nl
+            theirs[tensor: name].bytes = bytes
+            ours[tensor: name].type = .f32
+            ours[tensor: name].bytes = floatBytes(values)
+        }
+        let file = try theirs.write(to: folder, "theirs.gguf")
+        #expect(try TinyModel.haveSameLogits(file, ours.write(to: folder, "ours.gguf")))
+        // Kept as it is, or decoded.
+        let converted = try convert(file, in: folder)
+        #expect(try GGUFFile(opening: converted.path).tensors.contains { $0.type == .iq4_nl })
+        #expect(try TinyModel.haveSameLogits(converted, file))
+        let decoded = try convert(file, in: folder, embedding: .f32)
+        #expect(try TinyModel.haveSameLogits(decoded, file))
+        let error = failure { () throws(BitNetError) in
+            try convert(file, in: folder, embedding: .iq4_nl)
+        }
+        #expect(error?.isInvalidArgument == true)
+    }
+
     @Test("an embedding or a norm in them is refused by the type", arguments: IKTernary.allCases)
     func dense(_ format: IKTernary) throws {
         for name in ["token_embd.weight", "output_norm.weight"] {
