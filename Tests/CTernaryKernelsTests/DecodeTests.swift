@@ -55,7 +55,8 @@ struct DecodeTests {
 
     @Test("an unknown type has no block size, and decoding or encoding it does nothing")
     func unknownType() {
-        let known = Set(Self.names.map(\.type) + [TK_F32.rawValue, TK_Q2_0.rawValue])
+        let known = Set(
+            Self.names.map(\.type) + [TK_F32, TK_Q2_0, TK_IQ4_NL].map(\.rawValue))
         for id in (UInt32(0)..<64).filter({ !known.contains($0) }) + [.max] {
             let type = tk_type(rawValue: id)
             #expect(tk_type_block_size(type) == 0)
@@ -136,6 +137,18 @@ struct DecodeTests {
         let error = zip(x, y).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }
         let size = x.reduce(0.0) { $0 + pow(Double($1), 2) }
         #expect((error / size).squareRoot() < bound)
+    }
+
+    @Test("IQ4_NL equals ggml on a block worked out by hand")
+    func unevenLevels() {
+        // d = 0.5; byte j holds code j for weight j, and code 15 - j for weight 16 + j.
+        let data = [0x00, 0x38] + (0..<16).map { UInt8($0 | (15 - $0) << 4) }
+        let levels: [Float] = [
+            -63.5, -52, -41.5, -32.5, -24.5, -17.5, -11, -5, 0.5, 6.5, 12.5, 19, 26.5, 34.5, 44.5,
+            56.5,
+        ]
+        #expect(Self.decode(TK_IQ4_NL, data, 32) == levels + levels.reversed())
+        #expect(!tk_can_encode(TK_IQ4_NL) && !tk_can_dense_gemv(TK_IQ4_NL))
     }
 
     @Test("zeros encode to zeros", arguments: [TK_Q8_0, TK_Q6_K, TK_Q4_0].map(\.rawValue))

@@ -46,8 +46,8 @@ extension ElementType {
 
     /// Bytes that a tensor of this type and shape takes in a file.
     ///
-    /// Nil where a size is negative, a row is not a whole number of blocks (`i2_s`: the tensor), or
-    /// the number does not fit in `Int`.
+    /// Nil where a size is negative, a row is not a whole number of blocks (`i2_s`: the tensor), rows
+    /// that are interleaved are not all there, or the number does not fit in `Int`.
     func storedByteCount(shape: [Int]) -> Int? {
         var count = 1
         var hasZero = false
@@ -65,7 +65,11 @@ extension ElementType {
         guard blocked % block.elements == 0 else { return nil }
         let blocks = count / block.elements
         let (bytes, overflow) = blocks.multipliedReportingOverflow(by: block.bytes)
-        let (total, overflowed) = bytes.addingReportingOverflow(storageTrailer)
+        // No row has fewer columns than a scale has bytes, so that this cannot overflow.
+        let rows = count / max(1, shape.last ?? 1)
+        guard rows % interleavedRows == 0 else { return nil }
+        let rest = rows * rowBytes + storageTrailer
+        let (total, overflowed) = bytes.addingReportingOverflow(rest)
         return overflow || overflowed ? nil : total
     }
 }

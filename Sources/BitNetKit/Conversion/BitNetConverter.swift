@@ -51,7 +51,8 @@ struct Conversion {
         try configuration.checkGGUFHoldsGraph(path: checkpoint.path)
         guard ConversionOptions.ternaryTypes.contains(options.ternary) else {
             throw .invalidArgument(
-                name: "type", detail: "ternary matrices cannot be written as \(options.ternary)")
+                name: "type",
+                detail: "ternary matrices cannot be written as \(options.ternary.rawValue)")
         }
         if let type = options.embedding, !type.canEncode {
             throw .invalidArgument(

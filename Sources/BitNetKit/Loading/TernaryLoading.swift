@@ -33,7 +33,8 @@ struct TernaryPlan {
     var scale: TernaryScale
     /// What float weights are multiplied by before they are rounded; nil where signs are enough.
     var g: Float?
-    /// Scales of the file's blocks, in the order of the file.
+    /// Scales of the file's blocks, or of its rows where they begin with one, in the order of the
+    /// file.
     var blockScales: AlignedBuffer<Float>?
     /// Squared error of rounding weights that were not ternary, relative to the squared weights.
     var roundingError = 0.0
@@ -73,7 +74,7 @@ extension TernarySource {
             plan = TernaryPlan(scale: .perTensor(Float(bitPattern: try bytes.integer(at: 0))))
         case .packedTernary:
             plan = TernaryPlan(scale: .perTensor(1))
-        case .tq1_0, .tq2_0, .q2_0, .q2_0_128:
+        case .tq1_0, .tq2_0, .q2_0, .q2_0_128, .iq1_bn, .iq2_bn, .iq2_bn_r4:
             plan = try blockPlan()
         default:
             plan = try floatPlan(pool)
@@ -147,6 +148,8 @@ extension TernarySource {
             }
         case .tq1_0, .tq2_0, .q2_0, .q2_0_128:
             bad = try decodeBlocks(range, plan, into: trits)
+        case .iq1_bn, .iq2_bn, .iq2_bn_r4:
+            bad = decodeRows(range, plan, into: trits)
         default:
             for row in range {
                 try decodeFloats(row, into: floats)
@@ -180,6 +183,22 @@ extension TernarySource {
         // Weights too small for a float16 scale are zeros, whatever their codes.
         for (index, block) in blocks.enumerated() where scales[block] == 0 {
             trits[index * size..<(index + 1) * size].fill(0)
+        }
+        return nil
+    }
+
+    /// Returns the weight of the first invalid code.
+    private func decodeRows(
+        _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
+    ) -> Int? {
+        guard let scales = plan.blockScales?.view else { return nil }
+        let bad = tensor.region.withUnsafeBytes {
+            Codec.decodeRows(tensor.type, $0, columns: columns, range: range, into: trits)
+        }
+        if let bad { return bad }
+        // The writer gives rows of zeros the scale 0 and trits that are not.
+        for (index, row) in range.enumerated() where scales[row] == 0 {
+            trits[index * columns..<(index + 1) * columns].fill(0)
         }
         return nil
     }

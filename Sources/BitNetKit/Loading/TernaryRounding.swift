@@ -30,7 +30,7 @@ extension TernarySource {
         .unsupportedFormat(
             path: tensor.region.path,
             detail: "tensor '\(tensor.name)' is \(tensor.type.rawValue), which is not ternary",
-            remedy: "ternary matrices are I2_S, TQ1_0, TQ2_0, Q2_0, or floats")
+            remedy: "ternary matrices are I2_S, TQ1_0, TQ2_0, Q2_0, IQ1_BN, IQ2_BN, or floats")
     }
 
     /// The scales of weights that have one magnitude in every row or group; nil for other weights.

@@ -7,9 +7,10 @@ extension TernarySource {
         }
     }
 
-    /// The scales of blocks, as few as describe the matrix exactly.
+    /// The scales of blocks or rows, as few as describe the matrix exactly.
     func blockPlan() throws(BitNetError) -> TernaryPlan {
-        let size = tensor.type.block.elements
+        let hasRowScales = tensor.type.hasRowScales
+        let size = hasRowScales ? columns : tensor.type.block.elements
         guard columns % size == 0 else {
             throw .shapeMismatch(
                 tensor: tensor.name, expected: [rows, (columns + size - 1) / size * size],
@@ -17,7 +18,9 @@ extension TernarySource {
         }
         let scales = try AlignedBuffer<Float>(count: rows * columns / size, purpose: tensor.name)
         tensor.region.withUnsafeBytes {
-            Codec.blockScales(tensor.type, $0, into: scales.view)
+            hasRowScales
+                ? Codec.rowScales(tensor.type, $0, columns: columns, into: scales.view)
+                : Codec.blockScales(tensor.type, $0, into: scales.view)
         }
         let values = scales.array
         try check(values)

@@ -182,10 +182,14 @@ static void dense_gemv(tk_type type, const void *data, size_t columns, const flo
   case TK_Q5_1:
   case TK_Q4_K:
   case TK_Q5_K:
+  case TK_IQ4_NL:
   case TK_TQ1_0:
   case TK_TQ2_0:
   case TK_Q2_0:
   case TK_Q2_0_128:
+  case TK_IQ1_BN:
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
     tk_dense_scalar.gemv(type, data, columns, x, row_begin, row_end, y);
     break;
   }

@@ -306,6 +306,7 @@ typedef enum tk_type {
   TK_Q4_K = 12,
   TK_Q5_K = 13,
   TK_Q6_K = 14,
+  TK_IQ4_NL = 20,
   TK_BF16 = 30,
   TK_TQ1_0 = 34,
   TK_TQ2_0 = 35,
@@ -313,12 +314,22 @@ typedef enum tk_type {
   /// their size, and have an id of our own here.
   TK_Q2_0 = 42,
   TK_Q2_0_128 = 1042,
+  /// ik_llama.cpp's ternary types: rows begin with their scale, so that blocks alone mean nothing.
+  /// Read by tk_decode_bn and tk_bn_scales, not by tk_decode.
+  TK_IQ1_BN = 134,
+  TK_IQ2_BN = 135,
+  /// Four rows of IQ2_BN, interleaved.
+  TK_IQ2_BN_R4 = 335,
 } tk_type;
 
-/// Weights per block (1 for F32, F16, BF16; 32; 256) and bytes per block; 0 for an unknown type.
+/// Weights per block (1 for F32, F16, BF16; 32; 64; 128; 256) and bytes per block; 0 for an unknown
+/// type.
 size_t tk_type_block_size(tk_type type);
 size_t tk_type_block_bytes(tk_type type);
-/// Decodes n weights (a multiple of the block size) to float32, exactly as ggml does.
+/// Bytes of a row besides its blocks: the scale of IQ1_BN, IQ2_BN and IQ2_BN_R4, 0 for all others.
+size_t tk_type_row_bytes(tk_type type);
+/// Decodes n weights (a multiple of the block size) to float32, exactly as ggml does. Does nothing
+/// for types whose blocks have no scale.
 void tk_decode(tk_type type, const void *data, size_t n, float *y);
 /// Whether tk_encode can write `type`: F32, F16, BF16, Q8_0, Q4_0, Q6_K.
 bool tk_can_encode(tk_type type);
@@ -449,6 +460,13 @@ void tk_encode_tq(tk_type type, const int8_t *trits, size_t n, float scale, uint
 ptrdiff_t tk_decode_q2_0(size_t group, const uint8_t *data, size_t n, int8_t *trits, float *scales);
 /// The float16 scales of TQ1_0, TQ2_0 or Q2_0 blocks of n weights, one for each block.
 void tk_block_scales(tk_type type, const void *data, size_t n, float *scales);
+/// IQ1_BN, IQ2_BN or IQ2_BN_R4: decodes rows [row_begin, row_end) of a matrix that begins at
+/// `data`; columns is a multiple of 64. IQ2_BN_R4 has a multiple of four rows; any of them can be
+/// decoded. The weights of a row whose scale is 0 are 0, whatever its trits.
+ptrdiff_t tk_decode_bn(tk_type type, const uint8_t *data, size_t columns, size_t row_begin,
+                       size_t row_end, int8_t *trits);
+/// The scales of the first `rows` rows of such a matrix.
+void tk_bn_scales(tk_type type, const uint8_t *data, size_t columns, size_t rows, float *scales);
 /// Decodes Q4_0 or Q5_0 blocks that an encoder has made from ternary weights: with d = -a / 8 or
 /// -a / 16 it stores one of +a and -a as the lowest code, 0 as the middle one, and has to clip the
 /// other to the highest code, which is an eighth or a sixteenth too small. Gives +a and -a back.

@@ -38,6 +38,8 @@ static block_size size_of(tk_type type) {
     return (block_size){LARGE, 176};
   case TK_Q6_K:
     return (block_size){LARGE, 210};
+  case TK_IQ4_NL:
+    return (block_size){SMALL, 18};
   case TK_TQ1_0:
     return (block_size){LARGE, 54};
   case TK_TQ2_0:
@@ -46,6 +48,11 @@ static block_size size_of(tk_type type) {
     return (block_size){64, 18};
   case TK_Q2_0_128:
     return (block_size){128, 34};
+  case TK_IQ1_BN:
+    return (block_size){64, 13};
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
+    return (block_size){64, 16};
   }
   return (block_size){0, 0}; // not a type, but what a file may say
 }
@@ -95,6 +102,17 @@ static void decode_q5_1(const uint8_t *b, float *y) {
   for (int j = 0; j < 16; j++) {
     y[j] = (float)((b[8 + j] & 15) | (int)(high >> j & 1) << 4) * d + m;
     y[j + 16] = (float)(b[8 + j] >> 4 | (int)(high >> (j + 16) & 1) << 4) * d + m;
+  }
+}
+
+// d, 16 bytes as Q4_0; w = d * level[code].
+static void decode_iq4_nl(const uint8_t *b, float *y) {
+  static const int8_t level[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
+  const float d = read_half(b);
+  for (int j = 0; j < 16; j++) {
+    y[j] = (float)level[b[2 + j] & 15] * d;
+    y[j + 16] = (float)level[b[2 + j] >> 4] * d;
   }
 }
 
@@ -225,6 +243,9 @@ static void decode_block(tk_type type, const uint8_t *b, float *y) {
   case TK_Q6_K:
     decode_q6_k(b, y);
     break;
+  case TK_IQ4_NL:
+    decode_iq4_nl(b, y);
+    break;
   case TK_TQ1_0:
     decode_tq1_0(b, y);
     break;
@@ -237,12 +258,23 @@ static void decode_block(tk_type type, const uint8_t *b, float *y) {
   case TK_Q2_0_128:
     decode_q2_0(b, 128, y);
     break;
+  case TK_IQ1_BN:
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
+    break; // their scales are elsewhere: interchange_bn.c
   }
 }
 
 size_t tk_type_block_size(tk_type type) { return size_of(type).weights; }
 
 size_t tk_type_block_bytes(tk_type type) { return size_of(type).bytes; }
+
+size_t tk_type_row_bytes(tk_type type) {
+  if (type == TK_IQ1_BN) {
+    return 2; // a float16
+  }
+  return type == TK_IQ2_BN || type == TK_IQ2_BN_R4 ? 4 : 0; // a float32
+}
 
 void tk_decode(tk_type type, const void *data, size_t n, float *y) {
   const size_t size = tk_type_block_size(type);

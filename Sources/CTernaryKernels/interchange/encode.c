@@ -155,10 +155,14 @@ static void encode_block(tk_type type, const float *x, uint8_t *b) {
   case TK_Q5_1:
   case TK_Q4_K:
   case TK_Q5_K:
+  case TK_IQ4_NL:
   case TK_TQ1_0:
   case TK_TQ2_0:
   case TK_Q2_0:
   case TK_Q2_0_128:
+  case TK_IQ1_BN:
+  case TK_IQ2_BN:
+  case TK_IQ2_BN_R4:
     break; // not encoded
   }
 }

@@ -114,6 +114,44 @@ extension Codec {
         return bad < 0 ? nil : bad
     }
 
+    /// Decodes rows `range` of a matrix whose rows begin with their scales. Returns the index of the
+    /// first invalid code, if any.
+    package static func decodeRows(
+        _ type: ElementType, _ bytes: UnsafeRawBufferPointer, columns: Int, range: Range<Int>,
+        into trits: BufferView<Int8>
+    ) -> Int? {
+        checkRows(type, bytes, columns: columns, count: range.upperBound)
+        precondition(range.lowerBound >= 0 && trits.count >= range.count * columns)
+        guard let start = bytes.baseAddress else { return nil }
+        let bad = tk_decode_bn(
+            type.kernelType, start.assumingMemoryBound(to: UInt8.self), columns, range.lowerBound,
+            range.upperBound, trits.base)
+        return bad < 0 ? nil : bad + range.lowerBound * columns
+    }
+
+    /// The scales that rows begin with, `scales.count` of them.
+    package static func rowScales(
+        _ type: ElementType, _ bytes: UnsafeRawBufferPointer, columns: Int,
+        into scales: BufferView<Float>
+    ) {
+        checkRows(type, bytes, columns: columns, count: scales.count)
+        guard let start = bytes.baseAddress else { return }
+        tk_bn_scales(
+            type.kernelType, start.assumingMemoryBound(to: UInt8.self), columns, scales.count,
+            scales.base)
+    }
+
+    /// Stops where `bytes` are fewer than `count` rows take, with those they are interleaved with.
+    private static func checkRows(
+        _ type: ElementType, _ bytes: UnsafeRawBufferPointer, columns: Int, count: Int
+    ) {
+        let (block, together) = (type.block, type.interleavedRows)
+        precondition(type.hasRowScales && columns % block.elements == 0)
+        let stored = (count + together - 1) / together * together
+        let width = type.rowBytes + columns / block.elements * block.bytes
+        precondition(bytes.count >= stored * width)
+    }
+
     /// Decodes Q4_0 or Q5_0 blocks that were made from ternary weights, undoing the encoder's
     /// clipping; false where they were not.
     package static func decodeClippedTernary(

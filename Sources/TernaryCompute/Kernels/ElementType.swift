@@ -24,6 +24,8 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case q5_K = "Q5_K"
     /// 6-bit blocks of 256 with scales of their own inside: 6.5625 bits.
     case q6_K = "Q6_K"
+    /// 4-bit blocks of 32 with an F16 scale and uneven levels: 4.5 bits.
+    case iq4_nl = "IQ4_NL"
     /// Trits, five a byte, in blocks of 256 with an F16 scale: 1.6875 bits.
     case tq1_0 = "TQ1_0"
     /// Trits, four a byte, in blocks of 256 with an F16 scale: 2.0625 bits.
@@ -35,6 +37,12 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     case q2_0_128 = "Q2_0 (128)"
     /// Trits, four a byte, with one F32 scale for the tensor: 2 bits.
     case i2_s = "I2_S"
+    /// Trits, five a byte, in rows that begin with an F16 scale (ik_llama.cpp): 1.625 bits.
+    case iq1_bn = "IQ1_BN"
+    /// Trits, four a byte, in rows that begin with an F32 scale (ik_llama.cpp): 2 bits.
+    case iq2_bn = "IQ2_BN"
+    /// The same with four rows interleaved.
+    case iq2_bn_r4 = "IQ2_BN_R4"
     /// Trits as Hugging Face packs them: uint8 `[rows / 4, columns]`, four rows a byte.
     case packedTernary = "U8"
     /// 8-bit integers.
@@ -46,7 +54,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
 }
 
 extension ElementType {
-    /// The C library's name for a type that decodes to floats.
+    /// The C library's name for a type that has blocks.
     var kernelType: tk_type {
         switch self {
         case .f32: TK_F32
@@ -60,12 +68,16 @@ extension ElementType {
         case .q4_K: TK_Q4_K
         case .q5_K: TK_Q5_K
         case .q6_K: TK_Q6_K
+        case .iq4_nl: TK_IQ4_NL
         case .tq1_0: TK_TQ1_0
         case .tq2_0: TK_TQ2_0
         case .q2_0: TK_Q2_0
         case .q2_0_128: TK_Q2_0_128
+        case .iq1_bn: TK_IQ1_BN
+        case .iq2_bn: TK_IQ2_BN
+        case .iq2_bn_r4: TK_IQ2_BN_R4
         case .i2_s, .packedTernary, .i8, .i32, .i64:
-            preconditionFailure("\(rawValue) does not decode to floats")
+            preconditionFailure("\(rawValue) has no blocks")
         }
     }
 
@@ -73,9 +85,23 @@ extension ElementType {
     package var isFloatLike: Bool {
         switch self {
         case .i2_s, .packedTernary, .i8, .i32, .i64: false
-        default: true
+        default: !hasRowScales
         }
     }
+
+    /// Whether every row of trits begins with its scale, so that blocks alone mean nothing.
+    package var hasRowScales: Bool {
+        switch self {
+        case .iq1_bn, .iq2_bn, .iq2_bn_r4: true
+        default: false
+        }
+    }
+
+    /// Bytes of a row besides its blocks: the scale in front of them.
+    package var rowBytes: Int { hasRowScales ? tk_type_row_bytes(kernelType) : 0 }
+
+    /// Rows that are stored together: a matrix has a multiple of them.
+    package var interleavedRows: Int { self == .iq2_bn_r4 ? 4 : 1 }
 
     /// Whether matrices of this type can be multiplied as stored.
     package var hasDenseKernel: Bool { isFloatLike && tk_can_dense_gemv(kernelType) }

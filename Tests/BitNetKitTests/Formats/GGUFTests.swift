@@ -364,12 +364,27 @@ struct MalformedGGUFTests {
         arguments: [
             (38, "TL1"), (39, "MXFP4"), (39, "TL2"), (42, "Q2_0"), (42, "TL2"), (99, "unknown"),
             (24, "I8"), (26, "I32"), (27, "I64"), (28, "F64"), (10, "Q2_K"), (37, "I8_S"),
-            (4, "removed"), (40, "NVFP4"), (.max, "unknown"),
+            (4, "removed"), (40, "NVFP4"), (.max, "unknown"), (133, "Q6_0 of ik_llama.cpp"),
+            (139, "IQ4_K of ik_llama.cpp"), (152, "IQ5_KS of ik_llama.cpp"), (142, "PQ2_0"),
+            (142, "IQ2_TN"), (143, "PTQ1_0"), (143, "IQ1_TN"), (159, "unknown"),
+            (212, "Q4_K_R4 of ik_llama.cpp"), (353, "MXFP4_R8 of"), (399, "Q8_K_R8 of"),
         ] as [(UInt32, String)])
     func typeIDs(id: UInt32, mentioned: String) {
         let error = tensorError([16], type: id)
         #expect(error?.isUnsupportedFormat == true)
         #expect(error?.description.contains("'the.tensor'") == true)
         #expect(error?.description.contains(mentioned) == true)
+    }
+
+    @Test("every id that llama.cpp, ik_llama.cpp or PrismML's fork has in files is known")
+    func knownIDs() {
+        var known = Set(UInt32(0)...42).union(133...158)
+        known.formUnion([202, 206, 208])
+        known.formUnion(Set(210...223).subtracting([215]))
+        known.formUnion([229, 230, 233, 335, 337, 338, 339, 340, 344, 352, 353, 397, 398, 399])
+        for id in (UInt32(0)...500) {
+            let isUnknown = tensorError([64, 4], type: id)?.description.contains("unknown") == true
+            #expect(isUnknown == !known.contains(id), "\(id)")
+        }
     }
 }

@@ -72,8 +72,23 @@ struct ReferenceCheckpoint: Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// A model in the types of ik_llama.cpp, of which the same is expected as in I2_S.
+    private static func written(byIK names: [String]) -> [ReferenceCheckpoint] {
+        guard
+            let expected = ReferenceData.url("bitnet-tied/expected-gguf-i2_s-embd-f16.json")
+        else { return [] }
+        return names.compactMap { name in
+            ReferenceData.url("ik/\(name).gguf").map {
+                ReferenceCheckpoint(
+                    name: "ik \(name)", path: $0, expectedPath: expected, hiddenPath: nil)
+            }
+        }
+    }
+
     /// The project's own fixtures and, where it is there, all of the reference data.
-    static let all = all(in: Fixtures.url("reference")) + all(in: ReferenceData.root)
+    static let all =
+        all(in: Fixtures.url("reference")) + all(in: ReferenceData.root)
+        + written(byIK: ["iq2_bn", "iq2_bn_r4", "iq1_bn"])
     static let languageModels = all.filter { !$0.name.hasPrefix("embedding") }
     static let embeddingModels = all.filter { $0.name.hasPrefix("embedding") }
 }
