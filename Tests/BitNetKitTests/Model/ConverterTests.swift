@@ -119,7 +119,7 @@ struct ConverterTests {
         let source = try BitNetModel(loading: TinyModel.llamaGGUF).transformer
         let url = try convert(TinyModel.llamaGGUF, in: folder, embedding: type)
         let target = try BitNetModel(loading: url).transformer
-        for (a, b) in [(source.embedding, target.embedding), (source.head, target.head)] {
+        for (a, b) in [(source.embedding, target.embedding), (source.lmHead, target.lmHead)] {
             #expect(b.type == type)
             for row in 0..<a.rows {
                 let (x, y) = (a.row(row), b.row(row))

@@ -42,7 +42,7 @@ struct SessionSavingTests {
             return BitNetModel(
                 Transformer(
                     configuration, compute: t.compute, embedding: t.embedding, blocks: t.blocks,
-                    finalNorm: t.finalNorm, head: t.head),
+                    finalNorm: t.finalNorm, lmHead: t.lmHead),
                 tokenizer: model.tokenizer
             ).fingerprint
         }
