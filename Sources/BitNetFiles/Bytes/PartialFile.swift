@@ -49,8 +49,9 @@ struct PartialFile {
             let descriptor = open(folder, O_WRONLY | flag | O_CLOEXEC, mode)
             guard descriptor >= 0 else { return nil }
             var (byName, byDescriptor) = (stat(), stat())
-            guard stat(Self.handle(descriptor), &byName) == 0, fstat(descriptor, &byDescriptor) == 0,
-                byName.st_ino == byDescriptor.st_ino, byName.st_dev == byDescriptor.st_dev
+            guard stat(Self.handle(descriptor), &byName) == 0,
+                fstat(descriptor, &byDescriptor) == 0, byName.st_ino == byDescriptor.st_ino,
+                byName.st_dev == byDescriptor.st_dev
             else {
                 _ = close(descriptor)
                 return nil
