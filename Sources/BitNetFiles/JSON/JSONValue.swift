@@ -101,7 +101,7 @@ extension JSONValue {
         guard let value = self[key], value != .null else { return nil }
         guard let converted = convert(value) else {
             throw .invalidMetadata(
-                path: path, key: key, detail: "expected \(expected), found \(value.kind)")
+                path: path, key: key, detail: "expected \(expected), found \(value.shown)")
         }
         return converted
     }

@@ -1,9 +1,7 @@
 extension ConfigReader {
     /// Reads `quantization_config`. Without one, BitNet models hold master weights
     /// and the others must hold weights that are ternary already.
-    func quantization(
-        _ architecture: ModelConfiguration.Architecture
-    ) throws(BitNetError) -> Quantization {
+    func quantization() throws(BitNetError) -> Quantization {
         var result = Quantization()
         guard let settings = try config.object("quantization_config", in: path) else {
             result.quantizesMasters = architecture != .llama
@@ -12,28 +10,25 @@ extension ConfigReader {
         }
         let method = try settings.string("quant_method", in: path)
         guard method == "bitnet" else {
-            throw .unsupportedFeature(
-                path: path, feature: "quantization_config.quant_method", value: method ?? "none")
+            throw unsupported(
+                "quantization_config.quant_method", settings["quant_method"] ?? .null)
         }
         let skipped = try settings.array("modules_to_not_convert", in: path) ?? []
-        if let other = skipped.compactMap(\.string).first(where: { $0 != "lm_head" }) {
-            throw .unsupportedFeature(
-                path: path, feature: "quantization_config.modules_to_not_convert", value: other)
+        if let other = skipped.first(where: { $0 != .string("lm_head") }) {
+            throw unsupported("quantization_config.modules_to_not_convert", other)
         }
         let linearClass = try settings.string("linear_class", in: path) ?? "bitlinear"
         switch linearClass {
         case "autobitlinear":
             let mode = try settings.string("quantization_mode", in: path) ?? "offline"
             guard mode == "online" || mode == "offline" else {
-                throw .unsupportedFeature(
-                    path: path, feature: "quantization_config.quantization_mode", value: mode)
+                throw unsupported("quantization_config.quantization_mode", .string(mode))
             }
             result.quantizesMasters = mode == "online"
         case "bitlinear":
             result.direction = .divide
         default:
-            throw .unsupportedFeature(
-                path: path, feature: "quantization_config.linear_class", value: linearClass)
+            throw unsupported("quantization_config.linear_class", .string(linearClass))
         }
         result.hasLinearNorms = try settings.bool("use_rms_norm", in: path) ?? false
         if architecture == .bitnet && result.hasLinearNorms {

@@ -7,8 +7,11 @@ extension ModelConfiguration {
         switch checkpoint.metadata {
         case .gguf(let gguf): try self.init(gguf: gguf, of: checkpoint, name: name)
         case .huggingFace(let folder):
-            try self.init(
-                huggingFace: folder.config, name: name, path: folder.path + "/config.json")
+            let path = folder.path + "/config.json"
+            try self.init(huggingFace: folder.config, name: name, path: path)
+            let reader = try ConfigReader(folder.config, path: path)
+            try reader.check(absentSizesOf: self, against: checkpoint)
+            isLMHeadTied = try reader.isLMHeadTied(in: checkpoint)
             // BitNet embeddings say nowhere that they are any; their norms do.
             guard folder.config["quantization_config"]?.object == nil, hasLinearNorms else {
                 return

@@ -59,7 +59,8 @@ public struct ModelConfiguration: Sendable, Hashable {
     public internal(set) var scaleDirection: ScaleDirection
     /// Whether float weights are rounded to trits (absmean); otherwise they must be ternary already.
     public internal(set) var quantizesMasters: Bool
-    /// Tokens that end a text, as far as the configuration says.
+    /// Tokens that end a text, as far as the configuration or the default of its class says;
+    /// generation stops at those of `Tokenizer.endTokens`.
     public internal(set) var endTokens: [Int]
     /// Token that begins a text.
     public internal(set) var beginToken: Int?

@@ -41,24 +41,15 @@ extension Conversion {
             entries.append(number("attention.sliding_window_pattern", sliding.period ?? 0))
             entries.append(.init("\(prefix).rope.freq_base_swa", .float32(sliding.ropeBase)))
         }
-        entries += try poolingMetadata()
+        if case .huggingFace = checkpoint.metadata, c.hasLinearNorms {
+            // BitNet embeddings make one vector of many by their last token.
+            entries.append(number("pooling_type", 3))
+        }
         var tokenizer = try tokenizerMetadata()
         let warnings = try replacePlaceholder(in: &tokenizer.entries) + droppedTemplate()
-        return (entries + tokenizer.entries, warnings + tokenizer.warnings)
-    }
-
-    /// How an embedding model makes one vector of many: where a GGUF source says so, and for BitNet
-    /// embeddings by their last token.
-    private func poolingMetadata() throws(BitNetError) -> [GGUFFile.Entry] {
-        guard case .gguf(let file) = checkpoint.metadata else {
-            let last: UInt32 = 3
-            return configuration.hasLinearNorms
-                ? [.init("\(architectureName).pooling_type", .uint32(last))] : []
-        }
-        guard let source = try file.string("general.architecture"),
-            let pooling = file["\(source).pooling_type"]
-        else { return [] }
-        return [.init("\(architectureName).pooling_type", pooling)]
+        entries += tokenizer.entries
+        let dropped = try keepOtherKeys(in: &entries)
+        return (entries, warnings + tokenizer.warnings + dropped)
     }
 
     /// A GGUF source keeps its own words; a folder's tokenizer is written out.

@@ -25,4 +25,14 @@ extension ModelLoader {
                     + "check that quantization_config.linear_class in config.json is not missing")
         }
     }
+    /// Warns of a head that is used although config.json says that the embedding is the head.
+    mutating func noteLMHead() throws(BitNetError) {
+        guard case .huggingFace(let folder) = checkpoint.metadata, !configuration.isLMHeadTied,
+            try ConfigReader(folder.config, path: folder.path + "/config.json").isLMHeadTied()
+        else { return }
+        warnings.append(
+            "config.json says that the embedding is the LM head, but '\(names.lmHead)' is another "
+                + "matrix: it is used, as transformers 5 does; set tie_word_embeddings to false "
+                + "there, or remove the tensor if it is not meant")
+    }
 }

@@ -91,7 +91,7 @@ struct JSONValueTests {
         #expect(
             error
                 == .invalidMetadata(
-                    path: "c", key: "s", detail: "expected a whole number, found a string"))
+                    path: "c", key: "s", detail: "expected a whole number, found 'x'"))
         #expect(failure { () throws(BitNetError) in try value.int("d", in: "c") } != nil)
         #expect(failure { () throws(BitNetError) in try value.bool("n", in: "c") } != nil)
         #expect(failure { () throws(BitNetError) in try value.string("n", in: "c") } != nil)

@@ -134,7 +134,7 @@ struct GemmaTests {
             ("use_bidirectional_attention", true, "use_bidirectional_attention"),
             ("attn_logit_softcapping", 50.0, "attn_logit_softcapping"),
             ("final_logit_softcapping", 30.0, "final_logit_softcapping"),
-            ("sliding_window", nil, "sliding_window"), ("sliding_window", 0, "sliding_window"),
+            ("sliding_window", NSNull(), "sliding_window"), ("sliding_window", 0, "sliding_window"),
             ("layer_types", ["full_attention"], "layer_types"),
             ("layer_types", Array(repeating: "chunked_attention", count: 4), "layer_types"),
             ("query_pre_attn_scalar", 0, "query_pre_attn_scalar"),

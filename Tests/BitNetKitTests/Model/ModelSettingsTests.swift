@@ -104,7 +104,7 @@ struct ModelSettingsTests {
             ("hidden_act", "gelu", "hidden_act"),
             (
                 "rope_scaling", ["rope_type": "llama3", "factor": 8.0],
-                "rope_scaling.original_max_position_embeddings"
+                "rope_scaling.low_freq_factor"
             ),
             ("rope_scaling", ["rope_type": "longrope"], "rope_scaling.rope_type"),
             ("rope_scaling", ["type": "linear", "factor": 2.0], "rope_scaling.rope_type"),
@@ -117,8 +117,10 @@ struct ModelSettingsTests {
                 "rope_parameters.partial_rotary_factor"
             ),
             ("partial_rotary_factor", 0.25, "partial_rotary_factor"),
-            ("rope_theta", 0, "rope base"), ("rope_theta", -1e4, "rope base"),
-            ("rope_theta", 1e39, "rope base"), ("rms_norm_eps", -1e-5, "norm epsilon"),
+            ("rope_parameters", ["rope_theta": 0], "rope base"),
+            ("rope_parameters", ["rope_theta": -1e4], "rope base"),
+            ("rope_parameters", ["rope_theta": 1e39], "rope base"),
+            ("rms_norm_eps", -1e-5, "norm epsilon"),
             ("rms_norm_eps", "tiny", "rms_norm_eps"), ("rms_norm_eps", 1e39, "norm epsilon"),
             ("layer_types", ["full_attention", "sliding_attention"], "layer_types"),
             ("use_sliding_window", true, "use_sliding_window"),
