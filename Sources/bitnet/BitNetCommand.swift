@@ -33,7 +33,7 @@ struct BitNetCommand: AsyncParsableCommand {
         _ = Terminal.closedStreams
         checkArguments()
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(joinedArguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -46,6 +46,26 @@ struct BitNetCommand: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// The arguments, with a value that begins with `---` or `-=` joined to its option: alone, the
+    /// parser refuses it before it knows that a value is due.
+    private static var joinedArguments: [String] {
+        var joined: [String] = []
+        var isText = false
+        for argument in CommandLine.arguments.dropFirst() {
+            let bytes = argument.utf8
+            let looksOdd = bytes.starts(with: "---".utf8) || bytes.starts(with: "-=".utf8)
+            if !isText, looksOdd, let option = joined.last,
+                option.utf8.starts(with: "--".utf8), !option.utf8.contains(UInt8(ascii: "="))
+            {
+                joined[joined.count - 1] = "\(option)=\(argument)"
+            } else {
+                joined.append(argument)
+            }
+            isText = isText || argument == "--"
+        }
+        return joined
     }
 
     /// Swift's own list of arguments has U+FFFD for what is not UTF-8: other text, other files.

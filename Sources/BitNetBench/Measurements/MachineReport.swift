@@ -1,4 +1,5 @@
 internal import Foundation
+internal import TernaryCompute
 
 /// What is known about this machine and this build.
 package enum MachineReport {
@@ -14,7 +15,7 @@ package enum MachineReport {
     }
 
     /// Cores this process may use.
-    package static var cores: Int { ProcessInfo.processInfo.activeProcessorCount }
+    package static var cores: Int { UsableCores.count }
 
     /// The processor's name, as far as the system tells.
     package static var processor: String {

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// What layers compute with: a kernel set and the threads to run it on.
 package struct Compute: Sendable {
     package let kernels: KernelSet
@@ -10,10 +8,10 @@ package struct Compute: Sendable {
         self.pool = pool
     }
 
-    /// This machine's fastest kernels on all of its cores.
+    /// This machine's fastest kernels on all cores that the process may use.
     package static let standard = Compute(
         kernels: .best,
-        pool: WorkerPool(threads: max(1, ProcessInfo.processInfo.activeProcessorCount)))
+        pool: WorkerPool(threads: UsableCores.count))
 }
 
 /// One ternary product of a fused job: `output[t] = matrix * input[t]`.
