@@ -54,7 +54,10 @@ package final class MappedFile: Sendable {
         switch status.st_mode & S_IFMT {
         case S_IFREG: break
         case S_IFDIR: throw .unreadable(path: path, reason: "it is a folder, not a file")
-        default: throw .unreadable(path: path, reason: "it is not a regular file, which this has to be; save it to one first")
+        default:
+            throw .unreadable(
+                path: path,
+                reason: "it is not a regular file, which this has to be; save it to one first")
         }
         guard status.st_size > 0 else {
             throw .malformedFile(path: path, detail: "the file is empty; is the download complete?")
