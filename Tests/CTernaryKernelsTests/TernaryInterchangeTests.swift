@@ -162,4 +162,24 @@ struct TernaryInterchangeTests {
         let all = decode(512) { tk_decode_tq(TK_TQ2_0, data, 512, $0, &scales) }
         #expect(all == .invalid(256 + 128 + 32 + 5))
     }
+
+    @Test("the largest magnitude is that of a plain loop, and NaN is larger than infinity")
+    func largestMagnitude() {
+        var random = SplitMix64(seed: 5)
+        for count in 0...67 {
+            var x = (0..<count).map { _ in
+                Float(Int32(truncatingIfNeeded: random.next())) * 0x1p-20
+            }
+            #expect(tk_largest_magnitude(x, count) == x.map(\.magnitude).max() ?? 0)
+            for odd in [-Float.infinity, -Float.greatestFiniteMagnitude, -0x1p-149] where count > 0
+            {
+                let place = Int(random.next() % UInt64(count))
+                x = [Float](repeating: 0, count: count)
+                x[place] = odd
+                #expect(tk_largest_magnitude(x, count) == odd.magnitude)
+                x[(place + 1) % count] = -.nan
+                #expect(tk_largest_magnitude(x, count).isNaN)
+            }
+        }
+    }
 }

@@ -118,6 +118,10 @@ float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int3
 /// Sum of n int8, n <= TK_MAX_COLUMNS: what tk_gemv needs for a range of blocks.
 int32_t tk_sum(const int8_t *x, size_t n);
 
+/// The largest magnitude among n floats, 0 where there are none; a NaN counts as larger than
+/// infinity and is returned.
+float tk_largest_magnitude(const float *x, size_t n);
+
 /// y[i] = (float)(acc[i] * (beta[i * beta_stride] / scale)), i in [0, n), in double and rounded
 /// once. beta_stride is 0 (one scale per tensor) or 1 (one per row). y may alias acc.
 void tk_dequantize(const tk_kernels *k, const int32_t *acc, size_t n, float scale,

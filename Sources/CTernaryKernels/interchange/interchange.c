@@ -188,6 +188,31 @@ void tk_block_magnitudes(const float *x, size_t n, size_t block, float *smallest
   }
 }
 
+float tk_largest_magnitude(const float *x, size_t n) {
+  // Without the sign, the bits of floats are in the order of the floats, and NaN comes last.
+  // Sixteen maxima, so that a core need not wait for one before it begins the next.
+  enum { LANES = 16 };
+  int32_t largest[LANES] = {0};
+  for (size_t start = 0; start < n; start += LANES) {
+    int32_t bits[LANES] = {0};
+    if (n - start >= LANES) {
+      memcpy(bits, x + start, sizeof bits);
+    } else {
+      memcpy(bits, x + start, (n - start) * sizeof *x);
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+      const int32_t magnitude = bits[lane] & 0x7fffffff;
+      largest[lane] = magnitude > largest[lane] ? magnitude : largest[lane];
+    }
+  }
+  for (int lane = 1; lane < LANES; lane++) {
+    largest[0] = largest[lane] > largest[0] ? largest[lane] : largest[0];
+  }
+  float result;
+  memcpy(&result, largest, sizeof result);
+  return result;
+}
+
 int32_t tk_sum(const int8_t *x, size_t n) {
   int32_t sum = 0;
   for (size_t i = 0; i < n; i++) {

@@ -80,12 +80,9 @@ package enum Codec {
         tk_absolute_sum(x.base, x.count)
     }
 
-    /// The smallest non-zero magnitude of a row (infinity if there is none) and the largest.
-    static func magnitudes(_ x: BufferView<Float>) -> (smallest: Float, largest: Float) {
-        var smallest: Float = 0
-        var largest: Float = 0
-        tk_magnitudes(x.base, x.count, &smallest, &largest)
-        return (smallest, largest)
+    /// The largest magnitude of a row, NaN if it has one.
+    static func largestMagnitude(_ x: BufferView<Float>) -> Float {
+        tk_largest_magnitude(x.base, x.count)
     }
 
     /// Rounds `x * g` to trits, half to even.

@@ -23,9 +23,11 @@ package struct Activations: Sendable {
 package final class QuantizedActivations: @unchecked Sendable {
     /// Tokens this can hold, and the widest row.
     let capacity: (rows: Int, columns: Int)
-    /// Tokens and columns it holds now.
-    package private(set) var rows = 0
-    package private(set) var columns = 0
+    /// Tokens and columns it holds now. Not stored under names that other modules see: each read
+    /// would then be checked for exclusive access at run time.
+    package var rows: Int { shape.rows }
+    package var columns: Int { shape.columns }
+    private var shape = (rows: 0, columns: 0)
     /// Elements from one row to the next.
     let stride: Int
     private let values: AlignedBuffer<Int8>
@@ -53,8 +55,7 @@ package final class QuantizedActivations: @unchecked Sendable {
 
     func reshape(rows: Int, columns: Int) {
         precondition(rows <= capacity.rows && columns <= capacity.columns)
-        self.rows = rows
-        self.columns = columns
+        shape = (rows, columns)
     }
 
     /// Int8 values of one token and the zeros behind them.
@@ -101,5 +102,5 @@ extension BufferView<Float> {
     }
 
     /// The largest magnitude; NaN or infinity where there is one.
-    private var largestMagnitude: Float { Codec.magnitudes(self).largest }
+    private var largestMagnitude: Float { Codec.largestMagnitude(self) }
 }
