@@ -4,7 +4,10 @@
 /// Two families differ in what may merge. Byte-level vocabularies list their merges in order.
 /// Sentencepiece and tiktoken merge whatever two neighbours make a token, that with the best score
 /// or the lowest rank first.
-struct BytePairEncoder: Sendable {
+///
+/// A class, because a word takes a few nanoseconds: handing on a struct with all these tables took
+/// three times as long as the rest of encoding.
+final class BytePairEncoder: Sendable {
     /// What a word is made of before merging.
     enum Symbols: Sendable {
         /// Bytes; a byte without a token is unknown.
@@ -23,14 +26,26 @@ struct BytePairEncoder: Sendable {
     /// The tokens.
     let vocabulary: Vocabulary
     /// The listed merges; not used with `priorities`.
-    var merges = MergeTable()
+    let merges: MergeTable
     /// Per token how soon it is merged, smallest first; empty where merges are listed.
-    var priorities: [UInt32] = []
-    var symbols = Symbols.bytes
+    let priorities: [UInt32]
+    let symbols: Symbols
     /// Without one, unknown symbols are dropped, as Hugging Face does.
-    var unknown: Unknown?
+    let unknown: Unknown?
     /// Whether a word that is itself a token is taken whole, whatever the merges say.
     let ignoresMerges: Bool
+
+    init(
+        vocabulary: Vocabulary, merges: MergeTable = MergeTable(), priorities: [UInt32] = [],
+        symbols: Symbols = .bytes, unknown: Unknown? = nil, ignoresMerges: Bool
+    ) {
+        self.vocabulary = vocabulary
+        self.merges = merges
+        self.priorities = priorities
+        self.symbols = symbols
+        self.unknown = unknown
+        self.ignoresMerges = ignoresMerges
+    }
 
     /// Words up to this many symbols search their best pair one by one, longer ones keep a heap.
     private static let shortWord = 48

@@ -44,12 +44,12 @@ extension Tokenizer {
         let rules = try file.textRules()
         let (vocabulary, flags) = try file.vocabulary(
             tokens, scanner.ids, rules.spelling, folder, rows: rows)
-        var encoder = BytePairEncoder(
+        let encoder = BytePairEncoder(
             vocabulary: vocabulary,
             merges: try MergeTable(merges, of: vocabulary, repeats: .lastCounts),
             symbols: rules.spelling == .spaceMarks ? .characters : .bytes,
+            unknown: try file.unknown(vocabulary, tokens, scanner.ids),
             ignoresMerges: file.model.ignoreMerges ?? false)
-        encoder.unknown = try file.unknown(vocabulary, tokens, scanner.ids)
         storage = Storage(
             encoder: encoder, wordCut: rules.wordCut.simplified(for: encoder),
             normalizer: rules.normalizer, prefix: rules.prefix,
