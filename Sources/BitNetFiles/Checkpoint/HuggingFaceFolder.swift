@@ -1,19 +1,21 @@
 import Foundation
 
-/// A Hugging Face model folder: `config.json` and one or more safetensors files.
+/// An opened Hugging Face model folder: what `config.json` says, and the tensors of one or more
+/// safetensors files.
 package struct HuggingFaceFolder: Sendable {
-    /// The folder.
-    package let path: String
+    /// The folder's files, by name.
+    package let files: ModelFolder
     /// `config.json`.
     package let config: JSONValue
     /// `generation_config.json`, if there is one.
     package let generationConfig: JSONValue?
-    /// `tokenizer_config.json`, if there is one.
-    package let tokenizerConfig: JSONValue?
     /// The names of the safetensors files, in the order they were read.
     package let weightFiles: [String]
     /// All tensors, in the order of the files.
     let orderedTensors: [CheckpointTensor]
+
+    /// The folder.
+    package var path: String { files.path }
 
     /// Opens a folder; weights come from `model.safetensors`, else from the files that
     /// `model.safetensors.index.json` names, unless `weights` names a file in the folder.
@@ -33,16 +35,15 @@ package struct HuggingFaceFolder: Sendable {
             throw .unsupportedFormat(
                 path: path, detail: "the folder has no config.json", remedy: folder.remedy)
         }
-        self.path = path
+        files = folder
         self.config = config
         generationConfig = try folder.json("generation_config.json")
-        tokenizerConfig = try folder.json("tokenizer_config.json")
-        let files = try folder.weightFiles(named: weights)
-        weightFiles = files.names
-        orderedTensors = try folder.tensors(of: files.names)
+        let named = try folder.weightFiles(named: weights)
+        weightFiles = named.names
+        orderedTensors = try folder.tensors(of: named.names)
         var tensors: [ExactString: CheckpointTensor] = [:]
         for tensor in orderedTensors { tensors[ExactString(tensor.name)] = tensor }
-        try folder.check(files.index, against: tensors)
+        try folder.check(named.index, against: tensors)
     }
 }
 

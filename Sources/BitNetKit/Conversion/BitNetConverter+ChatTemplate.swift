@@ -16,7 +16,7 @@ extension Conversion {
     /// What there is to say about a folder's template that nobody can read and that is left out.
     func droppedTemplate() throws(BitNetError) -> [String] {
         guard case .huggingFace(let folder) = checkpoint.metadata,
-            let problem = try ChatTemplate.Origin(ModelFolder(path: folder.path)).problem
+            let problem = try ChatTemplate.Origin(folder).problem
         else { return [] }
         return ["the source's chat template is left out, for it cannot be read: \(problem)"]
     }

@@ -75,7 +75,7 @@ extension Conversion {
             let vocabulary = try tokenizer.ggufVocabulary(architecture: architectureName)
             try checkEnds(of: tokenizer, in: vocabulary)
             var entries = vocabulary.metadata
-            if let template = try ChatTemplate.Origin(ModelFolder(path: folder.path)).text {
+            if let template = try ChatTemplate.Origin(folder).text {
                 entries.append(.init("tokenizer.chat_template", .string(template)))
             }
             return (entries, tokenizer.ggufWarnings)

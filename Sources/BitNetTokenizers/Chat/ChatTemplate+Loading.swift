@@ -20,9 +20,9 @@ extension ChatTemplate {
         }
         let origin: Origin
         if isFolder.boolValue {
-            origin = try Origin(ModelFolder(path: url.path))
+            origin = try Origin(filesIn: ModelFolder(path: url.path))
         } else if url.pathExtension == "json" {
-            origin = try Origin(ModelFolder(path: url.deletingLastPathComponent().path))
+            origin = try Origin(filesIn: ModelFolder(path: url.deletingLastPathComponent().path))
         } else {
             origin = try Origin(try GGUFFile(opening: url.path))
         }
@@ -33,8 +33,7 @@ extension ChatTemplate {
     package init?(_ checkpoint: Checkpoint, tokenizer: Tokenizer) throws(BitNetError) {
         switch checkpoint.metadata {
         case .gguf(let file): self.init(try Origin(file), tokenizer: tokenizer)
-        case .huggingFace(let folder):
-            self.init(try Origin(ModelFolder(path: folder.path)), tokenizer: tokenizer)
+        case .huggingFace(let folder): self.init(try Origin(folder), tokenizer: tokenizer)
         }
     }
 
@@ -120,9 +119,17 @@ extension ChatTemplate.Origin {
 
     /// `chat_template.jinja`, else `chat_template` of `tokenizer_config.json`: one template, or
     /// several by name, of which the one for plain conversations is called default.
-    package init(_ folder: ModelFolder) throws(BitNetError) {
+    package init(_ folder: HuggingFaceFolder) throws(BitNetError) {
+        try self.init(folder.files, config: folder.config)
+    }
+
+    /// The same from a folder that need not have weights.
+    init(filesIn folder: ModelFolder) throws(BitNetError) {
+        try self.init(folder, config: try folder.json("config.json"))
+    }
+
+    private init(_ folder: ModelFolder, config: JSONValue?) throws(BitNetError) {
         name = URL(fileURLWithPath: folder.path).lastPathComponent
-        let config = try folder.json("config.json")
         let named = config?["architectures"]?.array?.first?.string
         architecture = named ?? config?["model_type"]?.string ?? ""
         let settings = try folder.json("tokenizer_config.json")

@@ -36,9 +36,7 @@ extension Tokenizer {
             try self.init(file)
         case .huggingFace(let folder):
             let ends = [folder.config, folder.generationConfig].flatMap { $0.endTokens }
-            try self.init(
-                ModelFolder(path: folder.path), endTokens: ends,
-                rows: rows)
+            try self.init(folder.files, endTokens: ends, rows: rows)
         }
     }
 

@@ -40,7 +40,6 @@ struct CheckpointTests {
         }
         #expect(try model.config.int("hidden_size", in: model.path) == 64)
         #expect(model.generationConfig?["eos_token_id"]?.array?.count == 2)
-        #expect(model.tokenizerConfig == nil)
         let files = ModelFolder(path: model.path)
         #expect(try files.file("tokenizer.json") == nil)
         #expect(try files.file("config.json")?.path == folder.file("config.json"))
