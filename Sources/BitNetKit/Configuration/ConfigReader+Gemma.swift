@@ -30,7 +30,7 @@ extension ConfigReader {
                     "_" + key, "is \(other), but the pattern is \(period); give layer_types")
             }
             guard period > 0 else { throw invalid(key, "\(period) is not positive") }
-            // A number of layers out of range is told later.
+            // validate() refuses a number of layers out of range.
             return SlidingAttention.layers(min(layers, 1024), period: period)
         }
         return try types.map { (type) throws(BitNetError) -> Bool in

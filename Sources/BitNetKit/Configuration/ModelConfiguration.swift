@@ -27,7 +27,7 @@ public struct ModelConfiguration: Sendable, Hashable {
     public internal(set) var name: String
     /// The model graph.
     public internal(set) var architecture: Architecture
-    /// Tokens the embedding and the head know.
+    /// Tokens the embedding and the LM head know.
     public internal(set) var vocabularySize: Int
     /// Width of the residual stream.
     public internal(set) var hiddenSize: Int
@@ -59,11 +59,10 @@ public struct ModelConfiguration: Sendable, Hashable {
     public internal(set) var scaleDirection: ScaleDirection
     /// Whether float weights are rounded to trits (absmean); otherwise they must be ternary already.
     public internal(set) var quantizesMasters: Bool
-    /// Tokens that end a text, as far as the configuration or the default of its class says;
-    /// generation stops at those of `Tokenizer.endTokens`.
-    public internal(set) var endTokens: [Int]
-    /// Token that begins a text.
-    public internal(set) var beginToken: Int?
+    /// Tokens that end and begin a text, as far as the configuration or the default of its class
+    /// says: part of what a saved session recognises its model by. Generation goes by the tokenizer.
+    var endTokens: [Int]
+    var beginToken: Int?
     /// Scaling of the rotary frequencies, in folders of Llama 3.1 and later.
     public internal(set) var ropeScaling: RopeScaling?
     /// What takes the place of the head's size in the attention scale `1 / sqrt(headDimension)`.

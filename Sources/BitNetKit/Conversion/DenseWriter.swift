@@ -1,4 +1,4 @@
-/// Writes an embedding or a head to a GGUF file, a few rows at a time.
+/// Writes an embedding or an LM head to a GGUF file, a few rows at a time.
 struct DenseWriter {
     let source: CheckpointTensor
     let info: GGUFWriter.TensorInfo

@@ -16,7 +16,7 @@ struct Generation {
     private var lookup: PromptLookup?
 
     private var events: [GenerationEvent] = []
-    /// What ended the response; told after the events that came before it.
+    /// What ended the response; it follows the events that came before it.
     private var failure: BitNetError?
     private var isFinished = false
     /// Prompt and response.

@@ -66,7 +66,7 @@ public struct GenerationOptions: Sendable, Hashable {
     public var topLogProbabilities: Int?
     /// How several tokens are taken through the model in one pass; nil for one token a pass.
     public var speculation: Speculation?
-    /// Whether the statistics tell how much of the feed-forward networks' work met zeros.
+    /// Whether the statistics tell how much of the feed-forward networks' work was with zeros.
     public var includesSparsity = false
     /// What the whole response must be; nil for any text. The response ends where nothing can follow,
     /// and only there or where the grammar is complete can it end by itself.

@@ -1,4 +1,4 @@
-/// How much of the feed-forward networks' work met zeros, and how much was left out for them,
+/// How much of the feed-forward networks' work was with zeros, and how much was left out for them,
 /// counted exactly.
 ///
 /// Where a gate is 0 after the activation, the row of `up` does not matter; where the input of

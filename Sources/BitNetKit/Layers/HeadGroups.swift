@@ -62,7 +62,7 @@ private let positionBlock = 64
 private let dimensionSlice = 32
 
 /// One layer's attention of some tokens. A group of a token is a *unit*; units are numbered group by
-/// group, and token by token within a group: a thread then meets the same keys for one token after
+/// group, and token by token within a group: a thread then reads the same keys for one token after
 /// the other, and every thread gets both early tokens, which see little, and late ones.
 private struct AttentionPass {
     let groups: HeadGroups

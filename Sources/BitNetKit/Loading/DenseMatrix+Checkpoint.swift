@@ -51,7 +51,7 @@ extension DenseMatrix {
 }
 
 extension CheckpointTensor {
-    /// The error for an embedding or a head that does not decode to floats.
+    /// The error for an embedding or an LM head that does not decode to floats.
     var notDense: BitNetError {
         .unsupportedFormat(
             path: region.path, detail: "tensor '\(name)' is \(type.rawValue)",

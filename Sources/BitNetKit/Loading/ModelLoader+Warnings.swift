@@ -25,7 +25,7 @@ extension ModelLoader {
                     + "check that quantization_config.linear_class in config.json is not missing")
         }
     }
-    /// Warns of a head that is used although config.json says that the embedding is the head.
+    /// Warns of an LM head that is used although config.json says that the embedding is the head.
     mutating func noteLMHead() throws(BitNetError) {
         guard case .huggingFace(let folder) = checkpoint.metadata, !configuration.isLMHeadTied,
             try ConfigReader(folder.config, path: folder.path + "/config.json").isLMHeadTied()

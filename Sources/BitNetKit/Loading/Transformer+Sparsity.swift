@@ -2,7 +2,7 @@ extension Transformer {
     /// Arranges the feed-forward layers so that they can leave out zeros, where that pays.
     ///
     /// `automatic` runs a few tokens through the model as it is, and rearranges those matrices that
-    /// met enough zeros: a model without them keeps the arrangement that is fastest for it. One
+    /// have enough zeros: a model without them keeps the arrangement that is fastest for it. One
     /// matrix at a time is in memory twice.
     package mutating func skipZeros(_ sparsity: Sparsity) throws(BitNetError) {
         guard configuration.activation == .squaredReLU else { return }
@@ -15,8 +15,8 @@ extension Transformer {
             }
         case .automatic:
             // A damaged model says so when it is used, with the token that shows it.
-            guard let met = try? zerosOfAFewTokens() else { return }
-            for (layer, zeros) in met.enumerated() {
+            guard let found = try? zerosOfAFewTokens() else { return }
+            for (layer, zeros) in found.enumerated() {
                 try blocks[layer].feedForward.skipZeros(
                     rows: zeros.gateZeroShare >= Skipping.worthArranging,
                     columns: zeros.downZeroShare >= Skipping.worthArranging,
@@ -25,7 +25,7 @@ extension Transformer {
         }
     }
 
-    /// The zeros that eight tokens from all over the vocabulary meet in each layer.
+    /// The zeros in each layer for eight tokens from all over the vocabulary.
     private func zerosOfAFewTokens() throws(BitNetError) -> [FeedForwardSparsity.Layer] {
         let count = min(8, configuration.contextLength)
         let context = try InferenceContext(self, contextLength: count, cache: .f16)

@@ -7,7 +7,7 @@ package final class InferenceContext {
     let contextLength: Int
     private var cache: KVCache
     private let workspace: Workspace
-    /// Of a two-stage head.
+    /// Of a two-stage LM head.
     let lmHeadScratch: LMHeadScratch?
     private var logitsNeeded = LogitsNeed.all
 
@@ -116,7 +116,7 @@ package final class InferenceContext {
         }
     }
 
-    /// Appends `tokens`, at least one, and returns the state of the last one that the head would
+    /// Appends `tokens`, at least one, and returns the state of the last one that the LM head would
     /// see: after the final norm, `[hidden]`.
     ///
     /// - Throws: as `forward(_:isCancelled:)`.
@@ -178,7 +178,7 @@ package final class InferenceContext {
         try workspace.logits.withSpan(body)
     }
 
-    /// With a two-stage head, logits that are not needed may be -infinity.
+    /// With a two-stage LM head, logits that are not needed may be -infinity.
     package func setLogitsNeeded(_ need: LogitsNeed) { logitsNeeded = need }
 
     /// Sets what sees every intermediate result from now on.

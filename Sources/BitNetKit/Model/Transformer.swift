@@ -48,10 +48,10 @@ package struct Transformer: Sendable {
         return (ternary, dense + (lmHeadScan?.addedBytes ?? 0))
     }
 
-    /// Bytes of the head that a greedy choice reads, but for the few rows that a scan finds.
+    /// Bytes of the LM head that a greedy choice reads, but for the few rows that a scan finds.
     package var lmHeadBytesRead: Int { lmHeadScan?.byteCount ?? lmHead.byteCount }
 
-    /// The head's type, and how it is scanned.
+    /// The LM head's type, and how it is scanned.
     package var lmHeadName: String {
         switch lmHeadScan?.type {
         case nil, .q6_K: lmHead.type.rawValue

@@ -37,7 +37,7 @@
 //
 //   (float)(sum scale code z) * (d * a)
 //
-// and then times t: each term meets at most B + 3 roundings, and |W v| adds up to at most
+// and then times t: each term is rounded at most B + 3 times, and |W v| adds up to at most
 // n (X + d):
 //
 //   |f - W . v| <= b n (X + d),  b = (B + 3) u / (1 - (B + 3) u)                               (2')

@@ -83,8 +83,8 @@ enum {
 /// A state rounded for Q6_K: x is about q * multiplier of its group * scale of its block * the
 /// state's scale. So a large element costs accuracy in its own group of 16 only.
 ///
-/// Groups are in the order 0, 2, ... 14, 1, 3, ... 15 in each block, as vectors of two halves meet
-/// them.
+/// Groups are in the order 0, 2, ... 14, 1, 3, ... 15 in each block, as vectors of two halves
+/// hold them.
 typedef struct tk_head_q6_k_state {
   int8_t *q; ///< `columns`, in [-127, 127].
   /// One for each group, 1 to 16, or 0 in a block that stands for zeros. The sum of a block is at

@@ -1,9 +1,9 @@
 // The scans of the two-stage head with AVX2.
 //
-// INT8: 16 weights at a time are widened to 16 bits and meet int16 activations in vpmaddwd: three
-// instructions for 16 weights. Two int8 parts of the activations in vpmaddubsw would need the
-// magnitude of each weight and the weight's sign on each part, nine for 32. No sum overflows
-// (head.h).
+// INT8: 16 weights at a time are widened to 16 bits and multiplied by int16 activations in
+// vpmaddwd: three instructions for 16 weights. Two int8 parts of the activations in vpmaddubsw
+// would need the magnitude of each weight and the weight's sign on each part, nine for 32. No sum
+// overflows (head.h).
 //
 // INT4: a row in each 32-bit lane, so that four activations are broadcast to all rows. With codes
 // up to 15 and |x| <= 127 one vpmaddubsw gives at most 2 * 15 * 127 = 3810 a lane, and the 8 of a

@@ -1,9 +1,9 @@
 // The scans of the two-stage head with AVX-512 VNNI.
 //
-// INT8: 32 weights at a time are widened to 16 bits and meet int16 activations in vpdpwssd, two
-// instructions for 32 weights. Unsigned bytes against two int8 parts of the activations (as
-// head_neon_dotprod.c does) would need fewer products, but more instructions to take each block's
-// activations apart for four rows only. No sum overflows (head.h).
+// INT8: 32 weights at a time are widened to 16 bits and multiplied by int16 activations in
+// vpdpwssd, two instructions for 32 weights. Unsigned bytes against two int8 parts of the
+// activations (as head_neon_dotprod.c does) would need fewer products, but more instructions to
+// take each block's activations apart for four rows only. No sum overflows (head.h).
 //
 // INT4: a row in each 32-bit lane, so that four activations are broadcast to all rows, which is
 // part of vpdpbusd. 256 bits are a panel. High nibbles stay where they are, 16 times too large: a

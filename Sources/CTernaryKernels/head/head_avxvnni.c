@@ -1,12 +1,13 @@
 // The scans of the two-stage head with AVX2 and AVX-VNNI: head_avx2.c with sums of products in one
 // instruction.
 //
-// INT8: 16 weights are widened to 16 bits and meet int16 activations in vpdpwssd, two instructions
-// where AVX2 has three. vpdpbusd on two int8 parts of the activations would take three for 32
-// weights, but ten more for every 32 activations to take them apart, which only four rows share.
+// INT8: 16 weights are widened to 16 bits and multiplied by int16 activations in vpdpwssd, two
+// instructions where AVX2 has three. vpdpbusd on two int8 parts of the activations would take three
+// for 32 weights, but ten more for every 32 activations to take them apart, which only four rows
+// share.
 //
 // INT4: a row in each 32-bit lane, so that four activations are broadcast to all rows; codes up to
-// 15 meet them in vpdpbusd. Neither sum overflows (head.h).
+// 15 are multiplied by them in vpdpbusd. Neither sum overflows (head.h).
 
 #if defined(__x86_64__)
 

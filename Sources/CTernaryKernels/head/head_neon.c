@@ -1,7 +1,7 @@
 // The scans of the two-stage head with baseline NEON.
 //
-// INT8: weights are widened to 16 bits and meet int16 activations in smlal; no 32-bit sum overflows
-// (head.h).
+// INT8: weights are widened to 16 bits and multiplied by int16 activations in smlal; no 32-bit sum
+// overflows (head.h).
 //
 // INT4: a row in each 32-bit lane (four rows a vector), four activations broadcast to all rows.
 // smlal into 16 bits: with codes in [-8, 7] and |x| <= 127 the 8 products that a lane takes in a

@@ -1,7 +1,7 @@
 // The scan of a head stored as Q6_K, with AVX2: integer products of the codes as they lie in the
 // file with a state in int8.
 //
-// 32 codes in [0, 63] meet 32 bytes of the state in vpmaddubsw (at most 2 * 63 * 127 = 16002 a
+// 32 codes in [0, 63] times 32 bytes of the state in vpmaddubsw (at most 2 * 63 * 127 = 16002 a
 // 16-bit lane); each half of that vector is one group of 16 columns, so that vpmaddwd multiplies by
 // the groups' scales and adds up. Lanes may wrap around, the sum of a block fits (head.h). The 32
 // that every code is too large is taken back with the sums of the state over the groups.

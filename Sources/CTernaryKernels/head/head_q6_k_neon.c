@@ -1,5 +1,5 @@
 // The scan of a head stored as Q6_K, with NEON: integer products of the codes as they lie in the
-// file with a state in int8. 16 signed codes meet 16 bytes of it in two multiplications (at most
+// file with a state in int8. 16 signed codes times 16 bytes of it in two multiplications (at most
 // 2 * 32 * 127 a 16-bit lane), whose sums are multiplied by the group's scale.
 
 #if defined(__aarch64__)

@@ -55,19 +55,15 @@ static inline void tk_spin_hint(void) {
 // Packed ternary matrices
 // ---------------------------------------------------------------------------------------------
 
-/// How trits sit in memory for the kernels. Rows are padded to TK_TILE_ROWS, columns to a whole
-/// block; padding trits are 0. A tile of TK_TILE_ROWS rows is contiguous, so that GEMV reads one
-/// sequential stream: for each column block, 32 bytes of row 0, of row 1, of row 2, of row 3.
+/// How trits lie in memory for the kernels: rows padded to a whole tile or panel, columns to a
+/// whole block, padding trits 0. ternary/layout.h has the pictures.
 typedef enum tk_layout {
-  /// 2 bits per weight. Block = 128 columns in 32 bytes; byte j holds trit + 1 of columns
-  /// j, 32 + j, 64 + j, 96 + j in bits 0-1, 2-3, 4-5, 6-7.
+  /// 2 bits per weight, in tiles of TK_TILE_ROWS rows and blocks of 128 columns.
   TK_LAYOUT_T2 = 0,
-  /// 1.6 bits per weight. Block = 160 columns in 32 bytes; byte j holds the trits of columns
-  /// j, 32 + j, 64 + j, 96 + j, 128 + j in a sign-and-nibbles code made for 16-entry look-ups.
+  /// 1.6 bits per weight, five trits a byte, in tiles of TK_TILE_ROWS rows and blocks of 160
+  /// columns.
   TK_LAYOUT_T5 = 1,
-  /// 2 bits per weight, for look-ups of activation sums. Not in tiles: panels of 32 rows, a row in
-  /// each byte; byte r of group g holds trit + 1 of row r and columns 4 g to 4 g + 3 in bits 0-1 to
-  /// 6-7. Block = 128 columns.
+  /// 2 bits per weight, for look-ups of activation sums: panels of 32 rows, blocks of 128 columns.
   TK_LAYOUT_L2 = 2,
 } tk_layout;
 

@@ -5,9 +5,9 @@
 //
 //   strand 0 | block 0 | block 1 | ... | strand 1 | block 0 | ...
 //
-// By rows, a strand meets the whole activation vector and gives one sum: a GEMV of a tile, but
-// every row is a stream of its own. By columns, a strand meets one activation and is added to all
-// sums.
+// By rows, a strand is multiplied by the whole activation vector and gives one sum: a GEMV of a
+// tile, but every row is a stream of its own. By columns, a strand is multiplied by one activation
+// and is added to all sums.
 
 #ifndef TK_SPARSE_H
 #define TK_SPARSE_H

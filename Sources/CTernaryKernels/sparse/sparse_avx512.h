@@ -1,7 +1,7 @@
 // Private: the products that skip zeros with AVX-512 VNNI, for any decoder of T5. The functions are
 // inlined into the file of each instruction set, with its decoder as a constant.
 //
-// By rows: two rows at a time, one in each half of a vector, so that both meet the same
+// By rows: two rows at a time, one in each half of a vector, so that both have the same
 // activations, as in a tile of GEMV. The rows to come are prefetched one after the other, the order
 // in which memory is fastest.
 //
@@ -15,7 +15,7 @@
 //   activations               qa qb qc qd qa ...   32-bit lane r += a_r qa + b_r qb + c_r qc + d_r
 //   qd
 //
-// All fields of a byte meet the same activation there, so that its top field needs no mask: its sum
+// All fields of a byte have the same activation there, so that its top field needs no mask: its sum
 // is that of the whole bytes less those of the lower fields.
 //
 // A vector has one cache line, two blocks of rows, of each column. Chunks of blocks go through

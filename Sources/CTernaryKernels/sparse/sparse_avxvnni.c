@@ -5,14 +5,14 @@
 // fewer, a row would wait for the latency of vpdpbusd.
 //
 // By columns: vpdpbusd adds four bytes that lie side by side, so four columns are interleaved byte
-// by byte, and meet their four activations in every 32-bit lane:
+// by byte, beside their four activations in every 32-bit lane:
 //
 //   vpunpcklbw of a and c   a0 c0 a1 c1 ...   (rows 0-7 and 16-23)
 //   vpunpcklbw of b and d   b0 d0 b1 d1 ...
 //   vpunpcklbw of those     a0 b0 c0 d0 a1 b1 c1 d1 ...   rows 0-3 and 16-19
 //   vpunpckhbw              a4 b4 c4 d4 ...               rows 4-7 and 20-23
 //
-// All fields of a byte are rows that meet the same activation. So the sum of whole bytes is taken,
+// All fields of a byte are rows of the same activation. So the sum of whole bytes is taken,
 // u0 + 4 u1 + 16 u2 + 64 u3, and the sums of the upper fields, masked where they lie, are
 // subtracted from it once for a group: no shift, and one mask less for each byte.
 //

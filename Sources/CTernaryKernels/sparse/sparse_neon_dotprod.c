@@ -4,7 +4,7 @@
 // block has a sum of its own: with fewer, a row would wait for the latency of sdot.
 //
 // By columns: sdot adds four bytes that lie side by side, so four columns are interleaved byte by
-// byte, and meet their four activations in every 32-bit lane. Then one sdot adds four columns for
+// byte, beside their four activations in every 32-bit lane. Then one sdot adds four columns for
 // four rows, without a bound that would need a flush:
 //
 //   zip1 of a and c   a0 c0 a1 c1 ...   zip1 of those two   a0 b0 c0 d0 a1 b1 c1 d1 ...   rows 0-3
@@ -12,7 +12,7 @@
 //
 // Groups of columns go through all blocks of rows as in sparse_avx2.c.
 //
-// All fields of a byte are rows that meet the same activation. T5 therefore takes the sum of whole
+// All fields of a byte are rows of the same activation. T5 therefore takes the sum of whole
 // bytes, u0 + 4 u1 + 16 u2, and subtracts the sums of its upper fields once for a group: one mask
 // less for each of the two bytes. T2 has no use for that, its bytes do not fit signed ones.
 //

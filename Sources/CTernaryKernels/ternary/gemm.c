@@ -1,7 +1,7 @@
 // GEMM by panels, the part that all instruction sets share.
 //
 // For a range of columns (at most 2048) and of tokens (128), the codes of 8 rows at a time are
-// unpacked into `scratch` and meet all those tokens, a few at a time:
+// unpacked into `scratch` and serve all those tokens, a few at a time:
 //
 //   columns range > tokens range > 8 rows (unpack) > a few tokens > 4 rows (multiply)
 //

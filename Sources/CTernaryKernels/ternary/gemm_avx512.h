@@ -2,12 +2,12 @@
 // inlined into the file of each instruction set, with its decoder as a constant.
 //
 // Batches of up to 8 tokens take one pass over the packed matrix, as GEMV does: each block is
-// decoded once and meets every token: 16 sums and two decoded vectors fill the registers. Larger
+// decoded once for all tokens: 16 sums and two decoded vectors fill the registers. Larger
 // ones go by panels (gemm.c), with codes in the order
 //
 //   codes: columns 0-3 of row 0, of row 1, ... of row 31 | columns 4-7 of row 0, ... | ...
 //
-// so that a lane is a row and four activations, copied to all lanes, meet 16 rows at once.
+// so that a lane is a row and four activations, copied to all lanes, serve 16 rows at once.
 //
 // 32 rows x 10 tokens: 20 sums, two vectors of codes and the copies of the activations fit the 32
 // registers, and 20 vpdpbusd go with 12 loads. This shape reached 97% of the peak of Zen 4.

@@ -1,7 +1,7 @@
-// Ternary GEMM with AVX2 for up to 8 activation rows ("tokens"): GEMV whose decoded weights meet up
-// to four tokens before they are dropped.
+// Ternary GEMM with AVX2 for up to 8 activation rows ("tokens"): GEMV whose decoded weights serve
+// up to four tokens before they are dropped.
 //
-// gemm_avx2.c writes the codes of a panel to memory, which pays when many tokens meet them; with
+// gemm_avx2.c writes the codes of a panel to memory, which pays when many tokens use them; with
 // two it takes longer than two GEMVs, and it does not prefetch. Here two rows' fields of 2 bits
 // stay in registers:
 //

@@ -1,5 +1,5 @@
 // Ternary GEMM with AVX2 and AVX-VNNI for 2 to 8 activation rows ("tokens"): GEMV whose decoded
-// weights meet all of them before they are dropped, as in gemm_small_avx2.c, with one vpdpbusd
+// weights serve all of them before they are dropped, as in gemm_small_avx2.c, with one vpdpbusd
 // where AVX2 multiplies and adds, and no flush.
 //
 // One row at a time has its codes in registers and activations as memory operands: 8 sums, 5 codes

@@ -1,8 +1,8 @@
 // Ternary GEMM with the dot product extension for 2 to 8 activation rows ("tokens"): GEMV whose
-// decoded weights meet all of them before they are dropped.
+// decoded weights serve all of them before they are dropped.
 //
 // gemm_neon_dotprod.c writes the codes of a panel to memory and reads them again for every four
-// tokens, which pays when many tokens meet them. Here the fields of a few rows stay in registers:
+// tokens, which pays when many tokens use them. Here the fields of a few rows stay in registers:
 //
 //   for some rows, for half a block: decode -> for each field, for each token:
 //     acc[token][row] += sdot(field of row, q[token])
@@ -23,8 +23,8 @@
 
 enum { TOKENS = TK_SMALL_BATCH, FEW_TOKENS = 4 };
 
-/// One tile, of which the first `rows` rows meet `tokens` tokens. `fields`, `rows` and `tokens` are
-/// constants where this is inlined; sums of other rows stay 0.
+/// One tile, of which the first `rows` rows are multiplied by `tokens` tokens. `fields`, `rows` and
+/// `tokens` are constants where this is inlined; sums of other rows stay 0.
 static inline __attribute__((always_inline)) void
 multiply_rows(size_t fields, const uint8_t *p, size_t blocks, const int8_t *q, size_t q_stride,
               size_t tokens, size_t rows, int32x4_t acc[TOKENS][TK_TILE_ROWS]) {

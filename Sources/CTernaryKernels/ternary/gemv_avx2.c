@@ -1,4 +1,4 @@
-// Ternary GEMV with AVX2: unsigned 2-bit codes (trit + 1) meet int8 activations in vpmaddubsw.
+// Ternary GEMV with AVX2: unsigned 2-bit codes (trit + 1) times int8 activations in vpmaddubsw.
 //
 // T2: a byte holds four codes. Instead of shifting each down, codes are masked where they are and
 // the sums of the fields that are 4 times too large are kept apart until a flush:

@@ -1,5 +1,5 @@
 // Ternary GEMV with AVX-512 VNNI but no byte permutes across a vector (Cascade Lake): unsigned
-// 2-bit codes (trit + 1) meet int8 activations in vpdpbusd.
+// 2-bit codes (trit + 1) times int8 activations in vpdpbusd.
 //
 // T2: the four codes of a byte are masked where they are, and the sums of the fields that are 4, 16
 // and 64 times too large are kept apart until the end (ternary_avx512.h proves that they fit):

@@ -1,4 +1,4 @@
-// Ternary GEMV with baseline NEON: 2-bit codes (trit + 1) meet int8 activations in smlal.
+// Ternary GEMV with baseline NEON: 2-bit codes (trit + 1) times int8 activations in smlal.
 //
 // As on AVX2 (gemv_avx2.c) codes are masked where they are, and the sums of the fields that are 4
 // times too large are kept apart until a flush. 16 bytes of codes are one vector, so a block of 32

@@ -1,9 +1,9 @@
 // Ternary GEMV with the dot product extension: codes where they are (gemv_neon.c), sdot into 32-bit
 // lanes, so that nothing overflows and nothing needs flushing.
 //
-// Overflow: fields 16 times too large are at most 32. A quarter of the columns of T2 meets `by16`,
-// spread evenly over four lanes: 32 * 127 * 2^23 / 4 / 4 = 2130706432 < 2^31. Of T5 two fifths meet
-// `by4`, with fields of at most 8.
+// Overflow: fields 16 times too large are at most 32. A quarter of the columns of T2 goes to
+// `by16`, spread evenly over four lanes: 32 * 127 * 2^23 / 4 / 4 = 2130706432 < 2^31. Of T5 two
+// fifths go to `by4`, with fields of at most 8.
 
 #if defined(__aarch64__)
 

@@ -1,12 +1,13 @@
 // Private: how packed matrices lie in memory. A layout is described in one place, tk_describe();
 // its codes are packed and unpacked in layout.c.
 //
-// To add one: its picture here, its case of tk_describe(), its codes in layout.c. Then every kernel
-// set multiplies it as scalar does, until it has kernels of its own for it (kernels.h).
+// To add one: its name in CTernaryKernels.h, its picture and its case of tk_describe() here, its
+// codes in layout.c, and its rows of the scalar set in dispatch.c, which every other set borrows
+// until it has kernels of its own (kernels.h). The compiler then lists the switches that lack it.
 //
 // A packed matrix is a sequence of tiles of 4 rows, a tile a sequence of blocks of columns, a block
-// 32 bytes of row 0, of row 1, of row 2, of row 3. GEMV so reads one sequential stream, and a
-// block's activations are loaded once for four rows.
+// 32 bytes of row 0, of row 1, of row 2, of row 3. That way GEMV reads one sequential stream, and
+// a block's activations are loaded once for four rows.
 //
 //   tile 0 | block 0: row 0 (32 B), row 1, row 2, row 3 | block 1: row 0, ... | ...
 //   tile 1 | ...
@@ -64,7 +65,7 @@ typedef struct tk_layout_description {
   size_t row_step; ///< Bytes from one of these rows to the next.
   size_t bytes;    ///< Of these rows in one block.
   uint8_t zero;    ///< A byte of zero trits.
-  /// Up to so many activation rows GEMM is GEMV, once for each.
+  /// Activation rows up to which GEMM is one GEMV for each of them.
   size_t gemv_batch;
   tk_pack_function *pack;
   tk_unpack_function *unpack;

@@ -34,7 +34,7 @@ extern const tk_gemv_kernels tk_gemv_t5_avx512, tk_gemv_l2_avx512;
 extern const tk_gemv_kernels tk_gemv_t2_neon, tk_gemv_t5_neon, tk_gemv_l2_neon;
 extern const tk_gemv_kernels tk_gemv_t2_neon_dotprod, tk_gemv_t5_neon_dotprod;
 
-/// GEMM of one layout for a few activation rows, which meet the codes in registers.
+/// GEMM of one layout for a few activation rows, which use the codes while they are in registers.
 typedef struct tk_gemm_small_kernels {
   /// `batch` is in [1, TK_SMALL_BATCH]; scalar takes any.
   void (*gemm)(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,

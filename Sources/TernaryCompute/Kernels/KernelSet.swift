@@ -18,7 +18,7 @@ public struct KernelSet: Sendable {
     public struct Rejection: Sendable, Hashable {
         /// Instruction set, for example `avx2`.
         public let name: String
-        /// What speaks against it.
+        /// Why it is not used.
         public let reason: String
     }
 

@@ -19,7 +19,12 @@ public enum TernaryLayout: String, Sendable, Hashable, CaseIterable {
     }
 
     /// Whether single rows or columns can be left out; panels of rows have neither for themselves.
-    package var canSkip: Bool { self != .l2 }
+    package var canSkip: Bool {
+        switch self {
+        case .t2, .t5: true
+        case .l2: false
+        }
+    }
 
     /// Columns in one block.
     var blockColumns: Int { tk_block_columns(kernelLayout) }

@@ -3,7 +3,7 @@
 /// Kernels decode the bytes to float32 as they go. They can stay in memory that somebody else owns,
 /// for example in a mapped file.
 public struct DenseMatrix: Sendable {
-    /// Number of rows: the vocabulary of an embedding or a head.
+    /// Number of rows: the vocabulary of an embedding or an LM head.
     public let rows: Int
     /// Number of columns: the hidden size.
     public let columns: Int

@@ -25,7 +25,6 @@ package final class WorkerPool: Sendable {
     private let handles: [pthread_t]
 
     /// Starts `threads - 1` workers; fewer when the system refuses to start that many.
-    ///
     package init(threads: Int, sharing: Sharing = .worthwhile) {
         self.sharing = sharing
         let state = PoolState()
@@ -66,11 +65,11 @@ package final class WorkerPool: Sendable {
 
     /// Splits as `parallel` does, and every thread's range again into pieces that are worth
     /// `workPerPiece`: a thread that has done all of its own goes on with what others have not begun.
-    /// `body` is called once for each piece, so several times on each thread.
+    /// `body` is called once for each piece.
     ///
     /// Cores seldom are equally fast for long: one has another program to run or less of the memory,
     /// some are made slower. With one range for each thread all wait for the slowest: on a shared
-    /// machine two threads spent 6 to 10 of 50 ms of a 2B model's token so.
+    /// machine two threads waited for 6 to 10 of the 50 ms that a 2B model's token took.
     package func parallelInPieces(
         _ count: Int, granule: Int = 1, work: Int, _ body: (_ thread: Int, Range<Int>) -> Void
     ) {
@@ -110,7 +109,7 @@ package final class WorkerPool: Sendable {
         return split.parts
     }
 
-    /// `parallel` with a body that can fail: throws the first error that any thread met. The others
+    /// `parallel` with a body that can fail: throws the first error of any thread. The others
     /// still finish their ranges.
     package func tryParallel(
         _ count: Int, granule: Int = 1, work: Int,
@@ -336,7 +335,7 @@ private final class PoolState: @unchecked Sendable {
     }
 }
 
-/// What a new thread is told.
+/// What a new thread begins with.
 private final class WorkerStart: Sendable {
     let state: PoolState
     let index: Int
