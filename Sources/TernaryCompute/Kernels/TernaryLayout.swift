@@ -21,6 +21,11 @@ public enum TernaryLayout: String, Sendable, Hashable, CaseIterable {
     /// Whether single rows or columns can be left out; panels of rows have neither for themselves.
     package var canSkip: Bool { self != .l2 }
 
+    /// Bytes of a packed matrix, padding included; `groupColumns` divides the columns.
+    package func byteCount(rows: Int, columns: Int, groupColumns: Int) -> Int {
+        columns / groupColumns * tk_packed_size(kernelLayout, rows, groupColumns)
+    }
+
     /// Columns in one block.
     var blockColumns: Int { tk_block_columns(kernelLayout) }
 }
