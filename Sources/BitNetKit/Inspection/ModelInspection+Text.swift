@@ -27,8 +27,8 @@ extension ModelInspection: CustomStringConvertible {
             "ternary   \(trits.count.grouped) weights: \(percent(trits.negatives)) -1, "
                 + "\(percent(trits.zeros)) 0, \(percent(trits.positives)) +1",
             String(
-                format: "bits      %.4f per ternary weight in the file; "
-                    + "in memory %.3f (T2) or %.3f (T5)", stored, t2, t5),
+                format: "bits      %.3f per ternary weight in the file, "
+                    + "packed %.3f (T2) or %.3f (T5)", stored, t2, t5),
         ]
     }
 
