@@ -13,6 +13,7 @@ struct BitNetCommand: AsyncParsableCommand {
             bitnet logits --model PATH (--tokens 1,2,3 | --prompt TEXT) ...
             bitnet tokenize --model PATH [TEXT] ...
             bitnet convert INPUT OUTPUT.gguf ...
+            bitnet inspect PATH [--tensors] [--json]
             """,
         discussion: """
             To begin with: bitnet generate "Once upon a time"
@@ -23,7 +24,7 @@ struct BitNetCommand: AsyncParsableCommand {
             """,
         subcommands: [
             GenerateCommand.self, ChatCommand.self, EmbedCommand.self, LogitsCommand.self,
-            TokenizeCommand.self, ConvertCommand.self,
+            TokenizeCommand.self, ConvertCommand.self, InspectCommand.self,
             BenchCommand.self, DoctorCommand.self,
         ])
 

@@ -136,7 +136,7 @@ extension Conversion {
         case .ternary(let source):
             let plan = try source.plan(compute.pool)
             let matrix = try source.pack(plan, layout: .t2, pool: compute.pool)
-            try loader.note(matrix.scale, of: source)
+            try loader.note(largestScale: matrix.scale.largest, of: source)
             let ternary = TernaryWriter(
                 matrix: matrix, info: info, heads: tensor.interleavedHeads, path: checkpoint.path)
             let result = try ternary.write(to: &writer, pool: compute.pool)

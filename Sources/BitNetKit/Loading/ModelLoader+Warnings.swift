@@ -4,8 +4,8 @@ extension ModelLoader {
     private static let largestMean: Float = 6
 
     /// Warns, once a model, of scales that look as if they were applied in the wrong direction.
-    mutating func note(_ scale: TernaryScale, of source: TernarySource) throws(BitNetError) {
-        guard !hasNotedScale, let largest = scale.values.max() else { return }
+    mutating func note(largestScale largest: Float, of source: TernarySource) throws(BitNetError) {
+        guard !hasNotedScale else { return }
         let name = source.tensor.name
         if largest > ModelLoader.largestMean {
             hasNotedScale = true

@@ -64,7 +64,7 @@ extension ModelLoader {
     {
         let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
-        try note(weight.scale, of: source)
+        try note(largestScale: weight.scale.largest, of: source)
         reportPacked(source.rows * source.columns)
         return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
     }

@@ -130,7 +130,7 @@ extension TernarySource {
 
 extension TernarySource {
     /// Decodes rows `range` to trits, in the model's order.
-    private func decode(
+    func decode(
         _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>,
         floats: BufferView<Float>
     ) throws(BitNetError) {

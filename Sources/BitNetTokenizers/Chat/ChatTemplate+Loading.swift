@@ -49,14 +49,13 @@ extension ChatTemplate {
             self.init(unusable: problem)
             return
         }
-        let isPlaceholder = origin.text?.containsExactly(Self.placeholderMark) ?? false
-        if let text = origin.text, !isPlaceholder {
+        if let text = origin.text, !origin.isPlaceholder {
             self.init(unchecked: text, beginOfText: beginOfText, endOfText: endOfText)
             let tokens = origin.specialTokenIDs.compactMapValues { tokenizer.text(of: $0) }
             specialTokens = origin.specialTokens.merging(tokens) { first, _ in first }
             return
         }
-        let known = (isPlaceholder ? [.bitnet] : origin.formats).first { format in
+        let known = (origin.isPlaceholder ? [.bitnet] : origin.formats).first { format in
             format.neededTokens.allSatisfy { tokenizer.id(ofSpecial: $0) != nil }
         }
         guard let known else { return nil }
@@ -67,6 +66,10 @@ extension ChatTemplate {
     package struct Origin {
         /// The template's text.
         package var text: String?
+        /// Whether the text is the placeholder that a converter wrote.
+        package var isPlaceholder: Bool {
+            text?.containsExactly(ChatTemplate.placeholderMark) ?? false
+        }
         /// What is wrong with the template that the files have.
         package var problem: BitNetError?
         /// The texts of special tokens, by the names that templates have for them.
@@ -98,7 +101,7 @@ extension ChatTemplate.Origin {
         "unk_token", "pad_token", "sep_token", "cls_token", "mask_token",
     ]
 
-    init(_ file: GGUFFile) throws(BitNetError) {
+    package init(_ file: GGUFFile) throws(BitNetError) {
         let key = "tokenizer.chat_template"
         do throws(BitNetError) {
             var text = try file.string(key)

@@ -209,7 +209,7 @@ extension Codec {
     }
 
     /// The sum of up to 2^23 int8 values.
-    static func sum(_ q: BufferView<Int8>) -> Int32 { tk_sum(q.base, q.count) }
+    package static func sum(_ q: BufferView<Int8>) -> Int32 { tk_sum(q.base, q.count) }
 }
 
 /// The squared error of storing weights, relative to the squared weights.

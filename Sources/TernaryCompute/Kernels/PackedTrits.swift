@@ -29,13 +29,13 @@ package struct PackedTrits: Sendable {
         guard let count = elementCount(of: [rows, columns]), count <= 1 << 48 else {
             throw .outOfMemory(bytes: .max, purpose: "packed weights")
         }
-        let size = tk_packed_size(layout.kernelLayout, rows, group)
         self.rows = rows
         self.columns = columns
         self.groupColumns = group
         self.layout = layout
         arrangement = .tiles
-        storage = try AlignedBuffer(count: columns / group * size, purpose: "packed weights")
+        let size = layout.byteCount(rows: rows, columns: columns, groupColumns: group)
+        storage = try AlignedBuffer(count: size, purpose: "packed weights")
     }
 
     /// Groups of columns, 1 where all columns share a scale.

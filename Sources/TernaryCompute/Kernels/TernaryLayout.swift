@@ -26,6 +26,11 @@ public enum TernaryLayout: String, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// Bytes of a packed matrix, padding included; `groupColumns` divides the columns.
+    package func byteCount(rows: Int, columns: Int, groupColumns: Int) -> Int {
+        columns / groupColumns * tk_packed_size(kernelLayout, rows, groupColumns)
+    }
+
     /// Columns in one block.
     var blockColumns: Int { tk_block_columns(kernelLayout) }
 }

@@ -30,6 +30,9 @@ extension TernaryScale {
         }
     }
 
+    /// The largest factor.
+    package var largest: Float { values.max() ?? 0 }
+
     /// All factors, in the order of the case.
     package var values: [Float] {
         switch self {

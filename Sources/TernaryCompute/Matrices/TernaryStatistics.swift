@@ -1,7 +1,13 @@
 /// How often each trit occurs in a matrix.
-public struct TernaryStatistics: Sendable, Hashable {
+public struct TernaryStatistics: Sendable, Hashable, Codable {
     /// Number of -1, 0 and +1.
     public let negatives, zeros, positives: Int
+
+    package init(negatives: Int, zeros: Int, positives: Int) {
+        self.negatives = negatives
+        self.zeros = zeros
+        self.positives = positives
+    }
 
     /// Number of weights.
     public var count: Int { negatives + zeros + positives }

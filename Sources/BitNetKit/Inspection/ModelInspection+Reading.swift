@@ -1,0 +1,220 @@
+public import Foundation
+
+extension ModelInspection {
+    /// Reads a GGUF file or a Hugging Face folder. Blocks the calling thread; memory stays far below
+    /// the size of the file.
+    ///
+    /// A file with a graph that this package does not know, or with matrices that are not ternary, is
+    /// described as far as it can be; `warnings` and the tensors say what is wrong.
+    ///
+    /// - Parameters:
+    ///   - url: what `BitNetModel.load(_:options:progress:)` takes.
+    ///   - i2sOrder: how the codes of I2_S tensors lie in their bytes.
+    ///   - progress: called with the share of the ternary weights read, in [0, 1].
+    /// - Throws: `BitNetError` where there is no such file or its directory is damaged;
+    ///   `.cancelled` when the current task is.
+    public static func inspect(
+        _ url: URL, i2sOrder: I2SOrder = .a, progress: (@Sendable (Double) -> Void)? = nil
+    ) throws(BitNetError) -> ModelInspection {
+        var reader = InspectionReader(try Checkpoint(opening: url.path), i2sOrder: i2sOrder)
+        try reader.read(progress)
+        return reader.inspection
+    }
+}
+
+/// Fills an inspection in.
+private struct InspectionReader {
+    let checkpoint: Checkpoint
+    let i2sOrder: I2SOrder
+    let compute = Compute.standard
+    var inspection: ModelInspection
+    private var positions: [String: Int] = [:]
+
+    init(_ checkpoint: Checkpoint, i2sOrder: I2SOrder) {
+        self.checkpoint = checkpoint
+        self.i2sOrder = i2sOrder
+        inspection = ModelInspection(
+            path: checkpoint.path, container: checkpoint.container,
+            tensors: checkpoint.tensors.map { tensor in
+                ModelInspection.Tensor(
+                    name: tensor.name, type: tensor.type.rawValue, shape: tensor.meantShape,
+                    byteCount: tensor.region.count)
+            })
+        for (position, tensor) in checkpoint.tensors.enumerated() {
+            positions[tensor.name] = position
+        }
+    }
+
+    mutating func read(_ progress: (@Sendable (Double) -> Void)?) throws(BitNetError) {
+        do throws(BitNetError) {
+            let configuration = try ModelConfiguration(checkpoint)
+            inspection.graph = ModelGraph(configuration)
+            noteStructure(configuration)
+            try readMatrices(configuration, progress)
+            noteRounding(configuration)
+            noteText(configuration)
+        } catch .cancelled {
+            throw .cancelled
+        } catch {
+            inspection.warnings.append("\(error)")
+        }
+    }
+}
+
+// MARK: - Matrices
+
+extension InspectionReader {
+    private mutating func readMatrices(
+        _ configuration: ModelConfiguration, _ progress: (@Sendable (Double) -> Void)?
+    ) throws(BitNetError) {
+        var loader = loader(configuration)
+        let total = Double(configuration.ternaryWeightCount)
+        var done = 0
+        for layer in 0..<configuration.layerCount {
+            var silent: Set<Int> = []
+            for part in LinearPart.allCases {
+                if Task.isCancelled { throw .cancelled }
+                if let content = try content(of: part, layer, &loader),
+                    part == .gate || part == .up
+                {
+                    silent.formUnion(content.zeroRows)
+                }
+                done += configuration.shape(of: part).reduce(1, *)
+                progress?(Double(done) / total)
+            }
+            inspection.silentNeurons.append(silent.count)
+        }
+        inspection.warnings += loader.warnings
+    }
+
+    private func loader(_ configuration: ModelConfiguration) -> ModelLoader {
+        var loader = ModelLoader(
+            checkpoint, configuration, compute: compute, layout: .t2, progress: nil)
+        loader.i2sOrder = i2sOrder
+        loader.allowsLossy = true
+        return loader
+    }
+
+    /// What a matrix holds; nil where there is none or it cannot be read, which is noted.
+    private mutating func content(
+        of part: LinearPart, _ layer: Int, _ loader: inout ModelLoader
+    ) throws(BitNetError) -> TernaryContent? {
+        // A matrix that is missing is noted with what else is.
+        guard let source = try? loader.source(part, layer),
+            let position = positions[source.tensor.name]
+        else { return nil }
+        do throws(BitNetError) {
+            let content = try source.content(compute.pool)
+            try loader.note(largestScale: content.largestScale, of: source)
+            inspection.tensors[position].ternary = content
+            return content
+        } catch .cancelled {
+            throw .cancelled
+        } catch {
+            inspection.tensors[position].problem = "\(error)"
+            return nil
+        }
+    }
+
+    /// Looks for what else a model needs, and for what it does not know.
+    private mutating func noteStructure(_ configuration: ModelConfiguration) {
+        var loader = loader(configuration)
+        do throws(BitNetError) {
+            _ = try loader.plan()
+        } catch {
+            inspection.warnings.append("\(error)")
+        }
+        inspection.warnings += loader.warnings
+    }
+
+    /// Notes matrices that are not ternary in the file.
+    private mutating func noteRounding(_ configuration: ModelConfiguration) {
+        let rounded = inspection.tensors.filter { ($0.ternary?.roundingError ?? 0) > 0 }
+        guard let worst = rounded.max(by: { $0.roundingErrorOrZero < $1.roundingErrorOrZero })
+        else { return }
+        let error = String(format: "%.2g", worst.roundingErrorOrZero)
+        inspection.warnings.append(
+            "\(rounded.count) matrices are not ternary in the file"
+                + (configuration.quantizesMasters
+                    ? ": master weights, which are rounded when the model loads (relative squared "
+                        + "error up to \(error), as intended)"
+                    : "; rounding them ruins a model that was not trained for it (relative squared "
+                        + "error up to \(error)), and loading refuses them"))
+    }
+}
+
+extension ModelInspection.Tensor {
+    fileprivate var roundingErrorOrZero: Double { ternary?.roundingError ?? 0 }
+}
+
+// MARK: - Text
+
+extension InspectionReader {
+    /// Notes what is odd about the tokenizer, the chat template and what the file leaves open.
+    private mutating func noteText(_ configuration: ModelConfiguration) {
+        do throws(BitNetError) {
+            let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
+            try tokenizer.check(
+                fits: configuration.vocabularySize, path: checkpoint.path)
+            inspection.warnings += try tokenizer.missingTokens(of: checkpoint)
+            if tokenizer.preTokenizerWasInferred {
+                inspection.warnings.append(
+                    "the file does not say how text is cut into words (tokenizer.ggml.pre); it is "
+                        + "inferred from the vocabulary")
+            }
+            let template = try ChatTemplate(checkpoint, tokenizer: tokenizer)
+            if let warning = template?.warning { inspection.warnings.append(warning) }
+        } catch {
+            inspection.warnings.append("\(error)")
+        }
+        if case .gguf(let file) = checkpoint.metadata,
+            (try? ChatTemplate.Origin(file))?.isPlaceholder == true
+        {
+            inspection.warnings.append(
+                "the chat template is the placeholder of a converter; the model was trained with "
+                    + "another one, which is used instead")
+        }
+        guard !checkpoint.statesActivation else { return }
+        inspection.warnings.append(
+            "the file does not state its activation function; "
+                + "\(configuration.activation.rawValue) follows from its architecture")
+    }
+}
+
+// MARK: - Files
+
+extension Checkpoint {
+    /// What kind of file this is, in words.
+    fileprivate var container: String {
+        let files = Set(tensors.map(\.region.path)).count
+        switch metadata {
+        case .gguf: return files > 1 ? "GGUF, \(files) parts" : "GGUF"
+        case .huggingFace:
+            return "Hugging Face folder, \(files) safetensors file\(files == 1 ? "" : "s")"
+        }
+    }
+}
+
+extension Checkpoint {
+    /// Whether the file names the activation function, rather than its architecture alone.
+    fileprivate var statesActivation: Bool {
+        switch metadata {
+        case .gguf(let file):
+            guard let prefix = try? file.string("general.architecture") else { return false }
+            let reader = GGUFConfigReader(gguf: file, checkpoint: self, prefix: prefix)
+            return (try? reader.activation()) != nil
+        case .huggingFace(let folder):
+            return ["hidden_act", "hidden_activation"].contains { folder.config[$0]?.string != nil }
+        }
+    }
+}
+
+extension CheckpointTensor {
+    /// The shape of what is meant: four rows of a packed matrix are one row of bytes.
+    fileprivate var meantShape: [Int] {
+        guard type == .packedTernary, let first = shape.first, shape.count == 2 else {
+            return shape
+        }
+        return [first * 4] + shape.dropFirst()
+    }
+}

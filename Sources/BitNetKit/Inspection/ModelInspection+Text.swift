@@ -1,0 +1,112 @@
+internal import Foundation
+
+extension ModelInspection: CustomStringConvertible {
+    /// What the file is, its sizes, its weights and its warnings: lines of up to 80 columns where
+    /// names are not longer.
+    public var description: String {
+        var lines = ["file      \(path)", "kind      \(container), \(tensors.count) tensors"]
+        if let graph { lines += graph.lines }
+        lines.append(
+            "size      \(parameterCount.grouped) parameters in \(byteCount.grouped) bytes")
+        lines += weightLines
+        lines += silentLines
+        lines += warnings.map { "warning: \($0)" }
+        return lines.joined(separator: "\n")
+    }
+
+    /// Ternary matrices by what they are for: how many, types, shares of zeros, bits.
+    private var weightLines: [String] {
+        guard let stored = storedBitsPerWeight, let t2 = bitsPerWeight(packedAs: .t2),
+            let t5 = bitsPerWeight(packedAs: .t5)
+        else { return ["ternary   no matrix"] }
+        let (trits, count) = (trits, Double(trits.count))
+        func percent(_ part: Int) -> String {
+            String(format: "%.2f%%", Double(part) / count * 100)
+        }
+        return [
+            "ternary   \(trits.count.grouped) weights: \(percent(trits.negatives)) -1, "
+                + "\(percent(trits.zeros)) 0, \(percent(trits.positives)) +1",
+            String(
+                format: "bits      %.3f per ternary weight in the file, "
+                    + "packed %.3f (T2) or %.3f (T5)", stored, t2, t5),
+        ]
+    }
+
+    private var silentLines: [String] {
+        guard let graph, !silentNeurons.isEmpty, trits.count > 0 else { return [] }
+        let total = silentNeurons.reduce(0, +)
+        let all = graph.feedForward * silentNeurons.count
+        let share = String(format: "%.2f%%", Double(total) / Double(max(all, 1)) * 100)
+        var lines = ["silent    \(total.grouped) of \(all.grouped) feed-forward neurons, \(share)"]
+        let worst = silentNeurons.indices.filter { silentNeurons[$0] > 0 }
+            .sorted { silentNeurons[$0] > silentNeurons[$1] }.prefix(5)
+        for layer in worst {
+            let share = Double(silentNeurons[layer]) / Double(max(graph.feedForward, 1)) * 100
+            lines.append(
+                "          layer \(layer): \(silentNeurons[layer].grouped), "
+                    + String(format: "%.1f%%", share))
+        }
+        return lines
+    }
+
+    /// A line for each tensor: name, type, shape, and of ternary matrices scale, zeros and bits per
+    /// weight; of those with rows or columns that are all zero, how many.
+    public var table: String {
+        let head = ["tensor", "type", "shape", "scale", "zeros", "bits", "silent"]
+        var rows = [head] + tensors.map(\.columns)
+        // Most files have no such rows.
+        if rows.dropFirst().allSatisfy({ $0.last == "" }) { rows = rows.map { $0.dropLast() } }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
+            let cells = zip(row, widths).map { cell, width in
+                cell + String(repeating: " ", count: width - cell.count)
+            }
+            return cells.joined(separator: " ").trimmingCharacters(in: .whitespaces)
+        }.joined(separator: "\n")
+    }
+}
+
+extension ModelGraph {
+    fileprivate var lines: [String] {
+        var traits = ["\(activation)"]
+        if hasSubNorms { traits.append("sub-norms") }
+        if hasLinearNorms { traits.append("norms in linear layers") }
+        traits.append(isLMHeadTied ? "tied LM head" : "LM head of its own")
+        return [
+            "model     \(name)",
+            "graph     \(architecture): " + traits.joined(separator: ", "),
+            "layers    \(layers) of hidden size \(hidden), feed-forward \(feedForward)",
+            "attention \(heads) heads of \(headDimension), \(keyValueHeads) key-value heads",
+            "text      vocabulary \(vocabulary.grouped), context \(context.grouped)",
+        ]
+    }
+}
+
+extension ModelInspection.Tensor {
+    fileprivate var columns: [String] {
+        let shape = shape.map { "\($0)" }.joined(separator: "x")
+        guard let ternary else {
+            return [name, type, shape, "", "", problem == nil ? "" : "unreadable", ""]
+        }
+        let silent = [(ternary.zeroRows.count, "rows"), (ternary.zeroColumns.count, "columns")]
+            .filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        return [
+            name, type, shape, String(format: "%.4g", ternary.largestScale),
+            String(format: "%.1f%%", ternary.trits.zeroShare * 100),
+            String(format: "%.3f", ternary.bitsPerWeight), silent,
+        ]
+    }
+}
+
+extension Int {
+    /// With commas between thousands.
+    fileprivate var grouped: String {
+        let digits = String(magnitude)
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index).isMultiple(of: 3) { text.append(",") }
+            text.append(digit)
+        }
+        return self < 0 ? "-" + text : text
+    }
+}

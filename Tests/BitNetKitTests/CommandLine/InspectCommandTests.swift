@@ -1,0 +1,35 @@
+import BitNetKit
+import BitNetSampleModel
+import Foundation
+import Testing
+
+@Suite("Command line: inspect", .enabled(if: bitnetExecutable != nil))
+struct InspectCommandTests {
+    private let model = (try? BitNetSampleModel.url.path) ?? "no sample model"
+
+    @Test("the report of a model fits 80 columns, but for its path and warnings")
+    func report() throws {
+        let run = try CommandLineTests.bitnet(["inspect", model, "--tensors"])
+        #expect(run.code == 0 && run.error.isEmpty)
+        let lines = run.output.split(separator: "\n")
+        #expect(lines.contains { $0.hasPrefix("graph     bitnet: relu2") })
+        #expect(lines.contains { $0.hasPrefix("blk.5.ffn_down.weight") })
+        for line in lines where !line.hasPrefix("file") && !line.hasPrefix("warning") {
+            #expect(line.count <= 80, "\(line)")
+        }
+    }
+
+    @Test("JSON is what the library finds")
+    func json() throws {
+        let run = try CommandLineTests.bitnet(["inspect", model, "--json"])
+        #expect(run.code == 0)
+        let found = try JSONDecoder().decode(ModelInspection.self, from: Data(run.output.utf8))
+        #expect(try found == ModelInspection.inspect(URL(fileURLWithPath: model)))
+    }
+
+    @Test("a file that is not there is one line and exit code 1")
+    func missing() throws {
+        let run = try CommandLineTests.bitnet(["inspect", "/nowhere/model.gguf"])
+        #expect(run.code == 1 && run.output.isEmpty && run.errorLines.count == 1)
+    }
+}
