@@ -53,7 +53,7 @@ extension Tokenizer {
         storage = Storage(
             encoder: encoder, wordCut: rules.wordCut.simplified(for: encoder),
             normalizer: rules.normalizer, prefix: rules.prefix,
-            addedTokens: AddedTokens(
+            addedTokens: try AddedTokens(
                 vocabulary.addedEntries(flags: flags), normalizer: rules.normalizer),
             template: try file.template(folder, endTokens, vocabulary), decoding: rules.decoding)
     }
