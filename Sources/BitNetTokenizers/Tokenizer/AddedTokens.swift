@@ -73,7 +73,7 @@ struct AddedTokens: Sendable {
 
     /// The most bytes that the texts of all added tokens may have; published vocabularies have some
     /// ten thousand.
-    static let mostText = 1 << 20
+    static let mostText = 1 << 21
 
     private static func check(_ entries: [Entry]) throws(BitNetError) {
         let size = entries.reduce(0) { $0 + $1.text.count }

@@ -75,8 +75,11 @@ func readJSON<T: Decodable>(
     _ type: T.Type, from data: Data, named name: String
 ) throws(BitNetError) -> T {
     do {
-        return try JSONDecoder().decode(type, from: data)
+        let value = try JSONValue(
+            parsing: ByteRegion([UInt8](data), path: name), lastCounts: true)
+        return try value.decode(type)
     } catch let error as BitNetError {
+        if case .malformedFile = error { throw .tokenizer(detail: error.description) }
         throw error
     } catch let error as DecodingError {
         let context: DecodingError.Context? =

@@ -128,7 +128,7 @@ struct HostileTextTests {
         #expect {
             try tokenizer(AddedTokens.mostText + 2)
         } throws: {
-            "\($0)".contains("1048578 bytes of text, more than the 1048576")
+            "\($0)".contains("2097154 bytes of text, more than the 2097152")
         }
     }
 
