@@ -35,7 +35,8 @@ struct GrammarAutomaton: Sendable {
     /// For each transition what it cost to find out.
     private var costs: [Int32] = []
     private var token: Int32 = 0
-    private var cost = 0
+    /// What the token has cost so far.
+    private(set) var cost = 0
     private static let unknown: Int32 = -2
 
     init(_ program: GrammarProgram) { self.program = program }

@@ -26,14 +26,14 @@ extension Tokenizer {
         endTokens: [Int] = []
     ) throws(BitNetError) {
         try self.init(
-            json: json,
+            json: [UInt8](json),
             folder: FolderTokens(config: config, specialTokens: specialTokens, added: added),
             endTokens: endTokens)
     }
 
     /// The same of files that are read; tokens that only `folder` names are below `rows`.
     init(
-        json: Data, folder: FolderTokens, endTokens: [Int], rows: Int = .max
+        json: [UInt8], folder: FolderTokens, endTokens: [Int], rows: Int = .max
     ) throws(BitNetError) {
         let scanner = try TokenizerJSONScanner(json)
         let file = try readJSON(TokenizerJSON.self, from: scanner.rest, named: "tokenizer.json")
@@ -72,11 +72,11 @@ extension WordCut {
 
 /// Decodes JSON; what is wrong with it is told with the place.
 func readJSON<T: Decodable>(
-    _ type: T.Type, from data: Data, named name: String
+    _ type: T.Type, from bytes: [UInt8], named name: String
 ) throws(BitNetError) -> T {
     do {
         let value = try JSONValue(
-            parsing: ByteRegion([UInt8](data), path: name), lastCounts: true)
+            parsing: ByteRegion(bytes, path: name), lastCounts: true)
         return try value.decode(type)
     } catch let error as BitNetError {
         if case .malformedFile = error { throw .tokenizer(detail: error.description) }

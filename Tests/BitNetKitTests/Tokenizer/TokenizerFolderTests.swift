@@ -73,7 +73,8 @@ struct TokenizerFolderTests {
         let folder = try FolderTokens(
             config: Data(#"{"eos_token": "</s>", "pad_token": "<pad>"}"#.utf8))
         func tokenizer(_ rows: Int) throws -> Tokenizer {
-            try Tokenizer(json: Self.json(), folder: folder, endTokens: [7], rows: rows)
+            try Tokenizer(
+                json: [UInt8](Self.json()), folder: folder, endTokens: [7], rows: rows)
         }
         #expect(try tokenizer(256).vocabularySize == 256)
         #expect(try tokenizer(256).encode("</s>", special: true).count == 4)
