@@ -54,7 +54,7 @@ struct TokenizeCommand: AsyncParsableCommand {
 
     /// Of a text alone, or of a conversation.
     private func ids(_ text: String, _ tokenizer: Tokenizer) throws(BitNetError) -> [Int] {
-        guard conversation.chat else { return tokenizer.encode(text, special: special) }
+        guard conversation.chat else { return try tokenizer.encode(text, special: special) }
         let template = try ChatTemplate.load(from: Terminal.url(model), tokenizer: tokenizer)
         return try conversation.tokens(of: text, tokenizer, template)
     }

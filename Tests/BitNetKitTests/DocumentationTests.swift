@@ -39,7 +39,7 @@ struct DocumentationTests {
     func steering() async throws {
         let model = try await BitNetModel.load(BitNetSampleModel.url)
         var options = GenerationOptions(maximumResponseTokens: 20)
-        let stop = model.tokenizer.encode(".")[0]
+        let stop = try model.tokenizer.encode(".")[0]
         options.logitBias[stop] = -.infinity
         options.topLogProbabilities = 3
         options.speculation = .promptLookup()
@@ -83,6 +83,6 @@ struct DocumentationTests {
         #expect(try abs(baseline.multiply([0.5, 0.8, 0.2])[0] - -0.1455) < 1e-3)
 
         let tokenizer = try Tokenizer.load(from: BitNetSampleModel.url)
-        #expect(tokenizer.decode(tokenizer.encode("Once upon a time")) == "Once upon a time")
+        #expect(try tokenizer.decode(tokenizer.encode("Once upon a time")) == "Once upon a time")
     }
 }

@@ -175,8 +175,11 @@ package struct ByteRegion: Sendable {
         }
     }
 
-    /// A copy of the bytes.
-    package var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+    /// The bytes: a copy, unless they are all of an array in memory.
+    package var bytes: [UInt8] {
+        if case .memory(let bytes, _) = storage, range.count == bytes.count { return bytes }
+        return withUnsafeBytes { Array($0) }
+    }
 
     /// Tells the operating system that the bytes will not be needed soon; nothing for bytes in
     /// memory.

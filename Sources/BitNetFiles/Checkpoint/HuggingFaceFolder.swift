@@ -119,7 +119,8 @@ extension ModelFolder {
     fileprivate func check(
         _ index: JSONObject?, against tensors: [ExactString: CheckpointTensor]
     ) throws(BitNetError) {
-        for member in index?.members ?? [] {
+        guard let index else { return }
+        for member in index.members {
             guard let file = member.value.string else { continue }
             guard let tensor = tensors[ExactString(member.key)] else {
                 throw .missingTensor(path: join(file), tensor: member.key)

@@ -23,8 +23,12 @@ struct GGUFParser {
 
     /// Arrays of arrays occur in no known file; the limit keeps hostile ones from exhausting the
     /// stack.
-    private static let maximumArrayDepth = 4
-    private static let maximumDimensions = 4
+    static let maximumArrayDepth = 4
+    static let maximumDimensions = 4
+    /// The most metadata entries, and arrays inside arrays: what is known of one is several times as
+    /// large as the entry. Real files have some fifty.
+    static let maximumEntries = 1 << 16
+    private var innerArrays = 0
     private static let smallestEntry = 8 + 4 + 1
     private static let smallestInfo = 8 + 4 + 8 + 4 + 8
 
@@ -52,6 +56,11 @@ struct GGUFParser {
         try parseVersion()
         let tensorCount = try reader.readCount(of: "tensors", size: Self.smallestInfo)
         let entryCount = try reader.readCount(of: "metadata entries", size: Self.smallestEntry)
+        try CheckpointTensor.check(count: tensorCount, path: path)
+        guard entryCount <= Self.maximumEntries else {
+            throw reader.malformed(
+                "\(entryCount) metadata entries, more than the \(Self.maximumEntries) that are read")
+        }
         for _ in 0..<entryCount { try parseEntry() }
         try parseAlignment()
         var infos: [Info] = []
@@ -141,6 +150,11 @@ extension GGUFParser {
         case .array:
             guard depth < Self.maximumArrayDepth else {
                 throw reader.malformed("metadata '\(key)': arrays nested too deeply")
+            }
+            innerArrays += count
+            guard innerArrays <= Self.maximumEntries else {
+                throw reader.malformed(
+                    "metadata '\(key)': more than \(Self.maximumEntries) arrays inside arrays")
             }
             var arrays: [GGUFArray] = []
             for _ in 0..<count { arrays.append(try parseArray(of: key, depth: depth + 1)) }

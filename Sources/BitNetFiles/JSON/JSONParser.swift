@@ -1,136 +1,208 @@
-/// A strict JSON parser (RFC 8259) over UTF-8 bytes, with a limit on nesting.
+/// Checks that a text is JSON (RFC 8259, UTF-8), with a limit on nesting, and notes where its arrays
+/// and objects are.
 ///
 /// One thing more is read: `NaN`, `Infinity` and `-Infinity`, and numbers beyond the range of a
 /// double, since Python writes and reads them. They are values that no reader takes for a number.
 struct JSONParser {
     /// Real files stay below 20; the limit keeps hostile ones from exhausting the stack.
     static let maximumDepth = 128
+    /// Places in a text are kept in 32 bits; no file of this kind is near the limit.
+    static let maximumSize = 1 << 30
 
     private let path: String
     private let bytes: [UInt8]
+    private let lastCounts: Bool
     private var position = 0
     private var depth = 0
-    /// The line of a place that was asked for, so that many of them are counted in one pass.
-    private var counted = (position: 0, line: 1)
+    private var starts: [UInt32] = []
+    private var ends: [UInt32] = []
+    /// Where the keys begin of the objects that are open.
+    private var keys: [UInt32] = []
+    private var needsLines = false
 
-    init(_ region: ByteRegion) {
+    init(_ region: ByteRegion, lastCounts: Bool = false) throws(BitNetError) {
+        try Self.check(size: region.count, path: region.path)
         path = region.path
         bytes = region.bytes
+        self.lastCounts = lastCounts
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
+        // Room for all there can be: memory that is not used is never there, and growing would take
+        // three times as much.
+        let count = bytes.count { $0 == UInt8(ascii: "[") || $0 == UInt8(ascii: "{") }
+        starts.reserveCapacity(count)
+        ends.reserveCapacity(count)
+        keys.reserveCapacity(bytes.count { $0 == UInt8(ascii: ":") })
+    }
+
+    /// Refuses a text of `size` bytes that is too long.
+    static func check(size: Int, path: String) throws(BitNetError) {
+        guard size <= maximumSize else {
+            throw .malformedFile(
+                path: path, detail: "\(size) bytes of JSON, more than the \(maximumSize) that are read")
+        }
     }
 
     mutating func parseDocument() throws(BitNetError) -> JSONValue {
-        let value = try parseValue()
+        skipSpace()
+        let start = position
+        try checkValue()
         skipSpace()
         guard position == bytes.count else { throw malformed("text after the end") }
-        return value
+        let document = JSONDocument(
+            bytes, starts: starts, ends: ends, lastCounts: lastCounts, needsLines: needsLines)
+        return document.value(at: start)
     }
 
-    private mutating func parseValue() throws(BitNetError) -> JSONValue {
+    private mutating func checkValue() throws(BitNetError) {
         skipSpace()
         guard let first = peek else { throw malformed("unexpected end") }
         switch first {
         case UInt8(ascii: "{"):
-            return try nested { (parser) throws(BitNetError) in try parser.parseObject() }
+            try nested { (parser) throws(BitNetError) in try parser.checkObject() }
         case UInt8(ascii: "["):
-            return try nested { (parser) throws(BitNetError) in try parser.parseArray() }
-        case UInt8(ascii: "\""): return .string(try parseString())
-        case UInt8(ascii: "t"): return try parseWord("true", .bool(true))
-        case UInt8(ascii: "f"): return try parseWord("false", .bool(false))
-        case UInt8(ascii: "n"): return try parseWord("null", .null)
-        case UInt8(ascii: "N"): return try parseNotFinite("NaN")
-        case UInt8(ascii: "I"): return try parseNotFinite("Infinity")
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try parseNumber()
+            try nested { (parser) throws(BitNetError) in try parser.checkArray() }
+        case UInt8(ascii: "\""): try checkString()
+        case UInt8(ascii: "t"): try checkWord("true")
+        case UInt8(ascii: "f"): try checkWord("false")
+        case UInt8(ascii: "n"): try checkWord("null")
+        case UInt8(ascii: "N"): try checkNotFinite("NaN")
+        case UInt8(ascii: "I"): try checkNotFinite("Infinity")
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try checkNumber()
         default: throw malformed("unexpected \(characterHere)")
         }
     }
 
     private mutating func nested(
-        _ parse: (inout JSONParser) throws(BitNetError) -> JSONValue
-    ) throws(BitNetError) -> JSONValue {
+        _ check: (inout JSONParser) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
         guard depth < Self.maximumDepth else {
             throw malformed("nested deeper than \(Self.maximumDepth) levels")
         }
         depth += 1
-        let value = try parse(&self)
+        let number = starts.count
+        starts.append(UInt32(truncatingIfNeeded: position))
+        ends.append(0)
+        try check(&self)
+        ends[number] = UInt32(truncatingIfNeeded: position)
         depth -= 1
-        return value
     }
 
-    private mutating func parseObject() throws(BitNetError) -> JSONValue {
+    private mutating func checkObject() throws(BitNetError) {
         position += 1
-        var object = JSONObject()
         skipSpace()
-        if skip("}") { return .object(object) }
+        if skip("}") { return }
+        let first = keys.count
         repeat {
             skipSpace()
             guard peek == UInt8(ascii: "\"") else { throw malformed("expected a key") }
-            let key = try parseString()
+            keys.append(UInt32(truncatingIfNeeded: position))
+            try checkString()
             skipSpace()
             guard skip(":") else { throw malformed("expected ':'") }
-            let value = try parseValue()
-            guard object.append(key, value) else { throw malformed("duplicate key '\(key)'") }
+            try checkValue()
             skipSpace()
         } while skip(",")
         guard skip("}") else { throw malformed("expected ',' or '}'") }
-        return .object(object)
+        if !lastCounts { try checkKeys(from: first) }
+        keys.removeLast(keys.count - first)
     }
 
-    private mutating func parseArray() throws(BitNetError) -> JSONValue {
+    private mutating func checkArray() throws(BitNetError) {
         position += 1
-        var elements: [JSONValue] = []
         skipSpace()
-        if skip("]") { return .array(elements) }
+        if skip("]") { return }
         repeat {
-            elements.append(try parseValue())
+            try checkValue()
             skipSpace()
         } while skip(",")
         guard skip("]") else { throw malformed("expected ',' or ']'") }
-        return .array(elements)
     }
 
-    private mutating func parseWord(
-        _ word: StaticString, _ value: JSONValue
-    ) throws(BitNetError) -> JSONValue {
+    private mutating func checkWord(_ word: StaticString) throws(BitNetError) {
         guard bytes[position...].starts(with: "\(word)".utf8) else {
             throw malformed("unexpected \(characterHere)")
         }
         position += word.utf8CodeUnitCount
-        return value
     }
 
     /// What Python writes for a number that is not finite.
-    private mutating func parseNotFinite(_ word: StaticString) throws(BitNetError) -> JSONValue {
-        try parseWord(word, .notFinite(spelling: "\(word)", line: countedLine()))
+    private mutating func checkNotFinite(_ word: StaticString) throws(BitNetError) {
+        try checkWord(word)
+        needsLines = true
+    }
+}
+
+// Keys.
+extension JSONParser {
+    /// Refuses an object with two keys that are the same, byte for byte.
+    private mutating func checkKeys(from first: Int) throws(BitNetError) {
+        guard keys.count - first > 1 else { return }
+        // Sorted in place: a table of them would be many times as large as they are.
+        let bytes = bytes
+        keys[first...].sort { Self.compare(Int($0), Int($1), bytes) < 0 }
+        for index in first + 1..<keys.count
+        where Self.compare(Int(keys[index - 1]), Int(keys[index]), bytes) == 0 {
+            position = Int(max(keys[index - 1], keys[index]))
+            let contents = JSONEscapes.decoded(Self.contents(position, bytes))
+            let key = String(decoding: contents, as: UTF8.self)
+            throw malformed("duplicate key '\(key)'")
+        }
+    }
+
+    /// The order of two keys by their bytes: negative, 0 or positive.
+    private static func compare(_ left: Int, _ right: Int, _ bytes: [UInt8]) -> Int {
+        var (left, right) = (left + 1, right + 1)
+        let (start, other) = (left, right)
+        let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
+        while true {
+            let (a, b) = (bytes[left], bytes[right])
+            if a == backslash || b == backslash { break }
+            if a == quote || b == quote { return (a == quote ? 0 : 1) - (b == quote ? 0 : 1) }
+            if a != b { return a < b ? -1 : 1 }
+            left += 1
+            right += 1
+        }
+        let first = JSONEscapes.decoded(contents(start - 1, bytes))
+        let second = JSONEscapes.decoded(contents(other - 1, bytes))
+        if first == second { return 0 }
+        return first.lexicographicallyPrecedes(second) ? -1 : 1
+    }
+
+    /// What is between the quotes of the string at `start`.
+    private static func contents(_ start: Int, _ bytes: [UInt8]) -> ArraySlice<UInt8> {
+        var end = start + 1
+        while bytes[end] != UInt8(ascii: "\"") {
+            end += bytes[end] == UInt8(ascii: "\\") ? 2 : 1
+        }
+        return bytes[start + 1..<end]
     }
 }
 
 // Numbers.
 extension JSONParser {
-    private mutating func parseNumber() throws(BitNetError) -> JSONValue {
+    private mutating func checkNumber() throws(BitNetError) {
+        if skip("-"), peek == UInt8(ascii: "I") { return try checkNotFinite("Infinity") }
         let start = position
-        if skip("-"), peek == UInt8(ascii: "I") {
-            return try parseWord(
-                "Infinity", .notFinite(spelling: "-Infinity", line: countedLine()))
-        }
         let leadingZero = peek == UInt8(ascii: "0")
         let whole = skipDigits()
         guard whole > 0, !(leadingZero && whole > 1) else { throw malformed("bad number") }
-        var isWhole = true
         if skip(".") {
-            isWhole = false
             guard skipDigits() > 0 else { throw malformed("bad number") }
         }
         if skip("e") || skip("E") {
-            isWhole = false
             _ = skip("+") || skip("-")
             guard skipDigits() > 0 else { throw malformed("bad number") }
         }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if isWhole, let value = Int(text), text != "-0" { return .int(value) }
-        guard let value = Double(text) else { throw malformed("bad number") }
-        guard value.isFinite else { return .notFinite(spelling: text, line: countedLine()) }
-        return text == "\(value)" ? .double(value) : .decimal(JSONDecimal(value, spelling: text))
+        // Long enough to be beyond a double, which has a line then.
+        if position - start > 4 { needsLines = needsLines || isBeyondDouble(start..<position) }
+    }
+
+    private func isBeyondDouble(_ range: Range<Int>) -> Bool {
+        guard range.count > 300 || bytes[range].contains(where: { $0 | 0x20 == 0x65 }) else {
+            return false
+        }
+        let value = Double(String(decoding: bytes[range], as: UTF8.self))
+        return value?.isFinite != true
     }
 
     private mutating func skipDigits() -> Int {
@@ -144,60 +216,48 @@ extension JSONParser {
 
 // Strings.
 extension JSONParser {
-    private mutating func parseString() throws(BitNetError) -> String {
+    private mutating func checkString() throws(BitNetError) {
         position += 1
-        var decoded: [UInt8] = []
-        var start = position
+        let start = position
+        var isASCII = true
         while let byte = peek {
             switch byte {
             case UInt8(ascii: "\""):
-                decoded.append(contentsOf: bytes[start..<position])
-                guard let text = String(validating: decoded, as: UTF8.self) else {
-                    throw malformed("a string is not valid UTF-8")
-                }
+                guard isASCII || String(validating: bytes[start..<position], as: UTF8.self) != nil
+                else { throw malformed("a string is not valid UTF-8") }
                 position += 1
-                return text
+                return
             case UInt8(ascii: "\\"):
-                decoded.append(contentsOf: bytes[start..<position])
                 position += 1
-                decoded.append(contentsOf: String(try parseEscape()).utf8)
-                start = position
-            case 0..<0x20:
-                throw malformed("a control character in a string")
+                try checkEscape()
+            case 0..<0x20: throw malformed("a control character in a string")
             default:
+                if byte >= 0x80 { isASCII = false }
                 position += 1
             }
         }
         throw malformed("a string without end")
     }
 
-    private mutating func parseEscape() throws(BitNetError) -> Unicode.Scalar {
+    private mutating func checkEscape() throws(BitNetError) {
         guard let byte = peek else { throw malformed("a string without end") }
         position += 1
         switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{c}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"): return try parseUnicodeEscape()
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"),
+            UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+            return
+        case UInt8(ascii: "u"): try checkUnicodeEscape()
         default: throw malformed("unknown escape")
         }
     }
 
-    /// The scalar of `\uXXXX`, or of a pair of surrogates.
-    private mutating func parseUnicodeEscape() throws(BitNetError) -> Unicode.Scalar {
+    /// `\uXXXX`, or a pair of surrogates.
+    private mutating func checkUnicodeEscape() throws(BitNetError) {
         let first = try parseHex()
-        if let scalar = Unicode.Scalar(first) { return scalar }
-        guard first < 0xDC00, skip("\\"), skip("u") else {
-            throw malformed("half a surrogate pair")
-        }
-        let second = try parseHex()
-        guard (0xDC00..<0xE000).contains(second),
-            let scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
+        guard (0xD800..<0xE000).contains(first) else { return }
+        guard first < 0xDC00, skip("\\"), skip("u"),
+            (0xDC00..<0xE000).contains(try parseHex())
         else { throw malformed("half a surrogate pair") }
-        return scalar
     }
 
     private mutating func parseHex() throws(BitNetError) -> UInt32 {
@@ -231,12 +291,7 @@ extension JSONParser {
 
     /// The line of the cursor, from 1.
     private var line: Int {
-        counted.line + bytes[counted.position..<position].count { $0 == UInt8(ascii: "\n") }
-    }
-
-    private mutating func countedLine() -> Int {
-        counted = (position, line)
-        return counted.line
+        1 + bytes[..<position].count { $0 == UInt8(ascii: "\n") }
     }
 
     /// The character at the cursor, for messages.

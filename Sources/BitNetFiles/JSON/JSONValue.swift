@@ -3,7 +3,8 @@
 /// Parsed here rather than by Foundation for three reasons: a duplicate key is an error instead of
 /// a silent loss, keys that differ only in Unicode normalisation (they occur in vocabularies) stay
 /// apart, and whole numbers are told from truth values and decimals on every platform. Numbers keep
-/// their spelling where neither `Int` nor `Double` would write it again.
+/// their spelling where neither `Int` nor `Double` would write it again. Arrays and objects stay in the
+/// text until they are looked at, so that memory is a small multiple of a file whatever is in it.
 package enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -16,14 +17,15 @@ package enum JSONValue: Sendable, Hashable {
     /// takes it for a number.
     case notFinite(spelling: String, line: Int)
     case string(String)
-    case array([JSONValue])
+    case array(JSONArray)
     case object(JSONObject)
 
     /// Parses a JSON text in UTF-8; `malformedFile` with the byte position where it is not one.
     ///
-    /// At most 128 levels of nesting are accepted.
-    package init(parsing region: ByteRegion) throws(BitNetError) {
-        var parser = JSONParser(region)
+    /// At most 128 levels of nesting and 1 GiB are accepted. Of several members with one key, which
+    /// is an error otherwise, the last one counts with `lastCounts`, as it does in Python.
+    package init(parsing region: ByteRegion, lastCounts: Bool = false) throws(BitNetError) {
+        var parser = try JSONParser(region, lastCounts: lastCounts)
         self = try parser.parseDocument()
     }
 
@@ -54,7 +56,7 @@ package enum JSONValue: Sendable, Hashable {
     package var string: String? { if case .string(let value) = self { value } else { nil } }
 
     /// The elements, if it is an array.
-    package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    package var array: JSONArray? { if case .array(let value) = self { value } else { nil } }
 
     /// The members, if it is an object.
     package var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
@@ -86,7 +88,7 @@ extension JSONValue {
     }
 
     /// The array at `key`; nil where absent or null, else `invalidMetadata` naming `path`.
-    package func array(_ key: String, in path: String) throws(BitNetError) -> [JSONValue]? {
+    package func array(_ key: String, in path: String) throws(BitNetError) -> JSONArray? {
         try typed(key, path, "an array") { $0.array }
     }
 
@@ -119,33 +121,6 @@ extension JSONValue {
         case .array: "an array"
         case .object: "an object"
         }
-    }
-}
-
-/// The members of a JSON object, in the order of the file.
-package struct JSONObject: Sendable, Hashable {
-    /// One key and its value.
-    package struct Member: Sendable, Hashable {
-        package let key: String
-        package let value: JSONValue
-    }
-
-    /// All members, in the order of the file; keys are distinct byte for byte.
-    package private(set) var members: [Member] = []
-    private var positions: [ExactString: Int] = [:]
-
-    /// The value of `key`, compared byte for byte.
-    package subscript(key: String) -> JSONValue? {
-        positions[ExactString(key)].map { members[$0].value }
-    }
-
-    /// Appends a member; false where the key is already there.
-    mutating func append(_ key: String, _ value: JSONValue) -> Bool {
-        guard positions.updateValue(members.count, forKey: ExactString(key)) == nil else {
-            return false
-        }
-        members.append(Member(key: key, value: value))
-        return true
     }
 }
 

@@ -69,7 +69,9 @@ struct SafetensorsHeader {
     }
 
     /// The limit of the reference implementation.
-    private static let maximumHeader = 100_000_000
+    static let maximumHeader = 100_000_000
+    /// The most entries of `__metadata__`.
+    static let mostMetadata = 1 << 16
     private static let lengthSize = 8
     /// Bytes of one element of the dtypes whose size is fixed.
     private static let widths: [String: Int] = [
@@ -98,6 +100,8 @@ struct SafetensorsHeader {
             throw reader.malformed("the header is not a JSON object")
         }
         let data = try reader.readBytes(reader.remaining)
+        let others = object["__metadata__"] == nil ? 0 : 1
+        try CheckpointTensor.check(count: object.members.count - others, path: path)
         for member in object.members {
             if member.key == "__metadata__" {
                 try readMetadata(member.value)
@@ -111,6 +115,10 @@ struct SafetensorsHeader {
     private mutating func readMetadata(_ value: JSONValue) throws(BitNetError) {
         if value == .null { return }
         guard let object = value.object else { throw malformed("__metadata__ is not an object") }
+        let count = object.members.count
+        guard count <= Self.mostMetadata else {
+            throw malformed("__metadata__ has \(count) entries, more than \(Self.mostMetadata)")
+        }
         for member in object.members {
             guard let text = member.value.string else {
                 throw malformed("__metadata__: '\(member.key)' is not a string")

@@ -33,6 +33,18 @@ package struct CheckpointTensor: Sendable {
         self.region = region
     }
 
+    /// The most tensors that a file may have: what is known of one is several times as large as its
+    /// entry. The largest published models have some 90,000.
+    static let mostInFile = 1 << 17
+
+    /// Refuses a file with more tensors.
+    static func check(count: Int, path: String) throws(BitNetError) {
+        guard count <= mostInFile else {
+            throw .malformedFile(
+                path: path, detail: "\(count) tensors, more than the \(mostInFile) that are read")
+        }
+    }
+
     /// Number of elements (1 for a scalar), which is a number of bytes for `packedTernary`.
     package var elementCount: Int {
         // Cannot overflow: storedByteCount has multiplied the same numbers with checks.

@@ -13,7 +13,7 @@ extension ConfigReader {
             throw unsupported(
                 "quantization_config.quant_method", settings["quant_method"] ?? .null)
         }
-        let skipped = try settings.array("modules_to_not_convert", in: path) ?? []
+        let skipped = try settings.array("modules_to_not_convert", in: path).map { Array($0) } ?? []
         if let other = skipped.first(where: { $0 != .string("lm_head") }) {
             throw unsupported("quantization_config.modules_to_not_convert", other)
         }

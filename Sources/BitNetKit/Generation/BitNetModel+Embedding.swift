@@ -85,6 +85,6 @@ extension BitNetModel {
             return (tokenizer.addsBeginOfText ? tokenizer.beginOfText.map { [$0] } ?? [] : [])
                 + appended
         }
-        return try Prompt.text(text).tokens(for: self) + appended
+        return try Prompt.text(text).tokens(for: self, effort: .ofTask()) + appended
     }
 }

@@ -54,9 +54,9 @@ extension BitNetModel {
     }
 
     private func computeLogits(
-        of prompt: Prompt, allPositions: Bool, isCancelled: () -> Bool
+        of prompt: Prompt, allPositions: Bool, isCancelled: @escaping () -> Bool
     ) throws(BitNetError) -> SequenceLogits {
-        let tokens = try prompt.tokens(for: self)
+        let tokens = try prompt.tokens(for: self, effort: Effort(isCancelled: isCancelled))
         guard tokens.count <= contextLimit else {
             throw .contextWindowExceeded(limit: contextLimit, requested: tokens.count)
         }

@@ -143,7 +143,7 @@ struct Generation {
         try options.validate()
         try options.validate(vocabularySize: backend.vocabularySize)
         let limit = try contextLimit()
-        tokens = try prompt.tokens(for: backend)
+        tokens = try prompt.tokens(for: backend, effort: Effort(isCancelled: isCancelled))
         guard tokens.count <= limit else {
             throw .contextWindowExceeded(limit: limit, requested: tokens.count)
         }

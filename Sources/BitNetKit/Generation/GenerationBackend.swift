@@ -9,8 +9,8 @@ protocol GenerationBackend: Sendable {
     var beginOfText: Int? { get }
     var endTokens: Set<Int> { get }
 
-    /// The tokens of a text, without a begin-of-text token.
-    func encode(_ text: String) -> [Int]
+    /// The tokens of a text, without a begin-of-text token; `effort` says whether they are wanted.
+    func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int]
     func makeTextDecoder() -> any TextDecoder
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
@@ -77,7 +77,9 @@ extension BitNetModel: GenerationBackend {
     var beginOfText: Int? { tokenizer.beginOfText }
     var endTokens: Set<Int> { tokenizer.endTokens }
 
-    func encode(_ text: String) -> [Int] { tokenizer.encode(text) }
+    func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int] {
+        try tokenizer.encode(text, effort: effort)
+    }
 
     func makeConstraint(
         for options: GenerationOptions

@@ -10,11 +10,13 @@ enum Prompt: Sendable {
     /// A text gets a begin-of-text token if the model wants one. An empty prompt becomes the
     /// begin-of-text token or else an end token, which is what starts a text in models that
     /// have only that.
-    func tokens(for backend: some GenerationBackend) throws(BitNetError) -> [Int] {
+    func tokens(
+        for backend: some GenerationBackend, effort: Effort = Effort()
+    ) throws(BitNetError) -> [Int] {
         var tokens: [Int]
         switch self {
         case .text(let text):
-            tokens = backend.encode(text)
+            tokens = try backend.encode(text, effort: effort)
             if backend.addsBeginOfText, let begin = backend.beginOfText {
                 tokens.insert(begin, at: 0)
             }

@@ -78,7 +78,9 @@ struct DecimalAutomaton {
     }
 
     /// The automaton of the magnitudes in `bounds`; nil where it would be too large.
-    static func automaton(_ bounds: NumberBounds) -> RegularAutomaton? {
+    static func automaton(
+        _ bounds: NumberBounds, _ effort: Effort = Effort()
+    ) -> RegularAutomaton? {
         let lower = bounds.lower?.value ?? .zero
         let isWhole = bounds.maximumFraction == 0
         let usual = isWhole ? usualWhole : usualDigits
@@ -98,7 +100,7 @@ struct DecimalAutomaton {
             let digits = isWhole ? length : max(usual, needed + 1)
             let walker = DecimalAutomaton(bounds, whole: min(length, digits), digits: digits)
             var automaton = RegularAutomaton(
-                classes: classes, start: State(), limit: maximumExplored,
+                classes: classes, start: State(), limit: maximumExplored, effort,
                 next: walker.next, isAccepting: walker.isAccepting)
             automaton?.mergeAcyclic()
             if let automaton, automaton.reachable.count <= maximumStates { return automaton }

@@ -9,11 +9,18 @@ struct GBNFParser {
     private var position = 0
     private var depth = 0
 
-    private init(_ text: String) { source = Array(text.unicodeScalars) }
+    private let effort: Effort
+
+    private init(_ text: String, _ effort: Effort) {
+        source = Array(text.unicodeScalars)
+        self.effort = effort
+    }
 
     /// The rules of a grammar.
-    static func rules(of text: String) throws(BitNetError) -> [GrammarRule] {
-        var parser = GBNFParser(text)
+    static func rules(
+        of text: String, _ effort: Effort = Effort()
+    ) throws(BitNetError) -> [GrammarRule] {
+        var parser = GBNFParser(text, effort)
         var rules: [GrammarRule] = []
         parser.skipSpace(newlines: true)
         while parser.peek != nil {
@@ -104,6 +111,7 @@ struct GBNFParser {
     private mutating func parseSequence(isNested: Bool) throws(BitNetError) -> GrammarNode {
         var parts: [GrammarNode] = []
         while let scalar = peek {
+            try effort.spend(1)
             var part: GrammarNode
             switch scalar {
             case "\"": part = try parseLiteral()
@@ -212,6 +220,7 @@ struct GBNFParser {
 
     private mutating func parseCharacter() throws(BitNetError) -> Unicode.Scalar {
         guard let scalar = peek else { throw failure("unexpected end") }
+        try effort.spend(1)
         position += 1
         guard scalar == "\\" else { return scalar }
         guard let escape = peek else { throw failure("unexpected end") }

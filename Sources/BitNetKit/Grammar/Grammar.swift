@@ -3,7 +3,8 @@
 /// What a token costs is bounded: one step for each byte in the tree of the vocabulary's tokens (some
 /// 275,000 for the 128,256 tokens of Llama 3), and 4,194,304 for finding out which bytes may follow
 /// which. A grammar that needs more, or that may go on in more than 4,096 ways from one place, ends
-/// with `BitNetError.grammar` where it does; none of its texts is left out.
+/// with `BitNetError.grammar` where it does; none of its texts is left out. A grammar or schema has at
+/// most 4 MiB of text and 1,048,576 places when its repetitions are written out.
 ///
 /// ```swift
 /// let yesOrNo = try Grammar(gbnf: #"root ::= "yes" | "no""#)
@@ -20,9 +21,14 @@ public struct Grammar: Sendable, Hashable {
     ///   - gbnf: the rules.
     ///   - root: the rule that the whole response has to match.
     /// - Throws: `BitNetError.grammar` with the line that is malformed, or the rule that is missing,
-    ///   left-recursive or without an end.
+    ///   left-recursive or without an end; `.cancelled` soon after the current task is cancelled.
     public init(gbnf: String, root: String = "root") throws(BitNetError) {
-        try self.init(rules: try GBNFParser.rules(of: gbnf), root: root)
+        try self.init(gbnf: gbnf, root: root, effort: .ofTask())
+    }
+
+    init(gbnf: String, root: String = "root", effort: Effort) throws(BitNetError) {
+        try Self.check(gbnf, effort)
+        try self.init(rules: try GBNFParser.rules(of: gbnf, effort), root: root, effort)
     }
 
     /// A grammar of the JSON texts that are valid under a JSON schema.
@@ -40,13 +46,33 @@ public struct Grammar: Sendable, Hashable {
     /// repetitions, `^` and `$`. Where ECMAScript and Python differ, strings match in both.
     ///
     /// - Throws: `BitNetError.grammar` where the schema is not JSON or has another keyword, which
-    ///   would be ignored otherwise.
+    ///   would be ignored otherwise; `.cancelled` soon after the current task is cancelled.
     public init(jsonSchema: String) throws(BitNetError) {
-        try self.init(rules: try JSONSchemaGrammar.rules(of: jsonSchema), root: "root")
+        try self.init(jsonSchema: jsonSchema, effort: .ofTask())
     }
 
-    private init(rules: [GrammarRule], root: String) throws(BitNetError) {
-        program = try GrammarProgram(rules, root: root)
+    init(jsonSchema: String, effort: Effort) throws(BitNetError) {
+        try Self.check(jsonSchema, effort)
+        try self.init(
+            rules: try JSONSchemaGrammar.rules(of: jsonSchema, effort), root: "root", effort)
+    }
+
+    /// The most bytes that a grammar or schema may have.
+    static let longestSource = 1 << 22
+
+    private static func check(_ source: String, _ effort: Effort) throws(BitNetError) {
+        try effort.check()
+        guard source.utf8.count <= longestSource else {
+            throw .grammar(
+                detail: "it has \(source.utf8.count) bytes, more than the \(longestSource) that are "
+                    + "supported")
+        }
+    }
+
+    private init(
+        rules: [GrammarRule], root: String, _ effort: Effort
+    ) throws(BitNetError) {
+        program = try GrammarProgram(rules, root: root, effort)
         // Too many ways to begin: better known now than with the first token.
         _ = try GrammarAutomaton(program).start()
     }

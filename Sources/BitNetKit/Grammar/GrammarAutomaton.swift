@@ -7,38 +7,44 @@ typealias GrammarStacks = [[Int32]]
 struct GrammarAutomaton: Sendable {
     /// No text goes on like that.
     static let dead = -1
-    /// The most sets of stacks that are kept from one token to the next.
-    private static let maximumStates = 8_192
+    /// The most sets of stacks that are kept from one token to the next, and the most places in them.
+    static let maximumStates = 8_192
+    static let maximumPlaces = 1 << 22
     /// The most stacks in a set. A grammar that needs more is refused where it does: to leave some
     /// out would forbid texts that it allows.
     static let maximumStacks = 4_096
     /// The most places in the stacks that may lead to those of a set.
     private static let maximumVisits = 1 << 21
-    /// What the transitions of one token may cost: for each, the places in the stacks that it leads
-    /// to, and a constant. Looking up a transition again costs nothing, so that a token is at most
-    /// this and one step for each byte in the tree of the vocabulary.
+    /// What the transitions of one token may cost: for each that leads somewhere, the places in the
+    /// stacks on the way and at its end, and a constant; for any, a step for every few stacks that are
+    /// looked at. Looking up a transition again costs nothing, so that a token is at most this and one
+    /// step for each byte in the tree of the vocabulary.
     static let maximumCost = 1 << 22
     private static let transitionCost = 64
 
     private let program: GrammarProgram
     private var sets: [GrammarStacks] = []
-    /// For each state the places in its stacks.
-    private var sizes: [Int] = []
+    /// The places in the stacks of all states.
+    private var places = 0
     private var numbers: [GrammarStacks: Int] = [:]
     /// 256 for each state: the next state, `dead`, or `unknown`.
     private var transitions: [Int32] = []
     /// For each transition the last token that it was counted for. What was known before a token is
     /// counted as well: otherwise it would depend on other responses whether a token costs too much.
     private var countedFor: [Int32] = []
+    /// For each transition what it cost to find out.
+    private var costs: [Int32] = []
     private var token: Int32 = 0
-    private var cost = 0
+    /// What the token has cost so far.
+    private(set) var cost = 0
     private static let unknown: Int32 = -2
 
     init(_ program: GrammarProgram) { self.program = program }
 
     /// The stacks at the beginning of a text.
     func start() throws(BitNetError) -> GrammarStacks {
-        try close(program.alternatives[program.root].map { [Int32($0)] })
+        var visits = 0
+        return try close(program.alternatives[program.root].map { [Int32($0)] }, &visits)
     }
 
     /// Counts the cost of transitions from here on for a token of its own.
@@ -57,9 +63,10 @@ struct GrammarAutomaton: Sendable {
         if let number = numbers[stacks] { return number }
         numbers[stacks] = sets.count
         sets.append(stacks)
-        sizes.append(stacks.reduce(0) { $0 + $1.count })
+        places += stacks.reduce(0) { $0 + $1.count }
         transitions += repeatElement(Self.unknown, count: 256)
         countedFor += repeatElement(0, count: 256)
+        costs += repeatElement(0, count: 256)
         return sets.count - 1
     }
 
@@ -71,12 +78,13 @@ struct GrammarAutomaton: Sendable {
 
     /// Forgets all states if there are too many; true if it did.
     mutating func trim() -> Bool {
-        guard sets.count > Self.maximumStates else { return false }
+        guard sets.count > Self.maximumStates || places > Self.maximumPlaces else { return false }
         sets.removeAll()
         numbers.removeAll()
-        sizes.removeAll()
+        places = 0
         transitions.removeAll()
         countedFor.removeAll()
+        costs.removeAll()
         return true
     }
 
@@ -87,17 +95,25 @@ struct GrammarAutomaton: Sendable {
         guard state >= 0 else { return Self.dead }
         let index = state << 8 | Int(byte)
         if transitions[index] == Self.unknown {
-            let stacks = try close(moved(sets[state], byte))
-            transitions[index] = Int32(self.state(of: stacks))
+            let moved = moved(sets[state], byte)
+            var cost = sets[state].count / 16
+            if !moved.isEmpty {
+                var visits = 0
+                let stacks = try close(moved, &visits)
+                transitions[index] = Int32(self.state(of: stacks))
+                cost += stacks.reduce(visits + Self.transitionCost) { $0 + $1.count }
+            } else {
+                transitions[index] = Int32(Self.dead)
+            }
+            costs[index] = Int32(clamping: cost)
         }
-        let next = Int(transitions[index])
-        if next >= 0, countedFor[index] != token { try count(index, sizes[next]) }
-        return next
+        if countedFor[index] != token { try count(index) }
+        return Int(transitions[index])
     }
 
-    private mutating func count(_ index: Int, _ size: Int) throws(BitNetError) {
+    private mutating func count(_ index: Int) throws(BitNetError) {
         countedFor[index] = token
-        cost += size + Self.transitionCost
+        cost += Int(costs[index])
         guard cost <= Self.maximumCost else {
             throw .grammar(
                 detail: "which tokens may follow takes more than \(Self.maximumCost) steps to find "
@@ -125,11 +141,14 @@ struct GrammarAutomaton: Sendable {
 
     /// What `stacks` come down to: stacks whose next place is a set of bytes, and the empty one if a
     /// text can end; in a fixed order, without repetition.
-    private func close(_ stacks: GrammarStacks) throws(BitNetError) -> GrammarStacks {
+    ///
+    /// `visits` grows by the places in the stacks on the way.
+    private func close(
+        _ stacks: GrammarStacks, _ visits: inout Int
+    ) throws(BitNetError) -> GrammarStacks {
         var pending = stacks
         var seen = Set(stacks)
         var closed: GrammarStacks = []
-        var visits = 0
         while var stack = pending.popLast() {
             while let top = stack.last, program.symbols[Int(top)] == .end { stack.removeLast() }
             guard let top = stack.last, case .rule(let rule) = program.symbols[Int(top)] else {

@@ -22,6 +22,20 @@ indirect enum GrammarNode: Sendable {
         .scalars(text.unicodeScalars.map { $0.value...$0.value })
     }
 
+    /// The same code points in ranges that neither overlap nor touch, in order.
+    static func merged(_ ranges: [ClosedRange<UInt32>]) -> [ClosedRange<UInt32>] {
+        var merged: [ClosedRange<UInt32>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = merged.last, range.lowerBound <= last.upperBound + 1 {
+                merged[merged.count - 1] =
+                    last.lowerBound...max(last.upperBound, range.upperBound)
+            } else {
+                merged.append(range)
+            }
+        }
+        return merged
+    }
+
     /// The code points that are in none of `ranges`.
     static func complement(of ranges: [ClosedRange<UInt32>]) -> [ClosedRange<UInt32>] {
         var rest: [ClosedRange<UInt32>] = []

@@ -38,7 +38,7 @@ struct ByteSet: Sendable, Hashable {
 /// A compiled grammar: rules whose alternatives are sequences of byte sets and rules.
 struct GrammarProgram: Sendable, Hashable {
     /// The most symbols a grammar may have: repetitions are written out.
-    private static let maximumSize = 1 << 20
+    static let maximumSize = 1 << 20
 
     /// A place in an alternative.
     enum Symbol: Sendable, Hashable {
@@ -56,7 +56,9 @@ struct GrammarProgram: Sendable, Hashable {
     private var names: [String: Int] = [:]
 
     /// Compiles rules and refuses those that have no end or no beginning.
-    init(_ rules: [GrammarRule], root: String) throws(BitNetError) {
+    init(
+        _ rules: [GrammarRule], root: String, _ effort: Effort = Effort()
+    ) throws(BitNetError) {
         for rule in rules {
             guard names.updateValue(names.count, forKey: rule.name) == nil else {
                 throw .grammar(detail: "the rule '\(rule.name)' is there twice")
@@ -69,16 +71,20 @@ struct GrammarProgram: Sendable, Hashable {
         alternatives = rules.map { _ in [] }
         for (index, rule) in rules.enumerated() {
             let choices = if case .choice(let nodes) = rule.node { nodes } else { [rule.node] }
-            try define(index, choices)
+            try define(index, choices, effort)
         }
+        try effort.check()
         try check()
+        try effort.check()
     }
 
     /// More alternatives than this are sorted by how they begin.
     private static let maximumUnsorted = 8
 
     /// Gives a rule its alternatives.
-    private mutating func define(_ rule: Int, _ choices: [GrammarNode]) throws(BitNetError) {
+    private mutating func define(
+        _ rule: Int, _ choices: [GrammarNode], _ effort: Effort
+    ) throws(BitNetError) {
         let isLong = choices.count > Self.maximumUnsorted
         var texts: [Beginning] = []
         for choice in choices {
@@ -87,38 +93,44 @@ struct GrammarProgram: Sendable, Hashable {
                 continue
             }
             var sequence: [Symbol] = []
-            try append(choice, to: &sequence)
-            try finish(sequence, of: rule)
+            try append(choice, to: &sequence, effort)
+            try finish(sequence, of: rule, effort)
         }
-        try define(rule, texts)
+        try define(rule, texts, effort)
     }
 
     /// Alternatives that begin with a text, as a tree: of thousands of words, those that begin alike
     /// then have one stack.
-    private mutating func define(_ rule: Int, _ texts: [Beginning]) throws(BitNetError) {
+    private mutating func define(
+        _ rule: Int, _ texts: [Beginning], _ effort: Effort
+    ) throws(BitNetError) {
         var pending = [(rule: rule, texts: texts)]
         while let (rule, texts) = pending.popLast() {
             var groups: [[Beginning]] = Array(repeating: [], count: 257)
+            try effort.spend(texts.count + groups.count)
             for text in texts { groups[text.bytes.first.map { Int($0) + 1 } ?? 0].append(text) }
             for (index, group) in groups.enumerated() {
                 if index == 0 || group.count == 1 {
-                    for text in group { try finish(text, of: rule) }
+                    for text in group { try finish(text, of: rule, effort) }
                 } else if let first = group.first {
                     let shared = group.reduce(first.bytes.count) { count, text in
                         zip(first.bytes.prefix(count), text.bytes).prefix { $0 == $1 }.count
                     }
                     let more = makeRule()
-                    try finish(Self.symbols(first.bytes.prefix(shared)) + [.rule(more)], of: rule)
+                    try finish(
+                        Self.symbols(first.bytes.prefix(shared)) + [.rule(more)], of: rule, effort)
                     pending.append((more, group.map { $0.dropFirst(shared) }))
                 }
             }
         }
     }
 
-    private mutating func finish(_ text: Beginning, of rule: Int) throws(BitNetError) {
+    private mutating func finish(
+        _ text: Beginning, of rule: Int, _ effort: Effort
+    ) throws(BitNetError) {
         var sequence = Self.symbols(text.bytes)
-        for node in text.rest { try append(node, to: &sequence) }
-        try finish(sequence, of: rule)
+        for node in text.rest { try append(node, to: &sequence, effort) }
+        try finish(sequence, of: rule, effort)
     }
 
     private static func symbols(_ bytes: ArraySlice<UInt8>) -> [Symbol] {
@@ -150,7 +162,10 @@ struct GrammarProgram: Sendable, Hashable {
         }
     }
 
-    private mutating func finish(_ sequence: [Symbol], of rule: Int) throws(BitNetError) {
+    private mutating func finish(
+        _ sequence: [Symbol], of rule: Int, _ effort: Effort
+    ) throws(BitNetError) {
+        try effort.spend(sequence.count + 1)
         guard symbols.count + sequence.count < Self.maximumSize else {
             throw .grammar(detail: "the grammar is too large; use fewer or smaller repetitions")
         }
@@ -165,53 +180,58 @@ struct GrammarProgram: Sendable, Hashable {
     }
 
     private mutating func append(
-        _ node: GrammarNode, to sequence: inout [Symbol]
+        _ node: GrammarNode, to sequence: inout [Symbol], _ effort: Effort
     ) throws(BitNetError) {
+        try effort.spend(1)
         switch node {
         case .literal(let bytes): sequence += bytes.map { .bytes(ByteSet($0...$0)) }
-        case .scalars(let ranges): try appendScalars(ranges, to: &sequence)
+        case .scalars(let ranges): try appendScalars(ranges, to: &sequence, effort)
         case .rule(let name):
             guard let index = names[name] else {
                 throw .grammar(detail: "there is no rule '\(name)'")
             }
             sequence.append(.rule(index))
         case .sequence(let nodes):
-            for node in nodes { try append(node, to: &sequence) }
+            for node in nodes { try append(node, to: &sequence, effort) }
         case .choice(let nodes):
             let rule = makeRule()
-            try define(rule, nodes)
+            try define(rule, nodes, effort)
             sequence.append(.rule(rule))
         case .repetition(let node, let minimum, let maximum):
-            try appendRepetition(of: node, minimum, maximum, to: &sequence)
+            try appendRepetition(of: node, minimum, maximum, to: &sequence, effort)
         }
     }
 
     private mutating func appendScalars(
-        _ ranges: [ClosedRange<UInt32>], to sequence: inout [Symbol]
+        _ ranges: [ClosedRange<UInt32>], to sequence: inout [Symbol], _ effort: Effort
     ) throws(BitNetError) {
-        let encodings = ranges.flatMap(UTF8Ranges.sequences)
+        // Each character once: two ways to read it would be two ways to go on.
+        let encodings = GrammarNode.merged(ranges).flatMap(UTF8Ranges.sequences)
         if encodings.count == 1 {
             sequence += encodings[0].map { .bytes(ByteSet($0)) }
             return
         }
         let rule = makeRule()
-        for encoding in encodings { try finish(encoding.map { .bytes(ByteSet($0)) }, of: rule) }
+        for encoding in encodings {
+            try finish(encoding.map { .bytes(ByteSet($0)) }, of: rule, effort)
+        }
         sequence.append(.rule(rule))
     }
 
     private mutating func appendRepetition(
-        of node: GrammarNode, _ minimum: Int, _ maximum: Int?, to sequence: inout [Symbol]
+        of node: GrammarNode, _ minimum: Int, _ maximum: Int?, to sequence: inout [Symbol],
+        _ effort: Effort
     ) throws(BitNetError) {
         let part = makeRule()
-        try define(part, [node])
+        try define(part, [node], effort)
         guard sequence.count + minimum < Self.maximumSize else {
             throw .grammar(detail: "the grammar is too large; use fewer or smaller repetitions")
         }
         sequence += repeatElement(.rule(part), count: minimum)
         guard let maximum else {
             let more = makeRule()
-            try finish([.rule(part), .rule(more)], of: more)
-            try finish([], of: more)
+            try finish([.rule(part), .rule(more)], of: more, effort)
+            try finish([], of: more, effort)
             sequence.append(.rule(more))
             return
         }
@@ -219,8 +239,8 @@ struct GrammarProgram: Sendable, Hashable {
         var more: Int?
         for _ in 0..<max(maximum - minimum, 0) {
             let rule = makeRule()
-            try finish([.rule(part)] + (more.map { [.rule($0)] } ?? []), of: rule)
-            try finish([], of: rule)
+            try finish([.rule(part)] + (more.map { [.rule($0)] } ?? []), of: rule, effort)
+            try finish([], of: rule, effort)
             more = rule
         }
         if let more { sequence.append(.rule(more)) }

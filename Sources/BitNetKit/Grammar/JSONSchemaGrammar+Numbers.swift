@@ -20,7 +20,8 @@ extension JSONSchemaGrammar {
         var signs: [GrammarNode] = []
         for isNegative in [false, true] {
             guard let magnitude = bounds.magnitude(isNegative: isNegative) else { continue }
-            guard let automaton = DecimalAutomaton.automaton(magnitude) else {
+            guard let automaton = DecimalAutomaton.automaton(magnitude, effort) else {
+                try effort.check()
                 throw .grammar(
                     detail: "\(place): numbers in these bounds take too many rules; use a smaller "
                         + "multipleOf, or bounds that are closer together")

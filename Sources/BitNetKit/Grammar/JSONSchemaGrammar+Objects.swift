@@ -1,16 +1,17 @@
 extension JSONSchemaGrammar {
     /// An object: its properties in the order of the schema, then others if there may be any.
     mutating func object(_ schema: JSONValue, at place: String) throws(BitNetError) -> GrammarNode {
-        let properties = schema["properties"]?.object?.members ?? []
+        let properties = (schema["properties"]?.object?.members).map { Array($0) } ?? []
         if let value = schema["properties"], value.object == nil {
             throw .grammar(detail: "\(place): properties is \(value.kind), not an object")
         }
         let required = try required(schema, properties.map(\.key), at: place)
         var members: [(node: GrammarNode, isRequired: Bool)] = []
         for (key, value) in properties.map({ ($0.key, $0.value) }) {
+            try effort.spend(1 + key.utf8.count)
             let node = GrammarNode.sequence([
                 .text(key.jsonLiteral(isASCII: false) + ":"), space,
-                try node(value, at: "\(place)/properties/\(key)"),
+                try node(value, at: Self.place(place + "/properties", key)),
             ])
             members.append((node, required.contains(ExactString(key))))
         }
@@ -43,7 +44,7 @@ extension JSONSchemaGrammar {
         // An object of which nothing is said has any members; one with properties those alone.
         guard let schema = additional ?? (keys.isEmpty ? .bool(true) : nil) else { return nil }
         let value = try node(schema, at: "\(place)/additionalProperties")
-        let key = keys.isEmpty ? string : keyOutside(keys)
+        let key = keys.isEmpty ? string : try keyOutside(keys)
         return rule("other", .sequence([key, .text(":"), space, value]))
     }
 
@@ -79,7 +80,7 @@ extension JSONSchemaGrammar {
     }
 
     /// A key that is none of `keys`: without escapes, so that none can be spelled another way.
-    private mutating func keyOutside(_ keys: [String]) -> GrammarNode {
+    private mutating func keyOutside(_ keys: [String]) throws(BitNetError) -> GrammarNode {
         let plain: [ClosedRange<UInt32>] = [0...0x1F, 0x22...0x22, 0x5C...0x5C]
         let rest = GrammarNode.sequence([
             .repetition(.scalars(GrammarNode.complement(of: plain)), minimum: 0, maximum: nil),
@@ -94,11 +95,14 @@ extension JSONSchemaGrammar {
             var choices: [GrammarNode] = []
             if !group.keys.contains(where: \.isEmpty) { choices.append(.text("\"")) }
             var byFirst: [(Unicode.Scalar, [ArraySlice<Unicode.Scalar>])] = []
+            var places: [Unicode.Scalar: Int] = [:]
+            try effort.spend(group.keys.count)
             for key in group.keys {
                 guard let first = key.first else { continue }
-                if let index = byFirst.firstIndex(where: { $0.0 == first }) {
+                if let index = places[first] {
                     byFirst[index].1.append(key.dropFirst())
                 } else {
+                    places[first] = byFirst.count
                     byFirst.append((first, [key.dropFirst()]))
                 }
             }

@@ -40,10 +40,12 @@ extension JSONSchemaGrammar {
     }
 
     /// Finds the members of the root that references lead into.
-    mutating func findContainers() {
+    mutating func findContainers() throws(BitNetError) {
         var pending = [root]
         while let value = pending.popLast() {
-            pending += value.array ?? value.object?.members.map(\.value) ?? []
+            try effort.spend(1)
+            if let array = value.array { pending += array }
+            if let object = value.object { pending += object.members.map(\.value) }
             guard let path = value["$ref"]?.string.flatMap({ fragment(of: $0) }) else { continue }
             let parts = path.utf8.split(
                 separator: UInt8(ascii: "/"), maxSplits: 2, omittingEmptySubsequences: false)
@@ -92,7 +94,7 @@ extension JSONSchemaGrammar {
             guard let name = Self.unescaped(part) else { return nil }
             let next: JSONValue?
             if let elements = value.array {
-                next = Self.index(name).flatMap { $0 < elements.count ? elements[$0] : nil }
+                next = Self.index(name).flatMap { elements.element($0) }
             } else {
                 next = value[name]
             }

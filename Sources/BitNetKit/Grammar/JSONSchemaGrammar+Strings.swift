@@ -14,8 +14,9 @@ extension JSONSchemaGrammar {
         let node = try PatternParser.parse(pattern, at: place)
         guard
             let automaton = PatternAutomaton.automaton(
-                node, minimum: bounds.0, maximum: bounds.1)
+                node, minimum: bounds.0, maximum: bounds.1, effort)
         else {
+            try effort.check()
             throw .grammar(
                 detail: "\(place): pattern '\(pattern)' takes too many rules; use smaller counts, "
                     + "or fewer of its parts at once")

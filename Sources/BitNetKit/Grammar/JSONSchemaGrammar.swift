@@ -13,10 +13,17 @@ struct JSONSchemaGrammar {
     var pending: [(name: String, schema: JSONValue, place: String)] = []
     private var depth = 0
 
-    private init(_ root: JSONValue) { self.root = root }
+    let effort: Effort
+
+    private init(_ root: JSONValue, _ effort: Effort) {
+        self.root = root
+        self.effort = effort
+    }
 
     /// The rules of a schema; the one to begin with is `root`.
-    static func rules(of text: String) throws(BitNetError) -> [GrammarRule] {
+    static func rules(
+        of text: String, _ effort: Effort = Effort()
+    ) throws(BitNetError) -> [GrammarRule] {
         let schema: JSONValue
         do throws(BitNetError) {
             schema = try JSONValue(parsing: ByteRegion(Array(text.utf8)))
@@ -25,8 +32,9 @@ struct JSONSchemaGrammar {
             if case .malformedFile(_, let detail) = error { message = detail }
             throw .grammar(detail: "the JSON schema is no JSON: \(message)")
         }
-        var grammar = JSONSchemaGrammar(schema)
-        grammar.findContainers()
+        try effort.spend(text.utf8.count)
+        var grammar = JSONSchemaGrammar(schema, effort)
+        try grammar.findContainers()
         grammar.references[ExactString("#")] = "root"
         grammar.pending = [("root", schema, "#")]
         while let next = grammar.pending.popLast() {
@@ -75,6 +83,7 @@ struct JSONSchemaGrammar {
         }
         depth += 1
         defer { depth -= 1 }
+        try effort.spend(1)
         if schema == .bool(true) { return anyValue }
         guard let object = schema.object else {
             throw .grammar(detail: "\(place): expected a schema, found \(schema.kind)")
@@ -95,7 +104,7 @@ struct JSONSchemaGrammar {
             guard let values = values.array, !values.isEmpty else {
                 throw .grammar(detail: "\(place): enum is no list of values")
             }
-            return try literals(values, schema, at: place)
+            return try literals(Array(values), schema, at: place)
         }
         for name in ["anyOf", "oneOf"] {
             guard let choices = object[name] else { continue }
@@ -103,6 +112,13 @@ struct JSONSchemaGrammar {
             return try choice(choices, at: "\(place)/\(name)")
         }
         return try typed(schema, keywords, at: place)
+    }
+
+    /// The place of a part, for messages; a long one is cut, or names would be copied into every part.
+    static func place(_ place: String, _ part: String) -> String {
+        let scalars = part.unicodeScalars
+        let part = scalars.count <= 60 ? part : String(scalars.prefix(60)) + "..."
+        return place.utf8.count > 2000 ? place : place + "/" + part
     }
 
     private func check(
@@ -121,7 +137,7 @@ struct JSONSchemaGrammar {
         }
         var nodes: [GrammarNode] = []
         for (index, schema) in choices.enumerated() {
-            nodes.append(try node(schema, at: "\(place)/\(index)"))
+            nodes.append(try node(schema, at: Self.place(place, "\(index)")))
         }
         return .choice(nodes)
     }
@@ -137,7 +153,7 @@ struct JSONSchemaGrammar {
     /// The types that a schema names, if it names any.
     private func types(_ schema: JSONValue, at place: String) throws(BitNetError) -> [String]? {
         guard let type = schema["type"] else { return nil }
-        let listed = type.array ?? [type]
+        let listed = type.array.map { Array($0) } ?? [type]
         let types = listed.compactMap(\.string)
         guard types.count == listed.count, !types.isEmpty else {
             throw .grammar(detail: "\(place): type is not the name of a type")
@@ -160,7 +176,10 @@ struct JSONSchemaGrammar {
             throw .grammar(detail: "\(place): no value of enum or const has the type")
         }
         var texts: [GrammarNode] = []
-        for value in fitting { texts.append(.text(try value.compactText(at: place))) }
+        for value in fitting {
+            try effort.spend(1)
+            texts.append(.text(try value.compactText(at: place)))
+        }
         return texts.count == 1 ? texts[0] : .choice(texts)
     }
 

@@ -6,6 +6,8 @@ struct PatternAutomaton {
     /// The most states of the automaton, and the most places in all of them.
     private static let maximumStates = 12_000
     private static let maximumWork = 4_000_000
+    /// The most pairs of a set and a class that are looked at.
+    private static let maximumMembers = 1 << 24
     /// The characters of a text.
     static let everything: [ClosedRange<UInt32>] = [0...0xD7FF, 0xE000...0x10FFFF]
 
@@ -30,7 +32,7 @@ struct PatternAutomaton {
     /// The automaton of the texts of `minimum` to `maximum` characters in which `node` matches; nil
     /// where it would be too large.
     static func automaton(
-        _ node: PatternNode, minimum: Int, maximum: Int?
+        _ node: PatternNode, minimum: Int, maximum: Int?, _ effort: Effort = Effort()
     ) -> RegularAutomaton? {
         var pattern = PatternAutomaton()
         let prefix = pattern.addPlace()
@@ -40,9 +42,9 @@ struct PatternAutomaton {
         pattern.add(.free(first), to: prefix)
         pattern.build(node, from: first, to: last)
         guard !pattern.tooLarge else { return nil }
-        pattern.makeClasses()
+        guard pattern.makeClasses() else { return nil }
         return pattern.counted(
-            from: prefix, last: last, minimum: minimum, maximum: maximum)
+            from: prefix, last: last, minimum: minimum, maximum: maximum, effort)
     }
 
     // MARK: - Places
@@ -116,12 +118,14 @@ struct PatternAutomaton {
 
     // MARK: - Classes
 
-    private mutating func makeClasses() {
+    /// False where there are too many of them.
+    private mutating func makeClasses() -> Bool {
         var borders: Set<UInt32> = []
         for range in sets.joined() + Self.everything {
             borders.insert(range.lowerBound)
             borders.insert(range.upperBound + 1)
         }
+        guard borders.count * sets.count <= Self.maximumMembers else { return false }
         let sorted = borders.sorted()
         var numbers: [[Bool]: Int] = [:]
         for (low, next) in zip(sorted, sorted.dropFirst()) {
@@ -135,6 +139,7 @@ struct PatternAutomaton {
             }
             classes[number].append(low...next - 1)
         }
+        return true
     }
 
     private static func contains(_ ranges: [ClosedRange<UInt32>], _ code: UInt32) -> Bool {
@@ -151,10 +156,10 @@ struct PatternAutomaton {
     }
 
     private func counted(
-        from start: Int, last: Int, minimum: Int, maximum: Int?
+        from start: Int, last: Int, minimum: Int, maximum: Int?, _ effort: Effort
     ) -> RegularAutomaton? {
         var work = 0
-        let first = closure([start], last, isStart: true, isEnd: false)
+        let first = closure([start], last, isStart: true, isEnd: false, &work)
         // The length is counted as far as a bound needs it.
         let counted = maximum ?? minimum
         let next = { (state: State, index: Int) -> State? in
@@ -169,26 +174,29 @@ struct PatternAutomaton {
                 }
             }
             guard !targets.isEmpty else { return nil }
-            let places = closure(targets, last, isStart: false, isEnd: false)
-            work += places.count
+            let places = closure(targets, last, isStart: false, isEnd: false, &work)
             return State(
                 places: places, length: min(state.length + 1, counted), isStart: false)
         }
         let automaton = RegularAutomaton(
             classes: classes, start: State(places: first, length: 0, isStart: true),
-            limit: Self.maximumStates, next: next
+            limit: Self.maximumStates, effort, next: next
         ) { state in
             guard state.length >= minimum else { return false }
             let places = Set(state.places)
-            return closure(places, last, isStart: state.isStart, isEnd: true).contains(last)
+            return closure(places, last, isStart: state.isStart, isEnd: true, &work)
+                .contains(last)
         }
         return work <= Self.maximumWork ? automaton : nil
     }
 
     /// The places that are reached without reading: only the last one where that is among them,
-    /// since the text may then go on as it likes.
-    private func closure(_ places: Set<Int>, _ last: Int, isStart: Bool, isEnd: Bool) -> [Int] {
+    /// since the text may then go on as it likes. `work` grows by the places on the way.
+    private func closure(
+        _ places: Set<Int>, _ last: Int, isStart: Bool, isEnd: Bool, _ work: inout Int
+    ) -> [Int] {
         var seen = places
+        defer { work += seen.count }
         var pending = Array(places)
         while let place = pending.popLast() {
             if place == last { return [last] }

@@ -2,6 +2,8 @@
 struct RegularAutomaton {
     /// No text goes on like that.
     static let dead = -1
+    /// The most transitions that are looked at.
+    private static let maximumTransitions = 1 << 23
 
     /// The code points of each class; a code point is in one class at most.
     let classes: [[ClosedRange<UInt32>]]
@@ -12,9 +14,10 @@ struct RegularAutomaton {
 
     var count: Int { accepting.count }
 
-    /// Explores what follows from `start`; nil where there are more than `limit` states.
+    /// Explores what follows from `start`; nil where there are more than `limit` states, or the work
+    /// is cancelled.
     init?<State: Hashable>(
-        classes: [[ClosedRange<UInt32>]], start: State, limit: Int,
+        classes: [[ClosedRange<UInt32>]], start: State, limit: Int, _ effort: Effort,
         next: (State, Int) -> State?, isAccepting: (State) -> Bool
     ) {
         self.classes = classes
@@ -24,6 +27,8 @@ struct RegularAutomaton {
         while position < states.count {
             let state = states[position]
             position += 1
+            do { try effort.spend(16 * classes.count) } catch { return nil }
+            guard transitions.count <= Self.maximumTransitions else { return nil }
             accepting.append(isAccepting(state))
             for index in classes.indices {
                 guard let target = next(state, index) else {

@@ -179,11 +179,16 @@ extension BitNetSession {
         let start = ContinuousClock.now
         var reading = await model.onQueue {
             Result { () throws(BitNetError) in
-                let tokens = try model.tokens(
-                    of: messages, addsGenerationPrompt: addsGenerationPrompt)
-                let window = try memory.window(of: tokens)
-                return SessionReading(
-                    window: window, cachedTokens: memory.keep(beginningOf: window))
+                do throws(BitNetError) {
+                    let tokens = try model.tokens(
+                        of: messages, addsGenerationPrompt: addsGenerationPrompt,
+                        effort: Effort { cancellation.isRequested })
+                    let window = try memory.window(of: tokens)
+                    return SessionReading(
+                        window: window, cachedTokens: memory.keep(beginningOf: window))
+                } catch .cancelled {
+                    return SessionReading(window: [], cachedTokens: 0, isCancelled: true)
+                }
             }
         }
         while case .success(let latest) = reading, !latest.isComplete, !latest.isCancelled {
@@ -249,12 +254,14 @@ extension BitNetModel {
     /// The tokens of a conversation: in the format of the model's chat template, or else of all
     /// contents joined to one text.
     func tokens(
-        of messages: [ChatMessage], addsGenerationPrompt: Bool
+        of messages: [ChatMessage], addsGenerationPrompt: Bool, effort: Effort = Effort()
     ) throws(BitNetError) -> [Int] {
         guard let chatTemplate else {
-            return try Prompt.text(messages.map(\.content).joined()).tokens(for: self)
+            return try Prompt.text(messages.map(\.content).joined())
+                .tokens(for: self, effort: effort)
         }
         return try tokenizer.encode(
-            messages, template: chatTemplate, addsGenerationPrompt: addsGenerationPrompt)
+            messages, template: chatTemplate, addsGenerationPrompt: addsGenerationPrompt,
+            effort: effort)
     }
 }

@@ -10,7 +10,9 @@ struct SessionBackend: GenerationBackend {
     var addsBeginOfText: Bool { model.addsBeginOfText }
     var beginOfText: Int? { model.beginOfText }
 
-    func encode(_ text: String) -> [Int] { model.encode(text) }
+    func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int] {
+        try model.encode(text, effort: effort)
+    }
 
     /// An answer is a text of its own; without a chat template it goes on with the prompt's.
     func makeTextDecoder() -> any TextDecoder {

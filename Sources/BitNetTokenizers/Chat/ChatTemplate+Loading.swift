@@ -187,11 +187,14 @@ extension ChatTemplate.Origin {
     ) throws(BitNetError) -> String {
         if let text = value.string { return text }
         var named: [(name: String, template: JSONValue?)] = []
-        for item in value.array ?? [] {
-            guard let name = item["name"]?.string else {
-                throw invalid("expected a list of templates with names, found \(item.kind) in it")
+        if let list = value.array {
+            for item in list {
+                guard let name = item["name"]?.string else {
+                    throw invalid(
+                        "expected a list of templates with names, found \(item.kind) in it")
+                }
+                named.append((name, item["template"]))
             }
-            named.append((name, item["template"]))
         }
         if let object = value.object { named = object.members.map { ($0.key, $0.value) } }
         guard value.array != nil || value.object != nil else {

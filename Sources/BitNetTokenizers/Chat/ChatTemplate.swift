@@ -25,11 +25,22 @@ public struct ChatTemplate: Sendable {
     /// A template that cannot be parsed is an error when it is used: its model can still be.
     private let statements: Result<[JinjaStatement], BitNetError>
 
+    /// The most bytes that a template may have; published ones have some ten thousand.
+    static let longestSource = 1 << 20
+
     /// A template whose errors in `source` are thrown when it renders.
     init(unchecked source: String, beginOfText: String?, endOfText: String?) {
         self.source = source
         self.beginOfText = beginOfText
         self.endOfText = endOfText
+        guard source.utf8.count <= Self.longestSource else {
+            statements = .failure(
+                .chatTemplate(
+                    detail: "the template has \(source.utf8.count) bytes, more than the "
+                        + "\(Self.longestSource) that are supported"))
+            unsupported = nil
+            return
+        }
         var unsupported: JinjaFailure?
         do throws(JinjaFailure) {
             statements = .success(try JinjaParser.parse(source, unsupported: &unsupported))
@@ -76,18 +87,30 @@ public struct ChatTemplate: Sendable {
     ///   - messages: the conversation so far.
     ///   - addsGenerationPrompt: whether the text ends where the model's answer begins.
     /// - Throws: `BitNetError.chatTemplate` with the line, also where the template itself refuses the
-    ///   messages, for example because roles do not alternate.
+    ///   messages, for example because roles do not alternate, and where rendering takes more than
+    ///   33,554,432 steps (bytes written and copied, and 16 for every evaluation); `.cancelled` soon
+    ///   after the current task is cancelled.
     public func render(
         _ messages: [ChatMessage], addsGenerationPrompt: Bool
     ) throws(BitNetError) -> String {
-        try render(
-            messages, addsGenerationPrompt: addsGenerationPrompt, date: Date(), timeZone: .current)
+        try render(messages, addsGenerationPrompt: addsGenerationPrompt, effort: .ofTask())
     }
 
     /// The same at a given time, which some templates write into the text.
     public func render(
         _ messages: [ChatMessage], addsGenerationPrompt: Bool, date: Date, timeZone: TimeZone
     ) throws(BitNetError) -> String {
+        try render(
+            messages, addsGenerationPrompt: addsGenerationPrompt, date: date, timeZone: timeZone,
+            effort: .ofTask())
+    }
+
+    /// The same, and `effort` says whether the text is still wanted.
+    package func render(
+        _ messages: [ChatMessage], addsGenerationPrompt: Bool, date: Date = Date(),
+        timeZone: TimeZone = .current, effort: Effort
+    ) throws(BitNetError) -> String {
+        try effort.check()
         var variables = specialTokens.mapValues { JinjaValue.string($0) }
         variables["messages"] = .list(JinjaList(messages.map(\.value)))
         variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
@@ -98,8 +121,10 @@ public struct ChatTemplate: Sendable {
         let statements = try statements.get()
         do throws(JinjaFailure) {
             return try JinjaEvaluator.render(
-                statements, variables: variables, date: date, timeZone: timeZone)
+                statements, variables: variables, date: date, timeZone: timeZone, effort: effort)
         } catch {
+            // An evaluation ends for either reason, and cannot tell which.
+            try effort.check()
             throw Self.error(error, in: source)
         }
     }

@@ -13,24 +13,45 @@ extension Tokenizer {
     ///   - messages: the conversation so far.
     ///   - template: how the model wants it written.
     ///   - addsGenerationPrompt: whether the tokens end where the model's answer begins.
-    /// - Throws: `BitNetError.chatTemplate`, as `ChatTemplate.render(_:addsGenerationPrompt:)`.
+    /// - Throws: `BitNetError.chatTemplate`, as `ChatTemplate.render(_:addsGenerationPrompt:)`;
+    ///   `.invalidArgument` for a text of more than 1 GiB; `.cancelled` soon after the current task
+    ///   is cancelled.
     public func encode(
         _ messages: [ChatMessage], template: ChatTemplate, addsGenerationPrompt: Bool
     ) throws(BitNetError) -> [Int] {
+        try encode(
+            messages, template: template, addsGenerationPrompt: addsGenerationPrompt,
+            effort: .ofTask())
+    }
+
+    /// The same, and `effort` says whether the tokens are still wanted.
+    package func encode(
+        _ messages: [ChatMessage], template: ChatTemplate, addsGenerationPrompt: Bool,
+        effort: Effort
+    ) throws(BitNetError) -> [Int] {
         let special = SpecialTexts(of: self)
-        var ids: [Int]
-        if messages.contains(where: { special.occur(in: $0.content) }) {
-            let marker = try Self.marker(absentFrom: messages.map(\.content) + [template.source])
-            var marked = messages
-            for index in marked.indices {
-                marked[index].content = special.breaking(marked[index].content, with: marker)
+        var marked: [ChatMessage]?
+        var marker: Unicode.Scalar?
+        for (index, message) in messages.enumerated() {
+            let places = try special.places(in: message.content, effort)
+            guard !places.isEmpty else { continue }
+            if marker == nil {
+                marker = try Self.marker(
+                    absentFrom: messages.map(\.content) + [template.source], effort)
             }
-            let text = try template.render(marked, addsGenerationPrompt: addsGenerationPrompt)
-            ids = encode(text, removing: marker)
-        } else {
-            let text = try template.render(messages, addsGenerationPrompt: addsGenerationPrompt)
-            ids = encode(text, special: true)
+            guard let mark = marker else { continue }
+            var changed = marked ?? messages
+            changed[index].content = try Self.mark(message.content, places, mark, effort)
+            marked = changed
         }
+        let text = try template.render(
+            marked ?? messages, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
+        var ids =
+            if let marker {
+                try encode(text, removing: marker, effort)
+            } else {
+                try encode(text, special: true, effort: effort)
+            }
         if addsBeginOfText, let beginOfText, ids.first != beginOfText {
             ids.insert(beginOfText, at: 0)
         }
@@ -38,67 +59,99 @@ extension Tokenizer {
     }
 
     /// A noncharacter that occurs in none of `texts`.
-    private static func marker(absentFrom texts: [String]) throws(BitNetError) -> Unicode.Scalar {
-        let marker = (UInt32(0xFDD0)...0xFDEF).compactMap { Unicode.Scalar($0) }.first { marker in
-            !texts.contains { $0.unicodeScalars.contains(marker) }
+    private static func marker(
+        absentFrom texts: [String], _ effort: Effort
+    ) throws(BitNetError) -> Unicode.Scalar {
+        // All of them begin with EF B7 in UTF-8, and differ in the last byte.
+        var isThere = [Bool](repeating: false, count: 256)
+        for text in texts {
+            var (before, last) = (UInt8(0), UInt8(0))
+            for byte in text.utf8 {
+                if before == 0xEF, last == 0xB7 { isThere[Int(byte)] = true }
+                (before, last) = (last, byte)
+            }
+            try effort.spend(text.utf8.count)
         }
-        guard let marker else {
+        let marker = (UInt32(0xFDD0)...0xFDEF).first { !isThere[Int($0 & 0x3F | 0x80)] }
+        guard let marker = marker.flatMap({ Unicode.Scalar($0) }) else {
             throw .chatTemplate(
                 detail: "the messages hold every noncharacter from U+FDD0 to U+FDEF; remove them")
         }
         return marker
     }
 
-    /// The tokens of `text` with its special tokens, `marker` left out of what is between them.
-    private func encode(_ text: String, removing marker: Unicode.Scalar) -> [Int] {
+    /// `text` with `marker` after the first character of every special token written out in it, at
+    /// `places`.
+    private static func mark(
+        _ text: String, _ places: [Int], _ marker: Unicode.Scalar, _ effort: Effort
+    ) throws(BitNetError) -> String {
         let bytes = Array(text.utf8)
+        let mark = Array(String(marker).utf8)
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count + mark.count * places.count)
+        var copied = 0
+        for place in places {
+            guard let (_, end) = UTF8Scalars.scalar(at: place, in: bytes, to: bytes.count) else {
+                continue
+            }
+            result += bytes[copied..<end]
+            result += mark
+            copied = end
+            try effort.spend(1)
+        }
+        result += bytes[copied...]
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    /// The tokens of `text` with its special tokens, `marker` left out of what is between them.
+    private func encode(
+        _ text: String, removing marker: Unicode.Scalar, _ effort: Effort
+    ) throws(BitNetError) -> [Int] {
+        let bytes = Array(text.utf8)
+        let mark = ByteSearch(Array(String(marker).utf8))
         var ids: [Int] = []
-        storage.addedTokens.forEachPiece(in: bytes, special: true) { piece in
+        try storage.addedTokens.forEachPiece(in: bytes, special: true, effort: effort) {
+            (piece) throws(BitNetError) in
             switch piece {
             case .token(let id): ids.append(id)
             case .text(let range):
-                let part = String(decoding: bytes[range], as: UTF8.self)
-                let plain = String(part.unicodeScalars.filter { $0 != marker })
-                ids += encode(plain)
+                var plain: [UInt8] = []
+                var copied = range.lowerBound
+                try mark.forEachMatch(in: bytes, range, effort: effort) { match in
+                    plain += bytes[copied..<match.lowerBound]
+                    copied = match.upperBound
+                }
+                plain += bytes[copied..<range.upperBound]
+                ids += try encode(String(decoding: plain, as: UTF8.self), effort: effort)
             }
         }
         return ids
     }
 }
 
-/// The texts of a vocabulary's special tokens, by their first byte.
+/// The texts of a vocabulary's special tokens.
 private struct SpecialTexts {
-    private var texts: [UInt8: [ArraySlice<UInt8>]] = [:]
+    private let finder: TextFinder
 
     init(of tokenizer: Tokenizer) {
         let vocabulary = tokenizer.vocabulary
-        for (id, kind) in vocabulary.kinds.enumerated() where kind == .control {
-            let text = vocabulary.tokens[id]
-            if let first = text.first { texts[first, default: []].append(text) }
+        let ids = vocabulary.kinds.indices.filter {
+            vocabulary.kinds[$0] == .control && !vocabulary.tokens[$0].isEmpty
         }
+        finder = TextFinder(ids.map { (vocabulary.tokens[$0], true) })
     }
 
-    private func begins(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let first = text.first, let candidates = texts[first] else { return false }
-        return candidates.contains { text.starts(with: $0) }
-    }
-
-    /// Whether a special token is written out in `content`.
-    func occur(in content: String) -> Bool {
+    /// Where special tokens are written out in `content`, in bytes, from the left.
+    func places(in content: String, _ effort: Effort) throws(BitNetError) -> [Int] {
         let bytes = Array(content.utf8)
-        return bytes.indices.contains { begins(bytes[$0...]) }
-    }
-
-    /// `content` with `marker` after the first character of every special token written out in it.
-    func breaking(_ content: String, with marker: Unicode.Scalar) -> String {
-        let bytes = Array(content.utf8)
-        var result = String.UnicodeScalarView()
-        var position = 0
-        for scalar in content.unicodeScalars {
-            result.append(scalar)
-            if begins(bytes[position...]) { result.append(marker) }
-            position += UTF8.width(scalar)
+        var places: [Int] = []
+        var next = 0
+        for match in try finder.matches(in: bytes, 0..<bytes.count, all: true, effort: effort)
+            .reversed()
+        where match.start >= next && bytes[match.start] & 0xC0 != 0x80 {
+            places.append(match.start)
+            next = match.start + 1
         }
-        return String(result)
+        return places
     }
 }

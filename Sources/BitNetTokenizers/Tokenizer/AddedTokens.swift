@@ -38,8 +38,8 @@ struct AddedTokens: Sendable {
         var flags: Flags = []
     }
 
-    private let first: TokenTrie
-    private let second: TokenTrie
+    private let first: TokenFinder
+    private let second: TokenFinder
     /// How the tokens are found that are not found in the usual way, by id.
     let flags: [Int: Flags]
     /// Whether the second pass is for a text that has been normalised in between.
@@ -47,125 +47,107 @@ struct AddedTokens: Sendable {
 
     /// Finds `entries`, those of the second pass in texts that `normalizer` has changed; they are
     /// changed by `contents`, or as such texts are.
+    ///
+    /// - Throws: `BitNetError.tokenizer` where their texts are longer than any vocabulary's.
     init(
         _ entries: [Entry], normalizer: Normalizer = .identity, contents: Normalizer? = nil
-    ) {
+    ) throws(BitNetError) {
         let entries = entries.filter { !$0.text.isEmpty }
+        try Self.check(entries)
         var flags: [Int: Flags] = [:]
         for entry in entries where !entry.flags.isEmpty { flags[entry.id] = entry.flags }
         self.flags = flags
-        first = TokenTrie(entries.filter { !$0.flags.contains(.normalized) })
+        first = TokenFinder(entries.filter { !$0.flags.contains(.normalized) })
         // Where texts have spaces for U+2581, that is no white space to those who wrote the file.
         let hidesSpaces = normalizer.steps.contains(.markSpaces)
-        second = TokenTrie(
-            entries.filter { $0.flags.contains(.normalized) }.map { entry in
-                var entry = entry
-                let contents = contents ?? normalizer
-                entry.text = contents.apply(Array(entry.text), isAtStart: true)[...]
-                return entry
-            }, spacesAreText: hidesSpaces)
+        var changed: [Entry] = []
+        for var entry in entries where entry.flags.contains(.normalized) {
+            let contents = contents ?? normalizer
+            entry.text = try contents.apply(Array(entry.text), isAtStart: true)[...]
+            if !entry.text.isEmpty { changed.append(entry) }
+        }
+        try Self.check(changed)
+        second = TokenFinder(changed, spacesAreText: hidesSpaces)
         secondIsSeparate = !normalizer.steps.isEmpty
+    }
+
+    /// The most bytes that the texts of all added tokens may have; published vocabularies have some
+    /// ten thousand.
+    static let mostText = 1 << 21
+
+    private static func check(_ entries: [Entry]) throws(BitNetError) {
+        let size = entries.reduce(0) { $0 + $1.text.count }
+        guard size <= mostText else {
+            throw .tokenizer(
+                detail: "the added tokens have \(size) bytes of text, more than the \(mostText) that "
+                    + "are supported")
+        }
     }
 
     /// Calls `body` with every piece of `bytes` in order; no piece is empty.
     ///
     /// Where texts are normalised, tokens to be found afterwards are left to
     /// `forEachNormalizedPiece`.
-    func forEachPiece(in bytes: [UInt8], special: Bool, _ body: (Piece) -> Void) {
-        first.split(bytes, 0..<bytes.count, special) { piece in
-            guard case .text(let range) = piece, !secondIsSeparate else { return body(piece) }
-            second.split(bytes, range, special, body)
+    func forEachPiece(
+        in bytes: [UInt8], special: Bool, effort: Effort = Effort(),
+        _ body: (Piece) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        try first.split(bytes, 0..<bytes.count, special, effort) { (piece) throws(BitNetError) in
+            guard case .text(let range) = piece, !secondIsSeparate else { return try body(piece) }
+            try second.split(bytes, range, special, effort, body)
         }
     }
 
     /// Calls `body` with every piece of a normalised text.
-    func forEachNormalizedPiece(in bytes: [UInt8], special: Bool, _ body: (Piece) -> Void) {
-        second.split(bytes, 0..<bytes.count, special, body)
+    func forEachNormalizedPiece(
+        in bytes: [UInt8], special: Bool, effort: Effort,
+        _ body: (Piece) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        try second.split(bytes, 0..<bytes.count, special, effort, body)
     }
 }
 
-/// The texts of tokens as a tree of bytes.
-private struct TokenTrie: Sendable {
-    private struct Match {
+/// Finds the texts of tokens, and what white space they take along.
+private struct TokenFinder: Sendable {
+    private struct Token {
         let id: Int
-        let isSpecial: Bool
         let flags: AddedTokens.Flags
     }
 
-    /// Node reached from `node << 8 | byte`; node 0 is the root.
-    private var children: [Int: Int] = [:]
-    /// The token that ends at a node, if any.
-    private var tokens: [Match?] = [nil]
-    /// Whether a token starts with a byte, so that most of a text costs one look.
-    private var starts = [Bool](repeating: false, count: 256)
-    private var hasAny = false
-    private var hasPlain = false
+    private let finder: TextFinder
+    private let tokens: [Token]
 
     /// Whether a space counts as text where white space is taken along.
     private let spacesAreText: Bool
 
     init(_ entries: [AddedTokens.Entry], spacesAreText: Bool = false) {
         self.spacesAreText = spacesAreText
-        for entry in entries {
-            var node = 0
-            for byte in entry.text {
-                let key = node << 8 | Int(byte)
-                if let child = children[key] {
-                    node = child
-                } else {
-                    node = tokens.count
-                    children[key] = node
-                    tokens.append(nil)
-                }
-            }
-            guard node != 0, tokens[node] == nil else { continue }
-            tokens[node] = Match(id: entry.id, isSpecial: entry.isSpecial, flags: entry.flags)
-            if let first = entry.text.first { starts[Int(first)] = true }
-            hasAny = true
-            if !entry.isSpecial { hasPlain = true }
-        }
+        tokens = entries.map { Token(id: $0.id, flags: $0.flags) }
+        finder = TextFinder(entries.map { ($0.text, !$0.isSpecial) })
     }
 
     /// Calls `body` with the pieces of `bytes[range]`.
     func split(
-        _ bytes: [UInt8], _ range: Range<Int>, _ special: Bool, _ body: (AddedTokens.Piece) -> Void
-    ) {
-        guard special ? hasAny : hasPlain else {
-            if !range.isEmpty { body(.text(range)) }
-            return
-        }
+        _ bytes: [UInt8], _ range: Range<Int>, _ special: Bool, _ effort: Effort,
+        _ body: (AddedTokens.Piece) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        var matches = try finder.matches(in: bytes, range, all: special, effort: effort)
         var start = range.lowerBound
         var index = start
-        while index < range.upperBound {
-            guard starts[Int(bytes[index])],
-                let (match, end) = longest(in: bytes, index..<range.upperBound, special)
-            else {
-                index += 1
-                continue
-            }
-            var found = index..<end
-            index = end
-            guard stretch(&found, by: match.flags, in: bytes, range, from: start) else { continue }
-            if start < found.lowerBound { body(.text(start..<found.lowerBound)) }
+        while let match = matches.popLast() {
+            guard match.start >= index else { continue }
+            try effort.spend(1)
+            let token = tokens[match.number]
+            var found = match.start..<match.start + finder.lengths[match.number]
+            index = found.upperBound
+            guard try stretch(&found, by: token.flags, in: bytes, range, from: start, effort)
+            else { continue }
+            if start < found.lowerBound { try body(.text(start..<found.lowerBound)) }
             // White space that the token before has taken along is no token of this kind again.
-            if !found.isEmpty || !match.flags.contains(.stripsLeft) { body(.token(match.id)) }
+            if !found.isEmpty || !token.flags.contains(.stripsLeft) { try body(.token(token.id)) }
             start = found.upperBound
         }
-        if start < range.upperBound { body(.text(start..<range.upperBound)) }
-    }
-
-    /// The longest token that starts where `range` does, and where it ends.
-    private func longest(
-        in bytes: [UInt8], _ range: Range<Int>, _ special: Bool
-    ) -> (match: Match, end: Int)? {
-        var best: (match: Match, end: Int)?
-        var node = 0
-        for index in range {
-            guard let child = children[node << 8 | Int(bytes[index])] else { break }
-            node = child
-            if let token = tokens[node], special || !token.isSpecial { best = (token, index + 1) }
-        }
-        return best
+        if start < range.upperBound { try body(.text(start..<range.upperBound)) }
     }
 
     private func isStripped(_ scalar: Unicode.Scalar) -> Bool {
@@ -176,8 +158,8 @@ private struct TokenTrie: Sendable {
     /// longer word and may not be.
     private func stretch(
         _ found: inout Range<Int>, by flags: AddedTokens.Flags, in bytes: [UInt8],
-        _ range: Range<Int>, from start: Int
-    ) -> Bool {
+        _ range: Range<Int>, from start: Int, _ effort: Effort
+    ) throws(BitNetError) -> Bool {
         guard !flags.isDisjoint(with: [.stripsLeft, .stripsRight, .singleWord]) else { return true }
         func before(_ index: Int) -> (scalar: Unicode.Scalar, start: Int)? {
             UTF8Scalars.scalar(before: index, in: bytes, from: range.lowerBound)
@@ -195,6 +177,7 @@ private struct TokenTrie: Sendable {
                 isStripped(scalar)
             {
                 lower = index
+                try effort.spend(1)
             }
         }
         if flags.contains(.stripsRight) {
@@ -202,6 +185,7 @@ private struct TokenTrie: Sendable {
             upper = max(upper, start)
             while let (scalar, index) = after(upper), isStripped(scalar) {
                 upper = index
+                try effort.spend(1)
             }
         }
         // White space taken by the token before is not taken twice.

@@ -70,46 +70,42 @@ final class BytePairEncoder: Sendable {
         fileprivate var next: [Int32] = []
         fileprivate var previous: [Int32] = []
         fileprivate var heap = MinimumHeap()
+        fileprivate let effort: Effort
 
         /// Scratch for a text of this many bytes.
-        init(byteCount: Int = 0) { cache = WordCache(byteCount: byteCount) }
+        init(byteCount: Int = 0, _ effort: Effort = Effort()) {
+            cache = WordCache(byteCount: byteCount)
+            self.effort = effort
+        }
     }
 
-    /// Longer words are cut, so that places fit 32 bits; no text of sense has one.
-    private static let longestWord = 1 << 30
-
-    /// Appends the tokens of the word `bytes[range]`.
+    /// Appends the tokens of the word `bytes[range]`, of a text whose places fit in 32 bits.
     @inline(__always)
     func encode(
         _ bytes: [UInt8], _ range: Range<Int>, into output: inout [Int], _ scratch: inout Scratch
-    ) {
+    ) throws(BitNetError) {
         guard let key = WordCache.Key(bytes, range) else {
-            return merge(bytes, range, into: &output, &scratch)
+            return try merge(bytes, range, into: &output, &scratch)
         }
         if scratch.cache.append(key, to: &output) { return }
         let start = output.count
-        merge(bytes, range, into: &output, &scratch)
+        try merge(bytes, range, into: &output, &scratch)
         scratch.cache.insert(key, output[start...])
     }
 
     private func merge(
         _ bytes: [UInt8], _ range: Range<Int>, into output: inout [Int], _ scratch: inout Scratch
-    ) {
-        guard range.count <= Self.longestWord else {
-            var middle = range.lowerBound + Self.longestWord
-            while middle > range.lowerBound + 1, bytes[middle] & 0xC0 == 0x80 { middle -= 1 }
-            merge(bytes, range.lowerBound..<middle, into: &output, &scratch)
-            return merge(bytes, middle..<range.upperBound, into: &output, &scratch)
-        }
+    ) throws(BitNetError) {
         if ignoresMerges {
             let whole = wholeToken(bytes, range)
             if whole >= 0 { return output.append(Int(whole)) }
         }
-        begin(bytes, range, &scratch)
+        try begin(bytes, range, &scratch)
         let first = output.count
         guard !scratch.tokens.isEmpty else { return }
         scratch.merges.removeAll(keepingCapacity: true)
         for index in 1..<max(scratch.tokens.count, 1) {
+            if index & (Effort.portion - 1) == 0 { try scratch.effort.spend(Effort.portion) }
             let end = index + 1 < scratch.starts.count ? scratch.starts[index + 1] : scratch.end
             scratch.merges.append(merge(index - 1, index, end, bytes, scratch))
         }
@@ -121,9 +117,10 @@ final class BytePairEncoder: Sendable {
                 emit(place, end, bytes, scratch, first, into: &output)
             }
         } else {
-            mergeLong(bytes, &scratch)
+            try mergeLong(bytes, &scratch)
             var place = 0
             while place >= 0 {
+                try scratch.effort.spend(1)
                 let next = Int(scratch.next[place])
                 let end = next >= 0 ? scratch.starts[next] : scratch.end
                 emit(place, end, bytes, scratch, first, into: &output)
@@ -164,7 +161,9 @@ final class BytePairEncoder: Sendable {
 
 extension BytePairEncoder {
     /// Fills `scratch` with the symbols of a word.
-    private func begin(_ bytes: [UInt8], _ range: Range<Int>, _ scratch: inout Scratch) {
+    private func begin(
+        _ bytes: [UInt8], _ range: Range<Int>, _ scratch: inout Scratch
+    ) throws(BitNetError) {
         scratch.tokens.removeAll(keepingCapacity: true)
         scratch.starts.removeAll(keepingCapacity: true)
         scratch.end = range.upperBound
@@ -172,6 +171,7 @@ extension BytePairEncoder {
         var index = range.lowerBound
         while index < range.upperBound {
             let start = index
+            if start & (Effort.portion - 1) == 0 { try scratch.effort.spend(Effort.portion) }
             switch symbols {
             case .bytes:
                 index += 1
@@ -303,7 +303,9 @@ extension BytePairEncoder {
     }
 
     /// Merges with a linked list of tokens and a heap of pairs: n log n for a word of n symbols.
-    private func mergeLong(_ bytes: [UInt8], _ scratch: inout Scratch) {
+    private func mergeLong(
+        _ bytes: [UInt8], _ scratch: inout Scratch
+    ) throws(BitNetError) {
         let count = scratch.tokens.count
         scratch.next.removeAll(keepingCapacity: true)
         scratch.previous.removeAll(keepingCapacity: true)
@@ -312,8 +314,10 @@ extension BytePairEncoder {
             scratch.next.append(place + 1 < count ? Int32(truncatingIfNeeded: place + 1) : -1)
             scratch.previous.append(Int32(truncatingIfNeeded: place) - 1)
             push(place, &scratch)
+            try scratch.effort.spend(1)
         }
         while let entry = scratch.heap.popMinimum() {
+            try scratch.effort.spend(1)
             let place = Int(entry & 0xFFFF_FFFF)
             let merge = scratch.merges[place]
             // An entry is stale if its token has been merged with another since.

@@ -23,9 +23,9 @@ struct Expression: Sendable, Equatable {
     /// The text the expression was made from.
     let source: String
     let program: [Instruction]
-    /// Whether what fails from a place always fails there: not while something that may be empty is
-    /// repeated without end, as that also fails where it has come back to itself.
-    let keepsFailures: Bool
+    /// The number of each instruction that branches, among those that do.
+    let branchNumbers: [Int]
+    let branchCount: Int
 
     /// The most instructions an expression may have; real ones have some hundred.
     private static let longestProgram = 4096
@@ -42,9 +42,23 @@ struct Expression: Sendable, Equatable {
         guard program.count <= Self.longestProgram else {
             throw .tokenizer(detail: "expression '\(source)' is too long")
         }
+        // Such a part fails where it has come back to itself, though not always: what fails once
+        // could not be left out later, and attempts from every place would be quadratic.
+        guard !node.repeatsEmpty else {
+            throw .tokenizer(
+                detail: "expression '\(source)': something that may be empty is repeated without "
+                    + "end, which is not supported; repeat what has at least one character")
+        }
         self.source = source
         self.program = program
-        keepsFailures = !node.repeatsEmpty
+        var numbers: [Int] = []
+        var count = 0
+        for instruction in program {
+            numbers.append(count)
+            if case .split = instruction { count += 1 }
+        }
+        branchNumbers = numbers
+        branchCount = count
     }
 
     static func == (left: Self, right: Self) -> Bool { left.source == right.source }

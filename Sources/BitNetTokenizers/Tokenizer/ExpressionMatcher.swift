@@ -2,15 +2,12 @@ extension Expression {
     /// Calls `body` with every match in `bytes[range]`, valid UTF-8, from the left, none of them
     /// empty or overlapping; with `isByteLevel` every byte is its character of the byte alphabet.
     ///
-    /// All attempts together take time linear in the text, unless the expression repeats without
-    /// end what may be empty: then each attempt does.
-    ///
-    /// - Returns: the steps that were taken, for tests.
-    @discardableResult
+    /// All attempts together take time linear in the text.
     func forEachMatch(
-        in bytes: [UInt8], _ range: Range<Int>, isByteLevel: Bool, _ body: (Range<Int>) -> Void
-    ) -> Int {
-        var matcher = ExpressionMatcher(self)
+        in bytes: [UInt8], _ range: Range<Int>, isByteLevel: Bool, effort: Effort = Effort(),
+        _ body: (Range<Int>) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        var matcher = ExpressionMatcher(self, effort)
         var index = range.lowerBound
         while let (scalar, end) = Self.scalar(
             at: index, in: bytes, to: range.upperBound, isByteLevel)
@@ -18,18 +15,18 @@ extension Expression {
             matcher.offsets.append(index)
             matcher.scalars.append(scalar)
             index = end
+            try effort.spend(1)
         }
         matcher.offsets.append(range.upperBound)
         var start = 0
         while start < matcher.scalars.count {
-            if let end = matcher.match(at: start), end > start {
-                body(matcher.offsets[start]..<matcher.offsets[end])
+            if let end = try matcher.match(at: start), end > start {
+                try body(matcher.offsets[start]..<matcher.offsets[end])
                 start = end
             } else {
                 start += 1
             }
         }
-        return matcher.steps
     }
 
     private static func scalar(
@@ -49,12 +46,11 @@ extension Expression {
 /// one inside a look-ahead or an atomic group that has succeeded.
 private struct ExpressionMatcher {
     let program: [Expression.Instruction]
-    let keepsFailures: Bool
     var scalars: [Unicode.Scalar] = []
     var offsets: [Int] = []
-    private(set) var steps = 0
+    private let effort: Effort
     /// The number of each instruction that branches, and the words of `failed` for one place.
-    private var numbers: [Int] = []
+    private let numbers: [Int]
     private let wordCount: Int
     /// Which branching instructions have failed, or are being tried: rows of bits, one row for each
     /// place of the text from `base` on.
@@ -76,29 +72,21 @@ private struct ExpressionMatcher {
     /// Shorter ways are walked again rather than remembered.
     private static let longWay = 8
 
-    init(_ expression: Expression) {
+    init(_ expression: Expression, _ effort: Effort) {
         program = expression.program
-        keepsFailures = expression.keepsFailures
-        var count = 0
-        for instruction in program {
-            numbers.append(count)
-            if case .split = instruction { count += 1 }
-        }
-        wordCount = (count + 63) / 64
+        numbers = expression.branchNumbers
+        wordCount = (expression.branchCount + 63) / 64
+        self.effort = effort
     }
 
     /// Where the match at `start` ends, if there is one; starts rise from call to call.
-    mutating func match(at start: Int) -> Int? {
-        if !keepsFailures {
-            failed.removeAll(keepingCapacity: true)
-            ends.removeAll()
-            base = start
-        } else if start - base > 256, failed.count <= 2 * (start - base) * wordCount {
+    mutating func match(at start: Int) throws(BitNetError) -> Int? {
+        if start - base > 256, failed.count <= 2 * (start - base) * wordCount {
             failed.removeFirst(min(failed.count, (start - base) * wordCount))
             base = start
         }
         if !ends.isEmpty, start > endsLimit { ends.removeAll() }
-        return run(from: 0, at: start, isPart: false)
+        return try run(from: 0, at: start, isPart: false)
     }
 
     /// The word and the bit in `failed` of an instruction at a place.
@@ -133,7 +121,9 @@ private struct ExpressionMatcher {
 
     /// Where the program at `first` ends when it starts at `place`, nil if it fails; `isPart` says
     /// that it is run by itself, and what follows it does not count.
-    private mutating func run(from first: Int, at place: Int, isPart: Bool) -> Int? {
+    private mutating func run(
+        from first: Int, at place: Int, isPart: Bool
+    ) throws(BitNetError) -> Int? {
         let (base, depth) = (pending.count, trail.count)
         defer {
             pending.removeLast(pending.count - base)
@@ -141,7 +131,7 @@ private struct ExpressionMatcher {
         }
         var (instruction, place) = (first, place)
         while true {
-            steps += 1
+            try effort.spend(1)
             var goesOn = false
             switch program[instruction] {
             case .match:
@@ -165,11 +155,11 @@ private struct ExpressionMatcher {
                     (instruction, goesOn) = (one, true)
                 }
             case .look(let wanted, let next):
-                if (run(from: instruction + 1, at: place, isPart: true) != nil) == wanted {
+                if (try run(from: instruction + 1, at: place, isPart: true) != nil) == wanted {
                     (instruction, goesOn) = (next, true)
                 }
             case .atomic(let next):
-                if let end = run(from: instruction + 1, at: place, isPart: true) {
+                if let end = try run(from: instruction + 1, at: place, isPart: true) {
                     (instruction, place, goesOn) = (next, end, true)
                 }
             }

@@ -30,7 +30,7 @@ struct FolderTokens {
     init(config: Data?, specialTokens: Data? = nil, added: Data? = nil) throws(BitNetError) {
         if let config {
             self.config = try readJSON(
-                TokenizerConfigJSON.self, from: config, named: "tokenizer_config.json")
+                TokenizerConfigJSON.self, from: [UInt8](config), named: "tokenizer_config.json")
         }
         var names = self.config
         if let tokens = self.config?.addedTokens {
@@ -39,7 +39,7 @@ struct FolderTokens {
             isLegacy = true
             if let specialTokens {
                 let map = try readJSON(
-                    TokenizerConfigJSON.self, from: specialTokens, named: "special_tokens_map.json")
+                    TokenizerConfigJSON.self, from: [UInt8](specialTokens), named: "special_tokens_map.json")
                 names = map.over(names)
             }
             if let added { listed = try Self.legacy(added, names?.namedInOrder ?? []) }
@@ -74,7 +74,8 @@ struct FolderTokens {
     private static func legacy(
         _ data: Data, _ named: [TokenizerConfigJSON.Token]
     ) throws(BitNetError) -> [TokenizerJSON.AddedToken] {
-        let ids = try readJSON([String: Int].self, from: data, named: "added_tokens.json")
+        let ids = try readJSON(
+            [String: Int].self, from: [UInt8](data), named: "added_tokens.json")
         let special = Set(named.map { Array($0.content.utf8) })
         return ids.map { text, id in
             let isSpecial = special.contains(Array(text.utf8))

@@ -32,15 +32,33 @@ struct MergeTable: Sendable {
         guard merges.count < Int(Int32.max) else {
             throw .tokenizer(detail: "\(merges.count) merges are more than a vocabulary can have")
         }
-        slots = [UInt64](repeating: Self.none, count: 2 * TokenTable.size(holding: merges.count))
+        let size = min(TokenTable.size(holding: merges.count), Self.firstSize)
+        slots = [UInt64](repeating: Self.none, count: 2 * size)
         var rank = 0
-        for part in Self.parseInParallel(merges, vocabulary) {
+        while rank < merges.count {
+            // Some at a time: what is known of a merge before it is in the table is large.
+            let end = min(rank + Self.batch, merges.count)
+            try insert(rank..<end, of: merges, vocabulary, repeats)
+            rank = end
+        }
+    }
+
+    /// More slots than this are made when they are needed: a file may list a few merges many times.
+    private static let firstSize = 1 << 20
+    private static let batch = 1 << 18
+
+    private mutating func insert(
+        _ ranks: Range<Int>, of merges: ByteStrings, _ vocabulary: Vocabulary, _ repeats: Repeats
+    ) throws(BitNetError) {
+        var rank = ranks.lowerBound
+        for part in Self.parseInParallel(ranks, of: merges, vocabulary) {
             for (pair, merged) in try part.get() {
                 // One that no text can need.
                 guard pair != Self.none else {
                     rank += 1
                     continue
                 }
+                if count >= slots.count / 16 * 5 { grow() }
                 let slot = slot(of: pair)
                 guard repeats == .lastCounts || slots[slot] == Self.none else {
                     throw .tokenizer(
@@ -54,18 +72,29 @@ struct MergeTable: Sendable {
         }
     }
 
+    /// Twice the slots.
+    private mutating func grow() {
+        let old = slots
+        slots = [UInt64](repeating: Self.none, count: 2 * old.count)
+        for index in stride(from: 0, to: old.count, by: 2) where old[index] != Self.none {
+            let slot = slot(of: old[index])
+            slots[slot] = old[index]
+            slots[slot + 1] = old[index + 1]
+        }
+    }
+
     /// A pair and the token it makes.
     private typealias Parsed = (pair: UInt64, merged: Int32)
 
-    /// All merges in order, in parts; looking tokens up waits for memory, which threads share well.
+    /// Merges in order, in parts; looking tokens up waits for memory, which threads share well.
     private static func parseInParallel(
-        _ merges: ByteStrings, _ vocabulary: Vocabulary
+        _ ranks: Range<Int>, of merges: ByteStrings, _ vocabulary: Vocabulary
     ) -> [Result<[Parsed], BitNetError>] {
-        let parts = merges.count < 4096 ? 1 : 4
+        let parts = ranks.count < 4096 ? 1 : 4
         let results = Mutex([Result<[Parsed], BitNetError>](repeating: .success([]), count: parts))
         DispatchQueue.concurrentPerform(iterations: parts) { part in
-            let first = merges.count / parts * part
-            let end = part + 1 < parts ? merges.count / parts * (part + 1) : merges.count
+            let first = ranks.lowerBound + ranks.count / parts * part
+            let end = part + 1 < parts ? first + ranks.count / parts : ranks.upperBound
             let result = Result { () throws(BitNetError) in
                 try parse(first..<end, of: merges, vocabulary)
             }

@@ -36,19 +36,30 @@ struct Normalizer: Sendable {
     var steps: [Step]
 
     /// The text after all steps; `isAtStart` tells whether nothing of the whole text is before it.
-    func apply(_ text: [UInt8], isAtStart: Bool) -> [UInt8] {
+    func apply(
+        _ text: [UInt8], isAtStart: Bool, effort: Effort = Effort()
+    ) throws(BitNetError) -> [UInt8] {
         var isAtStart = isAtStart
-        return apply(text, isAtStart: &isAtStart)
+        return try apply(text, isAtStart: &isAtStart, effort: effort)
     }
 
     /// The same, and afterwards `isAtStart` is false also if the start has been taken away.
-    func apply(_ text: [UInt8], isAtStart: inout Bool) -> [UInt8] {
+    ///
+    /// - Throws: `BitNetError.invalidArgument` where the text becomes too long, `.cancelled`.
+    func apply(
+        _ text: [UInt8], isAtStart: inout Bool, effort: Effort
+    ) throws(BitNetError) -> [UInt8] {
         var text = text
-        for step in steps { Self.apply(step, to: &text, isAtStart: &isAtStart) }
+        for step in steps {
+            try Self.apply(step, to: &text, isAtStart: &isAtStart, effort)
+            try Tokenizer.check(length: text.count)
+        }
         return text
     }
 
-    private static func apply(_ step: Step, to text: inout [UInt8], isAtStart: inout Bool) {
+    private static func apply(
+        _ step: Step, to text: inout [UInt8], isAtStart: inout Bool, _ effort: Effort
+    ) throws(BitNetError) {
         switch step {
         case .prepend(let prefix, let rule):
             let isWanted =
@@ -60,51 +71,54 @@ struct Normalizer: Sendable {
             if isWanted, !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
         case .replace(let pattern, let replacement):
             if replacement.isEmpty, text.starts(with: pattern) { isAtStart = false }
-            replace(pattern, with: replacement, in: &text)
+            try replace(pattern, with: replacement, in: &text, effort)
         case .replaceMatches(let expression, let replacement):
             var output: [UInt8] = []
             var end = 0
-            expression.forEachMatch(in: text, 0..<text.count, isByteLevel: false) { match in
+            try expression.forEachMatch(
+                in: text, 0..<text.count, isByteLevel: false, effort: effort
+            ) { (match) throws(BitNetError) in
                 if replacement.isEmpty, match.lowerBound == 0 { isAtStart = false }
                 output += text[end..<match.lowerBound]
                 output += replacement
                 end = match.upperBound
+                try Tokenizer.check(length: output.count)
             }
             text = output + text[end...]
         case .strip(let left, let right):
-            if strip(&text, left: left, right: right) > 0 { isAtStart = false }
-        case .markSpaces: replace(TokenSpelling.spaceMark, with: [0x20], in: &text)
+            if try strip(&text, left: left, right: right, effort) > 0 { isAtStart = false }
+        case .markSpaces: try replace(TokenSpelling.spaceMark, with: [0x20], in: &text, effort)
         case .spellSpaces:
             var output: [UInt8] = []
             output.reserveCapacity(text.count)
             TokenSpelling.replaceSpaceMarks(
                 text, 0..<text.count, keepingSpaces: true, into: &output)
             text = output
-        case .form(let form): text = form.apply(text)
-        case .lowercase: lowercase(&text)
+        case .form(let form): text = try form.apply(text, effort: effort)
+        case .lowercase: try lowercase(&text, effort)
         }
     }
 
     private static func replace(
-        _ pattern: [UInt8], with replacement: [UInt8], in text: inout [UInt8]
-    ) {
+        _ pattern: [UInt8], with replacement: [UInt8], in text: inout [UInt8], _ effort: Effort
+    ) throws(BitNetError) {
         guard let first = pattern.first, text.contains(first) else { return }
         var output: [UInt8] = []
         output.reserveCapacity(text.count)
-        var index = 0
-        while index < text.count {
-            if text[index] == first, text[index...].starts(with: pattern) {
-                output += replacement
-                index += pattern.count
-            } else {
-                output.append(text[index])
-                index += 1
-            }
+        var end = 0
+        try ByteSearch(pattern).forEachMatch(in: text, 0..<text.count, effort: effort) {
+            (match) throws(BitNetError) in
+            output += text[end..<match.lowerBound]
+            output += replacement
+            end = match.upperBound
+            try Tokenizer.check(length: output.count)
         }
-        text = output
+        text = output + text[end...]
     }
 
-    private static func lowercase(_ text: inout [UInt8]) {
+    private static func lowercase(
+        _ text: inout [UInt8], _ effort: Effort
+    ) throws(BitNetError) {
         var output: [UInt8] = []
         output.reserveCapacity(text.count)
         var index = 0
@@ -116,18 +130,22 @@ struct Normalizer: Sendable {
                 output.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
             }
             index = next
+            try effort.spend(1)
         }
         text = output
     }
 
     /// Returns how many bytes it takes from the start.
-    private static func strip(_ text: inout [UInt8], left: Bool, right: Bool) -> Int {
+    private static func strip(
+        _ text: inout [UInt8], left: Bool, right: Bool, _ effort: Effort
+    ) throws(BitNetError) -> Int {
         var (start, end) = (0, text.count)
         if left {
             while let (scalar, next) = UTF8Scalars.scalar(at: start, in: text, to: end),
                 scalar.properties.isWhitespace
             {
                 start = next
+                try effort.spend(1)
             }
         }
         if right {
@@ -135,6 +153,7 @@ struct Normalizer: Sendable {
                 scalar.properties.isWhitespace
             {
                 end = previous
+                try effort.spend(1)
             }
         }
         text = Array(text[start..<end])

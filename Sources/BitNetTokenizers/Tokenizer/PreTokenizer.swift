@@ -30,7 +30,10 @@ enum PreTokenizer: String, Sendable, CaseIterable {
 
     /// Calls `body` with every word of `bytes[range]`, valid UTF-8, in order and without gaps.
     @inline(__always)
-    func forEachWord(in bytes: [UInt8], _ range: Range<Int>, _ body: (Range<Int>) -> Void) {
+    func forEachWord(
+        in bytes: [UInt8], _ range: Range<Int>, effort: Effort = Effort(),
+        _ body: (Range<Int>) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
         let text = ClassifiedText(bytes, end: range.upperBound)
         var start = range.lowerBound
         while start < range.upperBound {
@@ -40,7 +43,8 @@ enum PreTokenizer: String, Sendable, CaseIterable {
                 case .qwen2: Self.llamaWord(in: text, at: start, digits: 1)
                 case .gpt2: Self.gpt2Word(in: text, at: start)
                 }
-            body(start..<end)
+            try effort.spend(end - start)
+            try body(start..<end)
             start = end
         }
     }

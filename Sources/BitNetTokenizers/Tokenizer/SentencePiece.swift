@@ -49,7 +49,7 @@ extension Tokenizer {
             ignoresMerges: false)
         storage = Storage(
             encoder: encoder, wordCut: WordCut(beforeSpacesOf: encoder), normalizer: normalizer,
-            addedTokens: AddedTokens(
+            addedTokens: try AddedTokens(
                 pieces.addedEntries(flags: flags), normalizer: normalizer, contents: marks),
             template: template,
             decoding: Decoding(

@@ -29,7 +29,7 @@ extension Tokenizer {
             encoder: BytePairEncoder(
                 vocabulary: vocabulary, merges: merges, ignoresMerges: named.ignoresMerges),
             wordCut: named.cut, normalizer: named.normalizer,
-            addedTokens: AddedTokens(
+            addedTokens: try AddedTokens(
                 vocabulary.addedEntries(flags: gguf.flags), normalizer: named.normalizer),
             template: try Self.template(
                 of: gguf, addsBegin: named.addsBeginOfText && gguf.beginOfText != nil, vocabulary))

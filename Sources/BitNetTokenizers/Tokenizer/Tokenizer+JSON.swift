@@ -26,14 +26,14 @@ extension Tokenizer {
         endTokens: [Int] = []
     ) throws(BitNetError) {
         try self.init(
-            json: json,
+            json: [UInt8](json),
             folder: FolderTokens(config: config, specialTokens: specialTokens, added: added),
             endTokens: endTokens)
     }
 
     /// The same of files that are read; tokens that only `folder` names are below `rows`.
     init(
-        json: Data, folder: FolderTokens, endTokens: [Int], rows: Int = .max
+        json: [UInt8], folder: FolderTokens, endTokens: [Int], rows: Int = .max
     ) throws(BitNetError) {
         let scanner = try TokenizerJSONScanner(json)
         let file = try readJSON(TokenizerJSON.self, from: scanner.rest, named: "tokenizer.json")
@@ -53,7 +53,7 @@ extension Tokenizer {
         storage = Storage(
             encoder: encoder, wordCut: rules.wordCut.simplified(for: encoder),
             normalizer: rules.normalizer, prefix: rules.prefix,
-            addedTokens: AddedTokens(
+            addedTokens: try AddedTokens(
                 vocabulary.addedEntries(flags: flags), normalizer: rules.normalizer),
             template: try file.template(folder, endTokens, vocabulary), decoding: rules.decoding)
     }
@@ -72,11 +72,14 @@ extension WordCut {
 
 /// Decodes JSON; what is wrong with it is told with the place.
 func readJSON<T: Decodable>(
-    _ type: T.Type, from data: Data, named name: String
+    _ type: T.Type, from bytes: [UInt8], named name: String
 ) throws(BitNetError) -> T {
     do {
-        return try JSONDecoder().decode(type, from: data)
+        let value = try JSONValue(
+            parsing: ByteRegion(bytes, path: name), lastCounts: true)
+        return try value.decode(type)
     } catch let error as BitNetError {
+        if case .malformedFile = error { throw .tokenizer(detail: error.description) }
         throw error
     } catch let error as DecodingError {
         let context: DecodingError.Context? =

@@ -91,7 +91,7 @@ extension Tokenizer {
             added: try data("added_tokens.json"))
         if name.hasSuffix(".json") {
             try self.init(
-                json: Data(file.bytes), folder: more, endTokens: endTokens, rows: rows)
+                json: file.bytes, folder: more, endTokens: endTokens, rows: rows)
         } else {
             try self.init(
                 model: Data(file.bytes), folder: more, endTokens: endTokens, rows: rows)

@@ -103,7 +103,7 @@ extension Tokenizer {
                 priorities: (0..<vocabulary.count).map { UInt32(truncatingIfNeeded: $0) },
                 ignoresMerges: true),
             wordCut: WordCut(.llama3),
-            addedTokens: AddedTokens(vocabulary.addedEntries(flags: flags)), template: template)
+            addedTokens: try AddedTokens(vocabulary.addedEntries(flags: flags)), template: template)
     }
 }
 

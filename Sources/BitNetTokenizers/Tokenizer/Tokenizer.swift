@@ -2,13 +2,14 @@
 /// on characters with scores as sentencepiece does for Llama 2 and Gemma.
 ///
 /// ```swift
-/// let ids = tokenizer.encode("Once upon a time")
+/// let ids = try tokenizer.encode("Once upon a time")
 /// tokenizer.decode(ids)  // "Once upon a time"
 /// ```
 ///
 /// Results are those of Hugging Face's tokenizers, sentencepiece and tiktoken, apart from characters
-/// that are newer than the Unicode version of either side. A tokenizer is checked when it is made
-/// and never fails after that. It is immutable, and copying it is cheap.
+/// that are newer than the Unicode version of either side. A tokenizer is checked when it is made;
+/// after that encoding fails only for a text that is too long, or if its task is cancelled. It is
+/// immutable, and copying it is cheap.
 public struct Tokenizer: Sendable {
     /// What all copies share.
     final class Storage: Sendable {
@@ -99,19 +100,46 @@ extension Tokenizer {
     /// vocabulary has no token are left out.
     ///
     /// Time is n log n in the length of the text, whatever the text is.
-    public func encode(_ text: String, special: Bool = false) -> [Int] {
+    ///
+    /// - Throws: `BitNetError.invalidArgument` for a text of more than 1 GiB, also one that the
+    ///   normaliser makes so long; `.cancelled` soon after the current task is cancelled.
+    public func encode(_ text: String, special: Bool = false) throws(BitNetError) -> [Int] {
+        try encode(text, special: special, effort: .ofTask())
+    }
+
+    /// The same, and `effort` says whether the tokens are still wanted.
+    package func encode(
+        _ text: String, special: Bool = false, effort: Effort
+    ) throws(BitNetError) -> [Int] {
+        try effort.check()
+        try Self.check(length: text.utf8.count)
         let bytes = Array(text.utf8)
         var output: [Int] = []
         output.reserveCapacity(bytes.count / 3 + 1)
-        var scratch = BytePairEncoder.Scratch(byteCount: bytes.count)
-        storage.addedTokens.forEachPiece(in: bytes, special: special) { piece in
+        var scratch = BytePairEncoder.Scratch(byteCount: bytes.count, effort)
+        try storage.addedTokens.forEachPiece(in: bytes, special: special, effort: effort) {
+            (piece) throws(BitNetError) in
             switch piece {
             case .token(let id): output.append(id)
             case .text(let range):
-                storage.encode(bytes, range, special: special, into: &output, &scratch)
+                try storage.encode(
+                    bytes, range, special: special, into: &output, &scratch, effort)
             }
         }
         return output
+    }
+
+    /// The most bytes that a text may have, so that places in it fit in 32 bits.
+    static let longestText = 1 << 30
+
+    /// Refuses a text of `length` bytes that is too long.
+    static func check(length: Int) throws(BitNetError) {
+        guard length <= longestText else {
+            throw .invalidArgument(
+                name: "text",
+                detail: "\(length) bytes are more than the \(longestText) that are encoded at once; "
+                    + "encode it in parts")
+        }
     }
 }
 
@@ -119,19 +147,23 @@ extension Tokenizer.Storage {
     /// Appends the tokens of `bytes[range]`, a piece of text that `addedTokens.forEachPiece` gave.
     func encode(
         _ bytes: [UInt8], _ range: Range<Int>, special: Bool, into output: inout [Int],
-        _ scratch: inout BytePairEncoder.Scratch
-    ) {
+        _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+    ) throws(BitNetError) {
         var isAtStart = range.lowerBound == 0
         guard !normalizer.steps.isEmpty else {
-            return encodeWords(bytes, range, isAtStart: isAtStart, into: &output, &scratch)
+            return try encodeWords(
+                bytes, range, isAtStart: isAtStart, into: &output, &scratch, effort)
         }
-        let text = normalizer.apply(Array(bytes[range]), isAtStart: &isAtStart)
-        addedTokens.forEachNormalizedPiece(in: text, special: special) { piece in
+        let text = try normalizer.apply(
+            Array(bytes[range]), isAtStart: &isAtStart, effort: effort)
+        try addedTokens.forEachNormalizedPiece(in: text, special: special, effort: effort) {
+            (piece) throws(BitNetError) in
             switch piece {
             case .token(let id): output.append(id)
             case .text(let part):
                 let isAtStart = isAtStart && part.lowerBound == 0
-                encodeWords(text, part, isAtStart: isAtStart, into: &output, &scratch)
+                try encodeWords(
+                    text, part, isAtStart: isAtStart, into: &output, &scratch, effort)
             }
         }
     }
@@ -139,17 +171,20 @@ extension Tokenizer.Storage {
     /// Appends the tokens of a text that is normalised and has no added tokens.
     private func encodeWords(
         _ bytes: [UInt8], _ range: Range<Int>, isAtStart: Bool, into output: inout [Int],
-        _ scratch: inout BytePairEncoder.Scratch
-    ) {
+        _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+    ) throws(BitNetError) {
         let encoder = encoder
         guard !prefix.steps.isEmpty else {
-            return wordCut.forEachWord(in: bytes, range) { word in
-                encoder.encode(bytes, word, into: &output, &scratch)
+            return try wordCut.forEachWord(in: bytes, range, effort: effort) {
+                (word) throws(BitNetError) in
+                try encoder.encode(bytes, word, into: &output, &scratch)
             }
         }
-        let text = prefix.apply(Array(bytes[range]), isAtStart: isAtStart)
-        wordCut.forEachWord(in: text, 0..<text.count) { word in
-            encoder.encode(text, word, into: &output, &scratch)
+        let text = try prefix.apply(
+            Array(bytes[range]), isAtStart: isAtStart, effort: effort)
+        try wordCut.forEachWord(in: text, 0..<text.count, effort: effort) {
+            (word) throws(BitNetError) in
+            try encoder.encode(text, word, into: &output, &scratch)
         }
     }
 }

@@ -12,14 +12,15 @@ struct TokenizerJSONScanner {
     /// `model.merges`: two tokens with a space between, best first.
     private(set) var merges: ByteStrings?
     /// The file with an empty object and an empty array in their places.
-    private(set) var rest = Data()
+    private(set) var rest: [UInt8] = []
 
     /// Reads a file; the parts that are not taken out are checked only as far as they are passed.
     ///
     /// - Throws: `BitNetError.tokenizer` saying where vocabulary or merges are malformed.
-    init(_ data: Data) throws(BitNetError) {
-        bytes = [UInt8](data)
-        rest.reserveCapacity(1 << 16)
+    init(_ bytes: [UInt8]) throws(BitNetError) {
+        self.bytes = bytes
+        // What is left of a real file is small; room for more is not used, and takes no memory.
+        rest.reserveCapacity(bytes.count)
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
         var copied = position
         try forEachMember { (scanner, key) throws(BitNetError) in

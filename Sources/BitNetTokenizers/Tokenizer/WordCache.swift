@@ -45,6 +45,11 @@ struct WordCache {
         entries = [Entry](repeating: Entry(), count: size)
     }
 
+    /// Bytes taken: at most some 5 MB.
+    var memory: Int {
+        entries.count * MemoryLayout<Entry>.stride + tokens.count * MemoryLayout<Int32>.stride
+    }
+
     @inline(__always)
     private func slot(_ key: Key) -> Int {
         Int(truncatingIfNeeded: hasher(key.low, after: key.high)) & (entries.count - 1)

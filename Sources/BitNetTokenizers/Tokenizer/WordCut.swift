@@ -48,41 +48,45 @@ struct WordCut: Sendable, Equatable {
 
     /// Calls `body` with every word of `bytes[range]`, valid UTF-8, in order.
     @inline(__always)
-    func forEachWord(in bytes: [UInt8], _ range: Range<Int>, _ body: (Range<Int>) -> Void) {
+    func forEachWord(
+        in bytes: [UInt8], _ range: Range<Int>, effort: Effort = Effort(),
+        _ body: (Range<Int>) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
         if let scanner {
-            scanner.forEachWord(in: bytes, range, body)
+            try scanner.forEachWord(in: bytes, range, effort: effort, body)
         } else {
-            cut(bytes, range, step: 0, isByteLevel: false, body)
+            try cut(bytes, range, step: 0, isByteLevel: false, effort, body)
         }
     }
 
     private func cut(
-        _ bytes: [UInt8], _ range: Range<Int>, step: Int, isByteLevel: Bool,
-        _ body: (Range<Int>) -> Void
-    ) {
+        _ bytes: [UInt8], _ range: Range<Int>, step: Int, isByteLevel: Bool, _ effort: Effort,
+        _ body: (Range<Int>) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
         guard step < steps.count else {
-            if !range.isEmpty { body(range) }
+            if !range.isEmpty { try body(range) }
             return
         }
+        func next(_ word: Range<Int>) throws(BitNetError) {
+            try cut(bytes, word, step: step + 1, isByteLevel: isByteLevel, effort, body)
+        }
         switch steps[step] {
-        case .byteLevel: cut(bytes, range, step: step + 1, isByteLevel: true, body)
+        case .byteLevel:
+            try cut(bytes, range, step: step + 1, isByteLevel: true, effort, body)
         case .spaces(let joined):
             var start = range.lowerBound
-            for index in range.dropFirst()
-            where bytes[index] == 0x20 && !joined[Int(bytes[index - 1])] {
-                cut(bytes, start..<index, step: step + 1, isByteLevel: isByteLevel, body)
+            for index in range.dropFirst() {
+                if index & (Effort.portion - 1) == 0 { try effort.spend(Effort.portion) }
+                guard bytes[index] == 0x20, !joined[Int(bytes[index - 1])] else { continue }
+                try next(start..<index)
                 start = index
             }
-            cut(bytes, start..<range.upperBound, step: step + 1, isByteLevel: isByteLevel, body)
+            try next(start..<range.upperBound)
         case .scanner(let scanner):
-            scanner.forEachWord(in: bytes, range) { word in
-                cut(bytes, word, step: step + 1, isByteLevel: isByteLevel, body)
-            }
+            try scanner.forEachWord(in: bytes, range, effort: effort, next)
         case .split(let pattern, let behavior, let inverted):
-            let parts = pattern.parts(of: bytes, range, isByteLevel: isByteLevel)
-            behavior.forEachWord(parts, inverted: inverted) { word in
-                cut(bytes, word, step: step + 1, isByteLevel: isByteLevel, body)
-            }
+            let parts = try pattern.parts(of: bytes, range, isByteLevel: isByteLevel, effort)
+            try behavior.forEachWord(parts, inverted: inverted, effort, next)
         }
     }
 }
@@ -93,12 +97,14 @@ private typealias Part = (range: Range<Int>, isMatch: Bool)
 extension WordCut.Behavior {
     /// Calls `body` with the words that `parts` make.
     fileprivate func forEachWord(
-        _ parts: [Part], inverted: Bool, _ body: (Range<Int>) -> Void
-    ) {
+        _ parts: [Part], inverted: Bool, _ effort: Effort,
+        _ body: (Range<Int>) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
         var words: [Range<Int>] = []
         var previous: Bool?
         let ordered = self == .mergedWithNext ? parts.reversed() : parts
         for (range, found) in ordered {
+            try effort.spend(1)
             let isMatch = found != inverted
             let isJoined =
                 switch self {
@@ -115,15 +121,15 @@ extension WordCut.Behavior {
             previous = isMatch
         }
         if self == .mergedWithNext { words.reverse() }
-        for word in words where !word.isEmpty { body(word) }
+        for word in words where !word.isEmpty { try body(word) }
     }
 }
 
 extension WordCut.Pattern {
     /// `bytes[range]` in matches and what is between them.
     fileprivate func parts(
-        of bytes: [UInt8], _ range: Range<Int>, isByteLevel: Bool
-    ) -> [Part] {
+        of bytes: [UInt8], _ range: Range<Int>, isByteLevel: Bool, _ effort: Effort
+    ) throws(BitNetError) -> [Part] {
         var parts: [Part] = []
         var start = range.lowerBound
         func append(_ match: Range<Int>) {
@@ -133,21 +139,15 @@ extension WordCut.Pattern {
         }
         switch self {
         case .text(let text):
-            var index = range.lowerBound
-            while !text.isEmpty, index + text.count <= range.upperBound {
-                if bytes[index..<index + text.count].elementsEqual(text) {
-                    append(index..<index + text.count)
-                    index = start
-                } else {
-                    index += 1
-                }
-            }
+            try ByteSearch(text).forEachMatch(in: bytes, range, effort: effort) { append($0) }
         case .expression(let expression):
-            expression.forEachMatch(in: bytes, range, isByteLevel: isByteLevel) { append($0) }
+            try expression.forEachMatch(
+                in: bytes, range, isByteLevel: isByteLevel, effort: effort
+            ) { append($0) }
         case .digits(let individual):
-            matches(of: bytes, range, isByteLevel, individual: individual, append)
+            try matches(of: bytes, range, isByteLevel, individual: individual, effort, append)
         case .punctuation, .whitespace:
-            matches(of: bytes, range, isByteLevel, individual: true, append)
+            try matches(of: bytes, range, isByteLevel, individual: true, effort, append)
         }
         if start < range.upperBound { parts.append((start..<range.upperBound, false)) }
         return parts
@@ -156,11 +156,12 @@ extension WordCut.Pattern {
     /// Calls `body` with the characters that match, or with runs of them.
     private func matches(
         of bytes: [UInt8], _ range: Range<Int>, _ isByteLevel: Bool, individual: Bool,
-        _ body: (Range<Int>) -> Void
-    ) {
+        _ effort: Effort, _ body: (Range<Int>) -> Void
+    ) throws(BitNetError) {
         var run: Range<Int>?
         var index = range.lowerBound
         while index < range.upperBound {
+            try effort.spend(1)
             var scalar = ByteAlphabet.characters[Int(bytes[index])]
             var next = index + 1
             if !isByteLevel,

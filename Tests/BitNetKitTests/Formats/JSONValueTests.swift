@@ -17,11 +17,10 @@ struct JSONValueTests {
         let value = try parse(
             #" {"a": [1, -2.5e1, true, false, null, "s"], "big": 9223372036854775807, "f": 1.0} "#)
         #expect(
-            value["a"]
-                == .array([
-                    .int(1), .decimal(JSONDecimal(-25, spelling: "-2.5e1")), .bool(true),
-                    .bool(false), .null, .string("s"),
-                ]))
+            value["a"]?.array.map { Array($0) } == [
+                .int(1), .decimal(JSONDecimal(-25, spelling: "-2.5e1")), .bool(true),
+                .bool(false), .null, .string("s"),
+            ])
         #expect(value["big"]?.int == Int.max)
         #expect(value["f"] == .double(1))
         #expect(value["f"]?.int == 1)
@@ -151,11 +150,10 @@ struct JSONValueTests {
         #expect(value["d"]?.int == 1)
         #expect(value["a"] == .notFinite(spelling: "NaN", line: 2))
         #expect(
-            value["b"]
-                == .array([
-                    .notFinite(spelling: "Infinity", line: 3),
-                    .notFinite(spelling: "-Infinity", line: 4),
-                ]))
+            value["b"]?.array.map { Array($0) } == [
+                .notFinite(spelling: "Infinity", line: 3),
+                .notFinite(spelling: "-Infinity", line: 4),
+            ])
         for (key, found) in [("a", "NaN (line 2)"), ("c", "1e999 (line 4)")] {
             #expect(value[key]?.double == nil && value[key]?.int == nil)
             let error = failure { () throws(BitNetError) in try value.double(key, in: "c.json") }

@@ -48,7 +48,9 @@ final class FakeBackend: GenerationBackend {
         self.beforeToken = beforeToken
     }
 
-    func encode(_ text: String) -> [Int] { text.unicodeScalars.map { Int($0.value) } }
+    func encode(_ text: String, effort: Effort) -> [Int] {
+        text.unicodeScalars.map { Int($0.value) }
+    }
     func makeTextDecoder() -> any TextDecoder { Decoder() }
 
     func makeConstraint(for options: GenerationOptions) -> (any TokenConstraint)? { constraint }

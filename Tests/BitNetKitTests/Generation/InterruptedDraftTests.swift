@@ -81,7 +81,7 @@ struct InterruptedDraftTests {
     @Test("cancelling within a draft ends the response with what was chosen before")
     func cancelled() async throws {
         let model = try await BitNetModel.sample()
-        let prompt = [0] + model.tokenizer.encode(String(repeating: "The cat sat. ", count: 5))
+        let prompt = try [0] + model.tokenizer.encode(String(repeating: "The cat sat. ", count: 5))
         let options = GenerationOptions(
             maximumResponseTokens: 200, speculation: .promptLookup(ngram: 1))
         let whole = try await model.generate(tokens: prompt, options: options)

@@ -39,7 +39,7 @@ struct LogProbabilitiesTests {
     @Test("a response carries them for every token, from the logits before any other step")
     func response() async throws {
         let model = try await BitNetModel.sample()
-        let prompt = [0] + model.tokenizer.encode("Once upon a time")
+        let prompt = try [0] + model.tokenizer.encode("Once upon a time")
         var options = GenerationOptions(
             sampling: .random(temperature: 1.5, topK: 20, seed: 3), maximumResponseTokens: 12,
             repetitionPenalty: 1.3, kvCache: .f32)

@@ -89,7 +89,7 @@ struct SpeculationTests {
     func sampleModel() async throws {
         let model = try await BitNetModel.sample()
         let sentence = "The cat sat on the mat. The dog saw the cat. "
-        let prompt = [0] + model.tokenizer.encode(String(repeating: sentence, count: 3))
+        let prompt = try [0] + model.tokenizer.encode(String(repeating: sentence, count: 3))
         for (name, change) in Self.variations {
             let statistics = try await Self.compare(name, Self.options(change)) {
                 model.stream(tokens: prompt, options: $0)
@@ -162,7 +162,7 @@ struct SpeculationTests {
     @Test("processors and constraints see the same tokens in the same order")
     func processors() async throws {
         let model = try await BitNetModel.sample()
-        let prompt = [0] + model.tokenizer.encode("One day a cat met a cat who met a cat who")
+        let prompt = try [0] + model.tokenizer.encode("One day a cat met a cat who met a cat who")
         let seen = Mutex<[[Int]]>([])
         let processor: LogitProcessor = { tokens, logits in
             seen.withLock { $0.append(tokens) }

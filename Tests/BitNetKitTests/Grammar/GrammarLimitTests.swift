@@ -157,4 +157,167 @@ struct GrammarLimitTests {
             #expect(try !grammar.accepts(text(indices)), "\(indices)")
         }
     }
+
+    private func refusal(_ make: () throws(BitNetError) -> Grammar) -> String? {
+        failure(make).flatMap { if case .grammar(let detail) = $0 { detail } else { nil } }
+    }
+
+    @Test("counts, groups and repetitions have limits, just inside which they work")
+    func edges() throws {
+        let most = GBNFParser.maximumCount
+        #expect(try Grammar(gbnf: "root ::= \"a\"{\(most)}").program.symbols.count > most)
+        func group(_ depth: Int) -> String {
+            let open = String(repeating: "(", count: depth)
+            return "root ::= \(open)\"a\"" + String(repeating: ")", count: depth)
+        }
+        #expect(try Grammar(gbnf: group(63)).accepts("a"))
+        #expect(try Grammar(gbnf: "root ::= \"a\"**+?").accepts("aa"))
+        for (text, words) in [
+            ("root ::= \"a\"{\(most + 1)}", "more than 10000"),
+            ("root ::= \"a\"{1,1000000}", "more than 10000"), (group(64), "deeper than 64"),
+            ("root ::= \"a\"**+?+", "more than 4 times"),
+            ("root ::= root \"a\" | \"b\"", "begins with itself"),
+            ("root ::= a\na ::= b \"x\"\nb ::= \"\" a | \"c\"", "begins with itself"),
+            ("root ::= \"a\" root", "has no end"),
+            ("root ::= [a-z]{10000} x\n" + (0..<110).map { "x\($0) ::= \"a\"{10000}" }
+                .joined(separator: "\n") + "\nx ::= x0", "too large"),
+        ] {
+            let detail = refusal { () throws(BitNetError) in try Grammar(gbnf: text) }
+            #expect(detail?.contains(words) == true, "\(text.prefix(60)): \(detail ?? "accepted")")
+        }
+    }
+
+    @Test("parts that may be empty, over and over, end", .timeLimit(.minutes(5)))
+    func emptyLoops() throws {
+        for text in [
+            "root ::= (\"\"*)* \"a\"", "root ::= ((\"b\"?)*)+ \"a\"",
+            "root ::= x* \"a\"\nx ::= y?\ny ::= x?\n", "root ::= (\"b\"{0,50}){0,50} \"a\"",
+        ] {
+            do {
+                #expect(try Grammar(gbnf: text).accepts("a"), "\(text)")
+            } catch {
+                guard case .grammar = error else { throw error }
+            }
+        }
+    }
+
+    @Test("long grammars of any kind are read or refused, in linear work", .timeLimit(.minutes(5)))
+    func large() throws {
+        let count = 1 << 18
+        func repeated(_ part: String, of size: Int = 1 << 18) -> String {
+            String(repeating: part, count: size / part.utf8.count)
+        }
+        let texts = [
+            "root ::= \"" + repeated("a") + "\"",
+            "root ::= " + repeated("\"a\" | ") + "\"a\"", "root ::= " + repeated("("),
+            "root ::= " + repeated("[a-b]"), "root ::= [" + repeated("ab") + "]",
+            "root ::= " + repeated("a"), repeated("a ::= a\n"), repeated("# x\n"),
+            "root ::= " + repeated("\"a\"{9999} "), "root ::= " + repeated("\"a\"*"),
+        ]
+        for text in texts {
+            let effort = Effort()
+            do throws(BitNetError) {
+                _ = try Grammar(gbnf: text, effort: effort)
+            } catch {
+                guard case .grammar = error else { throw error }
+            }
+            #expect(effort.total < 256 * count, "\(text.prefix(30))")
+        }
+        #expect(try Grammar(gbnf: texts[4]).accepts("b"))
+        let detail = refusal { () throws(BitNetError) in
+            try Grammar(gbnf: repeated(" ", of: Grammar.longestSource + 1))
+        }
+        #expect(detail?.contains("4194305 bytes, more than the 4194304") == true)
+        let schema = refusal { () throws(BitNetError) in
+            try Grammar(jsonSchema: repeated(" ", of: Grammar.longestSource + 1))
+        }
+        #expect(schema?.contains("4194305 bytes, more than the 4194304") == true)
+    }
+
+    @Test("schemas are read in work that grows with their length, not with its square")
+    func schemaWork() throws {
+        func scalar(_ index: Int) -> String { String(UnicodeScalar(0x4E00 + index) ?? "x") }
+        let kinds: [(String, (Int) -> String)] = [
+            (
+                "names of their own",
+                { count in
+                    let keys = (0..<count).map { "\"\(scalar($0))\":{}" }.joined(separator: ",")
+                    return "{\"additionalProperties\":true,\"properties\":{\(keys)}}"
+                }
+            ),
+            (
+                "a long name around many",
+                { count in
+                    let name = String(repeating: "n", count: 20 * count)
+                    let keys = (0..<count).map { "\"k\($0)\":{}" }.joined(separator: ",")
+                    return "{\"properties\":{\"\(name)\":{\"properties\":{\(keys)}}}}"
+                }
+            ),
+            (
+                "values",
+                { count in "{\"enum\":[" + (0..<count).map { "\($0)" }.joined(separator: ",") + "]}" }
+            ),
+        ]
+        for (name, make) in kinds {
+            func steps(_ count: Int) throws -> Int {
+                let effort = Effort()
+                _ = try Grammar(jsonSchema: make(count), effort: effort)
+                return effort.total
+            }
+            let (one, two) = (try steps(500), try steps(1000))
+            #expect(two <= 2 * one + one / 2 + 1000, "\(name): \(one), \(two)")
+        }
+    }
+
+    @Test("compiling ends soon after it is cancelled")
+    func cancelled() throws {
+        let words = (0..<40_000).map { "\"\(word($0))\"" }
+        let makers: [(String, (Effort) throws(BitNetError) -> Grammar)] = [
+            ("gbnf", { (effort) throws(BitNetError) in
+                try Grammar(gbnf: "root ::= " + words.joined(separator: " | "), effort: effort)
+            }),
+            ("enum", { (effort) throws(BitNetError) in
+                try Grammar(
+                    jsonSchema: "{\"enum\":[" + words.joined(separator: ",") + "]}", effort: effort)
+            }),
+            ("numbers", { (effort) throws(BitNetError) in
+                try Grammar(
+                    jsonSchema: #"{"type":"integer","multipleOf":9973,"maximum":1e12}"#,
+                    effort: effort)
+            }),
+            ("pattern", { (effort) throws(BitNetError) in
+                try Grammar(
+                    jsonSchema: #"{"type":"string","pattern":"(a|b|c|d)*a(a|b){11}"}"#,
+                    effort: effort)
+            }),
+        ]
+        for (name, make) in makers {
+            var asked = 0
+            let effort = Effort {
+                asked += 1
+                return asked > 2
+            }
+            let error = failure { () throws(BitNetError) in try make(effort) }
+            #expect(error == .cancelled, "\(name)")
+        }
+    }
+
+    @Test("what leads nowhere costs, too: places on the way are counted")
+    func hiddenCost() throws {
+        // Every byte goes through thousands of rules, of which few places are left.
+        let rules = (0..<2000).map { "r\($0) ::= r\($0 + 1)?" }.joined(separator: "\n")
+        let grammar = try Grammar(
+            gbnf: "root ::= ([a-z] r0)*\n\(rules)\nr2000 ::= \"0\"")
+        var automaton = GrammarAutomaton(grammar.program)
+        automaton.beginToken()
+        var state = automaton.state(of: try automaton.start())
+        state = try automaton.next(state, 0x61)
+        #expect(automaton.cost > 2000)
+        let (once, stacks) = (automaton.cost, automaton.stacks(of: state).count)
+        #expect(stacks < 10)
+        automaton.beginToken()
+        #expect(automaton.cost == 0)
+        _ = try automaton.next(automaton.state(of: try automaton.start()), 0x61)
+        #expect(automaton.cost == once)
+    }
 }

@@ -96,7 +96,7 @@ struct GrammarTests {
             try Grammar(gbnf: #"root ::= "ab" | "ba""#), VocabularyTrie(tokenizer))
         var first = GrammarState(matcher)
         var second = GrammarState(matcher)
-        let (a, b) = (tokenizer.encode("a")[0], tokenizer.encode("b")[0])
+        let (a, b) = try (tokenizer.encode("a")[0], tokenizer.encode("b")[0])
         first.accept(a)
         second.accept(b)
         var mask = TokenMask(count: tokenizer.vocabularySize)

@@ -20,7 +20,7 @@ struct FeedForwardSparsityTests {
     func sampleModel(batch: Int) async throws {
         let model = try await BitNetModel.sample()
         let context = try InferenceContext(model.transformer, contextLength: 40, cache: .f16)
-        let tokens = [0] + model.tokenizer.encode("One day a little girl found a red ball.")
+        let tokens = try [0] + model.tokenizer.encode("One day a little girl found a red ball.")
         try context.forward(Array(tokens.prefix(4)))
         #expect(context.sparsity == nil)
         context.countZeros(true)

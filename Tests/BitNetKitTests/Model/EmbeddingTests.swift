@@ -94,7 +94,7 @@ struct EmbeddingTests {
         try JSONSerialization.data(withJSONObject: tokenizer).write(to: json)
         let model = try await BitNetModel.load(folder)
         try #require(model.tokenizer.appendedTokens == [end])
-        let tokens = model.tokenizer.encode("hello") + [end]
+        let tokens = try model.tokenizer.encode("hello") + [end]
         #expect(try model.embeddingTokens("hello") == tokens)
         #expect(try model.embeddingTokens("") == [end])
         #expect(try await model.embed(["hello"]) == model.embed(tokens: [tokens]))

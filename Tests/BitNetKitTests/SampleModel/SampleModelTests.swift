@@ -87,8 +87,8 @@ struct SampleModelTests {
         let tokenizer = try await BitNetModel.sample().tokenizer
         for sequence in try Expected.load().sequences {
             let begin = try #require(tokenizer.beginOfText)
-            #expect([begin] + tokenizer.encode(sequence.prompt) == sequence.tokens)
-            #expect(tokenizer.decode(tokenizer.encode(sequence.prompt)) == sequence.prompt)
+            #expect(try [begin] + tokenizer.encode(sequence.prompt) == sequence.tokens)
+            #expect(try tokenizer.decode(tokenizer.encode(sequence.prompt)) == sequence.prompt)
         }
     }
 

@@ -47,7 +47,7 @@ struct ExpressionTests {
             "a*?", "(?<=a)b", "(?<n>a)", "^a", "a$", "(a", "a)", "[a", "[]", "[z-a]", "[[a]b]",
             "[a&&b]", #"\p{Han}"#, #"\b"#, #"\1"#, "a{2,1}", "a{1001}", "a{x}", "*a", "a**", "\\",
             #"\x{110000}"#, "(?=a)*", "a{1}{2}", String(repeating: "(", count: 100),
-            "(?:(?:a{1000}){1000}){1000}",
+            "(?:(?:a{1000}){1000}){1000}", "(?:a*)*", "(?:a*)*b|.", "(?:a|b?)+", "(?:(?:a?){3})++",
         ])
     func refused(_ source: String) {
         #expect {
@@ -62,7 +62,6 @@ struct ExpressionTests {
         let text = String(repeating: "a", count: 500)
         #expect(try matches("(?:a+)+b", text) == [])
         #expect(try matches("(?:a|aa)+b", text) == [])
-        #expect(try matches("(?:a*)*", text) == [text])
     }
 
     @Test(
@@ -75,15 +74,16 @@ struct ExpressionTests {
         ])
     func linear(_ source: String, _ part: String) throws {
         let expression = try Expression(source)
-        func steps(_ count: Int) -> (steps: Int, matches: Int) {
+        func steps(_ count: Int) throws -> (steps: Int, matches: Int) {
             let bytes = Array(String(repeating: part, count: count).utf8)
             var matches = 0
-            let steps = expression.forEachMatch(
-                in: bytes, 0..<bytes.count, isByteLevel: false
+            let effort = Effort()
+            try expression.forEachMatch(
+                in: bytes, 0..<bytes.count, isByteLevel: false, effort: effort
             ) { _ in matches += 1 }
-            return (steps, matches)
+            return (effort.total, matches)
         }
-        let (one, two) = (steps(1000), steps(2000))
+        let (one, two) = (try steps(1000), try steps(2000))
         #expect(one.matches > 0 && two.matches <= 2 * one.matches + 1)
         // Twice the text, twice the steps; a little is left for what is walked again.
         #expect(two.steps <= 2 * one.steps + one.steps / 10 + 1000)

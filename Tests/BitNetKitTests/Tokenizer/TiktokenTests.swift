@@ -32,15 +32,15 @@ struct TiktokenTests {
     func merges() throws {
         let tokenizer = try Tokenizer(model: Data(lines().utf8))
         #expect(tokenizer.vocabularySize == 259 + 256)
-        #expect(tokenizer.encode("the the th") == [257, 258, 32, 256])
-        #expect(tokenizer.encode("thee") == [257, 101])
+        #expect(try tokenizer.encode("the the th") == [257, 258, 32, 256])
+        #expect(try tokenizer.encode("thee") == [257, 101])
         #expect(tokenizer.id(ofSpecial: "<|begin_of_text|>") == 259)
         #expect(tokenizer.id(ofSpecial: "<|eot_id|>") == 268)
         #expect(tokenizer.id(ofSpecial: "<|reserved_special_token_250|>") == 514)
         #expect(tokenizer.beginOfText == 259 && tokenizer.addsBeginOfText)
         #expect(tokenizer.endTokens == [260, 268])
-        #expect(tokenizer.encode("<|eot_id|>").count == 10)
-        #expect(tokenizer.encode("<|eot_id|>", special: true) == [268])
+        #expect(try tokenizer.encode("<|eot_id|>").count == 10)
+        #expect(try tokenizer.encode("<|eot_id|>", special: true) == [268])
     }
 
     @Test("what is written to a GGUF file makes the same tokens")
@@ -52,7 +52,7 @@ struct TiktokenTests {
         #expect((0..<gguf.merges.count).map { gguf.merges.text($0) } == ["t h", "th e", "Ġ the"])
         let copy = try Tokenizer(gguf: gguf)
         for text in ["the the th", "thee", "日本 the<|eot_id|>"] {
-            #expect(copy.encode(text, special: true) == tokenizer.encode(text, special: true))
+            #expect(try copy.encode(text, special: true) == tokenizer.encode(text, special: true))
         }
     }
 

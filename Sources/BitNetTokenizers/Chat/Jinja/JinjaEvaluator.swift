@@ -37,7 +37,12 @@ struct JinjaEvaluator {
         case normal, endLoop, nextTurn
     }
 
-    private init(variables: [String: JinjaValue], date: Date, timeZone: TimeZone) {
+    private let effort: Effort
+
+    private init(
+        variables: [String: JinjaValue], date: Date, timeZone: TimeZone, _ effort: Effort
+    ) {
+        self.effort = effort
         scopes = [JinjaScope(variables)]
         for function in JinjaFunction.allCases where variables[function.rawValue] == nil {
             scopes[0].values[function.rawValue] = .function(function)
@@ -49,9 +54,10 @@ struct JinjaEvaluator {
     /// What a template writes.
     static func render(
         _ statements: [JinjaStatement], variables: [String: JinjaValue], date: Date,
-        timeZone: TimeZone
+        timeZone: TimeZone, effort: Effort = Effort()
     ) throws(JinjaFailure) -> String {
-        var evaluator = JinjaEvaluator(variables: variables, date: date, timeZone: timeZone)
+        var evaluator = JinjaEvaluator(
+            variables: variables, date: date, timeZone: timeZone, effort)
         _ = try evaluator.execute(statements)
         return evaluator.output
     }
@@ -62,6 +68,8 @@ struct JinjaEvaluator {
 
     mutating func charge(_ amount: Int) throws(JinjaFailure) {
         work += min(amount, Self.maximumWork + 1)
+        // Cancelled is the same as exhausted: no error handling in a template goes on after it.
+        do { try effort.spend(amount) } catch { work = Self.maximumWork + 1 }
         guard !isExhausted else {
             throw failure("the template does more work than any chat needs; it was stopped")
         }
