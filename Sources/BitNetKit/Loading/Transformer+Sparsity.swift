@@ -14,8 +14,13 @@ extension Transformer {
                     rows: true, columns: true, always: true, pool: compute.pool)
             }
         case .automatic:
-            // A damaged model says so when it is used, with the token that shows it.
-            guard let met = try? zerosOfAFewTokens() else { return }
+            let met: [FeedForwardSparsity.Layer]
+            do throws(BitNetError) {
+                met = try zerosOfAFewTokens()
+            } catch .corruptTensor {
+                // A damaged model says so when it is used, with the token that shows it.
+                return
+            }
             for (layer, zeros) in met.enumerated() {
                 try blocks[layer].feedForward.skipZeros(
                     rows: zeros.gateZeroShare >= Skipping.worthArranging,
