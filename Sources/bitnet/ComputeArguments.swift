@@ -48,6 +48,14 @@ struct ComputeArguments: ParsableArguments {
         transform: Sparsity.argument)
     var sparsity = Sparsity.automatic
 
+    @Flag(
+        help: .init(
+            """
+            Leave embedding and LM head in the model's file, which nobody may then write to, \
+            instead of copying them.
+            """))
+    var keepFileMapped = false
+
     private static let heads = LMHeadStorage.allCases.map(\.rawValue).joined(separator: ", ")
     private static let kernelSets = KernelSet.available.map(\.name).joined(separator: ", ")
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
@@ -95,6 +103,7 @@ struct ComputeArguments: ParsableArguments {
         if let order { options.i2sOrder = order }
         options.lmHead = head ?? .asStored
         options.sparsity = sparsity
+        options.keepsFileMapped = keepFileMapped
         let line = ProgressLine()
         defer { line.clear() }
         let model = try await naming(path) { () async throws(BitNetError) in

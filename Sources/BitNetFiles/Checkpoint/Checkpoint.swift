@@ -34,17 +34,18 @@ package struct Checkpoint: Sendable {
         } else if path.hasSuffix(".safetensors") {
             self.init(try Self.folder(around: path))
         } else {
-            let region = ByteRegion(try MappedFile(opening: path))
-            guard path.hasSuffix(".gguf") || region.hasGGUFMagic else {
+            let file = try InputFile(opening: path)
+            let isGGUF = try file.hasGGUFMagic
+            guard path.hasSuffix(".gguf") || isGGUF else {
                 throw .unsupportedFormat(
                     path: path, detail: "neither a GGUF nor a safetensors file",
                     remedy: "open a .gguf file or a Hugging Face model folder")
             }
-            try self.init(splitFrom: try GGUFFile(region))
+            try self.init(splitFrom: try GGUFFile(file))
         }
     }
 
-    /// A checkpoint that is one GGUF file, mapped or in memory.
+    /// A checkpoint that is one GGUF file.
     package init(_ file: GGUFFile) {
         self.init(path: file.path, metadata: .gguf(file), tensors: file.tensors)
     }
@@ -64,6 +65,34 @@ package struct Checkpoint: Sendable {
             positions[ExactString(tensor.name)] = position
         }
         self.positions = positions
+    }
+
+    /// Runs `body`, which reads tensors.
+    ///
+    /// Throws `unreadable` where a file was changed since it was opened: what was read may be of two
+    /// versions, and an error of `body` is likely to come from that.
+    package func reading<Result>(
+        _ body: () throws(BitNetError) -> Result
+    ) throws(BitNetError) -> Result {
+        do throws(BitNetError) {
+            let result = try body()
+            try checkUnchanged()
+            return result
+        } catch .cancelled {
+            throw .cancelled
+        } catch {
+            try checkUnchanged()
+            throw error
+        }
+    }
+
+    /// Throws `unreadable` where a file with tensors was changed since it was opened.
+    package func checkUnchanged() throws(BitNetError) {
+        var checked: Set<ObjectIdentifier> = []
+        for file in tensors.compactMap(\.region.file)
+        where checked.insert(ObjectIdentifier(file)).inserted {
+            try file.checkUnchanged()
+        }
     }
 
     /// The names of all tensors, in the order of the files.

@@ -16,7 +16,7 @@ package struct ModelFolder: Sendable {
 
     /// The contents of a file; nil where there is no such file.
     package func file(_ name: String) throws(BitNetError) -> ByteRegion? {
-        exists(name) ? ByteRegion(try MappedFile(opening: join(name))) : nil
+        exists(name) ? try ByteRegion(reading: try InputFile(opening: join(name))) : nil
     }
 
     /// The object in a JSON file; nil where there is no such file.

@@ -58,14 +58,26 @@ package struct GGUFFile: Sendable {
     /// Throws `fileNotFound`, `unreadable`, `malformedFile`, or `unsupportedFormat` for another
     /// version, byte order, or tensor type.
     package init(opening path: String) throws(BitNetError) {
-        try self.init(ByteRegion(try MappedFile(opening: path)))
+        try self.init(try InputFile(opening: path))
     }
 
-    /// Reads the directory of a GGUF file that is already in memory or mapped.
+    /// Reads the directory of a GGUF file that is open.
+    package init(_ file: InputFile) throws(BitNetError) {
+        let header = try file.parseBeginning(of: file.count) { (region) throws(BitNetError) in
+            var parser = GGUFParser(region, file: FileRegion(file))
+            return try parser.parse()
+        }
+        self.init(header, path: file.path)
+    }
+
+    /// Reads the directory of a GGUF file that is in memory.
     package init(_ region: ByteRegion) throws(BitNetError) {
-        var parser = GGUFParser(region)
-        let header = try parser.parse()
-        path = region.path
+        var parser = GGUFParser(region, file: FileRegion(region))
+        self.init(try parser.parse(), path: region.path)
+    }
+
+    private init(_ header: GGUFParser.Header, path: String) {
+        self.path = path
         version = header.version
         alignment = header.alignment
         metadata = header.metadata

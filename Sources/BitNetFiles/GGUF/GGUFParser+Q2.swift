@@ -5,24 +5,33 @@ extension GGUFParser {
     func settleQ2(_ infos: inout [Info]) throws(BitNetError) {
         let places = infos.indices.filter { infos[$0].settledSize == nil }
         guard let first = places.first else { return }
-        let data = self.data
+        let data = try self.data
         let rooms = GGUFParser.rooms(of: infos, dataCount: data.count)
         func fits(_ size: Int?, _ index: Int) -> Bool {
             guard let size, let room = rooms[index] else { return false }
             return size <= room && room - size < header.alignment
         }
-        func fitsWithPadding(_ size: Int?, _ index: Int) -> Bool {
+        func fitsWithPadding(_ size: Int?, _ index: Int) throws(BitNetError) -> Bool {
             guard let size, let room = rooms[index], size <= room else { return false }
             let start = infos[index].offset
-            return start + room <= data.count && data.isZero(start + size..<start + room)
+            guard start + room <= data.count else { return false }
+            return try data.isZero(start + size..<start + room)
         }
-        func types(_ fits: (Int?, Int) -> Bool) -> [ElementType] {
-            [ElementType.q2_0, .q2_0_128].filter { type in
-                places.allSatisfy { fits(type.storedByteCount(shape: infos[$0].shape), $0) }
+        func types(
+            _ fits: (Int?, Int) throws(BitNetError) -> Bool
+        ) throws(BitNetError) -> [ElementType] {
+            var types: [ElementType] = []
+            for type in [ElementType.q2_0, .q2_0_128] {
+                var isFitting = true
+                for place in places where isFitting {
+                    isFitting = try fits(type.storedByteCount(shape: infos[place].shape), place)
+                }
+                if isFitting { types.append(type) }
             }
+            return types
         }
-        var candidates = types(fits)
-        if candidates.isEmpty { candidates = types(fitsWithPadding) }
+        var candidates = try types(fits)
+        if candidates.isEmpty { candidates = try types(fitsWithPadding) }
         let isTL2 = places.allSatisfy { fits(GGUFParser.tl2Size(infos[$0].shape), $0) }
         let isBitNet = architecture.hasPrefix("bitnet")
         guard candidates.count == 1, !(isTL2 && isBitNet) else {

@@ -32,7 +32,9 @@ struct GGUFParser {
     private static let smallestEntry = 8 + 4 + 1
     private static let smallestInfo = 8 + 4 + 8 + 4 + 8
 
+    /// The file, of which the header at least is in memory.
     private let region: ByteRegion
+    private let file: FileRegion
     var path: String { region.path }
     var architecture: String {
         value(of: "general.architecture")?.string ?? ""
@@ -43,8 +45,9 @@ struct GGUFParser {
     /// The keys that are not UTF-8, to find those that occur twice.
     private var otherKeys: Set<[UInt8]> = []
 
-    init(_ region: ByteRegion) {
+    init(_ region: ByteRegion, file: FileRegion) {
         self.region = region
+        self.file = file
         reader = ByteReader(region)
     }
 
@@ -222,7 +225,9 @@ extension GGUFParser {
     }
 
     /// What follows the header, nothing where the file ends before.
-    var data: ByteRegion { region.part(min(dataStart, region.count)..<region.count) }
+    var data: FileRegion {
+        get throws(BitNetError) { try file.slice(min(dataStart, file.count)..<file.count) }
+    }
 
     /// Dimensions are stored fastest first; shapes are `[rows, columns]`.
     private mutating func parseShape(of name: String) throws(BitNetError) -> [Int] {
@@ -247,7 +252,7 @@ extension GGUFParser {
         guard dataStart <= region.count else {
             throw region.truncated(at: reader.offset, needed: dataStart - reader.offset)
         }
-        let data = try region.slice(dataStart..<region.count)
+        let data = try data
         for info in infos {
             let (end, overflow) = info.offset.addingReportingOverflow(info.size)
             guard !overflow, end <= data.count else {
@@ -268,7 +273,7 @@ extension GGUFParser {
     ///
     /// More or fewer bytes than type and shape need mean that the type is not what the file says:
     /// ids have been reused (see `GGUFTensorType`), and nothing else would show it.
-    private func checkSpacing(_ infos: [Info], in data: ByteRegion) throws(BitNetError) {
+    private func checkSpacing(_ infos: [Info], in data: FileRegion) throws(BitNetError) {
         let sorted = infos.sorted { $0.offset < $1.offset }
         let next = sorted.dropFirst().map { $0.offset } + [data.count]
         for (info, next) in zip(sorted, next) {
@@ -279,8 +284,8 @@ extension GGUFParser {
                     "tensor '\(info.name)': \(info.type.rawValue) \(info.shape) takes \(info.size) "
                         + "bytes, but the next tensor begins after \(room)")
             }
-            let isPadding = room - info.size < header.alignment
-            guard isPadding || data.isZero(info.offset + info.size..<next) else {
+            if room - info.size < header.alignment { continue }
+            guard try data.isZero(info.offset + info.size..<next) else {
                 throw reader.malformed(
                     "tensor '\(info.name)': \(info.type.rawValue) \(info.shape) takes \(info.size) "
                         + "bytes, but the file holds \(room) for it, and what follows is not padding; "
@@ -293,14 +298,25 @@ extension GGUFParser {
 extension ByteRegion {
     /// Whether the bytes begin as a GGUF file does.
     package var hasGGUFMagic: Bool { (try? integer(at: 0, as: UInt32.self)) == 0x4655_4747 }
+}
 
+extension InputFile {
+    /// Whether the file begins as a GGUF file does.
+    package var hasGGUFMagic: Bool {
+        get throws(BitNetError) {
+            try FileRegion(self).slice(0..<min(4, count)).read().hasGGUFMagic
+        }
+    }
+}
+
+extension FileRegion {
     /// Whether these bytes, which are there, are all zero.
-    func isZero(_ range: Range<Int>) -> Bool {
+    func isZero(_ range: Range<Int>) throws(BitNetError) -> Bool {
         var start = range.lowerBound
         while start < range.upperBound {
             // A piece at a time: what is not padding shows early, and may be large.
             let end = min(start + 4096, range.upperBound)
-            guard part(start..<end).bytes.allSatisfy({ $0 == 0 }) else { return false }
+            guard try slice(start..<end).bytes.allSatisfy({ $0 == 0 }) else { return false }
             start = end
         }
         return true

@@ -18,11 +18,15 @@ package struct SafetensorsFile: Sendable {
     /// Throws `fileNotFound`, `unreadable`, `malformedFile`, or `unsupportedFormat` for a dtype
     /// that `ElementType` does not have.
     package init(opening path: String) throws(BitNetError) {
-        try self.init(ByteRegion(try MappedFile(opening: path)))
+        try self.init(FileRegion(try InputFile(opening: path)))
     }
 
-    /// Reads the directory of a safetensors file that is already in memory or mapped.
+    /// Reads the directory of a safetensors file that is in memory.
     package init(_ region: ByteRegion) throws(BitNetError) {
+        try self.init(FileRegion(region))
+    }
+
+    private init(_ region: FileRegion) throws(BitNetError) {
         let header = try SafetensorsHeader(region)
         var tensors: [CheckpointTensor] = []
         var positions: [ExactString: Int] = [:]
@@ -65,7 +69,7 @@ struct SafetensorsHeader {
         var name: String
         var dtype: String
         var shape: [Int]
-        var region: ByteRegion
+        var region: FileRegion
     }
 
     /// The limit of the reference implementation.
@@ -84,22 +88,21 @@ struct SafetensorsHeader {
     private(set) var metadata: [String: String] = [:]
     private let path: String
 
-    init(_ region: ByteRegion) throws(BitNetError) {
+    init(_ region: FileRegion) throws(BitNetError) {
         path = region.path
-        var reader = ByteReader(region)
-        let length = try reader.read(UInt64.self)
+        let start = try region.slice(0..<Self.lengthSize).read()
+        let length: UInt64 = try start.integer(at: 0)
         guard let length = Int(exactly: length), length <= Self.maximumHeader,
-            length <= reader.remaining
+            length <= region.count - Self.lengthSize
         else {
-            throw reader.malformed(
+            throw malformed(
                 "a header of \(length) bytes in a file of \(region.count); "
                     + "is it a safetensors file, downloaded completely?")
         }
-        let json = try JSONValue(parsing: try reader.readBytes(length))
-        guard let object = json.object else {
-            throw reader.malformed("the header is not a JSON object")
-        }
-        let data = try reader.readBytes(reader.remaining)
+        let end = Self.lengthSize + length
+        let json = try JSONValue(parsing: try region.slice(Self.lengthSize..<end).read())
+        guard let object = json.object else { throw malformed("the header is not a JSON object") }
+        let data = try region.slice(end..<region.count)
         let others = object["__metadata__"] == nil ? 0 : 1
         try CheckpointTensor.check(count: object.members.count - others, path: path)
         for member in object.members {
@@ -128,7 +131,7 @@ struct SafetensorsHeader {
     }
 
     private func entry(
-        _ member: JSONObject.Member, in data: ByteRegion
+        _ member: JSONObject.Member, in data: FileRegion
     ) throws(BitNetError) -> Entry {
         let name = member.key
         guard let dtype = member.value["dtype"]?.string else {
@@ -181,7 +184,7 @@ struct SafetensorsHeader {
     }
 
     /// The format demands that tensors cover the data without gaps and overlaps.
-    private func checkSpacing(of data: ByteRegion) throws(BitNetError) {
+    private func checkSpacing(of data: FileRegion) throws(BitNetError) {
         var end = data.range.lowerBound
         let sorted = entries.sorted {
             ($0.region.range.lowerBound, $0.region.range.upperBound)

@@ -9,12 +9,12 @@ package struct CheckpointTensor: Sendable {
     /// For `packedTernary` this is the shape of the bytes, `[rows / 4, columns]`.
     package let shape: [Int]
     /// The bytes, exactly as many as type and shape need.
-    package let region: ByteRegion
+    package let region: FileRegion
 
     /// Describes a tensor; `malformedFile` where the size of `region` is not that of type and
     /// shape.
     package init(
-        name: String, type: ElementType, shape: [Int], region: ByteRegion
+        name: String, type: ElementType, shape: [Int], region: FileRegion
     ) throws(BitNetError) {
         guard let size = type.storedByteCount(shape: shape) else {
             throw .malformedFile(
@@ -43,6 +43,13 @@ package struct CheckpointTensor: Sendable {
             throw .malformedFile(
                 path: path, detail: "\(count) tensors, more than the \(mostInFile) that are read")
         }
+    }
+
+    /// Describes a tensor in memory.
+    package init(
+        name: String, type: ElementType, shape: [Int], region: ByteRegion
+    ) throws(BitNetError) {
+        try self.init(name: name, type: type, shape: shape, region: FileRegion(region))
     }
 
     /// Number of elements (1 for a scalar), which is a number of bytes for `packedTernary`.

@@ -65,12 +65,13 @@ extension CheckpointTensor {
         guard shape == other.shape, shape.count == 2, type.isFloatLike, other.type.isFloatLike
         else { return false }
         if type == other.type {
-            return region.withUnsafeBytes { a in
-                other.region.withUnsafeBytes { b in
-                    guard let first = a.baseAddress, let second = b.baseAddress else { return true }
-                    return memcmp(first, second, a.count) == 0
-                }
+            let size = 1 << 20
+            for start in stride(from: 0, to: region.count, by: size) {
+                let part = start..<min(start + size, region.count)
+                let (a, b) = (try region.slice(part).read(), try other.region.slice(part).read())
+                guard a.hasSameBytes(as: b) else { return false }
             }
+            return true
         }
         let (rows, columns) = (shape[0], shape[1])
         let left = try AlignedBuffer<Float>(count: columns, purpose: name)
@@ -87,8 +88,19 @@ extension CheckpointTensor {
 
     private func decode(_ row: Int, into values: BufferView<Float>) throws(BitNetError) {
         let bytes = region.count / shape[0]
-        try region.slice(row * bytes..<(row + 1) * bytes).withUnsafeBytes {
+        try region.slice(row * bytes..<(row + 1) * bytes).read().withUnsafeBytes {
             Codec.decode(type, $0, into: values)
+        }
+    }
+}
+
+extension ByteRegion {
+    fileprivate func hasSameBytes(as other: ByteRegion) -> Bool {
+        withUnsafeBytes { a in
+            other.withUnsafeBytes { b in
+                guard let first = a.baseAddress, let second = b.baseAddress else { return true }
+                return a.count == b.count && memcmp(first, second, a.count) == 0
+            }
         }
     }
 }

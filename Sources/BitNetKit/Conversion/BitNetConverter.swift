@@ -33,7 +33,9 @@ public enum BitNetConverter {
     ) throws(BitNetError) -> ConversionReport {
         let checkpoint = try Checkpoint(opening: source.path)
         let conversion = try Conversion(checkpoint, options: options)
-        return try conversion.write(to: target.path, progress: progress)
+        return try checkpoint.reading { () throws(BitNetError) in
+            try conversion.write(to: target.path, progress: progress)
+        }
     }
 }
 
@@ -82,6 +84,7 @@ struct Conversion {
             done += weights[index]
             progress?(Double(done) / total)
         }
+        try checkpoint.checkUnchanged()
         report.byteCount = try writer.finish()
         report.warnings += loader.warnings
         return report

@@ -24,7 +24,8 @@ struct DenseWriter {
         for begin in stride(from: 0, to: info.shape[0], by: chunk) {
             let rows = begin..<min(begin + chunk, info.shape[0])
             let region = try source.region.slice(
-                rows.lowerBound * rowBytes..<rows.upperBound * rowBytes)
+                rows.lowerBound * rowBytes..<rows.upperBound * rowBytes
+            ).read()
             if source.type == info.type {
                 try writer.append(region, to: info.name)
             } else {
@@ -32,7 +33,6 @@ struct DenseWriter {
                 error.add(try encode(region, rows: rows, into: bytes, pool: pool))
                 try writer.append(bytes.array, to: info.name)
             }
-            region.release()
         }
         return error.relative
     }

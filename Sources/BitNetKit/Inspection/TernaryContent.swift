@@ -49,17 +49,15 @@ extension TernarySource {
     func content(_ pool: WorkerPool) throws(BitNetError) -> TernaryContent {
         let plan = try plan(pool)
         let found = Mutex(TritCount(columns: columns))
-        try forEachChunk(pool) { (range, trits, floats) throws(BitNetError) in
-            try decode(range, plan, into: trits, floats: floats)
+        try forEachChunk(pool) { (chunk) throws(BitNetError) in
+            try decode(chunk, plan)
             var count = TritCount(columns: columns)
-            for row in range {
-                let start = (row - range.lowerBound) * columns
-                count.add(trits[start..<start + columns], row: row)
+            for (place, row) in chunk.rows.enumerated() {
+                count.add(chunk.trits[place * columns..<(place + 1) * columns], row: row)
             }
             found.withLock { $0.add(count) }
         }
-        let histogram = tensor.region.histogram(pool)
-        tensor.region.release()
+        let histogram = try tensor.region.histogram()
         let scales = plan.scale.values
         return found.withLock { count in
             TernaryContent(
@@ -106,17 +104,13 @@ private struct TritCount {
     }
 }
 
-extension ByteRegion {
+extension FileRegion {
     /// How often each byte value occurs.
-    fileprivate func histogram(_ pool: WorkerPool) -> [Int] {
-        let found = Mutex([Int](repeating: 0, count: 256))
-        pool.parallel(count, granule: 1 << 16, work: count) { _, range in
-            var counts = [Int](repeating: 0, count: 256)
-            withUnsafeBytes { bytes in
-                for byte in bytes[range] { counts[Int(byte)] += 1 }
-            }
-            found.withLock { for value in 0..<256 { $0[value] += counts[value] } }
+    fileprivate func histogram() throws(BitNetError) -> [Int] {
+        var counts = [Int](repeating: 0, count: 256)
+        try forEachPiece { piece in
+            piece.withUnsafeBytes { for byte in $0 { counts[Int(byte)] += 1 } }
         }
-        return found.withLock(\.self)
+        return counts
     }
 }

@@ -157,14 +157,22 @@ struct CacheBytes {
         withExtendedLifetime((owner, other.owner)) { view.copy(from: other.view) }
     }
 
-    /// Copies all of `region`, which must have as many bytes.
-    func copy(from region: ByteRegion) {
-        withExtendedLifetime(owner) {
-            region.withUnsafeBytes { view.copy(from: $0) }
-        }
+    /// Reads all of `region`, which must have as many bytes.
+    func read(from region: FileRegion) throws(BitNetError) {
+        defer { withExtendedLifetime(owner) {} }
+        try region.read(0..<count, into: view)
     }
 
-    var bytes: [UInt8] { withExtendedLifetime(owner) { view.array } }
+    /// Calls `body` with copies of one piece after the other: the whole can be large.
+    func forEachPiece(
+        _ body: ([UInt8]) throws(BitNetError) -> Void
+    ) throws(BitNetError) {
+        defer { withExtendedLifetime(owner) {} }
+        let size = 1 << 20
+        for start in stride(from: 0, to: count, by: size) {
+            try body(view[start..<min(start + size, count)].array)
+        }
+    }
 }
 
 /// Vectors of one size, each a key or a value.

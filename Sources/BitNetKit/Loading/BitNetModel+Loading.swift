@@ -7,8 +7,13 @@ extension BitNetModel {
     /// - Parameters:
     ///   - url: a `.gguf` file, or a folder with `config.json` and `model.safetensors`.
     ///   - options: threads and kernels to compute with.
-    ///   - progress: called on another thread while matrices are packed.
-    /// - Throws: `BitNetError`, which names the file, the tensor or key, and the remedy.
+    ///   - progress: called on another thread while matrices are read.
+    ///
+    /// Nothing of the file is needed once the model is loaded, unless
+    /// `LoadOptions.keepsFileMapped` says so.
+    ///
+    /// - Throws: `BitNetError`, which names the file, the tensor or key, and the remedy;
+    ///   `.unreadable` also where somebody changes a file while it is read.
     public static func load(
         _ url: URL, options: LoadOptions = LoadOptions(),
         progress: (@Sendable (LoadProgress) -> Void)? = nil
@@ -38,8 +43,28 @@ extension BitNetModel {
         _ checkpoint: Checkpoint, options: LoadOptions = LoadOptions(),
         progress: (@Sendable (LoadProgress) -> Void)? = nil
     ) throws(BitNetError) {
+        let parts = try checkpoint.reading { () throws(BitNetError) in
+            try Parts(checkpoint, options: options, progress: progress)
+        }
+        self.init(
+            parts.transformer, tokenizer: parts.tokenizer, chatTemplate: parts.chatTemplate,
+            warnings: parts.warnings)
+    }
+}
+
+/// What a model is made of.
+private struct Parts {
+    let transformer: Transformer
+    let tokenizer: Tokenizer
+    let chatTemplate: ChatTemplate?
+    let warnings: [String]
+
+    init(
+        _ checkpoint: Checkpoint, options: LoadOptions,
+        progress: (@Sendable (LoadProgress) -> Void)?
+    ) throws(BitNetError) {
         let configuration = try ModelConfiguration(checkpoint)
-        let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
+        tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
         try tokenizer.check(fits: configuration.vocabularySize, path: checkpoint.path)
         let compute = try options.compute
         let weights = configuration.ternaryWeightCount
@@ -48,18 +73,28 @@ extension BitNetModel {
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         loader.i2sOrder = options.i2sOrder
+        loader.keepsFileMapped = options.keepsFileMapped
         loader.warnings += try tokenizer.missingTokens(of: checkpoint)
         var transformer = try loader.load()
         try transformer.hold(lmHead: options.lmHead)
         try transformer.skipZeros(options.sparsity)
-        let chatTemplate = try ChatTemplate(checkpoint, tokenizer: tokenizer)
-        self.init(
-            transformer, tokenizer: tokenizer, chatTemplate: chatTemplate,
-            warnings: loader.warnings + [chatTemplate?.warning].compactMap(\.self))
+        self.transformer = transformer
+        chatTemplate = try ChatTemplate(checkpoint, tokenizer: tokenizer)
+        warnings =
+            loader.warnings
+            + [chatTemplate?.warning, options.threadWarning(compute)]
+            .compactMap(\.self)
     }
 }
 
 extension LoadOptions {
+    /// What there is to say if the system has refused to start some threads.
+    fileprivate func threadWarning(_ compute: Compute) -> String? {
+        guard let threads, compute.pool.threads < threads else { return nil }
+        return "the system let \(compute.pool.threads) of \(threads) threads start; results are "
+            + "the same, but slower"
+    }
+
     /// The kernels and threads that these options ask for.
     package var compute: Compute {
         get throws(BitNetError) {

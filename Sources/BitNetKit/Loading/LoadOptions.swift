@@ -6,7 +6,8 @@
 /// let model = try await BitNetModel.load(url, options: options)
 /// ```
 public struct LoadOptions: Sendable, Hashable {
-    /// Threads to compute with, 1 to 1024; nil takes one for each core.
+    /// Threads to compute with, 1 to 1024; nil takes one for each core. Where the system refuses to
+    /// start so many there are fewer, and `BitNetModel.warnings` says so.
     public var threads: Int?
     /// The name of one of `KernelSet.available`, for example `avx2`; nil takes the fastest.
     public var instructionSet: String?
@@ -22,6 +23,12 @@ public struct LoadOptions: Sendable, Hashable {
     /// Whether feed-forward layers leave out what zeros make irrelevant; matters to models with
     /// squared ReLU only.
     public var sparsity: Sparsity = .automatic
+    /// Whether the embedding and the LM head stay in the model's file, mapped into memory, where the
+    /// library computes with them as they are stored. Loading is a little faster then and processes
+    /// share the memory, but the file has to be trusted: if anybody shortens it while the model
+    /// lives, the operating system ends the process, and if anybody writes to it, results change.
+    /// Replacing it under its name, as package managers do, is harmless. By default they are copied.
+    public var keepsFileMapped = false
     /// Which jobs threads share; tests with small models make them share every one.
     package var sharing = WorkerPool.Sharing.worthwhile
 
@@ -29,7 +36,7 @@ public struct LoadOptions: Sendable, Hashable {
     public init(
         threads: Int? = nil, instructionSet: String? = nil, layout: TernaryLayout? = nil,
         i2sOrder: I2SOrder = .a, lmHead: LMHeadStorage = .asStored,
-        sparsity: Sparsity = .automatic
+        sparsity: Sparsity = .automatic, keepsFileMapped: Bool = false
     ) {
         self.threads = threads
         self.instructionSet = instructionSet
@@ -37,6 +44,7 @@ public struct LoadOptions: Sendable, Hashable {
         self.i2sOrder = i2sOrder
         self.lmHead = lmHead
         self.sparsity = sparsity
+        self.keepsFileMapped = keepsFileMapped
     }
 }
 
@@ -46,7 +54,7 @@ public struct LoadProgress: Sendable, Hashable {
     public enum Phase: String, Sendable, Hashable {
         /// The file's directory is read and checked.
         case map
-        /// Matrices are packed for this machine's kernels.
+        /// Matrices are read, and ternary ones packed for this machine's kernels.
         case pack
         /// The model is ready.
         case ready
@@ -54,6 +62,6 @@ public struct LoadProgress: Sendable, Hashable {
 
     /// What is being done.
     public let phase: Phase
-    /// Share of all weights packed so far, in [0, 1].
+    /// Share of all weights read so far, in [0, 1].
     public let fraction: Double
 }

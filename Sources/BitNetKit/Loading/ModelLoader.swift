@@ -9,6 +9,8 @@ package struct ModelLoader {
     let progress: (@Sendable (LoadProgress) -> Void)?
     /// How I2_S codes lie in their bytes.
     var i2sOrder = I2SOrder.a
+    /// Whether dense matrices may stay in the file.
+    var keepsFileMapped = false
     /// Whether weights that are not ternary are rounded all the same.
     var allowsLossy = false
     /// Things that are odd, but no error.
@@ -16,7 +18,9 @@ package struct ModelLoader {
     /// Whether a warning is about a scale; one is enough.
     var hasNotedScale = false
     private var taken: Set<String> = []
-    private var packedWeights = 0
+    /// Holds one ternary matrix after the other as the file has it.
+    private let scratch = TensorScratch()
+    private var readWeights = 0
 
     init(
         _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, compute: Compute,
@@ -65,7 +69,7 @@ extension ModelLoader {
         let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
         try note(largestScale: weight.scale.largest, of: source)
-        reportPacked(source.rows * source.columns)
+        reportRead(source.rows * source.columns)
         return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
     }
 
@@ -90,9 +94,11 @@ extension ModelLoader {
             epsilon: configuration.normEpsilon)
     }
 
-    private mutating func reportPacked(_ weights: Int) {
-        packedWeights += weights
-        let fraction = Double(packedWeights) / Double(configuration.ternaryWeightCount)
+    private mutating func reportRead(_ weights: Int) {
+        let c = configuration
+        readWeights += weights
+        let dense = c.vocabularySize * c.hiddenSize * (c.isLMHeadTied ? 1 : 2)
+        let fraction = Double(readWeights) / Double(c.ternaryWeightCount + dense)
         progress?(LoadProgress(phase: .pack, fraction: min(1, fraction)))
     }
 }
@@ -127,7 +133,7 @@ extension ModelLoader {
             tensor: tensor, rows: c.shape(of: part)[0], columns: c.shape(of: part)[1],
             scaleTensor: scaleTensor, direction: c.scaleDirection,
             masters: masters, interleavedHeads: isInterleaved ? c.rotatedHeads(of: part) : 0,
-            order: i2sOrder)
+            order: i2sOrder, scratch: scratch)
     }
 
     private var masters: MasterWeights {
@@ -191,9 +197,18 @@ extension ModelLoader {
     private mutating func dense(
         _ name: String, isMultiplied: Bool
     ) throws(BitNetError) -> DenseMatrix {
-        try DenseMatrix(
-            try take(required: [name]), rows: configuration.vocabularySize,
-            columns: configuration.hiddenSize, isMultiplied: isMultiplied)
+        let tensor = try take(required: [name])
+        let columns = configuration.hiddenSize
+        let source = try DenseSource(
+            tensor, rows: configuration.vocabularySize, columns: columns,
+            isMultiplied: isMultiplied)
+        if keepsFileMapped, let matrix = try source.mapped() {
+            reportRead(tensor.elementCount)
+            return matrix
+        }
+        var loader = self
+        defer { self = loader }
+        return try source.read(compute.pool) { rows in loader.reportRead(rows * columns) }
     }
 
     /// Tensors nobody asked for mean another graph. Only copies of what the graph has are ignored.
@@ -215,7 +230,7 @@ extension CheckpointTensor {
                 remedy: "it should hold floats, for example F32")
         }
         let values = try AlignedBuffer<Float>(count: elementCount, purpose: name)
-        region.withUnsafeBytes { Codec.decode(type, $0, into: values.view) }
+        try region.read().withUnsafeBytes { Codec.decode(type, $0, into: values.view) }
         return values.array
     }
 }

@@ -12,6 +12,27 @@ struct TernarySource {
     let interleavedHeads: Int
     /// How I2_S codes lie in their bytes.
     var order = I2SOrder.a
+    /// Where the matrix is read to.
+    var scratch = TensorScratch()
+}
+
+/// Memory for one ternary matrix after the other as a file has it: used again when nobody holds the
+/// one before any more, since fresh memory takes as long to get as reading the matrix.
+final class TensorScratch: @unchecked Sendable {
+    // Used by one loader, one matrix at a time.
+    private var buffer: AlignedBuffer<UInt8>?
+
+    /// All bytes of a tensor, read by all threads at once.
+    func read(_ tensor: CheckpointTensor, _ pool: WorkerPool) throws(BitNetError) -> ByteRegion {
+        let count = tensor.region.count
+        if !isKnownUniquelyReferenced(&buffer) || (buffer?.count ?? 0) < count {
+            buffer = nil
+            buffer = try AlignedBuffer(count: count, purpose: tensor.name)
+        }
+        guard let buffer, count > 0 else { return ByteRegion([], path: tensor.region.path) }
+        try tensor.region.read(into: buffer.view[0..<count], pool: pool)
+        return ByteRegion(buffer, path: tensor.region.path, count: count)
+    }
 }
 
 /// What to do with a ternary matrix that is stored as floats.
@@ -31,6 +52,9 @@ enum MasterWeights: Sendable {
 struct TernaryPlan {
     /// The scales, in the order of the model's rows.
     var scale: TernaryScale
+    /// The tensor as it is in the file; nil for weights that are stored as floats, which are read a
+    /// few rows at a time.
+    var codes: ByteRegion?
     /// What float weights are multiplied by before they are rounded; nil where signs are enough.
     var g: Float?
     /// Scales of the file's blocks, or of its rows where they begin with one, in the order of the
@@ -56,11 +80,10 @@ extension TernarySource {
         let packed = try PackedTrits(
             rows: rows, columns: columns, groupColumns: plan.scale.groupColumns(of: columns),
             layout: layout)
-        try forEachChunk(pool) { (range, trits, floats) throws(BitNetError) in
-            try decode(range, plan, into: trits, floats: floats)
-            packed.pack(trits, rows: range)
+        try forEachChunk(pool) { (chunk) throws(BitNetError) in
+            try decode(chunk, plan)
+            packed.pack(chunk.trits, rows: chunk.rows)
         }
-        tensor.region.release()
         return try TernaryMatrix(packed, scale: plan.scale)
     }
 
@@ -70,12 +93,13 @@ extension TernarySource {
         var plan: TernaryPlan
         switch tensor.type {
         case .i2_s:
-            let bytes = try tensor.region.slice(rows * columns / 4..<rows * columns / 4 + 4)
-            plan = TernaryPlan(scale: .perTensor(Float(bitPattern: try bytes.integer(at: 0))))
+            let codes = try scratch.read(tensor, pool)
+            let bits: UInt32 = try codes.integer(at: rows * columns / 4)
+            plan = TernaryPlan(scale: .perTensor(Float(bitPattern: bits)), codes: codes)
         case .packedTernary:
-            plan = TernaryPlan(scale: .perTensor(1))
+            plan = TernaryPlan(scale: .perTensor(1), codes: try scratch.read(tensor, pool))
         case .tq1_0, .tq2_0, .q2_0, .q2_0_128, .iq1_bn, .iq2_bn, .iq2_bn_r4:
-            plan = try blockPlan()
+            plan = try blockPlan(try scratch.read(tensor, pool))
         default:
             plan = try floatPlan(pool)
         }
@@ -107,74 +131,99 @@ extension TernarySource {
         .corruptTensor(tensor: tensor.name, detail: detail)
     }
 
-    /// Runs `body` on chunks of rows, whole tiles and whole heads, with scratch for the chunk's trits
-    /// and for one row of floats.
+    /// Some rows of the matrix, whole tiles and whole heads.
+    struct Chunk {
+        let rows: Range<Int>
+        /// The rows as the file has them, where weights are stored as floats.
+        let bytes: BufferView<UInt8>
+        /// Scratch for the trits.
+        let trits: BufferView<Int8>
+        /// Scratch for one row.
+        let floats: BufferView<Float>
+    }
+
+    /// Runs `body` on all chunks, in parallel. Chunks of a thread follow each other in the same
+    /// memory.
     func forEachChunk(
-        _ pool: WorkerPool,
-        _ body: (Range<Int>, BufferView<Int8>, BufferView<Float>) throws(BitNetError) -> Void
+        _ pool: WorkerPool, _ body: (Chunk) throws(BitNetError) -> Void
     ) throws(BitNetError) {
         let chunk = interleavedHeads > 0 ? rows / interleavedHeads : 64
         let work = rows * columns * elementWork
+        let rowBytes = tensor.type.isFloatLike ? self.rowBytes : 0
         try pool.tryParallel(rows, granule: chunk, work: work) { (_, range) throws(BitNetError) in
-            let trits = try AlignedBuffer<Int8>(count: chunk * columns, purpose: tensor.name)
+            let most = min(chunk, range.count)
+            let bytes = try AlignedBuffer<UInt8>(count: most * rowBytes, purpose: tensor.name)
+            let trits = try AlignedBuffer<Int8>(count: most * columns, purpose: tensor.name)
             let floats = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)
             for begin in stride(from: range.lowerBound, to: range.upperBound, by: chunk) {
                 let part = begin..<min(begin + chunk, range.upperBound)
-                try body(part, trits.view[0..<part.count * columns], floats.view)
+                let stored = part.lowerBound * rowBytes..<part.upperBound * rowBytes
+                try tensor.region.read(stored, into: bytes.view[0..<stored.count])
+                try body(
+                    Chunk(
+                        rows: part, bytes: bytes.view, trits: trits.view[0..<part.count * columns],
+                        floats: floats.view))
             }
         }
     }
+
+    /// Bytes of a row of a tensor of whole-row blocks.
+    private var rowBytes: Int { columns / tensor.type.block.elements * tensor.type.block.bytes }
 }
 
 // MARK: - Trits
 
 extension TernarySource {
-    /// Decodes rows `range` to trits, in the model's order.
-    func decode(
-        _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>,
-        floats: BufferView<Float>
-    ) throws(BitNetError) {
-        var bad: Int?
+    /// Decodes the rows of a chunk to trits, in the model's order.
+    func decode(_ chunk: Chunk, _ plan: TernaryPlan) throws(BitNetError) {
+        if let codes = plan.codes {
+            let bad = try decode(codes, chunk.rows, plan, into: chunk.trits)
+            if let bad { throw invalidCode(at: bad) }
+        } else {
+            for row in chunk.rows {
+                decodeFloats(row, of: chunk)
+                let start = (row - chunk.rows.lowerBound) * columns
+                let target = chunk.trits[start..<start + columns]
+                if let g = plan.g {
+                    Codec.ternarize(chunk.floats, g: g, into: target)
+                } else {
+                    Codec.signs(chunk.floats, into: target)
+                }
+            }
+        }
+        if interleavedHeads > 0 { HeadInterleaving.undo(chunk.trits, columns: columns) }
+    }
+
+    /// Returns the weight of the first invalid code.
+    private func decode(
+        _ codes: ByteRegion, _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
+    ) throws(BitNetError) -> Int? {
         switch tensor.type {
         case .i2_s:
-            bad = tensor.region.withUnsafeBytes {
+            codes.withUnsafeBytes {
                 Codec.decodeI2S(
                     $0, order: order, columns: columns,
                     range: range.lowerBound * columns..<range.upperBound * columns, into: trits)
             }
         case .packedTernary:
-            bad = tensor.region.withUnsafeBytes {
+            codes.withUnsafeBytes {
                 Codec.decodeHuggingFace($0, rows: rows, columns: columns, range: range, into: trits)
             }
-        case .tq1_0, .tq2_0, .q2_0, .q2_0_128:
-            bad = try decodeBlocks(range, plan, into: trits)
-        case .iq1_bn, .iq2_bn, .iq2_bn_r4:
-            bad = decodeRows(range, plan, into: trits)
-        default:
-            for row in range {
-                try decodeFloats(row, into: floats)
-                let start = (row - range.lowerBound) * columns
-                let target = trits[start..<start + columns]
-                if let g = plan.g {
-                    Codec.ternarize(floats, g: g, into: target)
-                } else {
-                    Codec.signs(floats, into: target)
-                }
-            }
+        case .tq1_0, .tq2_0, .q2_0, .q2_0_128: try decodeBlocks(codes, range, plan, into: trits)
+        default: decodeRows(codes, range, plan, into: trits)
         }
-        if let bad { throw invalidCode(at: bad) }
-        if interleavedHeads > 0 { HeadInterleaving.undo(trits, columns: columns) }
     }
 
     /// Returns the weight of the first invalid code.
     private func decodeBlocks(
-        _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
+        _ codes: ByteRegion, _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
     ) throws(BitNetError) -> Int? {
         guard let scales = plan.blockScales?.view else { return nil }
         let size = tensor.type.block.elements
         let blocks = range.lowerBound * columns / size..<range.upperBound * columns / size
         let read = try AlignedBuffer<Float>(count: blocks.count, purpose: tensor.name)
-        let bad = try rowBytes(range).withUnsafeBytes {
+        let part = range.lowerBound * rowBytes..<range.upperBound * rowBytes
+        let bad = try codes.slice(part).withUnsafeBytes {
             tensor.type == .q2_0 || tensor.type == .q2_0_128
                 ? Codec.decodeQ2(tensor.type, $0, into: trits, scales: read.view)
                 : Codec.decodeTQ(tensor.type, $0, into: trits, scales: read.view)
@@ -189,10 +238,10 @@ extension TernarySource {
 
     /// Returns the weight of the first invalid code.
     private func decodeRows(
-        _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
+        _ codes: ByteRegion, _ range: Range<Int>, _ plan: TernaryPlan, into trits: BufferView<Int8>
     ) -> Int? {
         guard let scales = plan.blockScales?.view else { return nil }
-        let bad = tensor.region.withUnsafeBytes {
+        let bad = codes.withUnsafeBytes {
             Codec.decodeRows(tensor.type, $0, columns: columns, range: range, into: trits)
         }
         if let bad { return bad }
@@ -212,22 +261,17 @@ extension TernarySource {
                 + "not have")
     }
 
-    /// Bytes of some rows of a tensor of whole-row blocks.
-    private func rowBytes(_ range: Range<Int>) throws(BitNetError) -> ByteRegion {
-        let block = tensor.type.block
-        let bytes = columns / block.elements * block.bytes
-        return try tensor.region.slice(range.lowerBound * bytes..<range.upperBound * bytes)
-    }
-
-    /// One row as floats; Q4_0 and Q5_0 rows made from ternary weights as those weights.
-    func decodeFloats(_ row: Int, into floats: BufferView<Float>) throws(BitNetError) {
-        try rowBytes(row..<row + 1).withUnsafeBytes { bytes in
+    /// Decodes one row to the chunk's floats; Q4_0 and Q5_0 rows made from ternary weights as those
+    /// weights.
+    func decodeFloats(_ row: Int, of chunk: Chunk) {
+        let start = (row - chunk.rows.lowerBound) * rowBytes
+        chunk.bytes[start..<start + rowBytes].withBytes { bytes in
             if tensor.type == .q4_0 || tensor.type == .q5_0,
-                Codec.decodeClippedTernary(tensor.type, bytes, into: floats)
+                Codec.decodeClippedTernary(tensor.type, bytes, into: chunk.floats)
             {
                 return
             }
-            Codec.decode(tensor.type, bytes, into: floats)
+            Codec.decode(tensor.type, bytes, into: chunk.floats)
         }
     }
 }

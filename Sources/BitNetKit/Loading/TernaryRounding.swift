@@ -39,12 +39,12 @@ extension TernarySource {
         let parts = columns / unit
         let smallest = try AlignedBuffer<Float>(count: rows * parts, purpose: tensor.name)
         let largest = try AlignedBuffer<Float>(count: rows * parts, purpose: tensor.name)
-        try forEachChunk(pool) { (range, _, floats) throws(BitNetError) in
-            for row in range {
-                try decodeFloats(row, into: floats)
+        try forEachChunk(pool) { (chunk) throws(BitNetError) in
+            for row in chunk.rows {
+                decodeFloats(row, of: chunk)
                 let place = row * parts..<(row + 1) * parts
                 Codec.magnitudes(
-                    floats, block: unit, smallest: smallest.view[place],
+                    chunk.floats, block: unit, smallest: smallest.view[place],
                     largest: largest.view[place])
             }
         }
@@ -56,10 +56,10 @@ extension TernarySource {
 
     private func absoluteMean(_ pool: WorkerPool) throws(BitNetError) -> Float {
         let sums = try AlignedBuffer<Double>(count: rows, purpose: tensor.name)
-        try forEachChunk(pool) { (range, _, floats) throws(BitNetError) in
-            for row in range {
-                try decodeFloats(row, into: floats)
-                sums.view[row] = Codec.absoluteSum(floats)
+        try forEachChunk(pool) { (chunk) throws(BitNetError) in
+            for row in chunk.rows {
+                decodeFloats(row, of: chunk)
+                sums.view[row] = Codec.absoluteSum(chunk.floats)
             }
         }
         // A sum is finite in double only if no weight is infinite or NaN.
@@ -72,14 +72,14 @@ extension TernarySource {
     /// Squared error of rounding, relative to the squared weights.
     private func roundingError(g: Float, _ pool: WorkerPool) throws(BitNetError) -> Double {
         let errors = try AlignedBuffer<StorageError>(count: rows, purpose: tensor.name)
-        try forEachChunk(pool) { (range, trits, floats) throws(BitNetError) in
+        try forEachChunk(pool) { (chunk) throws(BitNetError) in
             let rounded = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)
-            let row = trits[0..<columns]
-            for index in range {
-                try decodeFloats(index, into: floats)
-                Codec.ternarize(floats, g: g, into: row)
+            let row = chunk.trits[0..<columns]
+            for index in chunk.rows {
+                decodeFloats(index, of: chunk)
+                Codec.ternarize(chunk.floats, g: g, into: row)
                 Codec.scale(row, by: 1 / g, into: rounded.view)
-                errors.view[index].add(floats, storedAs: rounded.view)
+                errors.view[index].add(chunk.floats, storedAs: rounded.view)
             }
         }
         var error = StorageError()

@@ -8,7 +8,7 @@ extension TernarySource {
     }
 
     /// The scales of blocks or rows, as few as describe the matrix exactly.
-    func blockPlan() throws(BitNetError) -> TernaryPlan {
+    func blockPlan(_ codes: ByteRegion) throws(BitNetError) -> TernaryPlan {
         let hasRowScales = tensor.type.hasRowScales
         let size = hasRowScales ? columns : tensor.type.block.elements
         guard columns % size == 0 else {
@@ -17,7 +17,7 @@ extension TernarySource {
                 found: tensor.shape)
         }
         let scales = try AlignedBuffer<Float>(count: rows * columns / size, purpose: tensor.name)
-        tensor.region.withUnsafeBytes {
+        codes.withUnsafeBytes {
             hasRowScales
                 ? Codec.rowScales(tensor.type, $0, columns: columns, into: scales.view)
                 : Codec.blockScales(tensor.type, $0, into: scales.view)
@@ -25,7 +25,7 @@ extension TernarySource {
         let values = scales.array
         try check(values)
         return TernaryPlan(
-            scale: .fewest(inModelOrder(values), rows: rows, columns: columns),
+            scale: .fewest(inModelOrder(values), rows: rows, columns: columns), codes: codes,
             blockScales: scales)
     }
 

@@ -14,8 +14,13 @@ extension Transformer {
                     rows: true, columns: true, always: true, pool: compute.pool)
             }
         case .automatic:
-            // A damaged model says so when it is used, with the token that shows it.
-            guard let found = try? zerosOfAFewTokens() else { return }
+            let found: [FeedForwardSparsity.Layer]
+            do throws(BitNetError) {
+                found = try zerosOfAFewTokens()
+            } catch .corruptTensor {
+                // A damaged model says so when it is used, with the token that shows it.
+                return
+            }
             for (layer, zeros) in found.enumerated() {
                 try blocks[layer].feedForward.skipZeros(
                     rows: zeros.gateZeroShare >= Skipping.worthArranging,

@@ -39,9 +39,11 @@ extension BitNetSession {
     ) async throws(BitNetError) -> BitNetSession {
         try await model.onQueue {
             Result { () throws(BitNetError) in
-                let (file, parts) = try SessionFile.read(
-                    url.path, fingerprint: model.fingerprint)
-                let memory = try SessionMemory(file, parts: parts, model: model)
+                let input = try InputFile(opening: url.path)
+                let (file, parts) = try SessionFile.read(input, fingerprint: model.fingerprint)
+                let memory = try input.reading { () throws(BitNetError) in
+                    try SessionMemory(file, parts: parts, model: model)
+                }
                 return BitNetSession(model: model, memory: memory, history: file.messages)
             }
         }.get()
@@ -51,21 +53,27 @@ extension BitNetSession {
 extension SessionMemory {
     /// The memory that a file describes, its keys and values read from `parts`.
     fileprivate convenience init(
-        _ file: SessionFile, parts: ByteReader, model: BitNetModel
+        _ file: SessionFile, parts: FileRegion, model: BitNetModel
     ) throws(BitNetError) {
-        var parts = parts
+        func malformed(_ detail: String) -> BitNetError {
+            .malformedFile(path: parts.path, detail: detail)
+        }
         let configuration = model.configuration
         guard file.limit >= 2, file.limit <= configuration.contextLength,
             file.tokens.count <= file.limit,
             file.tokens.allSatisfy({ $0 < configuration.vocabularySize })
-        else { throw parts.malformed("the session does not fit its model") }
+        else { throw malformed("the session does not fit its model") }
         let context = try InferenceContext(
             model.transformer, contextLength: file.limit, cache: file.precision,
             capacity: max(file.tokens.count, 1))
         try context.restore(position: file.tokens.count)
-        for part in context.filledParts { part.copy(from: try parts.readBytes(part.count)) }
-        guard parts.remaining == 0 else {
-            throw parts.malformed("\(parts.remaining) bytes follow the end of the session")
+        var offset = 0
+        for part in context.filledParts {
+            try part.read(from: try parts.slice(offset..<offset + part.count))
+            offset += part.count
+        }
+        guard offset == parts.count else {
+            throw malformed("\(parts.count - offset) bytes follow the end of the session")
         }
         self.init(context, sliding: file.sliding, tokens: file.tokens, dropped: file.dropped)
     }

@@ -45,7 +45,7 @@ extension SessionFile {
             try file.write(region)
         }
         try put(header)
-        for part in parts { try put(part.bytes) }
+        for part in parts { try part.forEachPiece(put) }
         var end = ByteWriter()
         end.write(checksum.value)
         try file.write(ByteRegion(end.bytes))
@@ -77,33 +77,45 @@ extension SessionFile {
 // MARK: - Reading
 
 extension SessionFile {
-    /// Reads the header; keys and values are what `parts` gives.
+    /// Reads the header; keys and values are what `parts` has.
     ///
     /// - Throws: `BitNetError.malformedFile` for a file that is damaged or something else,
     ///   `.unsupportedFormat` for a later version or another model's session, `.fileNotFound`,
-    ///   `.unreadable`.
+    ///   `.unreadable`, also where somebody changes the file while it is read.
     static func read(
-        _ path: String, fingerprint: @autoclosure () -> UInt64
-    ) throws(BitNetError) -> (file: SessionFile, parts: ByteReader) {
-        var reader = ByteReader(ByteRegion(try MappedFile(opening: path)))
-        try checkKind(&reader)
-        let end = reader.region.count - checksumSize
-        guard end >= reader.offset else { throw reader.malformed("the session is cut off") }
-        let body = try reader.region.slice(0..<end)
+        _ input: InputFile, fingerprint: @autoclosure () -> UInt64
+    ) throws(BitNetError) -> (file: SessionFile, parts: FileRegion) {
+        let whole = FileRegion(input)
+        let end = input.count - checksumSize
+        try input.reading { () throws(BitNetError) in try checkIsWhole(whole, end: end) }
+        let (file, size) = try input.parseBeginning(of: end) { (region) throws(BitNetError) in
+            var reader = ByteReader(region)
+            try checkKind(&reader)
+            let saved = try reader.read(UInt64.self)
+            guard saved == fingerprint() else {
+                throw .unsupportedFormat(
+                    path: input.path, detail: "the session was saved with another model",
+                    remedy: "restore it with the model it was saved with")
+            }
+            return (try SessionFile(&reader, fingerprint: saved), reader.offset)
+        }
+        return (file, try whole.slice(size..<end))
+    }
+
+    /// Checks that the file is a session, and that the first `end` bytes have the checksum that
+    /// follows them.
+    private static func checkIsWhole(_ file: FileRegion, end: Int) throws(BitNetError) {
+        var kind = ByteReader(try file.slice(0..<min(file.count, magic.count + 4)).read())
+        try checkKind(&kind)
+        guard end >= kind.offset else { throw kind.malformed("the session is cut off") }
         var checksum = Checksum()
-        checksum.update(body)
-        guard try reader.region.integer(at: end, as: UInt64.self) == checksum.value else {
-            throw reader.malformed("the session is damaged or cut off: its checksum is wrong")
+        try file.slice(0..<end).forEachPiece { (piece) throws(BitNetError) in
+            checksum.update(piece)
         }
-        reader = ByteReader(body)
-        try checkKind(&reader)
-        let saved = try reader.read(UInt64.self)
-        guard saved == fingerprint() else {
-            throw .unsupportedFormat(
-                path: path, detail: "the session was saved with another model",
-                remedy: "restore it with the model it was saved with")
+        let stored = try file.slice(end..<file.count).read()
+        guard try stored.integer(at: 0, as: UInt64.self) == checksum.value else {
+            throw kind.malformed("the session is damaged or cut off: its checksum is wrong")
         }
-        return (try SessionFile(&reader, fingerprint: saved), reader)
     }
 
     private static func checkKind(_ reader: inout ByteReader) throws(BitNetError) {

@@ -17,9 +17,9 @@ extension Tokenizer {
         if url.pathExtension == "json" {
             return try Tokenizer(folder, file: url.lastPathComponent)
         }
-        let region = ByteRegion(try MappedFile(opening: url.path))
-        if region.hasGGUFMagic { return try Tokenizer(try GGUFFile(region)) }
-        let bytes = region.bytes
+        let opened = try InputFile(opening: url.path)
+        if try opened.hasGGUFMagic { return try Tokenizer(try GGUFFile(opened)) }
+        let bytes = try ByteRegion(reading: opened).bytes
         guard SentencePieceModel.matches(bytes) || TiktokenModel.matches(bytes) else {
             throw .unsupportedFormat(
                 path: url.path,

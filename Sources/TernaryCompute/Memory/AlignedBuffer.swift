@@ -27,6 +27,9 @@
         guard count >= 0, !overflow, bytes < Int.max - 2 * hugePageBytes else {
             throw .outOfMemory(bytes: overflow ? Int.max : bytes, purpose: purpose)
         }
+        guard !AllocationFaults.isNextFailing else {
+            throw .outOfMemory(bytes: bytes, purpose: purpose)
+        }
         self.count = count
         if bytes >= hugePageBytes {
             (base, mappedBytes) = try mapHugePages(bytes: bytes, purpose: purpose)
@@ -39,9 +42,11 @@
             memset(pointer, 0, bytes)
             base = pointer
         }
+        AllocationFaults.noteBegin(of: bytes)
     }
 
     deinit {
+        AllocationFaults.noteEnd(of: max(count, 1) * MemoryLayout<Element>.stride)
         if mappedBytes > 0 { munmap(base, mappedBytes) } else { free(base) }
     }
 

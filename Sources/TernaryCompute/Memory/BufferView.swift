@@ -65,6 +65,12 @@
         base.update(from: source.base, count: count)
     }
 
+    /// The memory of the elements.
+    @inlinable
+    package var bytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(start: base, count: count))
+    }
+
     @inlinable
     package func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         body(UnsafeRawBufferPointer(UnsafeBufferPointer(start: base, count: count)))

@@ -24,9 +24,8 @@ private func walk(_ file: GGUFFile) -> Int {
 }
 
 private func ends(of tensor: CheckpointTensor) -> Int {
-    tensor.region.withUnsafeBytes { bytes in
-        Int(bytes.first ?? 0) + Int(bytes.last ?? 0) + tensor.elementCount
-    }
+    let bytes = (try? tensor.region.bytes) ?? []
+    return Int(bytes.first ?? 0) + Int(bytes.last ?? 0) + tensor.elementCount
 }
 
 /// True where the bytes open and can be read, false where they are refused with a typed error.

@@ -55,8 +55,8 @@ struct EditableGGUF {
     init(_ url: URL) throws {
         let file = try GGUFFile(opening: url.path)
         metadata = file.metadata
-        tensors = file.tensors.map {
-            Tensor(name: $0.name, type: $0.type, shape: $0.shape, bytes: $0.region.bytes)
+        tensors = try file.tensors.map {
+            Tensor(name: $0.name, type: $0.type, shape: $0.shape, bytes: try $0.region.bytes)
         }
     }
 
@@ -123,7 +123,7 @@ struct EditableFolder {
         tensors = try SafetensorsFile(opening: weights.path).tensors.map {
             Tensor(
                 name: $0.name, dtype: try #require(dtypes[$0.type]), shape: $0.shape,
-                bytes: $0.region.bytes)
+                bytes: try $0.region.bytes)
         }
         for name in ["tokenizer.json", "tokenizer_config.json"] {
             files[name] = [UInt8](try Data(contentsOf: url.appendingPathComponent(name)))

@@ -102,7 +102,9 @@ struct KVCacheTests {
         let parts = context.filledParts
         #expect(parts.count == configuration.layerCount * configuration.keyValueHeadCount * 2)
         for part in parts {
-            let values = part.bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            var bytes: [UInt8] = []
+            try part.forEachPiece { (piece) throws(BitNetError) in bytes += piece }
+            let values = bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
             #expect(values.count == 5 * configuration.headDimension)
             #expect(values.allSatisfy { $0.isFinite && abs($0) <= 0.5 })
             #expect(Set(values).count > configuration.headDimension)
