@@ -74,7 +74,7 @@ extension BitNetError: CustomStringConvertible {
         case .unsupportedArchitecture(let name, let known):
             "architecture '\(name)' is not supported; known: \(known.joined(separator: ", "))"
         case .unsupportedFeature(let path, let feature, let value):
-            "\(path): \(feature) = \(value) would change the results and is not supported"
+            "\(path): \(feature) = \(value) is not supported, and leaving it out could change the results"
         case .invalidMetadata(let path, let key, let detail):
             "\(path): metadata '\(key)': \(detail)"
         case .missingTensor(let path, let tensor):

@@ -108,7 +108,7 @@ struct GenerateCommand: AsyncParsableCommand {
         _ prompt: String, _ model: BitNetModel, _ options: GenerationOptions
     ) throws(BitNetError) -> GenerationStream {
         guard conversation.chat else { return model.stream(prompt, options: options) }
-        let tokens = try conversation.tokens(of: prompt, model.tokenizer, model.chatTemplate)
+        let tokens = try conversation.tokens(of: prompt, try model.tokenizer, model.chatTemplate)
         return model.stream(tokens: tokens, options: options)
     }
 

@@ -80,7 +80,7 @@ extension BitNetModel {
         if let zeroShares { transformer = try transformer.imposing(zeroShares) }
         try transformer.hold(lmHead: options.lmHead)
         try transformer.skipZeros(options.sparsity)
-        return BitNetModel(transformer, tokenizer: try .bytes())
+        return BitNetModel(transformer, tokenizer: .success(try .bytes()))
     }
 }
 

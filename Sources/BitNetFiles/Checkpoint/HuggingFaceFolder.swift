@@ -7,8 +7,6 @@ package struct HuggingFaceFolder: Sendable {
     package let files: ModelFolder
     /// `config.json`.
     package let config: JSONValue
-    /// `generation_config.json`, if there is one.
-    package let generationConfig: JSONValue?
     /// The names of the safetensors files, in the order they were read.
     package let weightFiles: [String]
     /// All tensors, in the order of the files.
@@ -37,7 +35,6 @@ package struct HuggingFaceFolder: Sendable {
         }
         files = folder
         self.config = config
-        generationConfig = try folder.json("generation_config.json")
         let named = try folder.weightFiles(named: weights)
         weightFiles = named.names
         orderedTensors = try folder.tensors(of: named.names)

@@ -34,6 +34,7 @@ extension ConfigReader {
         let names = TensorNames(checkpoint)
         let embedding = checkpoint.tensor(named: names.embedding)?.shape ?? []
         let query = checkpoint.tensor(named: names.weight(.query, 0))
+        let key = checkpoint.tensor(named: names.weight(.key, 0))
         let up = checkpoint.tensor(named: names.weight(.up, 0))
         func rows(_ tensor: CheckpointTensor?) -> Int? {
             tensor?.shape.first.map { tensor?.type == .packedTernary ? $0 * 4 : $0 }
@@ -42,6 +43,7 @@ extension ConfigReader {
         while layers <= c.layerCount,
             checkpoint.tensor(named: names.weight(.query, layers)) != nil
         { layers += 1 }
+        let keysFit = rows(key).map { $0 == c.keyValueHeadCount * c.headDimension } ?? true
         let found: [(key: String, isTrue: Bool)] = [
             ("vocab_size", embedding.first.map { $0 == c.vocabularySize } ?? true),
             ("hidden_size", embedding.last.map { $0 == c.hiddenSize } ?? true),
@@ -49,8 +51,9 @@ extension ConfigReader {
             ("intermediate_size", rows(up).map { $0 == c.feedForwardSize } ?? true),
             (
                 "num_attention_heads",
-                rows(query).map { $0 == c.headCount * c.headDimension } ?? true
+                keysFit && rows(query).map { $0 == c.headCount * c.headDimension } ?? true
             ),
+            ("num_key_value_heads", keysFit),
         ]
         for (key, isTrue) in found where !isTrue && config[key] == nil {
             throw invalid(

@@ -10,7 +10,9 @@ extension ModelConfiguration {
             let path = folder.path + "/config.json"
             try self.init(huggingFace: folder.config, name: name, path: path)
             let reader = try ConfigReader(folder.config, path: path)
+            // A default that does not fit may make no graph either, but is the better reason.
             try reader.check(absentSizesOf: self, against: checkpoint)
+            try validate(path: path)
             isLMHeadTied = try reader.isLMHeadTied(in: checkpoint)
             // BitNet embeddings say nowhere that they are any; their norms do.
             guard folder.config["quantization_config"]?.object == nil, hasLinearNorms else {

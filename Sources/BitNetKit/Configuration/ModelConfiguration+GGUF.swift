@@ -139,8 +139,11 @@ struct GGUFConfigReader {
         let older = try optionalFloat("rope.scale_linear")
         let factor = current ?? older ?? 1
         guard type == "linear", factor == 1 || factor == 0 else {
+            let factorName = current == nil ? "rope.scale_linear" : "rope.scaling.factor"
+            let (name, value) =
+                type == "linear" ? (factorName, "\(factor)") : ("rope.scaling.type", type)
             throw .unsupportedFeature(
-                path: gguf.path, feature: "\(prefix).rope.scaling", value: "\(type), \(factor)")
+                path: gguf.path, feature: "\(prefix).\(name)", value: value)
         }
     }
 

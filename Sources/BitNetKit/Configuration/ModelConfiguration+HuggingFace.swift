@@ -42,6 +42,5 @@ extension ModelConfiguration {
             ropeScaling: scaling,
             queryScalar: try reader.queryScalar(),
             slidingAttention: try reader.slidingAttention())
-        try validate(path: path)
     }
 }

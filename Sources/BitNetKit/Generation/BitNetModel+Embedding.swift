@@ -80,6 +80,7 @@ extension BitNetModel {
 
     /// The tokens whose last one is looked at.
     func embeddingTokens(_ text: String) throws(BitNetError) -> [Int] {
+        let tokenizer = try tokenizer
         let appended = tokenizer.appendedTokens
         if text.isEmpty, !appended.isEmpty {
             return (tokenizer.addsBeginOfText ? tokenizer.beginOfText.map { [$0] } ?? [] : [])

@@ -10,7 +10,8 @@ struct Generation {
     private let isCancelled: @Sendable () -> Bool
 
     private var sampler: Sampler
-    private var decoder: any TextDecoder
+    /// Nil until the response begins.
+    private var decoder: (any TextDecoder)?
     private var matcher: StopMatcher
     private var source: (any TokenSource)?
     private var lookup: PromptLookup?
@@ -43,7 +44,6 @@ struct Generation {
         self.options = options
         self.isCancelled = isCancelled
         sampler = Sampler(options, processors: processors)
-        decoder = backend.makeTextDecoder()
         matcher = StopMatcher(options.stop)
         if case .promptLookup(let maximumDraft, let ngram) = options.speculation {
             lookup = PromptLookup(maximumDraft: maximumDraft, ngram: ngram)
@@ -143,6 +143,7 @@ struct Generation {
         try options.validate()
         try options.validate(vocabularySize: backend.vocabularySize)
         let limit = try contextLimit()
+        decoder = try backend.makeTextDecoder()
         tokens = try prompt.tokens(for: backend, effort: Effort(isCancelled: isCancelled))
         guard tokens.count <= limit else {
             throw .contextWindowExceeded(limit: limit, requested: tokens.count)
@@ -193,7 +194,7 @@ struct Generation {
             LogProbabilities(of: id, top: $0, logits)
         }
         events.append(.token(id: id, logProbabilities: logProbabilities))
-        emit(matcher.append(decoder.append(id)))
+        emit(matcher.append(decoder?.append(id) ?? ""))
         return matcher.matched.map(StopReason.stopString) ?? limitReached
     }
 
@@ -203,7 +204,7 @@ struct Generation {
 
     /// Gives out the text that was held back, then the end.
     private mutating func finish(_ reason: StopReason) {
-        emit(matcher.append(decoder.finish()))
+        emit(matcher.append(decoder?.finish() ?? ""))
         emit(matcher.finish())
         let statistics = GenerationStatistics(
             promptTokens: promptTokens, cachedPromptTokens: 0, generatedTokens: generatedTokens,

@@ -11,7 +11,8 @@ protocol GenerationBackend: Sendable {
 
     /// The tokens of a text, without a begin-of-text token; `effort` says whether they are wanted.
     func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int]
-    func makeTextDecoder() -> any TextDecoder
+    /// Throws where the model has no tokenizer that works; nothing else is asked of it then.
+    func makeTextDecoder() throws(BitNetError) -> any TextDecoder
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
     ) throws(BitNetError) -> any TokenSource
@@ -73,9 +74,9 @@ extension StreamingDecoder: TextDecoder {}
 extension BitNetModel: GenerationBackend {
     var contextLimit: Int { configuration.contextLength }
     var vocabularySize: Int { configuration.vocabularySize }
-    var addsBeginOfText: Bool { tokenizer.addsBeginOfText }
-    var beginOfText: Int? { tokenizer.beginOfText }
-    var endTokens: Set<Int> { tokenizer.endTokens }
+    var addsBeginOfText: Bool { workingTokenizer?.addsBeginOfText ?? false }
+    var beginOfText: Int? { workingTokenizer?.beginOfText }
+    var endTokens: Set<Int> { workingTokenizer?.endTokens ?? [] }
 
     func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int] {
         try tokenizer.encode(text, effort: effort)
@@ -84,11 +85,12 @@ extension BitNetModel: GenerationBackend {
     func makeConstraint(
         for options: GenerationOptions
     ) throws(BitNetError) -> (any TokenConstraint)? {
-        options.grammar.map { grammars.state(for: $0) }
+        guard let grammar = options.grammar else { return nil }
+        return try grammars.get().state(for: grammar)
     }
 
-    func makeTextDecoder() -> any TextDecoder {
-        StreamingDecoder(tokenizer: tokenizer, continuing: true)
+    func makeTextDecoder() throws(BitNetError) -> any TextDecoder {
+        StreamingDecoder(tokenizer: try tokenizer, continuing: true)
     }
 
     func makeTokenSource(

@@ -13,6 +13,11 @@ extension JSONSchemaGrammar {
         }
         let key = ExactString("#" + path)
         if let name = references[key] { return .rule(name) }
+        guard path.isEmpty || path.utf8.first == UInt8(ascii: "/") else {
+            throw .grammar(
+                detail: "\(place): $ref '\(text)' names an $anchor, which is not supported; use a "
+                    + "path such as '#/$defs/name'")
+        }
         guard let schema = path.utf8.first == UInt8(ascii: "/") ? value(at: path) : nil else {
             throw .grammar(detail: "\(place): $ref '\(text)' leads to nothing in this schema")
         }

@@ -55,7 +55,7 @@ extension BitNetModel {
 /// What a model is made of.
 private struct Parts {
     let transformer: Transformer
-    let tokenizer: Tokenizer
+    let tokenizer: Result<Tokenizer, BitNetError>
     let chatTemplate: ChatTemplate?
     let warnings: [String]
 
@@ -64,8 +64,11 @@ private struct Parts {
         progress: (@Sendable (LoadProgress) -> Void)?
     ) throws(BitNetError) {
         let configuration = try ModelConfiguration(checkpoint)
-        tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
-        try tokenizer.check(fits: configuration.vocabularySize, path: checkpoint.path)
+        let tokenizer = Result { () throws(BitNetError) in
+            let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
+            try tokenizer.check(fits: configuration.vocabularySize, path: checkpoint.path)
+            return tokenizer
+        }
         let compute = try options.compute
         let weights = configuration.ternaryWeightCount
         let layout = try LayoutChoice.layout(
@@ -74,12 +77,20 @@ private struct Parts {
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         loader.i2sOrder = options.i2sOrder
         loader.keepsFileMapped = options.keepsFileMapped
-        loader.warnings += try tokenizer.missingTokens(of: checkpoint)
+        switch tokenizer {
+        case .success(let tokenizer):
+            loader.warnings += try tokenizer.missingTokens(of: checkpoint)
+        case .failure(let error):
+            loader.warnings.append("\(error); the model computes with tokens, but not with text")
+        }
         var transformer = try loader.load()
         try transformer.hold(lmHead: options.lmHead)
         try transformer.skipZeros(options.sparsity)
         self.transformer = transformer
-        chatTemplate = try ChatTemplate(checkpoint, tokenizer: tokenizer)
+        self.tokenizer = tokenizer
+        chatTemplate = try (try? tokenizer.get()).flatMap { tokenizer throws(BitNetError) in
+            try ChatTemplate(checkpoint, tokenizer: tokenizer)
+        }
         warnings =
             loader.warnings
             + [chatTemplate?.warning, options.threadWarning(compute)]

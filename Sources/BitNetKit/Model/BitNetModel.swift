@@ -9,8 +9,12 @@ internal import Dispatch
 public final class BitNetModel: Sendable {
     /// The shape of the model.
     public var configuration: ModelConfiguration { transformer.configuration }
-    /// The model's tokenizer.
-    public let tokenizer: Tokenizer
+    /// The model's tokenizer. One that cannot be used does not keep a model from computing with
+    /// tokens: loading notes it in `warnings`, and whoever asks for it gets the error.
+    public var tokenizer: Tokenizer { get throws(BitNetError) { try loadedTokenizer.get() } }
+    /// The tokenizer, if it can be used.
+    var workingTokenizer: Tokenizer? { try? tokenizer }
+    private let loadedTokenizer: Result<Tokenizer, BitNetError>
     /// How the model wants conversations written; nil where it is not made for any.
     public let chatTemplate: ChatTemplate?
     /// The kernel set the model computes with.
@@ -27,18 +31,18 @@ public final class BitNetModel: Sendable {
     /// if they were meant to divide where the file says that they multiply.
     public let warnings: [String]
     /// What responses in a grammar share.
-    let grammars: GrammarCache
+    let grammars: Result<GrammarCache, BitNetError>
     private let queue = DispatchQueue(label: "BitNetModel", qos: .userInitiated)
 
     package init(
-        _ transformer: Transformer, tokenizer: Tokenizer, chatTemplate: ChatTemplate? = nil,
-        warnings: [String] = []
+        _ transformer: Transformer, tokenizer: Result<Tokenizer, BitNetError>,
+        chatTemplate: ChatTemplate? = nil, warnings: [String] = []
     ) {
         self.transformer = transformer
-        self.tokenizer = tokenizer
+        loadedTokenizer = tokenizer
         self.chatTemplate = chatTemplate
         self.warnings = warnings
-        grammars = GrammarCache(tokenizer)
+        grammars = tokenizer.map { GrammarCache($0) }
     }
 
     /// Runs blocking work on the model's own serial queue, off Swift's cooperative threads.

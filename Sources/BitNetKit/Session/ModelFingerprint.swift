@@ -9,7 +9,7 @@ extension BitNetModel {
         for field in configuration.fingerprintFields {
             checksum.update("\(field.name) = \(field.value)")
         }
-        checksum.update(UInt64(tokenizer.vocabularySize))
+        checksum.update(UInt64(workingTokenizer?.vocabularySize ?? 0))
         for (index, layer) in transformer.blocks.flatMap(\.linearLayers).enumerated() {
             let weight = layer.weight
             checksum.update(weight.scale.values)

@@ -15,8 +15,8 @@ struct SessionBackend: GenerationBackend {
     }
 
     /// An answer is a text of its own; without a chat template it goes on with the prompt's.
-    func makeTextDecoder() -> any TextDecoder {
-        StreamingDecoder(tokenizer: model.tokenizer, continuing: model.chatTemplate == nil)
+    func makeTextDecoder() throws(BitNetError) -> any TextDecoder {
+        StreamingDecoder(tokenizer: try model.tokenizer, continuing: model.chatTemplate == nil)
     }
 
     func makeTokenSource(

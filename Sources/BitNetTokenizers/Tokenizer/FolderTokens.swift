@@ -39,14 +39,15 @@ struct FolderTokens {
             isLegacy = true
             if let specialTokens {
                 let map = try readJSON(
-                    TokenizerConfigJSON.self, from: [UInt8](specialTokens), named: "special_tokens_map.json")
+                    TokenizerConfigJSON.self, from: [UInt8](specialTokens),
+                    named: "special_tokens_map.json")
                 names = map.over(names)
             }
             if let added { listed = try Self.legacy(added, names?.namedInOrder ?? []) }
         }
         beginOfText = names?.bosToken?.content
         endOfText = names?.eosToken?.content
-        // The same name again says nothing new; the same token otherwise said is said anew.
+        // The same token may be named twice; one with other flags is another token.
         for token in (names?.namedInOrder ?? []) + (names?.extra ?? [])
         where !named.contains(token.special) {
             named.append(token.special)
@@ -74,13 +75,20 @@ struct FolderTokens {
     private static func legacy(
         _ data: Data, _ named: [TokenizerConfigJSON.Token]
     ) throws(BitNetError) -> [TokenizerJSON.AddedToken] {
-        let ids = try readJSON(
-            [String: Int].self, from: [UInt8](data), named: "added_tokens.json")
+        let name = "added_tokens.json"
+        // Not as a dictionary: its keys would be equal where only their normal forms are.
+        let members = try JSONValue(
+            parsing: ByteRegion([UInt8](data), path: name), lastCounts: true
+        ).object?.members
+        guard let members else { throw .tokenizer(detail: "\(name): not an object") }
         let special = Set(named.map { Array($0.content.utf8) })
-        return ids.map { text, id in
-            let isSpecial = special.contains(Array(text.utf8))
+        return try members.map { member throws(BitNetError) in
+            guard let id = member.value.int, id >= 0 else {
+                throw .tokenizer(detail: "\(name): the id of '\(member.key)' is no id")
+            }
+            let isSpecial = special.contains(Array(member.key.utf8))
             return TokenizerJSON.AddedToken(
-                id: id, content: text, normalized: !isSpecial, special: isSpecial)
+                id: id, content: member.key, normalized: !isSpecial, special: isSpecial)
         }.sorted { $0.id < $1.id }
     }
 }

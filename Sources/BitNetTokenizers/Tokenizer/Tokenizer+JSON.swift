@@ -70,7 +70,7 @@ extension WordCut {
     }
 }
 
-/// Decodes JSON; what is wrong with it is told with the place.
+/// Decodes JSON; errors name the place.
 func readJSON<T: Decodable>(
     _ type: T.Type, from bytes: [UInt8], named name: String
 ) throws(BitNetError) -> T {

@@ -35,8 +35,7 @@ extension Tokenizer {
         case .gguf(let file):
             try self.init(file)
         case .huggingFace(let folder):
-            let ends = [folder.config, folder.generationConfig].flatMap { $0.endTokens }
-            try self.init(folder.files, endTokens: ends, rows: rows)
+            try self.init(folder.files, endTokens: try folder.endTokens, rows: rows)
         }
     }
 
@@ -60,9 +59,7 @@ extension Tokenizer {
                 if let id = try file.int(key) { named.append((key, id)) }
             }
         case .huggingFace(let folder):
-            for value in [folder.config, folder.generationConfig] {
-                named += value.endTokens.map { ("eos_token_id", $0) }
-            }
+            named += try folder.endTokens.map { ("eos_token_id", $0) }
         }
         var seen: Set<Int> = []
         return named.filter { !(0..<vocabularySize).contains($0.id) }.compactMap { name, id in
@@ -165,6 +162,15 @@ extension ByteStrings {
             let length = bytes[index..<index + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
             append(bytes[index + 8..<index + 8 + length])
             index += 8 + length
+        }
+    }
+}
+
+extension HuggingFaceFolder {
+    /// `eos_token_id` of `config.json` and `generation_config.json`.
+    fileprivate var endTokens: [Int] {
+        get throws(BitNetError) {
+            [config, try files.json("generation_config.json")].flatMap(\.endTokens)
         }
     }
 }

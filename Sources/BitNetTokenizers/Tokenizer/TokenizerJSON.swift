@@ -31,6 +31,13 @@ struct TokenizerJSON: Decodable {
             case id, content, lstrip, rstrip, normalized, special
             case singleWord = "single_word"
         }
+
+        /// Contents are compared byte by byte: tokens may differ in their normal form alone.
+        static func == (a: AddedToken, b: AddedToken) -> Bool {
+            a.id == b.id && a.content.utf8.elementsEqual(b.content.utf8)
+                && a.singleWord == b.singleWord && a.lstrip == b.lstrip && a.rstrip == b.rstrip
+                && a.normalized == b.normalized && a.special == b.special
+        }
     }
 
     /// How tokens are made, without vocabulary and merges, which `TokenizerJSONScanner` takes out.

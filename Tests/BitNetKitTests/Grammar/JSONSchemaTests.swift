@@ -210,9 +210,9 @@ struct JSONSchemaTests {
                 + #""items":{"type":"boolean"},"maxItems":3}},"required":["name","age","kind"]}"#)
         for seed in 0..<12 {
             var generator = SplitMix64(seed: UInt64(seed))
-            let prompt = [try #require(model.tokenizer.beginOfText)]
+            let prompt = [try #require(try model.tokenizer.beginOfText)]
             let context = try InferenceContext(model.transformer, contextLength: 300, cache: .f16)
-            var state = model.grammars.state(for: grammar)
+            var state = try model.grammars.get().state(for: grammar)
             var mask = TokenMask(count: model.configuration.vocabularySize)
             var ids: [Int] = []
             try context.forward(prompt, isCancelled: { false })
@@ -230,12 +230,12 @@ struct JSONSchemaTests {
                     return best?.id
                 }
                 let token = try #require(id)
-                if model.tokenizer.endTokens.contains(token) { break }
+                if try model.tokenizer.endTokens.contains(token) { break }
                 ids.append(token)
                 state.accept(token)
                 try context.forward([token], isCancelled: { false })
             }
-            let text = model.tokenizer.decode(ids)
+            let text = try model.tokenizer.decode(ids)
             #expect(state.isAccepting, "\(text)")
             let value = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
             let object = try #require(value)

@@ -35,6 +35,8 @@ enum TinyModel {
         _ url: URL, tokens: [Int] = tokens
     ) throws(BitNetError) -> [[Float]] {
         let model = try BitNetModel(loading: url)
+        // A tokenizer that cannot be used is an error only for those who need it.
+        _ = try model.tokenizer
         return try InferenceContext(model.transformer, contextLength: tokens.count, cache: .f32)
             .allLogits(tokens)
     }

@@ -93,7 +93,7 @@ struct EmbeddingTests {
         ]
         try JSONSerialization.data(withJSONObject: tokenizer).write(to: json)
         let model = try await BitNetModel.load(folder)
-        try #require(model.tokenizer.appendedTokens == [end])
+        try #require(try model.tokenizer.appendedTokens == [end])
         let tokens = try model.tokenizer.encode("hello") + [end]
         #expect(try model.embeddingTokens("hello") == tokens)
         #expect(try model.embeddingTokens("") == [end])

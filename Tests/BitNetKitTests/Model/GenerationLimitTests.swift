@@ -58,7 +58,7 @@ struct GenerationLimitTests {
     @Test("an empty prompt starts with begin of text")
     func empty() async throws {
         let model = try Self.model()
-        let begin = try #require(model.tokenizer.beginOfText)
+        let begin = try #require(try model.tokenizer.beginOfText)
         let fromText = try await model.generate("", options: Self.options(5))
         let fromToken = try await model.generate(tokens: [begin], options: Self.options(5))
         #expect(fromText.tokens == fromToken.tokens && fromText.statistics.promptTokens == 1)

@@ -110,8 +110,8 @@ struct SampleModelTests {
         #expect(configuration.contextLength == 512)
         #expect(configuration.ropeBase == 10_000)
         #expect(model.transformer.embedding.type == .f16)
-        #expect(model.tokenizer.beginOfText == 0)
-        #expect(model.tokenizer.endTokens == [1])
+        #expect(try model.tokenizer.beginOfText == 0)
+        #expect(try model.tokenizer.endTokens == [1])
         let card = try String(contentsOf: BitNetSampleModel.modelCardURL, encoding: .utf8)
         #expect(card.contains("CDLA-Sharing-1.0"))
     }

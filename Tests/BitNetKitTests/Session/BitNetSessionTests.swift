@@ -76,8 +76,8 @@ struct BitNetSessionTests {
     func endOfTurn() async throws {
         let model = try await SessionModel.chat.load()
         try #require(model.chatTemplate != nil)
-        let endOfTurn = try #require(model.tokenizer.id(ofSpecial: "<|eot_id|>"))
-        #expect(model.tokenizer.endTokens.contains(endOfTurn))
+        let endOfTurn = try #require(try model.tokenizer.id(ofSpecial: "<|eot_id|>"))
+        #expect(try model.tokenizer.endTokens.contains(endOfTurn))
     }
 
     @Test(

@@ -43,7 +43,7 @@ struct SessionSavingTests {
                 Transformer(
                     configuration, compute: t.compute, embedding: t.embedding, blocks: t.blocks,
                     finalNorm: t.finalNorm, lmHead: t.lmHead),
-                tokenizer: model.tokenizer
+                tokenizer: .success(try model.tokenizer)
             ).fingerprint
         }
         #expect(fingerprint { $0.name = "another" } == model.fingerprint)

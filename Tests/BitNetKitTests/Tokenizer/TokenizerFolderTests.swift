@@ -68,6 +68,32 @@ struct TokenizerFolderTests {
         print("\(try compare(URL(fileURLWithPath: path))) texts")
     }
 
+    @Test("tokens whose names differ in their normal form alone are two, whichever file names them")
+    func normalForms() throws {
+        let names = ["z\u{E9}", "ze\u{301}"]
+        let text = names.joined(separator: " ")
+        let list = "[\(names.map { "\"\($0)\"" }.joined(separator: ", "))]"
+        let map = "{\"\(names[0])\": 256, \"\(names[1])\": 257}"
+        for tokenizer in [
+            try Tokenizer(json: Self.json(), added: Data(map.utf8)),
+            try Tokenizer(
+                json: Self.json(), config: Data("{\"additional_special_tokens\": \(list)}".utf8)),
+        ] {
+            #expect(tokenizer.vocabularySize == 258)
+            #expect(try tokenizer.encode(text, special: true) == [256, 220, 257])
+        }
+    }
+
+    @Test("numbers that Python writes and JSON does not have are no obstacle where nobody reads them")
+    func notFinite() throws {
+        let infinite = Data(#"{"model_max_length": Infinity, "x": NaN, "y": -Infinity}"#.utf8)
+        let plain = try Tokenizer(json: Self.json()).encode("ab")
+        for tokenizer in [
+            try Tokenizer(json: Self.json(), config: infinite),
+            try Tokenizer(json: Self.json(), specialTokens: infinite),
+        ] { #expect(try tokenizer.encode("ab") == plain) }
+    }
+
     @Test("a token that only the configuration names is none where the model has no row for it")
     func rows() throws {
         let folder = try FolderTokens(
