@@ -39,7 +39,8 @@ struct FolderTokens {
             isLegacy = true
             if let specialTokens {
                 let map = try readJSON(
-                    TokenizerConfigJSON.self, from: [UInt8](specialTokens), named: "special_tokens_map.json")
+                    TokenizerConfigJSON.self, from: [UInt8](specialTokens),
+                    named: "special_tokens_map.json")
                 names = map.over(names)
             }
             if let added { listed = try Self.legacy(added, names?.namedInOrder ?? []) }

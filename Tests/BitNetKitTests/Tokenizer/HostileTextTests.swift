@@ -87,7 +87,8 @@ struct HostileTextTests {
         }
     }
 
-    @Test("a quarter of a megabyte of each kind ends soon", .timeLimit(.minutes(1)), arguments: parts)
+    @Test(
+        "a quarter of a megabyte of each kind ends soon", .timeLimit(.minutes(1)), arguments: parts)
     func long(_ part: String) throws {
         let text = String(repeating: part, count: 250_000 / part.utf8.count)
         let tokenizer = try TokenizerFixtures.tiny()
@@ -156,7 +157,9 @@ struct HostileTextTests {
 
 @Suite("Encoding can be cancelled")
 struct EncodingCancellationTests {
-    @Test("encoding ends some thousand steps after it is cancelled", arguments: HostileTextTests.parts)
+    @Test(
+        "encoding ends some thousand steps after it is cancelled", arguments: HostileTextTests.parts
+    )
     func steps(_ part: String) throws {
         let text = String(repeating: part, count: 120_000 / part.utf8.count)
         for (name, tokenizer) in try HostileTextTests.tokenizers.get() {
