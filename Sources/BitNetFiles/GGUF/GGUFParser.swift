@@ -62,7 +62,8 @@ struct GGUFParser {
         try CheckpointTensor.check(count: tensorCount, path: path)
         guard entryCount <= Self.maximumEntries else {
             throw reader.malformed(
-                "\(entryCount) metadata entries, more than the \(Self.maximumEntries) that are read")
+                "\(entryCount) metadata entries, more than the \(Self.maximumEntries) that are read"
+            )
         }
         for _ in 0..<entryCount { try parseEntry() }
         try parseAlignment()

@@ -33,7 +33,10 @@ struct JSONContents: Decoder, SingleValueDecodingContainer {
 
     private func mismatch<T>(_ type: T.Type, _ expected: String) -> DecodingError {
         .typeMismatch(
-            type, .init(codingPath: codingPath, debugDescription: "expected \(expected), found \(value.shown)"))
+            type,
+            .init(
+                codingPath: codingPath,
+                debugDescription: "expected \(expected), found \(value.shown)"))
     }
 
     private func countPart() throws {
@@ -150,7 +153,8 @@ private struct JSONMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private func contents(_ key: Key) throws -> JSONContents {
         guard let value = value(key) else {
             throw DecodingError.keyNotFound(
-                key, .init(codingPath: codingPath, debugDescription: "'\(key.stringValue)' is missing"))
+                key,
+                .init(codingPath: codingPath, debugDescription: "'\(key.stringValue)' is missing"))
         }
         return JSONContents(value, path: codingPath + [key], parts: parts)
     }

@@ -38,7 +38,8 @@ struct JSONParser {
     static func check(size: Int, path: String) throws(BitNetError) {
         guard size <= maximumSize else {
             throw .malformedFile(
-                path: path, detail: "\(size) bytes of JSON, more than the \(maximumSize) that are read")
+                path: path,
+                detail: "\(size) bytes of JSON, more than the \(maximumSize) that are read")
         }
     }
 

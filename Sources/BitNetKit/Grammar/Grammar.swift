@@ -64,7 +64,8 @@ public struct Grammar: Sendable, Hashable {
         try effort.check()
         guard source.utf8.count <= longestSource else {
             throw .grammar(
-                detail: "it has \(source.utf8.count) bytes, more than the \(longestSource) that are "
+                detail:
+                    "it has \(source.utf8.count) bytes, more than the \(longestSource) that are "
                     + "supported")
         }
     }

@@ -79,7 +79,8 @@ struct AddedTokens: Sendable {
         let size = entries.reduce(0) { $0 + $1.text.count }
         guard size <= mostText else {
             throw .tokenizer(
-                detail: "the added tokens have \(size) bytes of text, more than the \(mostText) that "
+                detail:
+                    "the added tokens have \(size) bytes of text, more than the \(mostText) that "
                     + "are supported")
         }
     }

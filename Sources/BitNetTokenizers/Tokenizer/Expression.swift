@@ -28,7 +28,7 @@ struct Expression: Sendable, Equatable {
     let branchCount: Int
 
     /// The most instructions an expression may have; real ones have some hundred.
-    private static let longestProgram = 4096
+    static let longestProgram = 4096
 
     /// Reads an expression.
     ///

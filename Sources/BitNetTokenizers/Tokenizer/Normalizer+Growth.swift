@@ -3,7 +3,7 @@ extension Normalizer {
     ///
     /// Real normalisers write three for one. A file can ask for more than any memory has: forty
     /// steps that each write two letters for one make 2^40 of one.
-    private static let (mostGrowth, longestPrefix) = (256.0, 4096.0)
+    static let (mostGrowth, longestPrefix) = (256.0, 4096.0)
 
     /// Refuses steps that could make a text too long.
     ///

@@ -137,7 +137,8 @@ extension Tokenizer {
         guard length <= longestText else {
             throw .invalidArgument(
                 name: "text",
-                detail: "\(length) bytes are more than the \(longestText) that are encoded at once; "
+                detail:
+                    "\(length) bytes are more than the \(longestText) that are encoded at once; "
                     + "encode it in parts")
         }
     }

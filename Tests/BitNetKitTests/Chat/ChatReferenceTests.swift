@@ -73,7 +73,8 @@ struct ChatReferenceTests {
                 family.template, beginOfText: "<|begin_of_text|>", endOfText: "<|end_of_text|>")
             for example in family.examples {
                 guard let expected = example.ids else { continue }
-                #expect(try tokenizer.encode(example.rendered, special: true) == expected, "\(name)")
+                #expect(
+                    try tokenizer.encode(example.rendered, special: true) == expected, "\(name)")
                 let ids = try tokenizer.encode(
                     example.messages, template: template, addsGenerationPrompt: example.addsPrompt)
                 let begin = expected.first == 128_000 ? [] : [128_000]

@@ -46,7 +46,8 @@ import Testing
 
         /// The peak of a process that runs, in bytes; 0 where it has ended.
         private static func peak(of process: pid_t) -> Int {
-            let text = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+            let text =
+                (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
             let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
             return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }
                 .map { $0 * 1024 } ?? 0
@@ -163,7 +164,8 @@ import Testing
                 try Self.check(
                     name, ["tokenize", "--model", path, "a"], of: bytes.count, rest)
             }
-            for (count, rest) in [(GGUFParser.maximumEntries, Self.bounded), (200_000, Self.noise)] {
+            for (count, rest) in [(GGUFParser.maximumEntries, Self.bounded), (200_000, Self.noise)]
+            {
                 var keys = RawGGUF()
                 for index in 0..<count { keys.entry(String(index, radix: 36), type: 0, [1]) }
                 try check("\(count) keys", keys, rest)

@@ -179,8 +179,11 @@ struct GrammarLimitTests {
             ("root ::= root \"a\" | \"b\"", "begins with itself"),
             ("root ::= a\na ::= b \"x\"\nb ::= \"\" a | \"c\"", "begins with itself"),
             ("root ::= \"a\" root", "has no end"),
-            ("root ::= [a-z]{10000} x\n" + (0..<110).map { "x\($0) ::= \"a\"{10000}" }
-                .joined(separator: "\n") + "\nx ::= x0", "too large"),
+            (
+                "root ::= [a-z]{10000} x\n"
+                    + (0..<110).map { "x\($0) ::= \"a\"{10000}" }
+                    .joined(separator: "\n") + "\nx ::= x0", "too large"
+            ),
         ] {
             let detail = refusal { () throws(BitNetError) in try Grammar(gbnf: text) }
             #expect(detail?.contains(words) == true, "\(text.prefix(60)): \(detail ?? "accepted")")
@@ -255,7 +258,8 @@ struct GrammarLimitTests {
             ),
             (
                 "values",
-                { count in "{\"enum\":[" + (0..<count).map { "\($0)" }.joined(separator: ",") + "]}" }
+                { count in "{\"enum\":[" + (0..<count).map { "\($0)" }.joined(separator: ",") + "]}"
+                }
             ),
         ]
         for (name, make) in kinds {
@@ -273,23 +277,36 @@ struct GrammarLimitTests {
     func cancelled() throws {
         let words = (0..<40_000).map { "\"\(word($0))\"" }
         let makers: [(String, (Effort) throws(BitNetError) -> Grammar)] = [
-            ("gbnf", { (effort) throws(BitNetError) in
-                try Grammar(gbnf: "root ::= " + words.joined(separator: " | "), effort: effort)
-            }),
-            ("enum", { (effort) throws(BitNetError) in
-                try Grammar(
-                    jsonSchema: "{\"enum\":[" + words.joined(separator: ",") + "]}", effort: effort)
-            }),
-            ("numbers", { (effort) throws(BitNetError) in
-                try Grammar(
-                    jsonSchema: #"{"type":"integer","multipleOf":9973,"maximum":1e12}"#,
-                    effort: effort)
-            }),
-            ("pattern", { (effort) throws(BitNetError) in
-                try Grammar(
-                    jsonSchema: #"{"type":"string","pattern":"(a|b|c|d)*a(a|b){11}"}"#,
-                    effort: effort)
-            }),
+            (
+                "gbnf",
+                { (effort) throws(BitNetError) in
+                    try Grammar(gbnf: "root ::= " + words.joined(separator: " | "), effort: effort)
+                }
+            ),
+            (
+                "enum",
+                { (effort) throws(BitNetError) in
+                    try Grammar(
+                        jsonSchema: "{\"enum\":[" + words.joined(separator: ",") + "]}",
+                        effort: effort)
+                }
+            ),
+            (
+                "numbers",
+                { (effort) throws(BitNetError) in
+                    try Grammar(
+                        jsonSchema: #"{"type":"integer","multipleOf":9973,"maximum":1e12}"#,
+                        effort: effort)
+                }
+            ),
+            (
+                "pattern",
+                { (effort) throws(BitNetError) in
+                    try Grammar(
+                        jsonSchema: #"{"type":"string","pattern":"(a|b|c|d)*a(a|b){11}"}"#,
+                        effort: effort)
+                }
+            ),
         ]
         for (name, make) in makers {
             var asked = 0

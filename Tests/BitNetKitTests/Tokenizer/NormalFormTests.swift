@@ -35,7 +35,8 @@ struct NormalFormTests {
             let bytes = Array(text.utf8)
             let nfc = Array(text.precomposedStringWithCanonicalMapping.utf8)
             let nfkd = Array(text.decomposedStringWithCompatibilityMapping.utf8)
-            guard try NormalForm.nfc.apply(bytes) != nfc || NormalForm.nfkd.apply(bytes) != nfkd else {
+            guard try NormalForm.nfc.apply(bytes) != nfc || NormalForm.nfkd.apply(bytes) != nfkd
+            else {
                 compared += 1
                 continue
             }

@@ -169,7 +169,8 @@ struct TokenizerJSONTests {
         let listed = try Tokenizer(json: addedToken(320, "a", [:]))
         #expect(try listed.encode("xa") == [87, 64] && listed.id(ofSpecial: "a") == 64)
         let again = try Tokenizer(json: addedToken(320, "<|eot_id|>", ["special": true]))
-        #expect(try again.encode("<|eot_id|>", special: true) == [316] && again.vocabularySize == 320)
+        #expect(
+            try again.encode("<|eot_id|>", special: true) == [316] && again.vocabularySize == 320)
         let user = try Tokenizer(json: addedToken(320, "<x>", ["special": false]))
         #expect(try user.encode("a<x>") == [64, 320])
         #expect(!user.isSpecial(320))

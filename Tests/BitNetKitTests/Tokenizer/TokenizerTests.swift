@@ -127,7 +127,8 @@ struct TokenizerTests {
         let tokenizer = try TokenizerFixtures.tiny()
         let text = "naïve 日本 12345\n"
         #expect(try tokenizer.encode(NSString(string: text) as String) == tokenizer.encode(text))
-        #expect(try tokenizer.encode(String(text.dropFirst(2))) == tokenizer.encode("ïve 日本 12345\n"))
+        #expect(
+            try tokenizer.encode(String(text.dropFirst(2))) == tokenizer.encode("ïve 日本 12345\n"))
     }
 
     @Test(
