@@ -181,6 +181,8 @@ extension InputFile {
 extension InputFile {
     /// The bytes of `range` mapped into memory for as long as somebody holds them. Whoever reads
     /// them trusts the file: if it is shortened, the operating system ends the process.
+    ///
+    /// Throws `unreadable`, `outOfMemory`.
     func map(_ range: Range<Int>) throws(BitNetError) -> BorrowedBytes {
         precondition(!range.isEmpty && range.lowerBound >= 0 && range.upperBound <= count)
         let page = max(1, Int(sysconf(Int32(_SC_PAGESIZE))))
@@ -188,7 +190,11 @@ extension InputFile {
         let length = range.upperBound - start
         guard let base = mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor, off_t(start)),
             base != MAP_FAILED
-        else { throw .unreadable(path: path, reason: systemErrorMessage(errno)) }
+        else {
+            let code = errno
+            if code == ENOMEM { throw .outOfMemory(bytes: length, purpose: path) }
+            throw .unreadable(path: path, reason: systemErrorMessage(code))
+        }
         let mapping = Mapping(base: base, count: length)
         return BorrowedBytes(
             UnsafeRawBufferPointer(start: base + (range.lowerBound - start), count: range.count),

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import BitNetBench
@@ -76,6 +77,21 @@ struct FileFaultTests {
         let model = try BitNetModel(loading: copy.url)
         #expect(try uses(of: copy.folder.path).isEmpty)
         withExtendedLifetime(model) {}
+    }
+
+    @Test("progress counts dense matrices too, and never goes back", arguments: TinyModel.all)
+    func progress(_ source: URL) throws {
+        let fractions = Mutex<[Double]>([])
+        let c = try BitNetModel(try Checkpoint(opening: source.path)) {
+            let fraction = $0.fraction
+            fractions.withLock { $0.append(fraction) }
+        }.configuration
+        let dense = c.vocabularySize * c.hiddenSize
+        let all = c.ternaryWeightCount + dense * (c.isLMHeadTied ? 1 : 2)
+        let found = fractions.withLock { $0 }
+        #expect(found.first == Double(dense) / Double(all))
+        #expect(found == found.sorted())
+        #expect(found.suffix(2) == [1, 1])
     }
 
     @Test("a model that keeps its file mapped does so until it goes, with the same bits")
