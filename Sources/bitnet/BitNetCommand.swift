@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitNetKit
+import Foundation
 
 @main
 struct BitNetCommand: AsyncParsableCommand {
@@ -27,10 +28,10 @@ struct BitNetCommand: AsyncParsableCommand {
             BenchCommand.self, DoctorCommand.self,
         ])
 
-    /// The library's errors become one line and exit code 1; the parser deals with its own.
+    /// The library's errors become one line and exit code 1; the parser words its own.
     static func main() async {
         // Before any file takes the number of a closed stream.
-        _ = Terminal.closedStreams
+        Terminal.prepare()
         checkArguments()
         do {
             var command = try parseAsRoot(joinedArguments)
@@ -44,8 +45,20 @@ struct BitNetCommand: AsyncParsableCommand {
         } catch let error as FileError {
             fail("\(error)")
         } catch {
-            exit(withError: error)
+            end(with: error)
         }
+    }
+
+    /// Ends the program with the parser's words for `error`, which may be a wish for help.
+    private static func end(with error: any Error) -> Never {
+        let code = exitCode(for: error)
+        let message = fullMessage(for: error)
+        if code.isSuccess {
+            if !message.isEmpty { Terminal.writeOrExit(message + "\n") }
+        } else if !message.isEmpty {
+            Terminal.report(message)
+        }
+        Foundation.exit(code.rawValue)
     }
 
     /// The arguments, with a value that begins with `---` or `-=` joined to its option: alone, the
@@ -73,15 +86,14 @@ struct BitNetCommand: AsyncParsableCommand {
         for (index, argument) in CommandLine.unsafeArguments.enumerated().dropFirst()
         where String(validatingCString: argument) == nil {
             let shown = String(cString: argument)
-            Terminal.report("error: argument \(index), '\(shown)', is not UTF-8 text")
-            exit(withError: ExitCode.validationFailure)
+            Terminal.fail("argument \(index), '\(shown)', is not UTF-8 text")
+            Foundation.exit(ExitCode.validationFailure.rawValue)
         }
     }
 
     private static func fail(_ message: String) -> Never {
-        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        Terminal.report("error: \(line)")
-        exit(withError: ExitCode.failure)
+        Terminal.fail(message)
+        Foundation.exit(EXIT_FAILURE)
     }
 }
 

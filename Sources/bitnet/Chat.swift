@@ -60,7 +60,7 @@ struct Chat {
     }
 
     private mutating func fail(_ message: String) {
-        Terminal.report("error: \(message)")
+        Terminal.fail(message)
         hasFailed = true
     }
 
@@ -69,7 +69,7 @@ struct Chat {
     private func answer(_ text: String) async throws {
         let stream = session.streamResponse(to: text, options: options)
         let task = Task { try await Self.write(stream) }
-        let interrupt = Interrupt { task.cancel() }
+        let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
         guard let (reason, statistics) = try await task.value else { return }
         switch reason {
@@ -139,7 +139,7 @@ struct Chat {
 
     /// Saves the conversation; a signal ends the program only after that.
     private func save(to url: URL) async throws {
-        let interrupt = Interrupt(Interrupt.everySignal) {}
+        let interrupt = Interrupt(Interrupt.everySignal) { _ in }
         defer { interrupt.end() }
         try await session.save(to: url)
         Terminal.report("(saved)")

@@ -92,7 +92,7 @@ struct GenerateCommand: AsyncParsableCommand {
             isText: !json)
 
         let task = Task { try await response.run() }
-        let interrupt = Interrupt { task.cancel() }
+        let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
         let result = try await task.value
         if json { try Terminal.write(result.json() + "\n") }
