@@ -34,7 +34,7 @@ struct BitNetCommand: AsyncParsableCommand {
         Terminal.prepare()
         checkArguments()
         do {
-            var command = try parseAsRoot(joinedArguments)
+            var command = try parseAsRoot(readableArguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -52,7 +52,7 @@ struct BitNetCommand: AsyncParsableCommand {
     /// Ends the program with the parser's words for `error`, which may be a wish for help.
     private static func end(with error: any Error) -> Never {
         let code = exitCode(for: error)
-        let message = fullMessage(for: error)
+        let message = fullMessage(for: error) + hint(for: error)
         if code.isSuccess {
             if !message.isEmpty { Terminal.writeOrExit(message + "\n") }
         } else if !message.isEmpty {
@@ -61,45 +61,20 @@ struct BitNetCommand: AsyncParsableCommand {
         Foundation.exit(code.rawValue)
     }
 
-    /// The arguments, with a value that begins with `---` or `-=` joined to its option: alone, the
-    /// parser refuses it before it knows that a value is due.
-    private static var joinedArguments: [String] {
-        var joined: [String] = []
-        var isText = false
-        for argument in CommandLine.arguments.dropFirst() {
-            let bytes = argument.utf8
-            let looksOdd = bytes.starts(with: "---".utf8) || bytes.starts(with: "-=".utf8)
-            if !isText, looksOdd, let option = joined.last,
-                option.utf8.starts(with: "--".utf8), !option.utf8.contains(UInt8(ascii: "="))
-            {
-                joined[joined.count - 1] = "\(option)=\(argument)"
-            } else {
-                joined.append(argument)
-            }
-            isText = isText || argument == "--"
-        }
-        return joined
+    /// What to do about an argument that the parser has taken for an option.
+    private static func hint(for error: any Error) -> String {
+        let words = ["Unknown option", "Invalid option", "Missing expected argument"]
+        let message = message(for: error)
+        guard words.contains(where: message.hasPrefix),
+            CommandLine.arguments.dropFirst().contains(where: { $0.utf8.first == dash })
+        else { return "" }
+        return "\n  Texts and files that begin with a dash go behind --, after all options."
     }
 
-    /// Swift's own list of arguments has U+FFFD for what is not UTF-8: other text, other files.
-    private static func checkArguments() {
-        for (index, argument) in CommandLine.unsafeArguments.enumerated().dropFirst()
-        where String(validatingCString: argument) == nil {
-            let shown = String(cString: argument)
-            Terminal.fail("argument \(index), '\(shown)', is not UTF-8 text")
-            Foundation.exit(ExitCode.validationFailure.rawValue)
-        }
-    }
+    private static let dash = UInt8(ascii: "-")
 
     private static func fail(_ message: String) -> Never {
         Terminal.fail(message)
         Foundation.exit(EXIT_FAILURE)
-    }
-}
-
-extension CommandLine {
-    /// The arguments as the system gives them, the program's name first.
-    fileprivate static var unsafeArguments: [UnsafeMutablePointer<CChar>] {
-        UnsafeBufferPointer(start: unsafeArgv, count: Int(argc)).compactMap(\.self)
     }
 }

@@ -14,7 +14,7 @@ struct Chat {
         /rewind [N]    take back the latest N turns (1)
         /fork          go on in a copy of the conversation
         /branch [N]    list the copies, or go on in copy N
-        /save FILE     save the conversation
+        /save FILE     save the conversation; the file holds it as readable text
         /restore FILE  go on with a saved conversation
         /reset         begin anew, with the same instructions
         /help          this list
@@ -124,8 +124,8 @@ struct Chat {
             await reportBranch()
         case "branch": await branch(argument)
         case "save":
-            guard let url = try file(argument, "/save") else { return }
-            try await save(to: url)
+            guard try file(argument, "/save") != nil else { return }
+            try await save(to: try Terminal.newFile(argument))
         case "restore":
             guard let url = try file(argument, "/restore") else { return }
             branches[current] = try await BitNetSession.restore(from: url, model: session.model)

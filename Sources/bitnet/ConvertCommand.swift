@@ -65,8 +65,7 @@ struct ConvertCommand: AsyncParsableCommand {
         options.embedding = embedding
         if let order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
-        let (source, target) = (try Terminal.url(input), try Terminal.url(output))
-
+        let (source, target) = (try Terminal.url(input), try Terminal.newFile(output))
         let isStream = Terminal.isStandardOutput(output)
         let line = ProgressLine()
         let hasBegun = Atomic(false)

@@ -54,11 +54,14 @@ enum Terminal {
         _ = put(printable(text) + "\n", to: STDERR_FILENO)
     }
 
+    /// Writes one line to standard error, whatever `line` has from a file.
+    static func reportLine(_ line: String) { report(onOneLine(line)) }
+
     /// Says what has gone wrong, on one line.
-    static func fail(_ message: String) { report("error: " + onOneLine(message)) }
+    static func fail(_ message: String) { reportLine("error: " + message) }
 
     /// Says what is odd, on one line.
-    static func warn(_ message: String) { report("warning: " + onOneLine(message)) }
+    static func warn(_ message: String) { reportLine("warning: " + message) }
 
     /// Replaces standard error's last line, or removes it if `line` is empty.
     static func reportInPlace(_ line: String) {
@@ -134,7 +137,20 @@ enum Terminal {
     /// The file or folder that an argument names; an empty one is no name for the current folder.
     static func url(_ path: String) throws(BitNetError) -> URL {
         guard !path.isEmpty else { throw .fileNotFound(path: "''") }
-        return URL(fileURLWithPath: path)
+        let folder = FileManager.default.currentDirectoryPath
+        let isRelative = !path.utf8.starts(with: "/".utf8) && !path.utf8.starts(with: "~".utf8)
+        // A URL takes `..` off a relative path with the name before it, which may be a link.
+        return URL(fileURLWithPath: isRelative && !folder.isEmpty ? "\(folder)/\(path)" : path)
+    }
+
+    /// The file to be written that an argument names.
+    static func newFile(_ path: String) throws(BitNetError) -> URL {
+        let url = try url(path)
+        // The URL forgets the slash.
+        guard path.utf8.last != UInt8(ascii: "/") else {
+            throw .unwritable(path: path, reason: "it names a folder; give the name of a file")
+        }
+        return url
     }
 
     /// Whether `path` leads to what standard output leads to.
