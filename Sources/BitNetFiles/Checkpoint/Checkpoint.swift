@@ -34,7 +34,7 @@ package struct Checkpoint: Sendable {
         } else if path.hasSuffix(".safetensors") {
             self.init(try Self.folder(around: path))
         } else {
-            let region = ByteRegion(try MappedFile(opening: path))
+            let region = try ByteRegion(opening: path)
             guard path.hasSuffix(".gguf") || region.hasGGUFMagic else {
                 throw .unsupportedFormat(
                     path: path, detail: "neither a GGUF nor a safetensors file",

@@ -85,7 +85,7 @@ extension SessionFile {
     static func read(
         _ path: String, fingerprint: @autoclosure () -> UInt64
     ) throws(BitNetError) -> (file: SessionFile, parts: ByteReader) {
-        var reader = ByteReader(ByteRegion(try MappedFile(opening: path)))
+        var reader = ByteReader(try ByteRegion(opening: path))
         try checkKind(&reader)
         let end = reader.region.count - checksumSize
         guard end >= reader.offset else { throw reader.malformed("the session is cut off") }

@@ -17,15 +17,19 @@ extension Tokenizer {
         if url.pathExtension == "json" {
             return try Tokenizer(folder, file: url.lastPathComponent)
         }
-        let region = ByteRegion(try MappedFile(opening: url.path))
+        let region = try ByteRegion(opening: url.path)
         if region.hasGGUFMagic { return try Tokenizer(try GGUFFile(region)) }
         let bytes = region.bytes
+        // A pipe has no name to go by, no folder around it, and cannot be read twice.
+        let isPipe = region.borrowed == nil
+        if isPipe, bytes.first == UInt8(ascii: "{") { return try Tokenizer(json: Data(bytes)) }
         guard SentencePieceModel.matches(bytes) || TiktokenModel.matches(bytes) else {
             throw .unsupportedFormat(
                 path: url.path,
                 detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
                 remedy: "give a .gguf file, a model folder, or its tokenizer.json")
         }
+        if isPipe { return try Tokenizer(model: Data(bytes)) }
         return try Tokenizer(folder, file: url.lastPathComponent)
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import BitNetFiles
@@ -9,6 +10,10 @@ import Testing
 struct StreamOutputTests {
     private let folder: TemporaryFolder
 
+    private final class Box<Value: Sendable>: Sendable {
+        let value = Mutex<Value?>(nil)
+    }
+
     init() throws { folder = try TemporaryFolder() }
 
     private func isPipe(_ path: String) -> Bool {
@@ -16,20 +21,37 @@ struct StreamOutputTests {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
     }
 
+    /// Runs `body` on a thread of its own, for it waits, and the others have tests to run; the
+    /// result is called to wait for its end.
+    private func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable () -> Value
+    ) -> () -> Value? {
+        let result = Box<Value>()
+        let done = DispatchSemaphore(value: 0)
+        Thread {
+            let found = body()
+            result.value.withLock { $0 = found }
+            done.signal()
+        }.start()
+        return {
+            done.wait()
+            return result.value.withLock { $0 }
+        }
+    }
+
     @Test("a pipe takes all bytes, and stays")
-    func pipe() async throws {
+    func pipe() throws {
         let path = folder.file("pipe")
         mkfifo(path, 0o600)
         let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-        let read = Task.detached { () -> [UInt8] in
-            let descriptor = open(path, O_RDONLY)
-            defer { close(descriptor) }
-            return Self.all(of: descriptor)
-        }
+        let reader = open(path, O_RDONLY | O_NONBLOCK)
+        defer { close(reader) }
         let file = try AtomicFile(replacing: path)
+        _ = fcntl(reader, F_SETFL, 0)
+        let read = onThread { Self.all(of: reader) }
         try file.write(ByteRegion(bytes))
         try file.commit()
-        #expect(await read.value == bytes)
+        #expect(read() == bytes)
         #expect(isPipe(path))
     }
 
@@ -39,6 +61,32 @@ struct StreamOutputTests {
             found += part.prefix(count)
         }
         return found
+    }
+
+    @Test("a pipe is read whole, one that nobody writes into is given up")
+    func input() throws {
+        let path = folder.file("pipe")
+        mkfifo(path, 0o600)
+        let silent = failure { () throws(BitNetError) in
+            try PipeInput(opening: path, patience: .milliseconds(50)).all()
+        }
+        #expect(silent.map { "\($0)".contains("start its writer first") } == true)
+        let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        let writer = onThread { () -> BitNetError? in
+            failure { () throws(BitNetError) in
+                let file = try AtomicFile(replacing: path)
+                try file.write(ByteRegion(bytes))
+                try file.commit()
+            }
+        }
+        #expect(try ByteRegion(opening: path).bytes == bytes)
+        #expect(writer() == .some(nil))
+        let plain = try folder.write("file", [1, 2, 3])
+        #expect(try ByteRegion(opening: plain).bytes == [1, 2, 3])
+        // In a model's folder a pipe would be waited for by nobody's wish.
+        #expect(
+            failure { () throws(BitNetError) in try MappedFile(opening: path) }?.isUnreadable
+                == true)
     }
 
     @Test("a pipe that nobody reads is refused, one whose reader has gone is an error")
