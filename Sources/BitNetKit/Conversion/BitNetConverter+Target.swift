@@ -1,10 +1,11 @@
 internal import Foundation
 
 extension Conversion {
-    /// Refuses a target that the source consists of: a conversion that fails must leave the source,
-    /// and one that succeeds cannot be done again without it.
+    /// Refuses a target that is one of several files that the source consists of: the others would
+    /// be of no use without it. A model in one file may be converted onto itself.
     func checkTarget(_ path: String) throws(BitNetError) {
-        guard sourceFiles.contains(where: { areSameFile($0, path) }) else { return }
+        let files = sourceFiles
+        guard files.count > 1, files.contains(where: { areSameFile($0, path) }) else { return }
         throw .unwritable(
             path: path, reason: "it is a part of the model that is read; give another name")
     }

@@ -22,7 +22,7 @@ public enum BitNetConverter {
     ///   - source: what `BitNetModel.load(_:options:progress:)` takes.
     ///   - target: the `.gguf` file to write. One that is there is replaced and passes its mode and
     ///     owner on, a link is followed, a pipe or device is written to as it stands; a read-only
-    ///     file is refused, and so is one that the source consists of.
+    ///     file is refused, and so is one of several that the source consists of.
     ///   - options: what to store how.
     ///   - progress: called with the share of weights written, in [0, 1]; with 0 before the target
     ///     is touched.

@@ -99,9 +99,9 @@ import Testing
         }
 
         @Test(
-            "Ctrl-C before an answer is a text's end, and the code says so",
+            "Ctrl-C while a file is waited for ends the program",
             arguments: [false, true])
-        func generate(_ isPinned: Bool) throws {
+        func waiting(_ isPinned: Bool) throws {
             guard !isPinned || FileManager.default.isExecutableFile(atPath: "/usr/bin/taskset")
             else { return }
             // The grammar's pipe holds the program before it loads, where a signal needs no handler.
