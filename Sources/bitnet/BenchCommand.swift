@@ -100,7 +100,7 @@ struct BenchMatmulCommand: ParsableCommand {
         warnAboutDebugBuild()
         if let zeroShare { return try runSkipping(zeroShare.shares) }
         if case .failure(let error) = FloatBaseline.openBLAS {
-            Terminal.report("warning: \(error); rows of it are left out")
+            Terminal.warn("\(error); rows of it are left out")
         }
         let sizes = rows.isEmpty ? [(2560, 2560), (6912, 2560), (2560, 6912)] : zipped
         var all: [MatmulBenchmark.Row] = []
@@ -116,7 +116,7 @@ struct BenchMatmulCommand: ParsableCommand {
                 var lines: [MatmulBenchmark.Row] = []
                 try benchmark.run(shape) { row in
                     lines.append(row)
-                    if !json { try? Terminal.write(Self.line(row)) }
+                    if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
                 all += lines
             }

@@ -71,7 +71,7 @@ struct BenchHeadCommand: ParsableCommand {
             for type in try parsedTypes() {
                 try benchmark.run(type, threads: count, top: top, kernels: kernels ?? .best) {
                     all.append($0)
-                    if !json { try? Terminal.write(Self.line($0)) }
+                    if !json { Terminal.writeOrExit(Self.line($0)) }
                 }
             }
         }

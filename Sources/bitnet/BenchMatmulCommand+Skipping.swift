@@ -14,7 +14,7 @@ extension BenchMatmulCommand {
                 let shape = MatmulBenchmark.Case(rows: rows, columns: columns)
                 try benchmark.run(shape, zeroShares: shares) { row in
                     all.append(row)
-                    if !json { try? Terminal.write(Self.line(row)) }
+                    if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }
         }

@@ -135,8 +135,10 @@ struct BenchModelCommand: AsyncParsableCommand {
         options.sparsity = sparsity
         guard let synthetic else {
             options.lmHead = try storage()
-            let url = try model.map { URL(fileURLWithPath: $0) } ?? BitNetSampleModel.url
-            return try await BitNetModel.load(url, options: options)
+            let path = try model ?? BitNetSampleModel.url.path
+            return try await naming(path) { [options] () async throws(BitNetError) in
+                try await BitNetModel.load(Terminal.url(path), options: options)
+            }
         }
         Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
         if let shares = zeroShare?.shares {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitNetKit
+import Foundation
 
 @main
 struct BitNetCommand: AsyncParsableCommand {
@@ -28,13 +29,13 @@ struct BitNetCommand: AsyncParsableCommand {
             BenchCommand.self, DoctorCommand.self,
         ])
 
-    /// The library's errors become one line and exit code 1; the parser deals with its own.
+    /// The library's errors become one line and exit code 1; the parser words its own.
     static func main() async {
         // Before any file takes the number of a closed stream.
-        _ = Terminal.closedStreams
+        Terminal.prepare()
         checkArguments()
         do {
-            var command = try parseAsRoot(joinedArguments)
+            var command = try parseAsRoot(readableArguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -45,50 +46,36 @@ struct BitNetCommand: AsyncParsableCommand {
         } catch let error as FileError {
             fail("\(error)")
         } catch {
-            exit(withError: error)
+            end(with: error)
         }
     }
 
-    /// The arguments, with a value that begins with `---` or `-=` joined to its option: alone, the
-    /// parser refuses it before it knows that a value is due.
-    private static var joinedArguments: [String] {
-        var joined: [String] = []
-        var isText = false
-        for argument in CommandLine.arguments.dropFirst() {
-            let bytes = argument.utf8
-            let looksOdd = bytes.starts(with: "---".utf8) || bytes.starts(with: "-=".utf8)
-            if !isText, looksOdd, let option = joined.last,
-                option.utf8.starts(with: "--".utf8), !option.utf8.contains(UInt8(ascii: "="))
-            {
-                joined[joined.count - 1] = "\(option)=\(argument)"
-            } else {
-                joined.append(argument)
-            }
-            isText = isText || argument == "--"
+    /// Ends the program with the parser's words for `error`, which may be a wish for help.
+    private static func end(with error: any Error) -> Never {
+        let code = exitCode(for: error)
+        let message = fullMessage(for: error) + hint(for: error)
+        if code.isSuccess {
+            if !message.isEmpty { Terminal.writeOrExit(message + "\n") }
+        } else if !message.isEmpty {
+            Terminal.report(message)
         }
-        return joined
+        Foundation.exit(code.rawValue)
     }
 
-    /// Swift's own list of arguments has U+FFFD for what is not UTF-8: other text, other files.
-    private static func checkArguments() {
-        for (index, argument) in CommandLine.unsafeArguments.enumerated().dropFirst()
-        where String(validatingCString: argument) == nil {
-            let shown = String(cString: argument)
-            Terminal.report("error: argument \(index), '\(shown)', is not UTF-8 text")
-            exit(withError: ExitCode.validationFailure)
-        }
+    /// What to do about an argument that the parser has taken for an option.
+    private static func hint(for error: any Error) -> String {
+        let words = ["Unknown option", "Invalid option", "Missing expected argument"]
+        let message = message(for: error)
+        guard words.contains(where: message.hasPrefix),
+            CommandLine.arguments.dropFirst().contains(where: { $0.utf8.first == dash })
+        else { return "" }
+        return "\n  Texts and files that begin with a dash go behind --, after all options."
     }
+
+    private static let dash = UInt8(ascii: "-")
 
     private static func fail(_ message: String) -> Never {
-        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        Terminal.report("error: \(line)")
-        exit(withError: ExitCode.failure)
-    }
-}
-
-extension CommandLine {
-    /// The arguments as the system gives them, the program's name first.
-    fileprivate static var unsafeArguments: [UnsafeMutablePointer<CChar>] {
-        UnsafeBufferPointer(start: unsafeArgv, count: Int(argc)).compactMap(\.self)
+        Terminal.fail(message)
+        Foundation.exit(EXIT_FAILURE)
     }
 }

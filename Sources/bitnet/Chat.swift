@@ -14,7 +14,7 @@ struct Chat {
         /rewind [N]    take back the latest N turns (1)
         /fork          go on in a copy of the conversation
         /branch [N]    list the copies, or go on in copy N
-        /save FILE     save the conversation
+        /save FILE     save the conversation; the file holds it as readable text
         /restore FILE  go on with a saved conversation
         /reset         begin anew, with the same instructions
         /help          this list
@@ -60,7 +60,7 @@ struct Chat {
     }
 
     private mutating func fail(_ message: String) {
-        Terminal.report("error: \(message)")
+        Terminal.fail(message)
         hasFailed = true
     }
 
@@ -69,7 +69,7 @@ struct Chat {
     private func answer(_ text: String) async throws {
         let stream = session.streamResponse(to: text, options: options)
         let task = Task { try await Self.write(stream) }
-        let interrupt = Interrupt { task.cancel() }
+        let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
         guard let (reason, statistics) = try await task.value else { return }
         switch reason {
@@ -124,8 +124,8 @@ struct Chat {
             await reportBranch()
         case "branch": await branch(argument)
         case "save":
-            guard let url = try file(argument, "/save") else { return }
-            try await save(to: url)
+            guard try file(argument, "/save") != nil else { return }
+            try await save(to: try Terminal.newFile(argument))
         case "restore":
             guard let url = try file(argument, "/restore") else { return }
             branches[current] = try await BitNetSession.restore(from: url, model: session.model)
@@ -139,7 +139,7 @@ struct Chat {
 
     /// Saves the conversation; a signal ends the program only after that.
     private func save(to url: URL) async throws {
-        let interrupt = Interrupt(Interrupt.everySignal) {}
+        let interrupt = Interrupt(Interrupt.everySignal) { _ in }
         defer { interrupt.end() }
         try await session.save(to: url)
         Terminal.report("(saved)")

@@ -86,7 +86,7 @@ struct ChatCommand: AsyncParsableCommand {
         }
         var chat = Chat(session: session, options: options, showsStatistics: statistics)
         if Terminal.isInputTerminal {
-            Terminal.report("\(model.configuration.name); /help lists the commands")
+            Terminal.reportLine("\(model.configuration.name); /help lists the commands")
         }
         try await session.prewarm()
         let hasFailed = try await chat.run()

@@ -112,7 +112,7 @@ struct ComputeArguments: ParsableArguments {
             }
         }
         line.clear()
-        for warning in model.warnings { Terminal.report("warning: \(path): \(warning)") }
+        for warning in model.warnings { Terminal.warn("\(path): \(warning)") }
         return model
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BitNetKit
 import Foundation
+import Synchronization
 
 struct ConvertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -64,25 +65,29 @@ struct ConvertCommand: AsyncParsableCommand {
         options.embedding = embedding
         if let order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
-        let (source, target) = (try Terminal.url(input), try Terminal.url(output))
-
+        let (source, target) = (try Terminal.url(input), try Terminal.newFile(output))
         let isStream = Terminal.isStandardOutput(output)
-
         let line = ProgressLine()
+        let hasBegun = Atomic(false)
         let task = Task.detached { [options] in
             Result { () throws(BitNetError) in
                 try BitNetConverter.convert(from: source, to: target, options: options) {
+                    hasBegun.store(true, ordering: .relaxed)
                     line.update("converting:", $0)
                 }
             }
         }
-        let interrupt = Interrupt(Interrupt.everySignal) { task.cancel() }
+        let interrupt = Interrupt(Interrupt.everySignal) { number in
+            // Before that there is nothing to remove.
+            guard hasBegun.load(ordering: .relaxed) else { _exit(128 + number) }
+            task.cancel()
+        }
         defer { interrupt.end() }
         let result = await task.value
         line.clear()
         switch result {
         case .success(let result):
-            for warning in result.warnings { Terminal.report("warning: \(warning)") }
+            for warning in result.warnings { Terminal.warn(warning) }
             let text = (report ? "\(result.table)\n" : "") + "\(result)"
             // What follows the model in one stream would belong to the model.
             if isStream { Terminal.report(text) } else { try Terminal.write(text + "\n") }

@@ -9,7 +9,8 @@ struct GenerateCommand: AsyncParsableCommand {
         abstract: "Continue a text.",
         discussion: """
             Writes the prompt and its continuation as it is computed; statistics go to standard \
-            error. Without --model the sample model tells a short story. Ctrl-C ends the text.
+            error. Without --model the sample model tells a short story. Ctrl-C ends the text. A \
+            prompt that begins with a dash goes behind --.
             """)
 
     @Argument(help: "The text to continue (with --model, default: standard input).")
@@ -59,7 +60,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @Flag(
         help: """
             Also tell how much of each layer's feed-forward work met zeros, and what was left out \
-            for them after the prompt.
+            for them after the prompt; with --json under "sparsity", which is null otherwise.
             """)
     var statistics = false
 
@@ -92,7 +93,7 @@ struct GenerateCommand: AsyncParsableCommand {
             isText: !json)
 
         let task = Task { try await response.run() }
-        let interrupt = Interrupt { task.cancel() }
+        let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
         let result = try await task.value
         if json { try Terminal.write(result.json() + "\n") }
@@ -122,7 +123,7 @@ struct GenerateCommand: AsyncParsableCommand {
         var options = sampling.options
         options.maximumResponseTokens = maxTokens
         options.topLogProbabilities = logprobs
-        options.includesSparsity = json || statistics
+        options.includesSparsity = statistics
         options.kvCache = kvCache
         return options
     }

@@ -1,35 +1,46 @@
-import Dispatch
 import Foundation
 import Synchronization
 
 /// Makes the first Ctrl-C call `action` instead of ending the process; the second one ends it.
+///
+/// One at a time. The action runs on a thread of its own, so that it comes even where work fills
+/// every core and every queue.
 struct Interrupt {
     /// Ctrl-C, the wish to end, and the loss of the terminal.
     static let everySignal = [SIGINT, SIGTERM, SIGHUP]
 
-    private final class Received: Sendable {
+    fileprivate final class Received: Sendable {
         let signal = Mutex<Int32?>(nil)
+        let action: @Sendable (_ signal: Int32) -> Void
+
+        init(_ action: @escaping @Sendable (Int32) -> Void) { self.action = action }
+
+        func note(_ number: Int32) {
+            signal.withLock { $0 = $0 ?? number }
+            action(number)
+        }
     }
 
-    private var sources: [any DispatchSourceSignal] = []
-    private let received = Received()
+    private var earlier: [(signal: Int32, action: sigaction)] = []
+    private let received: Received
 
     /// - Parameter signals: what calls `action` the first time and ends the process the second.
-    init(_ signals: [Int32] = [SIGINT], _ action: @escaping @Sendable () -> Void) {
-        // Work that fills the cores also fills the threads of the global queues.
-        let queue = DispatchQueue(label: "bitnet.signals", qos: .userInteractive)
+    init(_ signals: [Int32] = [SIGINT], _ action: @escaping @Sendable (_ signal: Int32) -> Void) {
+        received = Received(action)
+        SignalThread.follow(received)
         for number in signals {
             // Under nohup the loss of the terminal means nothing.
             if number == SIGHUP, Self.isIgnored(number) { continue }
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler { [received] in
-                signal(number, SIG_DFL)
-                received.signal.withLock { $0 = $0 ?? number }
-                action()
-            }
-            source.resume()
-            sources.append(source)
+            var (new, old) = (sigaction(), sigaction())
+            // The system takes the handler away by itself: a second signal needs no thread of ours.
+            new.sa_flags = Int32(SA_RESTART) | Int32(truncatingIfNeeded: SA_RESETHAND)
+            #if os(Linux)
+                new.__sigaction_handler.sa_handler = tellSignalThread
+            #else
+                new.__sigaction_u.__sa_handler = tellSignalThread
+            #endif
+            sigaction(number, &new, &old)
+            earlier.append((number, old))
         }
     }
 
@@ -49,9 +60,53 @@ struct Interrupt {
 
     /// Back to how it was.
     func end() {
-        for source in sources {
-            source.cancel()
-            signal(Int32(source.handle), SIG_DFL)
+        for (number, action) in earlier {
+            var action = action
+            sigaction(number, &action, nil)
+        }
+        SignalThread.follow(nil)
+    }
+}
+
+/// Waits for signals, which their handler writes into a pipe: it may do hardly anything else.
+private enum SignalThread {
+    private static let current = Mutex<Interrupt.Received?>(nil)
+
+    /// The pipe's end for the handler. Made with the thread, by the first use.
+    private static let isRunning: Bool = {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return false }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        signalPipe = ends[1]
+        let source = ends[0]
+        let thread = Thread { wait(for: source) }
+        thread.name = "bitnet.signals"
+        thread.start()
+        return true
+    }()
+
+    /// Sends the signals that come from now on to `received`.
+    static func follow(_ received: Interrupt.Received?) {
+        _ = isRunning
+        current.withLock { $0 = received }
+    }
+
+    private static func wait(for source: Int32) {
+        var number: UInt8 = 0
+        while true {
+            let count = read(source, &number, 1)
+            guard count == 1 || (count < 0 && errno == EINTR) else { return }
+            if count == 1 { current.withLock { $0 }?.note(Int32(number)) }
         }
     }
+}
+
+/// Where the handler writes; set before there is a handler.
+nonisolated(unsafe) private var signalPipe: Int32 = -1
+
+private func tellSignalThread(_ number: Int32) {
+    let code = errno
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe, &byte, 1)
+    errno = code
 }

@@ -15,11 +15,19 @@ enum Terminal {
         var closed: Set<Int32> = []
         for stream in STDIN_FILENO...STDERR_FILENO where fcntl(stream, F_GETFD) < 0 {
             closed.insert(stream)
-            // The lowest free number is this one.
-            _ = open("/dev/null", O_RDWR)
+            // The lowest free number is this one. What it is for fails, as with a closed one.
+            _ = open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY)
         }
         return closed
     }()
+
+    /// Makes streams fit to be used: numbers of closed ones are taken, and a reader that has gone or
+    /// a file that has reached its limit is an error of the write and not the process's end.
+    static func prepare() {
+        _ = closedStreams
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
+    }
 
     /// Writes `text` to standard output at once.
     static func write(_ text: String) throws(BitNetError) {
@@ -32,40 +40,75 @@ enum Terminal {
         }
     }
 
-    /// Writes a line to standard error. Nobody is left to tell if that fails.
-    static func report(_ line: String) {
-        _ = put(printable(line) + "\n", to: STDERR_FILENO)
+    /// Writes `text` to standard output, or ends the program: for callbacks that cannot throw.
+    static func writeOrExit(_ text: String) {
+        do { try write(text) } catch {
+            fail("\(error)")
+            exit(EXIT_FAILURE)
+        }
     }
+
+    /// Writes text of the program's own to standard error, as one line or more. Nobody is left to
+    /// tell if that fails.
+    static func report(_ text: String) {
+        _ = put(printable(text) + "\n", to: STDERR_FILENO)
+    }
+
+    /// Writes one line to standard error, whatever `line` has from a file.
+    static func reportLine(_ line: String) { report(onOneLine(line)) }
+
+    /// Says what has gone wrong, on one line.
+    static func fail(_ message: String) { reportLine("error: " + message) }
+
+    /// Says what is odd, on one line.
+    static func warn(_ message: String) { reportLine("warning: " + message) }
 
     /// Replaces standard error's last line, or removes it if `line` is empty.
     static func reportInPlace(_ line: String) {
-        _ = put("\r\u{1B}[K\(printable(line))", to: STDERR_FILENO)
+        _ = put("\r\u{1B}[K\(onOneLine(printable(line)))", to: STDERR_FILENO)
+    }
+
+    /// `message` with spaces for what ends a line: a name in a file must not begin one that looks
+    /// like a message of the program.
+    private static func onOneLine(_ message: String) -> String {
+        message.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 
     /// `text` with everything that steers a terminal as a picture of it, but for tabs and ends of
     /// lines: names, messages and texts come from files that may have been made to do harm.
+    ///
+    /// Besides control characters, those are the ones that turn the order of letters around.
     static func printable(_ text: String) -> String {
-        func isControl(_ scalar: Unicode.Scalar) -> Bool {
-            scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
-        }
-        guard text.unicodeScalars.contains(where: isControl) else { return text }
+        guard text.unicodeScalars.contains(where: steersTerminal) else { return text }
         var shown = String.UnicodeScalarView()
         var isAfterReturn = false
         for scalar in text.unicodeScalars {
             if isAfterReturn { shown.append(scalar == "\n" ? "\r" : "\u{240D}") }
             isAfterReturn = scalar == "\r"
             if isAfterReturn { continue }
+            guard steersTerminal(scalar) else {
+                shown.append(scalar)
+                continue
+            }
             switch scalar.value {
             // Unicode has pictures of these.
-            case 0...0x1F where isControl(scalar):
-                shown.append(Unicode.Scalar(UInt8(scalar.value)).picture)
+            case 0...0x1F: shown.append(Unicode.Scalar(0x2400 + scalar.value) ?? "\u{FFFD}")
             case 0x7F: shown.append("\u{2421}")
-            case 0x80...0x9F: shown.append("\u{FFFD}")
-            default: shown.append(scalar)
+            default: shown.append("\u{FFFD}")
             }
         }
         if isAfterReturn { shown.append("\u{240D}") }
         return String(shown)
+    }
+
+    private static func steersTerminal(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x09, 0x0A: false
+        case 0...0x1F, 0x7F...0x9F: true
+        // Embeddings, overrides and isolates of Unicode's bidirectional algorithm.
+        case 0x202A...0x202E, 0x2066...0x2069: true
+        default: false
+        }
     }
 
     /// Writes all of `text`; returns the `errno` of a failure.
@@ -94,7 +137,20 @@ enum Terminal {
     /// The file or folder that an argument names; an empty one is no name for the current folder.
     static func url(_ path: String) throws(BitNetError) -> URL {
         guard !path.isEmpty else { throw .fileNotFound(path: "''") }
-        return URL(fileURLWithPath: path)
+        let folder = FileManager.default.currentDirectoryPath
+        let isRelative = !path.utf8.starts(with: "/".utf8) && !path.utf8.starts(with: "~".utf8)
+        // A URL takes `..` off a relative path with the name before it, which may be a link.
+        return URL(fileURLWithPath: isRelative && !folder.isEmpty ? "\(folder)/\(path)" : path)
+    }
+
+    /// The file to be written that an argument names.
+    static func newFile(_ path: String) throws(BitNetError) -> URL {
+        let url = try url(path)
+        // The URL forgets the slash.
+        guard path.utf8.last != UInt8(ascii: "/") else {
+            throw .unwritable(path: path, reason: "it names a folder; give the name of a file")
+        }
+        return url
     }
 
     /// Whether `path` leads to what standard output leads to.
@@ -114,9 +170,4 @@ enum Terminal {
             throw .unwritable(path: "JSON", reason: "\(error)")
         }
     }
-}
-
-extension Unicode.Scalar {
-    /// Unicode's picture of a control character below 32.
-    fileprivate var picture: Unicode.Scalar { Unicode.Scalar(0x2400 + value) ?? "\u{FFFD}" }
 }

@@ -28,7 +28,10 @@ struct TextInput: ~Copyable {
                 if errno == ENOENT || errno == ENOTDIR {
                     throw .fileNotFound(path: path.isEmpty ? "''" : path)
                 }
-                throw .unreadable(path: path, reason: Terminal.message(errno))
+                let reason =
+                    errno == ENXIO
+                    ? "it is a socket or a device that is not there" : Terminal.message(errno)
+                throw .unreadable(path: path, reason: reason)
             }
         }
     }

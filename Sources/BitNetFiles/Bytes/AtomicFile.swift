@@ -16,21 +16,21 @@
 ///   (hard links) keep the old contents.
 /// - A read-only file is refused, and so are folders, sockets, disks and terminals.
 /// - A new file has the mode that the process gives new files, or is the owner's alone.
-/// - Pipes and other devices are written to as bytes come. They cannot be replaced, and what they
-///   have taken stays taken.
+/// - Pipes, other devices and files that the process has open already (`/dev/stdout`) are written to
+///   as bytes come. They cannot be replaced, and what they have taken stays taken.
 ///
 /// On Linux the file has no name until it is complete, as far as the file system can do that:
-/// however the process ends, nothing is left. Elsewhere it has a temporary name beside its target.
-/// A process that is killed leaves that behind, and the next one that writes the target removes it.
+/// however the process ends, nothing is left. Elsewhere it has a temporary name beside its target,
+/// `NAME.bitnet-NUMBER.partial`. A process that is killed leaves that behind, and the next one that
+/// writes into the folder removes it.
 package final class AtomicFile {
     private enum Output {
-        case stream
+        case stream(StreamOutput)
         case partial(PartialFile)
         case closed
     }
 
     private let path: String
-    private let descriptor: Int32
     private var output: Output
     /// Bytes written so far.
     package private(set) var count = 0
@@ -50,35 +50,35 @@ package final class AtomicFile {
     init(replacing path: String, isPrivate: Bool, allowsUnnamed: Bool) throws(BitNetError) {
         self.path = path
         switch try OutputTarget(path) {
-        case .stream(let kind):
-            descriptor = try openStream(path, kind: kind)
-            output = .stream
+        case .stream(let kind): output = .stream(try StreamOutput(opening: path, kind: kind))
+        case .descriptor(let number):
+            output = .stream(try StreamOutput(duplicating: number, path: path))
         case .file(let target, let old):
             let opened = PartialFile.create(
                 for: target, replacing: old, isPrivate: isPrivate, allowsUnnamed: allowsUnnamed)
-            let partial: PartialFile
-            do { partial = try opened.get() } catch {
-                throw .unwritable(path: path, reason: systemErrorMessage(error.rawValue))
+            do { output = .partial(try opened.get()) } catch {
+                throw .unwritable(path: path, reason: error.reason)
             }
-            descriptor = partial.descriptor
-            output = .partial(partial)
         }
     }
 
     deinit {
         switch output {
-        case .stream: _ = close(descriptor)
+        case .stream(let stream): _ = stream.close()
         case .partial(let partial): partial.discard()
         case .closed: break
         }
     }
 
+    /// Appends bytes.
+    ///
+    /// - Throws: `BitNetError.unwritable`, and `.cancelled` while a pipe's reader is waited for.
     package func write(_ bytes: ByteRegion) throws(BitNetError) {
         let code =
             switch output {
-            case .stream:
-                withoutBrokenPipeSignal { bytes.write(toDescriptor: descriptor) }
-            case .partial: bytes.write(toDescriptor: descriptor)
+            case .stream(let stream): try stream.write(bytes)
+            case .partial(let partial):
+                withoutWriteSignals { bytes.write(toDescriptor: partial.descriptor) }
             case .closed: EBADF as Int32?
             }
         if let code { throw failure(code) }
@@ -88,11 +88,13 @@ package final class AtomicFile {
     /// Puts the file in place of the target, on stable storage.
     package func commit() throws(BitNetError) {
         switch output {
-        case .stream:
+        case .stream(let stream):
             output = .closed
-            guard close(descriptor) == 0 else { throw failure(errno) }
+            if let code = stream.close() { throw failure(code) }
         case .partial(let partial):
-            if let code = partial.replaceTarget() { throw failure(code) }
+            do { try partial.replaceTarget().get() } catch {
+                throw .unwritable(path: path, reason: error.reason)
+            }
             output = .closed
         case .closed: throw failure(EBADF)
         }

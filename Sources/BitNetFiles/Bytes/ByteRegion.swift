@@ -163,7 +163,11 @@ package struct ByteRegion: Sendable {
                 #endif
                 if written < 0 {
                     if errno == EINTR { continue }
-                    return errno
+                    guard errno == EAGAIN else { return errno }
+                    // Whoever has the other end has set it so that it does not wait.
+                    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&request, 1, -1)
+                    continue
                 }
                 rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
             }

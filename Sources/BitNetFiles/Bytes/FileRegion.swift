@@ -42,6 +42,8 @@ package struct FileRegion: Sendable {
 
     /// The file, unless the bytes are in memory.
     var file: InputFile? { if case .file(let file) = storage { file } else { nil } }
+    /// Whether the bytes are in memory, so that nobody can change them.
+    package var isInMemory: Bool { file == nil }
 
     /// The part of the region at `part`, counted from the region's own start.
     ///
@@ -112,5 +114,25 @@ package struct FileRegion: Sendable {
     package func mapped() throws(BitNetError) -> BorrowedBytes? {
         guard case .file(let file) = storage, !range.isEmpty else { return nil }
         return try file.map(range)
+    }
+}
+
+// MARK: - Whole files
+
+extension FileRegion {
+    /// Runs `body`, which reads from the file; see `InputFile.reading`.
+    package func reading<Result>(
+        _ body: () throws(BitNetError) -> Result
+    ) throws(BitNetError) -> Result {
+        guard let file else { return try body() }
+        return try file.reading(body)
+    }
+
+    /// Calls `parse` with the first `end` bytes; see `InputFile.parseBeginning`.
+    package func parseBeginning<Result>(
+        of end: Int, _ parse: (ByteRegion) throws(BitNetError) -> Result
+    ) throws(BitNetError) -> Result {
+        guard let file else { return try parse(try slice(0..<end).read()) }
+        return try file.parseBeginning(of: end, parse)
     }
 }

@@ -31,7 +31,10 @@ package final class InputFile: Sendable {
         guard descriptor >= 0 else {
             let code = errno
             if code == ENOENT || code == ENOTDIR { throw .fileNotFound(path: path) }
-            throw .unreadable(path: path, reason: systemErrorMessage(code))
+            let reason =
+                code == ENXIO
+                ? "it is a socket or a device that is not there" : systemErrorMessage(code)
+            throw .unreadable(path: path, reason: reason)
         }
         do throws(BitNetError) {
             let status = try Self.status(of: descriptor, path: path)

@@ -12,6 +12,8 @@ enum OutputTarget {
     case file(path: String, old: stat?)
     /// A pipe or a device that takes bytes one after the other; it is written to as it stands.
     case stream(kind: mode_t)
+    /// A file that the process has open already, such as `/dev/stdout`; bytes go where it stands.
+    case descriptor(Int32)
 
     /// Looks at what is there, and refuses what must not be written.
     ///
@@ -21,12 +23,20 @@ enum OutputTarget {
         guard !path.isEmpty, !path.utf8.contains(0) else {
             throw .unwritable(path: path, reason: "it is not a file name")
         }
+        if let number = Self.ownDescriptor(path) {
+            self = .descriptor(number)
+            return
+        }
         var status = stat()
         guard stat(path, &status) == 0 else {
             guard errno == ENOENT else {
                 throw .unwritable(path: path, reason: systemErrorMessage(errno))
             }
-            self = .file(path: try Self.followingLinks(path), old: nil)
+            let file = try Self.followingLinks(path)
+            guard file.utf8.last != UInt8(ascii: "/") else {
+                throw .unwritable(path: path, reason: "it names a folder; give the name of a file")
+            }
+            self = .file(path: file, old: nil)
             return
         }
         switch status.st_mode & S_IFMT {
@@ -70,18 +80,49 @@ enum OutputTarget {
         var current = path
         // As many as Linux follows.
         for _ in 0..<40 {
-            var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX) + 1)
-            let count = buffer.withUnsafeMutableBytes {
-                readlink(current, $0.bindMemory(to: CChar.self).baseAddress!, $0.count)
-            }
-            // Not a link, or nothing there.
-            guard count > 0 else { return current }
-            guard let target = String(validating: buffer.prefix(count), as: UTF8.self) else {
+            guard let link = link(at: current) else { return current }
+            guard let target = String(validating: link, as: UTF8.self) else {
                 throw .unwritable(path: path, reason: "the name it links to is not UTF-8")
             }
             current = target.utf8.first == UInt8(ascii: "/") ? target : folder(of: current) + target
         }
         throw .unwritable(path: path, reason: systemErrorMessage(ELOOP))
+    }
+
+    /// What the link at `path` says; nil where there is no link.
+    private static func link(at path: String) -> ArraySlice<UInt8>? {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = buffer.withUnsafeMutableBytes {
+            readlink(path, $0.bindMemory(to: CChar.self).baseAddress!, $0.count)
+        }
+        return count > 0 ? buffer.prefix(count) : nil
+    }
+
+    /// The number of the process's own open file that `path` leads to, such as `/dev/stdout` or
+    /// `/dev/fd/3`; nil for other paths.
+    ///
+    /// Replacing the file behind it would leave the one that is open, and what others write to it,
+    /// without a name. Systems without `/proc` have devices under such names.
+    private static func ownDescriptor(_ path: String) -> Int32? {
+        var own = stat()
+        guard stat("/proc/self/fd", &own) == 0 else { return nil }
+        var current = path
+        for _ in 0..<40 {
+            let folder = folder(of: current)
+            let name = current.utf8.dropFirst(folder.utf8.count)
+            var status = stat()
+            if let number = Int32(String(decoding: name, as: UTF8.self)), number >= 0,
+                stat(folder.isEmpty ? "." : folder, &status) == 0,
+                status.st_dev == own.st_dev, status.st_ino == own.st_ino
+            {
+                return number
+            }
+            guard let link = link(at: current),
+                let target = String(validating: link, as: UTF8.self)
+            else { return nil }
+            current = target.utf8.first == UInt8(ascii: "/") ? target : folder + target
+        }
+        return nil
     }
 
     /// The part of `path` up to its last slash; empty where there is none.
@@ -91,73 +132,9 @@ enum OutputTarget {
     }
 }
 
-// MARK: - Streams
-
-/// Opens the pipe or device at `path` for writing.
-///
-/// A pipe is given a few seconds until somebody reads it.
-func openStream(_ path: String, kind: mode_t) throws(BitNetError) -> Int32 {
-    let deadline = ContinuousClock.now + .seconds(3)
-    var descriptor: Int32
-    repeat {
-        if Task.isCancelled { throw .cancelled }
-        // Without O_NONBLOCK, a pipe that nobody reads would be waited for without end.
-        descriptor = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor < 0, errno == ENXIO, kind == S_IFIFO, ContinuousClock.now < deadline
-        else { break }
-        usleep(20_000)
-    } while true
-    guard descriptor >= 0 else {
-        let nobody = errno == ENXIO && kind == S_IFIFO
-        throw .unwritable(
-            path: path,
-            reason: nobody
-                ? "nobody reads this pipe; start its reader first" : systemErrorMessage(errno))
-    }
-    do throws(BitNetError) {
-        try checkStream(descriptor, path, kind: kind)
-    } catch {
-        _ = close(descriptor)
-        throw error
-    }
-    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
-    #if canImport(Darwin)
-        _ = fcntl(descriptor, F_SETNOSIGPIPE, 1)
-    #endif
-    return descriptor
-}
-
-private func checkStream(
-    _ descriptor: Int32, _ path: String, kind: mode_t
-) throws(BitNetError) {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == kind else {
-        throw .unwritable(path: path, reason: "it has just become something else")
-    }
-    guard isatty(descriptor) == 0 else {
-        throw .unwritable(path: path, reason: "it is a terminal; give a file or a pipe")
-    }
-}
-
-/// Runs `body` so that a pipe whose reader has gone gives `EPIPE` and does not end the process.
-func withoutBrokenPipeSignal<Result>(_ body: () -> Result) -> Result {
-    #if canImport(Darwin)
-        // The descriptor is set so.
-        return body()
-    #else
-        var (pipe, old, pending) = (sigset_t(), sigset_t(), sigset_t())
-        sigemptyset(&pipe)
-        sigaddset(&pipe, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &pipe, &old)
-        sigpending(&pending)
-        let wasPending = sigismember(&pending, SIGPIPE) == 1
-        let result = body()
-        // The signal is for this thread alone; what is taken here was raised by `body`.
-        if !wasPending {
-            var now = timespec()
-            _ = sigtimedwait(&pipe, nil, &now)
-        }
-        pthread_sigmask(SIG_SETMASK, &old, nil)
-        return result
-    #endif
+/// Whether two paths lead to the same file; false where one leads nowhere.
+package func areSameFile(_ first: String, _ second: String) -> Bool {
+    var (one, other) = (stat(), stat())
+    return stat(first, &one) == 0 && stat(second, &other) == 0
+        && one.st_dev == other.st_dev && one.st_ino == other.st_ino
 }

@@ -10,9 +10,22 @@ internal import Foundation
 
 /// A new regular file on its way to a name: without one, or with a temporary one beside it.
 struct PartialFile {
-    /// An `errno`.
     struct Failure: Error {
-        let rawValue: Int32
+        let reason: String
+
+        init(_ reason: String) { self.reason = reason }
+
+        init(code: Int32) { reason = systemErrorMessage(code) }
+
+        /// `code` is the `errno` of creating a file in a folder.
+        init(creating code: Int32) {
+            reason =
+                switch code {
+                case ENOENT: "the folder that it should be in does not exist"
+                case EACCES, EPERM: "its folder does not let you create files"
+                default: systemErrorMessage(code)
+                }
+        }
     }
 
     let descriptor: Int32
@@ -34,7 +47,7 @@ struct PartialFile {
             case .failure(let failure): return .failure(failure)
             }
         }
-        guard let file else { return .failure(Failure(rawValue: EIO)) }
+        guard let file else { return .failure(Failure(code: EIO)) }
         if let old { file.adopt(old) }
         names.removeOrphans()
         return .success(file)
@@ -72,7 +85,7 @@ struct PartialFile {
         for _ in 0..<8 {
             let name = names.new()
             let descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-            guard descriptor >= 0 else { return .failure(Failure(rawValue: errno)) }
+            guard descriptor >= 0 else { return .failure(Failure(creating: errno)) }
             _ = flock(descriptor, LOCK_EX | LOCK_NB)
             var status = stat()
             if fstat(descriptor, &status) == 0, status.st_nlink > 0 {
@@ -83,7 +96,7 @@ struct PartialFile {
             }
             _ = close(descriptor)
         }
-        return .failure(Failure(rawValue: EBUSY))
+        return .failure(Failure(code: EBUSY))
     }
 
     /// Takes over owner, group and mode, as far as the process may.
@@ -105,26 +118,39 @@ struct PartialFile {
 
     // MARK: - The end
 
-    /// Gives the file its name, on stable storage, and closes it; returns the `errno` of a failure,
-    /// after which it is still open.
-    func replaceTarget() -> Int32? {
+    /// Gives the file its name, on stable storage, and closes it; after a failure it is still open.
+    func replaceTarget() -> Result<Void, Failure> {
         // Renamed before the data is on disk, a power cut would leave an empty target.
-        guard fsync(descriptor) == 0 else { return errno }
+        guard Self.sync(descriptor) else { return .failure(Failure(code: errno)) }
+        var status = stat()
+        if lstat(target, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            return .failure(Failure("meanwhile it has become something else than a file"))
+        }
         #if os(Linux)
             if isUnnamed {
                 let code = linkat(
                     AT_FDCWD, Self.handle(descriptor), AT_FDCWD, temporary, AT_SYMLINK_FOLLOW)
-                guard code == 0 else { return errno }
+                guard code == 0 else { return .failure(Failure(creating: errno)) }
             }
         #endif
         guard rename(temporary, target) == 0 else {
-            let code = errno
+            let failure = Failure(code: errno)
             unlink(temporary)
-            return code
+            return .failure(failure)
         }
         _ = close(descriptor)
         syncFolder()
-        return nil
+        return .success(())
+    }
+
+    /// Waits until the data is on disk; false with `errno` after a failure.
+    private static func sync(_ descriptor: Int32) -> Bool {
+        while fsync(descriptor) != 0 {
+            // Some file systems have no disk to write to.
+            if [EINVAL, ENOTSUP, ENOSYS].contains(errno) { break }
+            if errno != EINTR { return false }
+        }
+        return true
     }
 
     /// Removes the file and closes it.
@@ -144,8 +170,10 @@ struct PartialFile {
     }
 }
 
-/// The temporary names of a file's predecessors and of itself: `NAME.NUMBER.partial`.
+/// The temporary name of a file, `NAME.bitnet-NUMBER.partial` with 16 hexadecimal digits, and such
+/// names of files that killed processes have left.
 struct TemporaryNames {
+    private static let mark = ".bitnet-"
     private static let suffix = ".partial"
 
     let target: String
@@ -159,20 +187,24 @@ struct TemporaryNames {
         var name = String(
             decoding: target.utf8.dropFirst(folder.utf8.count), as: UTF8.self
         ).unicodeScalars
-        // A file system allows 255 bytes, of which a number and the suffix take 29.
+        // A file system allows 255 bytes, of which 32 are added.
         while String(name).utf8.count > 220 { name.removeLast() }
-        prefix = String(name) + "."
+        prefix = String(name)
     }
 
-    func new() -> String { "\(folder)\(prefix)\(UInt64.random(in: 0 ... .max))\(Self.suffix)" }
+    func new() -> String {
+        let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
+        let zeros = String(repeating: "0", count: 16 - digits.utf8.count)
+        return "\(folder)\(prefix)\(Self.mark)\(zeros)\(digits)\(Self.suffix)"
+    }
 
-    /// Removes files with such names that no process is writing any more.
+    /// Removes the files of the folder that have such names and that no process is writing any more.
     ///
     /// Whoever writes one has it locked; the lock ends with the process.
     func removeOrphans() {
         let files = FileManager.default
         let names = try? files.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)
-        for name in names ?? [] where isTemporary(name) {
+        for name in names ?? [] where Self.isTemporary(name) {
             let path = folder + name
             let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
@@ -185,13 +217,19 @@ struct TemporaryNames {
         }
     }
 
-    private func isTemporary(_ name: String) -> Bool {
+    /// Whether a file's name is one that `new` could have made.
+    static func isTemporary(_ name: String) -> Bool {
         let bytes = Array(name.utf8)
-        let (prefix, suffix) = (Array(prefix.utf8), Array(Self.suffix.utf8))
-        guard bytes.count > prefix.count + suffix.count, bytes.starts(with: prefix),
-            bytes.suffix(suffix.count).elementsEqual(suffix)
+        let (mark, suffix) = (Array(mark.utf8), Array(suffix.utf8))
+        let end = bytes.count - suffix.count
+        let digits = end - 16
+        let start = digits - mark.count
+        guard start > 0, bytes[end...].elementsEqual(suffix),
+            bytes[start..<digits].elementsEqual(mark)
         else { return false }
-        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
-        return bytes.dropFirst(prefix.count).dropLast(suffix.count).allSatisfy(digits.contains)
+        return bytes[digits..<end].allSatisfy { byte in
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+        }
     }
 }

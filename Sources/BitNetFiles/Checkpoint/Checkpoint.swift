@@ -34,7 +34,7 @@ package struct Checkpoint: Sendable {
         } else if path.hasSuffix(".safetensors") {
             self.init(try Self.folder(around: path))
         } else {
-            let file = try InputFile(opening: path)
+            let file = try FileRegion(opening: path)
             let isGGUF = try file.hasGGUFMagic
             guard path.hasSuffix(".gguf") || isGGUF else {
                 throw .unsupportedFormat(

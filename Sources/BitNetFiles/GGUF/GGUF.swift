@@ -58,13 +58,13 @@ package struct GGUFFile: Sendable {
     /// Throws `fileNotFound`, `unreadable`, `malformedFile`, or `unsupportedFormat` for another
     /// version, byte order, or tensor type.
     package init(opening path: String) throws(BitNetError) {
-        try self.init(try InputFile(opening: path))
+        try self.init(FileRegion(try InputFile(opening: path)))
     }
 
     /// Reads the directory of a GGUF file that is open.
-    package init(_ file: InputFile) throws(BitNetError) {
+    package init(_ file: FileRegion) throws(BitNetError) {
         let header = try file.parseBeginning(of: file.count) { (region) throws(BitNetError) in
-            var parser = GGUFParser(region, file: FileRegion(file))
+            var parser = GGUFParser(region, file: file)
             return try parser.parse()
         }
         self.init(header, path: file.path)

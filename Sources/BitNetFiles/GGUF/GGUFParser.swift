@@ -301,16 +301,12 @@ extension ByteRegion {
     package var hasGGUFMagic: Bool { (try? integer(at: 0, as: UInt32.self)) == 0x4655_4747 }
 }
 
-extension InputFile {
+extension FileRegion {
     /// Whether the file begins as a GGUF file does.
     package var hasGGUFMagic: Bool {
-        get throws(BitNetError) {
-            try FileRegion(self).slice(0..<min(4, count)).read().hasGGUFMagic
-        }
+        get throws(BitNetError) { try slice(0..<min(4, count)).read().hasGGUFMagic }
     }
-}
 
-extension FileRegion {
     /// Whether these bytes, which are there, are all zero.
     func isZero(_ range: Range<Int>) throws(BitNetError) -> Bool {
         var start = range.lowerBound

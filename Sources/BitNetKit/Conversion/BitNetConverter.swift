@@ -12,7 +12,7 @@ public enum BitNetConverter {
     /// ```
     ///
     /// The file appears under its name when it is complete; after an error nothing is left.
-    /// Blocking; cancelling the current task ends it before the next tensor.
+    /// Blocking; cancelling the current task ends it before the next rows of a tensor.
     ///
     /// Trits are kept exactly. Scales are kept exactly by I2_S and F32, which hold float32, and
     /// rounded to float16 by TQ1_0, TQ2_0, F16, Q8_0 and Q6_K, to bfloat16 by BF16; the report has
@@ -22,9 +22,10 @@ public enum BitNetConverter {
     ///   - source: what `BitNetModel.load(_:options:progress:)` takes.
     ///   - target: the `.gguf` file to write. One that is there is replaced and passes its mode and
     ///     owner on, a link is followed, a pipe or device is written to as it stands; a read-only
-    ///     file is refused.
+    ///     file is refused, and so is one of several that the source consists of.
     ///   - options: what to store how.
-    ///   - progress: called with the share of weights written, in [0, 1].
+    ///   - progress: called with the share of weights written, in [0, 1]; with 0 before the target
+    ///     is touched.
     /// - Throws: `BitNetError`, among others `.notTernary` for a model that is not, and
     ///   `.unsupportedFormat` for what the chosen types cannot hold, `.cancelled`.
     public static func convert(
@@ -72,6 +73,8 @@ struct Conversion {
         let plan = try loader.plan()
         let infos = try plan.map { (tensor) throws(BitNetError) in try info(tensor) }
         let metadata = try metadata()
+        try checkTarget(path)
+        progress?(0)
         var writer = try GGUFWriter(path: path, metadata: metadata.entries, tensors: infos)
         var report = ConversionReport(path: path, warnings: metadata.warnings)
         let weights = plan.map { $0.shape.reduce(1, *) }

@@ -22,6 +22,7 @@ struct DenseWriter {
             purpose: info.name)
         var error = StorageError()
         for begin in stride(from: 0, to: info.shape[0], by: chunk) {
+            if Task.isCancelled { throw .cancelled }
             let rows = begin..<min(begin + chunk, info.shape[0])
             let region = try source.region.slice(
                 rows.lowerBound * rowBytes..<rows.upperBound * rowBytes

@@ -32,6 +32,7 @@ struct TernaryWriter {
         var zeros = 0
         var squares = (error: 0.0, total: 0.0)
         for begin in stride(from: 0, to: matrix.rows, by: chunk) {
+            if Task.isCancelled { throw .cancelled }
             let rows = begin..<min(begin + chunk, matrix.rows)
             let part = trits.view[0..<rows.count * columns]
             matrix.trits.unpack(rows: rows, into: part)

@@ -39,7 +39,7 @@ extension BitNetSession {
     ) async throws(BitNetError) -> BitNetSession {
         try await model.onQueue {
             Result { () throws(BitNetError) in
-                let input = try InputFile(opening: url.path)
+                let input = try FileRegion(opening: url.path)
                 let (file, parts) = try SessionFile.read(input, fingerprint: model.fingerprint)
                 let memory = try input.reading { () throws(BitNetError) in
                     try SessionMemory(file, parts: parts, model: model)

@@ -83,18 +83,17 @@ extension SessionFile {
     ///   `.unsupportedFormat` for a later version or another model's session, `.fileNotFound`,
     ///   `.unreadable`, also where somebody changes the file while it is read.
     static func read(
-        _ input: InputFile, fingerprint: @autoclosure () -> UInt64
+        _ whole: FileRegion, fingerprint: @autoclosure () -> UInt64
     ) throws(BitNetError) -> (file: SessionFile, parts: FileRegion) {
-        let whole = FileRegion(input)
-        let end = input.count - checksumSize
-        try input.reading { () throws(BitNetError) in try checkIsWhole(whole, end: end) }
-        let (file, size) = try input.parseBeginning(of: end) { (region) throws(BitNetError) in
+        let end = whole.count - checksumSize
+        try whole.reading { () throws(BitNetError) in try checkIsWhole(whole, end: end) }
+        let (file, size) = try whole.parseBeginning(of: end) { (region) throws(BitNetError) in
             var reader = ByteReader(region)
             try checkKind(&reader)
             let saved = try reader.read(UInt64.self)
             guard saved == fingerprint() else {
                 throw .unsupportedFormat(
-                    path: input.path, detail: "the session was saved with another model",
+                    path: whole.path, detail: "the session was saved with another model",
                     remedy: "restore it with the model it was saved with")
             }
             return (try SessionFile(&reader, fingerprint: saved), reader.offset)

@@ -17,15 +17,20 @@ extension Tokenizer {
         if url.pathExtension == "json" {
             return try Tokenizer(folder, file: url.lastPathComponent)
         }
-        let opened = try InputFile(opening: url.path)
+        let opened = try FileRegion(opening: url.path)
         if try opened.hasGGUFMagic { return try Tokenizer(try GGUFFile(opened)) }
-        let bytes = try ByteRegion(reading: opened).bytes
+        let bytes = try opened.reading { () throws(BitNetError) in try opened.bytes }
+        // A pipe has no name to go by, no folder around it, and cannot be read twice.
+        if opened.isInMemory, bytes.first == UInt8(ascii: "{") {
+            return try Tokenizer(json: Data(bytes))
+        }
         guard SentencePieceModel.matches(bytes) || TiktokenModel.matches(bytes) else {
             throw .unsupportedFormat(
                 path: url.path,
                 detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
                 remedy: "give a .gguf file, a model folder, or its tokenizer.json")
         }
+        if opened.isInMemory { return try Tokenizer(model: Data(bytes)) }
         return try Tokenizer(folder, file: url.lastPathComponent)
     }
 

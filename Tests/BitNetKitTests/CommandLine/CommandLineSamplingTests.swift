@@ -111,7 +111,10 @@ struct CommandLineSamplingTests {
 
     @Test("zeros and what is left out are told in JSON, and as a table when asked")
     func zeros() throws {
-        let found = try Self.report("A cat", "--max-tokens", "5", "--seed", "1")
+        let plain = try Self.report("A cat", "--max-tokens", "5", "--seed", "1")
+        #expect(plain.sparsity == nil)
+        let found = try Self.report("A cat", "--max-tokens", "5", "--seed", "1", "--statistics")
+        #expect(found.tokens == plain.tokens)
         let sparsity = try #require(found.sparsity)
         #expect(sparsity.layers.count == 6)
         for layer in sparsity.layers {
@@ -149,12 +152,12 @@ struct CommandLineSamplingTests {
                         last.downSkippedShare,
                     ], [last.bytesRead, last.bytesDense]))
         let dense = try Self.report(
-            "A cat", "--max-tokens", "5", "--seed", "1", "--sparsity", "off")
+            "A cat", "--max-tokens", "5", "--seed", "1", "--sparsity", "off", "--statistics")
         #expect(dense.sparsity?.upSkippedShare == 0 && dense.sparsity?.downSkippedShare == 0)
         #expect(dense.sparsity?.gateZeroShare == sparsity.gateZeroShare)
         #expect(dense.sparsity?.bytesRead == dense.sparsity?.bytesDense)
         #expect(try CommandLineTests.bitnet(arguments).errorLines.count == 2)
-        let nothing = try Self.report("A cat", "--max-tokens", "1", "--seed", "1")
+        let nothing = try Self.report("A cat", "--max-tokens", "1", "--seed", "1", "--statistics")
         #expect(nothing.sparsity == nil)
     }
 

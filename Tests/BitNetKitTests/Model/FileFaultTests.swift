@@ -174,7 +174,7 @@ struct FileFaultTests {
         let input = try InputFile(opening: url.path)
         try fault.happen(to: url.path)
         let error = failure { () throws(BitNetError) in
-            _ = try SessionFile.read(input, fingerprint: model.fingerprint)
+            _ = try SessionFile.read(FileRegion(input), fingerprint: model.fingerprint)
         }
         #expect(fault.leavesOpenFile ? error == nil : error?.isUnreadable == true)
     }

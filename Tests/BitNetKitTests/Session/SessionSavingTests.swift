@@ -238,6 +238,30 @@ struct SessionSavingTests {
         #expect(try await session.respond(to: "A", options: options).tokens.count == 8)
     }
 
+    @Test("a new file can be read by its owner alone; one that is replaced keeps its mode")
+    func modes() async throws {
+        let folder = try TemporaryFolder()
+        let session = try BitNetSession(model: try await .sample())
+        func mode(_ path: String) -> mode_t {
+            var status = stat()
+            return stat(path, &status) == 0 ? status.st_mode & 0o7777 : 0
+        }
+        let new = folder.file("new")
+        try await session.save(to: URL(fileURLWithPath: new))
+        #expect(mode(new) == 0o600)
+        symlink("behind", folder.file("link"))
+        try await session.save(to: URL(fileURLWithPath: folder.file("link")))
+        #expect(mode(folder.file("behind")) == 0o600)
+        for bits in [0o640, 0o600, 0o644] as [mode_t] {
+            chmod(new, bits)
+            try await session.save(to: URL(fileURLWithPath: new))
+            #expect(mode(new) == bits)
+        }
+        #expect(try folder.names == ["behind", "link", "new"])
+        let saved = try Data(contentsOf: URL(fileURLWithPath: new))
+        #expect(saved == (try Data(contentsOf: URL(fileURLWithPath: folder.file("behind")))))
+    }
+
     @Test("a model's fingerprint depends on the model alone")
     func fingerprints() async throws {
         let url = try BitNetSampleModel.url
