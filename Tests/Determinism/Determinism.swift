@@ -1,7 +1,7 @@
-// Every way of computing against the logits that are recorded: all kernel sets, layouts, numbers of
+// Ways of computing against the logits that are recorded: all kernel sets, layouts, numbers of
 // threads, kinds of sparsity, and lengths in which a prompt is read. `.ci/determinism` builds it.
 //
-//     determinism logits.txt NAME=MODEL...            compares
+//     determinism [--all] logits.txt NAME=MODEL...    compares; --all with everything in every way
 //     determinism --record logits.txt NAME=MODEL...   writes the file anew, with scalar kernels
 //
 // A line of the file: model, cache, LM head, and the hash of the logits of all response tokens.
@@ -39,29 +39,36 @@ struct Way {
 
     static let scalar = Way(instructionSet: "scalar", layout: .t2, threads: 1, sparsity: .off)
 
-    static let all: [Way] = KernelSet.available.flatMap { set in
-        TernaryLayout.allCases.flatMap { layout in
-            [1, 2, 5].flatMap { threads in
-                Sparsity.allCases.map { sparsity in
-                    Way(
-                        instructionSet: set.name, layout: layout, threads: threads,
-                        sparsity: sparsity)
+    /// Every kernel set with every layout and number of threads; of the rest, what each has with
+    /// each is spread over them.
+    static let all: [Way] = {
+        var ways: [Way] = []
+        for set in KernelSet.available {
+            for layout in TernaryLayout.allCases {
+                for (index, threads) in [1, 2, 5].enumerated() {
+                    let sparsity = Sparsity.allCases[(ways.count / 3 + index) % 3]
+                    ways.append(
+                        Way(
+                            instructionSet: set.name, layout: layout, threads: threads,
+                            sparsity: sparsity))
                 }
             }
         }
-    }
+        return ways
+    }()
 }
 
 /// Prompts of a batch, of more, and of a token: the longer ones begin with the shorter ones, and
 /// the last is read token by token as the response to it.
-let promptLengths = [1, 2, 5, 67, 129]
+let promptLengths = [1, 2, 5, 67, 125, 129]
 let responseLength = 3
 
 /// A hash of the logits of all response tokens, for every prompt.
 func hash(_ model: BitNetModel, cache: KVCachePrecision, lengths: [Int]) async throws -> UInt64 {
     let count = min(model.configuration.vocabularySize, 256)
     let checksum = Mutex(Checksum())
-    for length in lengths {
+    let room = model.configuration.contextLength - responseLength
+    for length in lengths where length <= room {
         let prompt = (0..<length).map { ($0 * 37 + 11) % count }
         let options = GenerationOptions(
             maximumResponseTokens: responseLength, contextLength: length + responseLength,
@@ -107,51 +114,66 @@ func lmHeads(_ model: BitNetModel) -> [LMHeadStorage] {
     }
 }
 
-@main
-struct Determinism {
-    static func main() async throws {
-        var arguments = Array(CommandLine.arguments.dropFirst())
-        let isRecording = arguments.first == "--record"
-        if isRecording { arguments.removeFirst() }
-        let path = arguments.removeFirst()
-        var recorded = isRecording ? Recorded() : try Recorded(path: path)
-        var (runs, differences) = (0, 0)
-        var seen: Set<Subject> = []
-        for argument in arguments {
-            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-            let (name, url) = (parts[0], URL(fileURLWithPath: parts[1]))
-            let scalar = try await BitNetModel.load(url, options: Way.scalar.options)
-            let heads = lmHeads(scalar)
-            for (index, way) in (isRecording ? [.scalar] : Way.all).enumerated() {
-                // Another head with each way, and each head with every kernel set.
-                let some = isRecording ? heads : [.asStored, heads[index % heads.count]]
-                for lmHead in Set(some) {
-                    var options = way.options
-                    options.lmHead = lmHead
-                    let model = try await BitNetModel.load(url, options: options)
-                    for cache in KVCachePrecision.allCases {
-                        let subject = Subject(model: name, cache: cache, lmHead: lmHead)
-                        let value = try await hash(model, cache: cache, lengths: promptLengths)
-                        let found = String(value, radix: 16)
-                        runs += 1
-                        seen.insert(subject)
-                        if isRecording {
-                            recorded.hashes[subject] = found
-                        } else if recorded.hashes[subject] != found {
-                            differences += 1
-                            print("\(subject.line): \(found) with \(way)")
-                        }
-                    }
-                }
+/// What is computed of a model, and how; with `isComplete` everything in every way.
+func plan(
+    _ name: String, _ heads: [LMHeadStorage], ways: [Way], isComplete: Bool
+) -> [(way: Way, subject: Subject)] {
+    let subjects = heads.flatMap { head in
+        KVCachePrecision.allCases.map { Subject(model: name, cache: $0, lmHead: head) }
+    }
+    if isComplete { return ways.flatMap { way in subjects.map { (way, $0) } } }
+    // Five is prime to the number of subjects, which are three for each head.
+    return ways.enumerated().map { ($1, subjects[$0 * 5 % subjects.count]) }
+}
+
+/// Computes what there is to compute of the models; returns the number of differences.
+func run(
+    _ models: [String], path: String, isRecording: Bool, isComplete: Bool
+) async throws -> Int {
+    var recorded = isRecording ? Recorded() : try Recorded(path: path)
+    var (runs, differences) = (0, 0)
+    for argument in models {
+        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        let (name, url) = (parts[0], URL(fileURLWithPath: parts[1]))
+        let heads = lmHeads(try await BitNetModel.load(url, options: Way.scalar.options))
+        let ways = isRecording ? [.scalar] : Way.all
+        for (way, subject) in plan(
+            name, heads, ways: ways, isComplete: isRecording || isComplete)
+        {
+            var options = way.options
+            options.lmHead = subject.lmHead
+            let model = try await BitNetModel.load(url, options: options)
+            let value = try await hash(model, cache: subject.cache, lengths: promptLengths)
+            let found = String(value, radix: 16)
+            runs += 1
+            if isRecording {
+                recorded.hashes[subject] = found
+            } else if recorded.hashes[subject] != found {
+                differences += 1
+                print("\(subject.line): \(found) with \(way)")
             }
         }
-        if isRecording { try recorded.write(to: path) }
-        for subject in recorded.hashes.keys.sorted() where !seen.contains(subject) {
-            differences += 1
-            print("\(subject.line): recorded, and not computed")
+    }
+    if isRecording { try recorded.write(to: path) }
+    let sets = KernelSet.available.map(\.name).joined(separator: ", ")
+    print("\(runs) runs (\(sets)), \(differences) differences")
+    return runs == 0 ? 1 : differences
+}
+
+@main
+struct Determinism {
+    static func main() async {
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        let options = arguments.prefix { $0.hasPrefix("--") }
+        arguments.removeFirst(options.count)
+        do {
+            let differences = try await run(
+                Array(arguments.dropFirst()), path: arguments.first ?? "",
+                isRecording: options.contains("--record"), isComplete: options.contains("--all"))
+            exit(differences == 0 ? 0 : 1)
+        } catch {
+            print(error)
+            exit(1)
         }
-        let sets = KernelSet.available.map(\.name).joined(separator: ", ")
-        print("\(runs) runs (\(sets)), \(differences) differences")
-        exit(differences == 0 && runs > 0 ? 0 : 1)
     }
 }
