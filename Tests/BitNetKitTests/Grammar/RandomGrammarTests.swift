@@ -12,7 +12,7 @@ import Testing
 @Suite("Random grammars")
 struct RandomGrammarTests {
     private static let count =
-        ProcessInfo.processInfo.environment["BITNET_GRAMMARS"].flatMap { Int($0) } ?? 60
+        ProcessInfo.processInfo.environment["BITNET_GRAMMARS"].flatMap { Int($0) } ?? 200
 
     @Test("allow what a brute-force search allows, or are refused")
     func random() throws {
@@ -25,10 +25,10 @@ struct RandomGrammarTests {
             guard let grammar = try? Grammar(gbnf: source) else { continue }
             compared += 1
             let oracle = GrammarOracle(
-                try GBNFParser.rules(of: source), root: "root", length: 6)
+                try GBNFParser.rules(of: source), root: "root", length: 4)
             try compare(grammar, oracle, tokenizer, trie, source, &random)
         }
-        #expect(compared > Self.count / 4)
+        #expect(compared > Self.count / 10)
     }
 
     private func compare(
@@ -40,7 +40,8 @@ struct RandomGrammarTests {
         var text: [UInt8] = []
         // A beginning that is not among those of the short texts may still be one of a longer text.
         for _ in 0..<3 where text.count < 3 {
-            try state.allow(&mask)
+            // What has too many ways to go on is an error, never a lost text.
+            do throws(BitNetError) { try state.allow(&mask) } catch { return }
             #expect(state.isAccepting == oracle.texts.contains(text), "\(text) in \(source)")
             var allowed: [Int] = []
             for token in 0..<trie.count {
@@ -75,7 +76,8 @@ struct RandomGrammarTests {
     private static func part(
         _ random: inout SplitMix64, _ names: [String], depth: Int
     ) -> String {
-        let simple = ["\"a\"", "\"b\"", "\"ab\"", "\"\"", "[ab]", "[^b]", "\"0\"", "[0-1]", "."]
+        // Few characters, so that a search through all texts is short.
+        let simple = [#""a""#, #""b""#, #""ab""#, #""""#, "[ab]", "[a-b]", #""0""#, "[0-1]"]
         let repeats = ["", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,}"]
         let suffix = repeats[Int(random.next() % UInt64(repeats.count))]
         switch random.next() % 4 {
