@@ -116,7 +116,8 @@ extension Tokenizer {
         for id in 0..<vocabulary.count {
             let bytes = vocabulary.tokens[id]
             switch vocabulary.kinds[id] {
-            case .normal: tokens.append(normal.encode(bytes))
+            case .normal:
+                tokens.append(isSpelledPlainly(id) ? Array(bytes) : normal.encode(bytes))
             case .control, .userDefined:
                 if vocabulary.spelledAdded.contains(id) {
                     tokens.append(ByteAlphabet.encode(bytes).utf8)
@@ -131,6 +132,13 @@ extension Tokenizer {
             }
         }
         return tokens
+    }
+
+    /// Whether a sentencepiece token has a plain space: no text has it, as with a mark in its place
+    /// it would.
+    private func isSpelledPlainly(_ id: Int) -> Bool {
+        vocabulary.spelling == .spaceMarks && vocabulary.tokens[id].contains(0x20)
+            && vocabulary.id(of: vocabulary.tokens.storage, vocabulary.tokens.range(id)) != id
     }
 
     private func ggufTypes() -> [Int32] {

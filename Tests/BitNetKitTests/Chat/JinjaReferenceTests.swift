@@ -56,4 +56,26 @@ struct JinjaReferenceTests {
             #expect(render(file.prelude + template) == nil, "\(template)")
         }
     }
+
+    @Test(
+        "those of the file that BITNET_TEMPLATE_CASES names",
+        .enabled(if: ProcessInfo.processInfo.environment["BITNET_TEMPLATE_CASES"] != nil))
+    func more() throws {
+        let path = try #require(ProcessInfo.processInfo.environment["BITNET_TEMPLATE_CASES"])
+        var (same, refused) = (0, 0)
+        for line in try Data(contentsOf: URL(fileURLWithPath: path)).split(separator: 10) {
+            let pair = try JSONDecoder().decode([String?].self, from: Data(line))
+            let template = try #require(pair[0])
+            let text = render(template)
+            if text == nil, pair[1] != nil {
+                refused += 1
+            } else if text.map({ Array($0.utf8) }) == pair[1].map({ Array($0.utf8) }) {
+                same += 1
+            } else {
+                let expected = pair[1]?.debugDescription ?? "an error"
+                Issue.record("\(text?.debugDescription ?? ""), not \(expected): \(template)")
+            }
+        }
+        print("\(same) the same, \(refused) refused that jinja2 renders")
+    }
 }

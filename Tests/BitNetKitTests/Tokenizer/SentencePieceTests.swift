@@ -257,4 +257,19 @@ struct SentencePieceTests {
         #expect(try tokenizer.encode("xy a") == [1, 0, 3])
         #expect(try tokenizer.encode("a\u{65E5}\u{672C}a") == [3, 0, 2])
     }
+
+    @Test("tokens with a plain space are ones that no text has, also after a way through GGUF")
+    func plainSpaces() throws {
+        var gguf = GGUFVocabulary(
+            model: "llama", pre: nil, architecture: "llama",
+            tokens: ByteStrings(["<unk>", "\u{2581}", "a", " a", "\u{2581}a", "a a", "a a"]),
+            merges: ByteStrings(), tokenTypes: [2, 1, 1, 1, 1, 1, 1])
+        gguf.scores = [0, -2, -3, -1, -1, -1, -1]
+        let tokenizer = try Tokenizer(gguf: gguf)
+        let written = try tokenizer.ggufVocabulary(architecture: "llama")
+        #expect((0..<7).map { written.tokens.text($0) } == (0..<7).map { gguf.tokens.text($0) })
+        let copy = try Tokenizer(gguf: written)
+        for text in ["a", "a a", "xa"] { #expect(copy.encode(text) == tokenizer.encode(text)) }
+        #expect(copy.encode("a") == [4] && copy.decode([2, 3, 6]) == "a aa a")
+    }
 }
