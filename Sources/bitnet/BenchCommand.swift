@@ -107,18 +107,15 @@ struct BenchMatmulCommand: ParsableCommand {
         for count in threads.numbers {
             let benchmark = try MatmulBenchmark(threads: count)
             if !json {
-                try Terminal.write(
-                    "\(count) threads, memory gives \(tenths(benchmark.bandwidth / 1e9)) GB/s\n")
+                let bandwidth = tenths(benchmark.limits.bytesPerSecond / 1e9)
+                try Terminal.write("\(count) threads, memory gives \(bandwidth) GB/s\n")
                 try Terminal.write(Self.header)
             }
             for (rows, columns) in sizes {
-                let shape = MatmulBenchmark.Case(rows: rows, columns: columns, batch: batch)
-                var lines: [MatmulBenchmark.Row] = []
-                try benchmark.run(shape) { row in
-                    lines.append(row)
+                let shape = MatmulBenchmark.Shape(rows: rows, columns: columns, batch: batch)
+                all += try benchmark.run(shape) { row in
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
-                all += lines
             }
         }
         if json { try Terminal.write(try Terminal.json(["rows": all]) + "\n") }

@@ -69,9 +69,10 @@ struct BenchHeadCommand: ParsableCommand {
         var all: [LMHeadBenchmark.Row] = []
         for count in threads.numbers {
             for type in try parsedTypes() {
-                try benchmark.run(type, threads: count, top: top, kernels: kernels ?? .best) {
-                    all.append($0)
-                    if !json { Terminal.writeOrExit(Self.line($0)) }
+                all += try benchmark.run(
+                    type, threads: count, top: top, kernels: kernels ?? .best
+                ) { row in
+                    if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }
         }
@@ -83,7 +84,7 @@ struct BenchHeadCommand: ParsableCommand {
 
     private static func line(_ row: LMHeadBenchmark.Row) -> String {
         row.type.padding(toLength: 5, withPad: " ", startingAt: 0) + " "
-            + row.method.padding(toLength: 7, withPad: " ", startingAt: 0)
+            + row.method.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)
             + String(
                 format: "%8d %4d %9.0f %6.1f %7.2f %9d %8d %6d/%d %6d\n", row.threads, row.top,
                 row.seconds * 1e6, row.bytesPerSecond / 1e9, row.speedup, row.medianCandidates,

@@ -8,12 +8,11 @@ extension BenchMatmulCommand {
         let sizes = rows.isEmpty ? [(6912, 2560), (2560, 6912)] : Array(zip(rows, columns))
         var all: [SkippingBenchmark.Row] = []
         for count in threads.numbers {
-            let benchmark = SkippingBenchmark(threads: count)
+            let benchmark = try SkippingBenchmark(threads: count)
             if !json { try Terminal.write("\(count) threads\n\(Self.skippingHeader)") }
             for (rows, columns) in sizes {
-                let shape = MatmulBenchmark.Case(rows: rows, columns: columns)
-                try benchmark.run(shape, zeroShares: shares) { row in
-                    all.append(row)
+                let shape = MatmulBenchmark.Shape(rows: rows, columns: columns)
+                all += try benchmark.run(shape, zeroShares: shares) { row in
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }

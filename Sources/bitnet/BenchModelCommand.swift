@@ -106,12 +106,12 @@ struct BenchModelCommand: AsyncParsableCommand {
             let model = try await load(threads: count)
             let load = ContinuousClock.now - start
             let benchmark = ModelBenchmark(model, loadSeconds: load / .seconds(1))
-            let result = try benchmark.run(
-                tests, repetitions: repetitions, report: Terminal.report)
-            bandwidths["\(count)"] = result.limits.bytesPerSecond
-            rows += result.rows
+            let report = try benchmark.run(
+                tests, repetitions: repetitions, progress: Terminal.report)
+            bandwidths["\(count)"] = report.limits.bytesPerSecond
+            rows += report.rows
             if !json {
-                try Terminal.write(heading(result.limits) + result.rows.map(line).joined())
+                try Terminal.write(heading(report.limits) + report.rows.map(line).joined())
             }
         }
         if json {
@@ -197,7 +197,7 @@ extension BenchModelCommand {
             + String(
                 format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f", Double(row.bytesPerToken) / 1e6,
                 row.bandwidthShare * 100, row.int8PeakShare * 100, Double(row.peakBytes) / 1e6,
-                row.loadSeconds)
+                row.loadSeconds ?? .nan)
             + (row.sparsity.map {
                 String(
                     format: " %10.1f%% %9.1f%%", $0.gateZeroShare * 100, $0.downZeroShare * 100)

@@ -31,7 +31,7 @@ struct DoctorCommand: ParsableCommand {
 
         var bandwidth: [(threads: Int, speed: Double)] = []
         for threads in Set([1, MachineReport.cores]).sorted() {
-            let limits = try MachineLimits.measure(kernels: .best, threads: threads)
+            let limits = try MachineLimits.measure(threads: threads)
             bandwidth.append((threads, limits.bytesPerSecond))
             try Terminal.write(
                 "\(threads) thread\(threads == 1 ? "" : "s"): "
@@ -40,10 +40,10 @@ struct DoctorCommand: ParsableCommand {
             let dispatch = try MachineLimits.dispatchSeconds(threads: threads)
             try Terminal.write(
                 "  an empty job from start to end: \(hundredths(dispatch * 1e6)) us\n")
-            let speeds = try MachineLimits.layoutSpeeds(kernels: .best, threads: threads)
-            for (layout, speed) in speeds {
+            for speed in try MachineLimits.layoutSpeeds(threads: threads) {
                 try Terminal.write(
-                    "  \(layout.rawValue) weights from memory: \(tenths(speed / 1e9)) G/s\n")
+                    "  \(speed.layout.rawValue) weights from memory: "
+                        + "\(tenths(speed.weightsPerSecond / 1e9)) G/s\n")
             }
         }
         try Terminal.write("advice: \(advice(bandwidth))\n")

@@ -1,48 +1,92 @@
 /// The LM head of a model: all rows next to the two-stage ways to find the largest logits.
-package struct LMHeadBenchmark: Sendable {
-    /// One measured line.
-    package struct Row: Sendable, Codable {
-        /// Type of the stored head.
-        package let type: String
-        /// `full`, `exact` or `fast`.
-        package let method: String
-        package let threads: Int
+///
+/// ```swift
+/// let benchmark = LMHeadBenchmark(rows: 128_256, columns: 2560, states: 64)
+/// for row in try benchmark.run(.q6_K, threads: 1) {
+///     print(row.method, row.seconds, row.speedup, row.differences)
+/// }
+/// ```
+///
+/// Weights are random. Blocking, for seconds to minutes.
+public struct LMHeadBenchmark: Sendable {
+    /// How the largest logits are found.
+    public enum Method: String, Sendable, Hashable, Codable, CaseIterable {
+        /// All logits are computed.
+        case full
+        /// An int8 copy is scanned, and the rows that can be among the largest are computed.
+        case exact
+        /// The same with a copy of 4.5 bits a weight and a statistical margin, which can miss one.
+        case fast
+    }
+
+    /// The speed of one method.
+    public struct Row: Sendable, Hashable, Codable {
+        /// Type of the stored LM head, a raw value of `ElementType`.
+        public let type: String
+        /// How the logits were found.
+        public let method: Method
+        /// Threads that shared the work.
+        public let threads: Int
         /// Logits asked for.
-        package let top: Int
-        package let seconds: Double
-        package let bytesPerSecond: Double
-        /// Rows computed from the stored matrix.
-        package let medianCandidates: Int
-        package let largestCandidates: Int
-        /// States for which all rows were computed.
-        package let fallbacks: Int
-        /// States compared with the full head, and those whose largest logits were not its own.
-        package let states: Int
-        package let differences: Int
-        /// How many times as fast as the full head.
-        package let speedup: Double
+        public let top: Int
+        /// Time for one hidden state, the median of all.
+        public let seconds: Double
+        /// Bytes a second of what is read whole: the stored LM head, or the copy that is scanned.
+        public let bytesPerSecond: Double
+        /// Rows computed from the stored matrix, the median of all states.
+        public let medianCandidates: Int
+        /// The most rows that a state needed.
+        public let largestCandidates: Int
+        /// States for which all rows were computed after a scan.
+        public let fallbacks: Int
+        /// States compared with the full LM head.
+        public let states: Int
+        /// States whose largest logits were not those of the full LM head, bit for bit.
+        public let differences: Int
+        /// How many times as fast as the full LM head.
+        public let speedup: Double
     }
 
     private let rows: Int
     private let columns: Int
     private let states: Int
 
-    /// - Parameter states: hidden states, random ones and some close to single rows.
-    package init(rows: Int, columns: Int, states: Int) {
+    /// An LM head to measure. Sizes are checked when it is.
+    ///
+    /// - Parameters:
+    ///   - rows: tokens of the vocabulary.
+    ///   - columns: hidden size, a multiple of 16.
+    ///   - states: number of hidden states, random ones and some close to single rows.
+    public init(rows: Int, columns: Int, states: Int) {
         self.rows = rows
         self.columns = columns
         self.states = states
     }
 
-    /// Measures a random head stored as `type`; `report` gets a line for each method.
+    /// Measures a random LM head, all methods in turn.
     ///
-    /// - Throws: `BitNetError.invalidArgument` if `columns` are not whole blocks of the type,
-    ///   `.outOfMemory`.
-    package func run(
-        _ type: ElementType, threads: Int, top: Int, kernels: KernelSet = .best,
-        report: (Row) -> Void
-    ) throws(BitNetError) {
-        let compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
+    /// - Parameters:
+    ///   - type: how it is stored: F32, F16, BF16, Q8_0, Q6_K or Q4_0.
+    ///   - threads: threads that share the work, 1 to 1024.
+    ///   - top: logits asked for, 1 to 64 and at most ``init(rows:columns:states:)``'s rows: 1 for
+    ///     greedy text.
+    ///   - kernels: the kernels of all methods.
+    ///   - report: gets every row when all are measured.
+    /// - Returns: a row for each method, `full` first.
+    /// - Throws: `BitNetError.invalidArgument` for a size, type or `top` outside its bounds or
+    ///   `columns` that are not whole blocks of the type, `.outOfMemory`.
+    @discardableResult
+    public func run(
+        _ type: ElementType, threads: Int, top: Int = 1, kernels: KernelSet = .best,
+        report: (Row) -> Void = { _ in }
+    ) throws(BitNetError) -> [Row] {
+        try requireMeasurable(rows: rows, columns: columns)
+        try require(states > 0, "states", "\(states) is not positive")
+        try requireMeasurable(rows: states, columns: columns)
+        try require(
+            (1...min(LMHeadScan.largestTop, rows)).contains(top), "top",
+            "\(top) is not in 1...\(min(LMHeadScan.largestTop, rows))")
+        let compute = Compute(kernels: kernels, pool: try .benchmark(threads: threads))
         let matrix = try DenseMatrix(randomRows: rows, columns: columns, type: type, seed: 7)
         let scans = [
             try LMHeadScan(matrix, type: LMHeadScan.exactType(for: type), pool: compute.pool),
@@ -68,17 +112,19 @@ package struct LMHeadBenchmark: Sendable {
             }
         }
         let time = Spread(fullTimes).median
-        report(row(type, "full", compute, top, time, bytes: matrix.byteCount, nil, full: time))
-        for (trial, method) in zip(trials, ["exact", "fast"]) {
-            report(
+        var lines = [row(type, .full, compute, top, time, bytes: matrix.byteCount, nil, full: time)]
+        for (trial, method) in zip(trials, [Method.exact, .fast]) {
+            lines.append(
                 row(
                     type, method, compute, top, Spread(trial.times).median,
                     bytes: trial.scan.byteCount, trial, full: time))
         }
+        lines.forEach(report)
+        return lines
     }
 
     private func row(
-        _ type: ElementType, _ method: String, _ compute: Compute, _ top: Int, _ time: Double,
+        _ type: ElementType, _ method: Method, _ compute: Compute, _ top: Int, _ time: Double,
         bytes: Int, _ trial: Trial?, full: Double
     ) -> Row {
         let candidates = trial?.candidates.sorted() ?? [rows]

@@ -8,18 +8,31 @@
 
 /// The most this machine can do with a number of threads, measured in the same run as whatever is
 /// compared with it.
-package struct MachineLimits: Sendable, Hashable {
-    package let threads: Int
+///
+/// ```swift
+/// let limits = try MachineLimits.measure(threads: 2)
+/// print(limits.bytesPerSecond / 1e9, "GB/s")
+/// ```
+public struct MachineLimits: Sendable, Hashable, Codable {
+    /// Threads that measured.
+    public let threads: Int
     /// Bytes a second read from memory, front to back, in huge pages where the system has them.
-    package let bytesPerSecond: Double
+    public let bytesPerSecond: Double
     /// Int8 products a second on registers alone.
-    package let int8PerSecond: Double
+    public let int8PerSecond: Double
 
-    /// Takes less than a second.
-    package static func measure(
-        kernels: KernelSet, threads: Int, repetitions: Int = 7
+    /// Measures both, which takes a second or two.
+    ///
+    /// - Parameters:
+    ///   - kernels: whose int8 products are counted.
+    ///   - threads: threads that read and multiply at the same time, 1 to 1024.
+    ///   - repetitions: how often each is measured, at least once; the medians count.
+    /// - Throws: `BitNetError.invalidArgument`, `.outOfMemory` (512 MB are read).
+    public static func measure(
+        kernels: KernelSet = .best, threads: Int, repetitions: Int = 7
     ) throws(BitNetError) -> MachineLimits {
-        let pool = WorkerPool(threads: threads)
+        let pool = try WorkerPool.benchmark(threads: threads)
+        let repetitions = max(repetitions, 1)
         // Far larger than any cache of the machines this is meant for.
         let memory = try AlignedBuffer<UInt8>(count: 512 << 20, purpose: "measuring bandwidth")
         pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
@@ -35,7 +48,7 @@ package struct MachineLimits: Sendable, Hashable {
             speeds.append(Double(memory.count) / time)
         }
         return MachineLimits(
-            threads: threads, bytesPerSecond: Spread(speeds).median,
+            threads: pool.threads, bytesPerSecond: Spread(speeds).median,
             int8PerSecond: try int8(kernels, pool, repetitions))
     }
 
@@ -54,27 +67,40 @@ package struct MachineLimits: Sendable, Hashable {
 
     /// Seconds from handing a job to all threads until all have done it: the median of many empty
     /// jobs, one right after the other as the layers of a model give them.
-    package static func dispatchSeconds(
+    ///
+    /// - Throws: `BitNetError.invalidArgument` unless there are 1 to 1024 threads.
+    public static func dispatchSeconds(
         threads: Int, jobs: Int = 50_000
     ) throws(BitNetError) -> Double {
-        let pool = WorkerPool(threads: threads)
+        let pool = try WorkerPool.benchmark(threads: threads)
         var times: [Double] = []
-        for _ in 0..<jobs { times.append(try seconds { pool.run { _ in } }) }
+        for _ in 0..<max(jobs, 1) { times.append(try seconds { pool.run { _ in } }) }
         return Spread(times).median
     }
 
-    /// Weights a second of each layout that a large model may be packed in, the fastest first.
-    package static func layoutSpeeds(
-        kernels: KernelSet, threads: Int
-    ) throws(BitNetError) -> [(layout: TernaryLayout, weightsPerSecond: Double)] {
-        let compute = Compute(kernels: kernels, pool: WorkerPool(threads: threads))
+    /// How fast a large model's weights go by in one layout.
+    public struct LayoutSpeed: Sendable, Hashable {
+        /// How the trits are packed.
+        public let layout: TernaryLayout
+        /// Weights a second that a GEMV reads from memory and multiplies.
+        public let weightsPerSecond: Double
+    }
+
+    /// The speed of each layout that a large model may be packed in, the fastest first. Loading
+    /// chooses by the same measurement.
+    ///
+    /// - Throws: `BitNetError.invalidArgument` unless there are 1 to 1024 threads, `.outOfMemory`.
+    public static func layoutSpeeds(
+        kernels: KernelSet = .best, threads: Int
+    ) throws(BitNetError) -> [LayoutSpeed] {
+        let compute = Compute(kernels: kernels, pool: try .benchmark(threads: threads))
         return try LayoutChoice.measured(compute).weightsPerSecond
             .sorted { $0.value > $1.value }
-            .map { ($0.key, $0.value) }
+            .map { LayoutSpeed(layout: $0.key, weightsPerSecond: $0.value) }
     }
 
     /// The most memory this process has used so far, in bytes.
-    package static var peakMemory: Int {
+    public static var peakMemory: Int {
         var usage = rusage()
         #if canImport(Darwin)
             let bytesPerUnit = 1

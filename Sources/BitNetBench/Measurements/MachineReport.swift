@@ -1,10 +1,10 @@
 internal import Foundation
 internal import TernaryCompute
 
-/// What is known about this machine and this build.
-package enum MachineReport {
+/// What is known about this machine and this build without measuring.
+public enum MachineReport {
     /// Whether the library was compiled with optimisation; figures of a debug build mean nothing.
-    package static var isOptimized: Bool {
+    public static var isOptimized: Bool {
         var isDebug = false
         assert(
             {
@@ -15,10 +15,10 @@ package enum MachineReport {
     }
 
     /// Cores this process may use.
-    package static var cores: Int { UsableCores.count }
+    public static var cores: Int { UsableCores.count }
 
     /// The processor's name, as far as the system tells.
-    package static var processor: String {
+    public static var processor: String {
         let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
         for line in info.split(separator: "\n") where line.hasPrefix("model name") {
             return line.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
@@ -32,7 +32,7 @@ package enum MachineReport {
     }
 
     /// How the system hands out 2 MB pages.
-    package static var hugePages: String {
+    public static var hugePages: String {
         let path = "/sys/kernel/mm/transparent_hugepage/enabled"
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             return "not known on this system"

@@ -1,13 +1,27 @@
 /// Every ternary kernel this machine runs next to float products of the same shape.
-package struct MatmulBenchmark: Sendable {
-    /// A shape to measure.
-    package struct Case: Sendable, Hashable {
-        package let rows: Int
-        package let columns: Int
+///
+/// ```swift
+/// let benchmark = try MatmulBenchmark(threads: 1)
+/// for row in try benchmark.run(.init(rows: 2560, columns: 2560), placements: [.stream]) {
+///     print(row.kernel, row.weightsPerSecond / 1e9, row.speedup ?? 1)
+/// }
+/// ```
+///
+/// A ternary kernel is compared with scalar before it is timed. Blocking, for seconds to minutes;
+/// figures of a debug build mean nothing (``MachineReport/isOptimized``).
+public struct MatmulBenchmark: Sendable {
+    /// A product to measure: `y[batch, rows] = x[batch, columns] * W[rows, columns]^T`.
+    public struct Shape: Sendable, Hashable, Codable {
+        /// Outputs of the matrix, at least 1.
+        public let rows: Int
+        /// Inputs of the matrix, a multiple of 16.
+        public let columns: Int
         /// Inputs of one product: 1 is a GEMV.
-        package let batch: Int
+        public let batch: Int
 
-        package init(rows: Int, columns: Int, batch: Int = 1) {
+        /// A matrix and how many inputs it is multiplied by at a time. Sizes are checked when they
+        /// are measured.
+        public init(rows: Int, columns: Int, batch: Int = 1) {
             self.rows = rows
             self.columns = columns
             self.batch = batch
@@ -15,73 +29,104 @@ package struct MatmulBenchmark: Sendable {
     }
 
     /// Where the weights are when a product begins.
-    package enum Placement: String, Sendable, Codable, CaseIterable {
-        /// In the caches: the same matrix again and again.
+    public enum Placement: String, Sendable, Hashable, Codable, CaseIterable {
+        /// In the caches, as far as they fit: the same matrix again and again.
         case cache
         /// In memory: one of many copies, more than any cache holds.
         case stream
     }
 
-    /// One measured line.
-    package struct Row: Sendable, Codable {
-        package let kernel: String
-        package let rows: Int
-        package let columns: Int
-        package let batch: Int
-        package let threads: Int
-        package let placement: Placement
-        package let seconds: Double
-        package let weightsPerSecond: Double
-        package let bytesPerSecond: Double
-        /// Share of the memory bandwidth measured in this run.
-        package let bandwidthShare: Double
-        /// How much faster than the fastest float row of the same case; nil on float rows.
-        package var speedup: Double?
+    /// The speed of one kernel.
+    public struct Row: Sendable, Hashable, Codable {
+        /// What is measured: a kernel set and a layout (`avx2 T2`), or a float product
+        /// (`own FP16`, `OpenBLAS FP16 tiles`, `OpenBLAS FP32`).
+        public let kernel: String
+        /// Outputs of the matrix.
+        public let rows: Int
+        /// Inputs of the matrix.
+        public let columns: Int
+        /// Inputs of one product.
+        public let batch: Int
+        /// Threads that shared each product.
+        public let threads: Int
+        /// Where the weights were.
+        public let placement: Placement
+        /// Time of one product, the median of all repetitions. Quantizing the input is not part of
+        /// a ternary product's, since a layer does it once for several.
+        public let seconds: Double
+        /// `rows * columns * batch` a second.
+        public let weightsPerSecond: Double
+        /// Bytes of the matrix a second, as packed.
+        public let bytesPerSecond: Double
+        /// ``bytesPerSecond`` as a share of the memory bandwidth measured in this run; above 1 where
+        /// weights come from a cache.
+        public let bandwidthShare: Double
+        /// How many times as fast as the fastest float row of the same shape and placement; nil on
+        /// float rows.
+        public internal(set) var speedup: Double?
         /// Who multiplied: a kernel set, or the kernels that OpenBLAS used.
-        package let core: String
+        public let core: String
         /// Why OpenBLAS used these, or what is wrong with them; nil if there is nothing to say.
-        package var remark: String?
+        public internal(set) var remark: String?
     }
 
+    /// What this machine does at best with these threads, measured when the benchmark was made.
+    public let limits: MachineLimits
     private let pool: WorkerPool
-    private let limits: MachineLimits
     private let repetitions: Int
     /// More than any cache of the machines this is meant for.
     private let streamBytes = 256 << 20
 
-    package init(
-        threads: Int, repetitions: Int = 9
-    ) throws(BitNetError) {
-        pool = WorkerPool(threads: threads)
-        limits = try MachineLimits.measure(kernels: .best, threads: threads)
+    /// Starts the threads and measures the machine's limits.
+    ///
+    /// - Parameters:
+    ///   - threads: threads that share each product, 1 to 1024.
+    ///   - repetitions: how often a product is timed, at least once; rows have the median.
+    /// - Throws: `BitNetError.invalidArgument`, `.outOfMemory` (512 MB are read to measure
+    ///   bandwidth).
+    public init(threads: Int, repetitions: Int = 9) throws(BitNetError) {
+        pool = try .benchmark(threads: threads)
+        limits = try MachineLimits.measure(threads: threads)
         self.repetitions = repetitions
     }
 
-    /// Bytes a second this machine reads with these threads.
-    package var bandwidth: Double { limits.bytesPerSecond }
-
-    /// Measures one shape, in both placements; `report` gets every line as it is measured.
+    /// Measures one shape: first every kind of ``FloatBaseline`` there is, then every kernel set with
+    /// every layout.
     ///
-    /// - Throws: `BitNetError.kernelUnavailable` if a kernel's sums are not those of scalar.
-    package func run(
-        _ shape: Case, placements: [Placement] = Placement.allCases, report: (Row) -> Void
-    ) throws(BitNetError) {
+    /// - Parameters:
+    ///   - shape: the product, of up to 2^32 weights.
+    ///   - placements: where the weights are to be; one after the other.
+    ///   - report: gets every row as soon as it is measured.
+    /// - Returns: all rows.
+    /// - Throws: `BitNetError.invalidArgument` for a shape outside its bounds, `.kernelUnavailable`
+    ///   if a kernel's results are not those of scalar, `.blasUnavailable` for a size that OpenBLAS
+    ///   cannot take, `.outOfMemory`.
+    @discardableResult
+    public func run(
+        _ shape: Shape, placements: [Placement] = Placement.allCases,
+        report: (Row) -> Void = { _ in }
+    ) throws(BitNetError) -> [Row] {
+        try requireMeasurable(rows: shape.rows, columns: shape.columns, batch: shape.batch)
+        var rows: [Row] = []
         for placement in placements {
             let floats = try floatRows(shape, placement)
             floats.forEach(report)
+            rows += floats
             let best = floats.map(\.seconds).min()
             for set in KernelSet.available {
                 for layout in TernaryLayout.allCases {
                     var row = try ternaryRow(shape, placement, set, layout)
                     row.speedup = best.map { $0 / row.seconds }
                     report(row)
+                    rows.append(row)
                 }
             }
         }
+        return rows
     }
 
     private func row(
-        _ kernel: String, core: String, _ shape: Case, _ placement: Placement, seconds: Double,
+        _ kernel: String, core: String, _ shape: Shape, _ placement: Placement, seconds: Double,
         bytes: Int
     ) -> Row {
         let weights = Double(shape.rows * shape.columns * shape.batch)
@@ -101,7 +146,7 @@ package struct MatmulBenchmark: Sendable {
 
 extension MatmulBenchmark {
     private func ternaryRow(
-        _ shape: Case, _ placement: Placement, _ set: KernelSet, _ layout: TernaryLayout
+        _ shape: Shape, _ placement: Placement, _ set: KernelSet, _ layout: TernaryLayout
     ) throws(BitNetError) -> Row {
         let compute = Compute(kernels: set, pool: pool)
         let first = try TernaryMatrix(
@@ -148,7 +193,7 @@ extension MatmulBenchmark {
         }
     }
 
-    private func randomInput(_ shape: Case) throws(BitNetError) -> AlignedBuffer<Float> {
+    private func randomInput(_ shape: Shape) throws(BitNetError) -> AlignedBuffer<Float> {
         let input = try AlignedBuffer<Float>(
             count: shape.batch * shape.columns, purpose: "the input of a product")
         for index in 0..<input.count { input.view[index] = Float(index * 37 % 255 - 127) / 127 }
@@ -161,7 +206,7 @@ extension MatmulBenchmark {
 extension MatmulBenchmark {
     /// The float products that this machine has; weights and inputs are those of nobody.
     private func floatRows(
-        _ shape: Case, _ placement: Placement
+        _ shape: Shape, _ placement: Placement
     ) throws(BitNetError) -> [Row] {
         let weights = (0..<shape.rows * shape.columns).map { Float($0 * 7 % 23 - 11) / 11 }
         let input = try randomInput(shape).array

@@ -1,14 +1,23 @@
 /// Speed of a whole model: reading prompts (`pp`) and writing text (`tg`), next to what the machine
 /// could do at best.
-package struct ModelBenchmark: Sendable {
+///
+/// ```swift
+/// let model = try await BitNetModel.load(url)
+/// let report = try ModelBenchmark(model).run([.prefill(512), .decode(64)])
+/// for row in report.rows { print(row.test, row.tokensPerSecond.median) }
+/// ```
+///
+/// Blocking, for as long as the tokens take.
+public struct ModelBenchmark: Sendable {
     /// One thing to measure.
-    package enum Test: Sendable, Hashable, CustomStringConvertible {
+    public enum Test: Sendable, Hashable, CustomStringConvertible {
         /// A prompt of this many tokens.
         case prefill(Int)
         /// This many tokens, one after the other, behind `depth` earlier ones.
-        case decode(Int, depth: Int)
+        case decode(Int, depth: Int = 0)
 
-        package var description: String {
+        /// A short name: `pp512`, `tg64` or, behind 2048 tokens, `tg64@2048`.
+        public var description: String {
             switch self {
             case .prefill(let count): "pp\(count)"
             case .decode(let count, 0): "tg\(count)"
@@ -17,31 +26,52 @@ package struct ModelBenchmark: Sendable {
         }
     }
 
-    /// One measured line.
-    package struct Row: Sendable, Codable {
-        package let test: String
-        package let threads: Int
-        package let isa: String
-        package let layout: String
-        package let head: String
-        package let tokensPerSecond: Spread
-        /// Weights, head and KV cache read for each token decoded; of a prompt, for all of it.
-        package let bytesPerToken: Int
+    /// The result of one test.
+    public struct Row: Sendable, Hashable, Codable {
+        /// The test's short name: `pp512`, `tg64`, `tg64@2048`.
+        public let test: String
+        /// Threads that the model computes with.
+        public let threads: Int
+        /// The model's kernel set, for example `avx2`.
+        public let isa: String
+        /// The packed layout of its ternary matrices, a raw value of `TernaryLayout`.
+        public let layout: String
+        /// How its LM head is stored and scanned.
+        public let head: String
+        /// Tokens read or written a second, over all repetitions.
+        public let tokensPerSecond: Spread
+        /// Bytes of weights, LM head and KV cache read for each token decoded; of a prompt, for all of it.
+        public let bytesPerToken: Int
         /// Share of the memory bandwidth measured in this run.
-        package let bandwidthShare: Double
+        public let bandwidthShare: Double
         /// Share of the int8 products a second measured in this run, ternary layers only.
-        package let int8PeakShare: Double
-        package let peakBytes: Int
-        package let loadSeconds: Double
+        public let int8PeakShare: Double
+        /// The most memory this process had used before anything was timed, in bytes.
+        public let peakBytes: Int
+        /// What loading took, where the caller has measured it.
+        public let loadSeconds: Double?
         /// Zeros in the feed-forward networks and what was left out for them, counted while warming
         /// up: what is timed does not count.
-        package let sparsity: FeedForwardSparsity?
+        public let sparsity: FeedForwardSparsity?
+    }
+
+    /// The results of all tests, and what the machine could do meanwhile.
+    public struct Report: Sendable, Hashable, Codable {
+        /// One for each test, in the tests' order.
+        public let rows: [Row]
+        /// Medians of what was measured between the rounds, with the model's threads.
+        public let limits: MachineLimits
     }
 
     private let model: BitNetModel
-    private let loadSeconds: Double
+    private let loadSeconds: Double?
 
-    package init(_ model: BitNetModel, loadSeconds: Double) {
+    /// A model to measure.
+    ///
+    /// - Parameters:
+    ///   - model: the model, as loaded.
+    ///   - loadSeconds: what loading it took, to be repeated in every row.
+    public init(_ model: BitNetModel, loadSeconds: Double? = nil) {
         self.model = model
         self.loadSeconds = loadSeconds
     }
@@ -49,13 +79,23 @@ package struct ModelBenchmark: Sendable {
     /// Warms up with every test, then takes `repetitions` rounds of all tests in turn with the
     /// machine's limits measured in between: what else the machine does then weighs on all of them.
     ///
-    /// - Parameter report: is told what comes next.
-    package func run(
-        _ tests: [Test], repetitions: Int, report: (String) -> Void
-    ) throws(BitNetError) -> (rows: [Row], limits: MachineLimits) {
+    /// - Parameters:
+    ///   - tests: what to measure, each of at least 1 token.
+    ///   - repetitions: how often, at least once.
+    ///   - progress: gets a line of text about what comes next.
+    /// - Throws: `BitNetError.invalidArgument` for a test of no token or more than 2^24,
+    ///   `.outOfMemory` (the KV cache of each test, and 512 MB to measure bandwidth).
+    public func run(
+        _ tests: [Test], repetitions: Int = 5, progress: (String) -> Void = { _ in }
+    ) throws(BitNetError) -> Report {
+        for test in tests {
+            try require(
+                test.count >= 1 && test.depth >= 0 && max(test.count, test.depth) <= 1 << 24,
+                "test", "\(test) is not of 1 to 2^24 tokens behind as many")
+        }
         var runs: [Run] = []
         for test in tests {
-            report("warming up: \(test)")
+            progress("warming up: \(test)")
             runs.append(try Run(test, model))
         }
         // Before the buffer for measuring bandwidth comes on top of it.
@@ -64,7 +104,7 @@ package struct ModelBenchmark: Sendable {
         let rounds = max(repetitions, 1)
         for round in 0..<rounds {
             if round % max(rounds / 5, 1) == 0 {
-                report("round \(round + 1) of \(rounds)")
+                progress("round \(round + 1) of \(rounds)")
                 samples.append(
                     try MachineLimits.measure(
                         kernels: model.kernels, threads: model.threads, repetitions: 3))
@@ -72,7 +112,8 @@ package struct ModelBenchmark: Sendable {
             for index in runs.indices { try runs[index].repeat() }
         }
         let limits = MachineLimits(medianOf: samples)
-        return (runs.map { row($0, limits: limits, peakBytes: peakBytes) }, limits)
+        return Report(
+            rows: runs.map { row($0, limits: limits, peakBytes: peakBytes) }, limits: limits)
     }
 
     private func row(_ run: Run, limits: MachineLimits, peakBytes: Int) -> Row {
@@ -104,6 +145,20 @@ package struct ModelBenchmark: Sendable {
     }
 }
 
+extension ModelBenchmark.Test {
+    /// Tokens to read or write.
+    fileprivate var count: Int {
+        switch self {
+        case .prefill(let count), .decode(let count, _): count
+        }
+    }
+
+    /// Tokens before them.
+    fileprivate var depth: Int {
+        if case .decode(_, let depth) = self { depth } else { 0 }
+    }
+}
+
 /// One test: the context it runs in, and how fast it was each time.
 private struct Run {
     let test: ModelBenchmark.Test
@@ -117,13 +172,9 @@ private struct Run {
     /// Runs the test once, which is not timed: it counts zeros.
     init(_ test: ModelBenchmark.Test, _ model: BitNetModel) throws(BitNetError) {
         self.test = test
-        (count, depth) =
-            switch test {
-            case .prefill(let count): (count, 0)
-            case .decode(let count, let depth): (count, depth)
-            }
+        (count, depth) = (test.count, test.depth)
         context = try InferenceContext(
-            model.transformer, contextLength: max(depth + count, 1), cache: .f16)
+            model.transformer, contextLength: depth + count, cache: .f16)
         context.setLogitsNeeded(.top(1))
         let vocabulary = model.configuration.vocabularySize
         tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }

@@ -1,60 +1,104 @@
-/// Products that leave out rows or columns, next to the dense product of the same shape.
-package struct SkippingBenchmark: Sendable {
-    /// One measured line.
-    package struct Row: Sendable, Codable {
+/// GEMVs that leave out rows or columns, next to the dense product of the same shape: what activation
+/// sparsity can save.
+///
+/// ```swift
+/// let benchmark = try SkippingBenchmark(threads: 1)
+/// for row in try benchmark.run(.init(rows: 6912, columns: 2560), zeroShares: [0.5, 0.9]) {
+///     print(row.kernel, row.placement, row.zeroShare, row.timeRatio)
+/// }
+/// ```
+///
+/// Blocking, for seconds to minutes.
+public struct SkippingBenchmark: Sendable {
+    /// The speed of one kernel at one share of zeros.
+    public struct Row: Sendable, Hashable, Codable {
         /// Kernel set, layout, and whether rows or columns are left out.
-        package let kernel: String
-        package let rows: Int
-        package let columns: Int
-        package let threads: Int
-        package let placement: MatmulBenchmark.Placement
-        /// Share of the rows, or columns, that are left out.
-        package let zeroShare: Double
-        package let seconds: Double
+        public let kernel: String
+        /// Outputs of the matrix.
+        public let rows: Int
+        /// Inputs of the matrix.
+        public let columns: Int
+        /// Threads that shared each product.
+        public let threads: Int
+        /// Where the weights were.
+        public let placement: MatmulBenchmark.Placement
+        /// Share of the rows, or columns, that are left out, in 0...1.
+        public let zeroShare: Double
+        /// Time of one product, the median of all repetitions.
+        public let seconds: Double
         /// Weights of the whole matrix, those left out included, per second.
-        package let weightsPerSecond: Double
-        package let bytesRead: Int
+        public let weightsPerSecond: Double
+        /// Bytes of packed weights read for one product.
+        public let bytesRead: Int
         /// Time as a share of the dense product's in tiles, measured in turn with it.
-        package let timeRatio: Double
+        public let timeRatio: Double
     }
 
     fileprivate let pool: WorkerPool
     fileprivate let repetitions: Int
     fileprivate let streamBytes: Int
 
+    /// Starts the threads.
+    ///
+    /// - Parameters:
+    ///   - threads: threads that share each product, 1 to 1024.
+    ///   - repetitions: how often a product is timed, at least once; rows have the median.
+    /// - Throws: `BitNetError.invalidArgument`.
+    public init(threads: Int, repetitions: Int = 9) throws(BitNetError) {
+        // More than any cache of the machines this is meant for.
+        try self.init(threads: threads, repetitions: repetitions, streamBytes: 256 << 20)
+    }
+
     /// - Parameter streamBytes: how much packed weight to go through before a matrix is met again.
-    package init(threads: Int, repetitions: Int = 9, streamBytes: Int = 256 << 20) {
-        pool = WorkerPool(threads: threads)
-        self.repetitions = repetitions
+    init(threads: Int, repetitions: Int, streamBytes: Int) throws(BitNetError) {
+        pool = try .benchmark(threads: threads)
+        self.repetitions = max(repetitions, 1)
         self.streamBytes = streamBytes
     }
 
-    /// Measures one shape; `report` gets every line as it is measured.
+    /// Measures one shape, in both placements, with every kernel set, layout and arrangement that
+    /// can leave something out.
     ///
-    /// - Throws: `BitNetError.invalidArgument` for a share outside 0...1, `.kernelUnavailable` if a
-    ///   kernel's sums are not those of the dense product.
-    package func run(
-        _ shape: MatmulBenchmark.Case, zeroShares: [Double], report: (Row) -> Void
-    ) throws(BitNetError) {
+    /// - Parameters:
+    ///   - shape: a matrix of up to 2^32 weights, and a batch of 1.
+    ///   - zeroShares: shares of rows or columns to leave out, each in 0...1.
+    ///   - report: gets every row as soon as it is measured.
+    /// - Returns: all rows.
+    /// - Throws: `BitNetError.invalidArgument` for a share outside 0...1 or a shape outside its
+    ///   bounds, `.kernelUnavailable` if a kernel's results are not those of the dense product,
+    ///   `.outOfMemory`.
+    @discardableResult
+    public func run(
+        _ shape: MatmulBenchmark.Shape, zeroShares: [Double], report: (Row) -> Void = { _ in }
+    ) throws(BitNetError) -> [Row] {
+        try requireMeasurable(rows: shape.rows, columns: shape.columns)
+        try require(
+            shape.batch == 1, "batch", "\(shape.batch) is not 1: zeros are left out of a GEMV")
         guard zeroShares.allSatisfy((0...1).contains) else {
             throw .invalidArgument(name: "zero share", detail: "\(zeroShares) are not in 0...1")
         }
+        var rows: [Row] = []
         for placement in MatmulBenchmark.Placement.allCases {
             for set in KernelSet.available {
                 for layout in TernaryLayout.allCases where layout.canSkip {
                     for arrangement in [Arrangement.rows, .columns] {
                         let bench = try Bench(self, shape, placement, set, layout, arrangement)
-                        for share in zeroShares { report(try bench.measure(share)) }
+                        for share in zeroShares {
+                            let row = try bench.measure(share)
+                            report(row)
+                            rows.append(row)
+                        }
                     }
                 }
             }
         }
+        return rows
     }
 
     /// Matrices of one shape in tiles and in another arrangement.
     fileprivate struct Bench {
         let owner: SkippingBenchmark
-        let shape: MatmulBenchmark.Case
+        let shape: MatmulBenchmark.Shape
         let placement: MatmulBenchmark.Placement
         let arrangement: Arrangement
         let compute: Compute
@@ -67,7 +111,7 @@ package struct SkippingBenchmark: Sendable {
 
 extension SkippingBenchmark.Bench {
     fileprivate init(
-        _ owner: SkippingBenchmark, _ shape: MatmulBenchmark.Case,
+        _ owner: SkippingBenchmark, _ shape: MatmulBenchmark.Shape,
         _ placement: MatmulBenchmark.Placement, _ set: KernelSet, _ layout: TernaryLayout,
         _ arrangement: Arrangement
     ) throws(BitNetError) {

@@ -1,10 +1,14 @@
-/// Middle and ends of repeated measurements.
-package struct Spread: Sendable, Codable, Hashable {
-    package let median: Double
-    package let min: Double
-    package let max: Double
+/// Middle and ends of repeated measurements, in the unit of what was measured.
+public struct Spread: Sendable, Codable, Hashable {
+    /// The middle value, of an even number the mean of the middle two.
+    public let median: Double
+    /// The smallest value.
+    public let min: Double
+    /// The largest value.
+    public let max: Double
 
-    package init(_ values: [Double]) {
+    /// Of `values` in any order; all three are NaN if there are none.
+    public init(_ values: [Double]) {
         let sorted = values.sorted()
         // Of an even number the mean of the middle two: the upper one alone would flatter a speed.
         median =

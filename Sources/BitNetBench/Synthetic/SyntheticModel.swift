@@ -1,8 +1,19 @@
 /// The shape of a model to measure without its weights.
 public struct ModelShape: Sendable, Hashable {
-    public var hiddenSize, feedForwardSize, layerCount, headCount, keyValueHeadCount: Int
+    /// Numbers of the residual stream for each token.
+    public var hiddenSize: Int
+    /// Neurons of a feed-forward network.
+    public var feedForwardSize: Int
+    /// Transformer blocks.
+    public var layerCount: Int
+    /// Attention heads of queries; each has `hiddenSize / headCount` numbers.
+    public var headCount: Int
+    /// Attention heads of keys and values, a divisor of `headCount`.
+    public var keyValueHeadCount: Int
+    /// Tokens, and rows of the embedding and LM head.
     public var vocabularySize: Int
 
+    /// A shape; whether it makes a graph is checked when a model is made of it.
     public init(
         hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int,
         keyValueHeadCount: Int, vocabularySize: Int

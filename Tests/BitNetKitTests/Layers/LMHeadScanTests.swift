@@ -217,8 +217,9 @@ struct LMHeadScanTests {
         let benchmark = LMHeadBenchmark(rows: 128_256, columns: 2560, states: 10_000)
         for type in [ElementType.f16, .q6_K] {
             try benchmark.run(type, threads: Compute.standard.pool.threads, top: 40) { row in
-                print("\(row.type) \(row.method): \(row.differences) of \(row.states) differ")
-                #expect(row.method == "fast" || row.differences == 0)
+                let name = "\(row.type) \(row.method.rawValue)"
+                print("\(name): \(row.differences) of \(row.states) differ")
+                #expect(row.method == .fast || row.differences == 0)
             }
         }
     }

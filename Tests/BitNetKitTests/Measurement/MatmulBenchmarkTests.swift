@@ -10,11 +10,12 @@ import Testing
 struct MatmulBenchmarkTests {
     @Test("float rows come first and name who multiplied; all rows have the same threads")
     func rows() throws {
-        var rows: [MatmulBenchmark.Row] = []
+        var reported: [MatmulBenchmark.Row] = []
         let benchmark = try MatmulBenchmark(threads: 2, repetitions: 1)
-        try benchmark.run(
-            MatmulBenchmark.Case(rows: 32, columns: 256), placements: [.cache]
-        ) { rows.append($0) }
+        let rows = try benchmark.run(
+            MatmulBenchmark.Shape(rows: 32, columns: 256), placements: [.cache]
+        ) { reported.append($0) }
+        #expect(rows == reported)
         let kinds = FloatBaseline.Kind.allCases.filter(\.isAvailable)
         let ternary = KernelSet.available.count * TernaryLayout.allCases.count
         try #require(rows.count == kinds.count + ternary)
