@@ -1,8 +1,7 @@
 import ArgumentParser
 import BitNetKit
-import Foundation
 
-struct InspectCommand: AsyncParsableCommand {
+struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Say what a model file holds, without loading the model.",
@@ -27,26 +26,20 @@ struct InspectCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object: everything that is known of every tensor.")
     var json = false
 
-    func run() async throws {
-        let url = try Terminal.url(model)
+    func run() throws {
         let line = ProgressLine()
-        let order = order ?? .a
-        let task = Task.detached {
-            Result { () throws(BitNetError) in
-                try ModelInspection.inspect(url, i2sOrder: order) { line.update("reading:", $0) }
-            }
+        let inspection: ModelInspection
+        do {
+            inspection = try ModelInspection.inspect(
+                try Terminal.url(model), i2sOrder: order ?? .a
+            ) { line.update("reading:", $0) }
+            line.clear()
+        } catch {
+            line.clear()
+            throw FileError(path: model, error: error)
         }
-        let interrupt = Interrupt { task.cancel() }
-        defer { interrupt.end() }
-        let result = await task.value
-        line.clear()
-        switch result {
-        case .success(let inspection):
-            if json { return try Terminal.write(try Terminal.json(inspection) + "\n") }
-            try Terminal.write("\(inspection)\n")
-            if tensors { try Terminal.write("\n\(inspection.table)\n") }
-        case .failure(.cancelled): throw ExitCode(interrupt.exitCode ?? 130)
-        case .failure(let error): throw FileError(path: model, error: error)
-        }
+        if json { return try Terminal.write(try Terminal.json(inspection) + "\n") }
+        try Terminal.write("\(inspection)\n")
+        if tensors { try Terminal.write("\n\(inspection.table)\n") }
     }
 }

@@ -35,6 +35,7 @@ struct SessionSavingTests {
     @Test("what a graph depends on is in its fingerprint, its name is not")
     func fingerprintFields() throws {
         let model = try BitNetModel(loading: Fixtures.url("gemma3"))
+        let tokenizer = try model.tokenizer
         func fingerprint(_ change: (inout ModelConfiguration) -> Void) -> UInt64 {
             var configuration = model.configuration
             change(&configuration)
@@ -43,7 +44,7 @@ struct SessionSavingTests {
                 Transformer(
                     configuration, compute: t.compute, embedding: t.embedding, blocks: t.blocks,
                     finalNorm: t.finalNorm, lmHead: t.lmHead),
-                tokenizer: .success(try model.tokenizer)
+                tokenizer: .success(tokenizer)
             ).fingerprint
         }
         #expect(fingerprint { $0.name = "another" } == model.fingerprint)
