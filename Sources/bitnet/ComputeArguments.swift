@@ -94,8 +94,9 @@ struct ComputeArguments: ParsableArguments {
         return storage
     }
 
-    /// Loads a model and shows how far that is if it takes more than a second.
-    func load(_ path: String) async throws(FileError) -> BitNetModel {
+    /// Loads a model and shows how far that is if it takes more than a second. What `needsText` also
+    /// needs a tokenizer that works.
+    func load(_ path: String, needsText: Bool = true) async throws(FileError) -> BitNetModel {
         var options = LoadOptions()
         options.threads = threads
         options.instructionSet = isa
@@ -107,9 +108,11 @@ struct ComputeArguments: ParsableArguments {
         let line = ProgressLine()
         defer { line.clear() }
         let model = try await naming(path) { () async throws(BitNetError) in
-            try await BitNetModel.load(Terminal.url(path), options: options) {
+            let model = try await BitNetModel.load(Terminal.url(path), options: options) {
                 line.update("loading: \($0.phase.rawValue)", $0.fraction)
             }
+            if needsText { _ = try model.tokenizer }
+            return model
         }
         line.clear()
         for warning in model.warnings { Terminal.warn("\(path): \(warning)") }

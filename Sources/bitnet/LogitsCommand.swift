@@ -42,7 +42,7 @@ struct LogitsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let model = try await compute.load(model)
+        let model = try await compute.load(model, needsText: prompt != nil)
         let result =
             if let tokens {
                 try await model.logits(tokens: tokens.ids, allPositions: allPositions)

@@ -40,10 +40,11 @@ extension ConfigReader {
             tensor?.shape.first.map { tensor?.type == .packedTernary ? $0 * 4 : $0 }
         }
         var layers = 0
-        while layers <= c.layerCount,
+        while layers <= min(c.layerCount, checkpoint.tensors.count),
             checkpoint.tensor(named: names.weight(.query, layers)) != nil
         { layers += 1 }
-        let keysFit = rows(key).map { $0 == c.keyValueHeadCount * c.headDimension } ?? true
+        // Numbers that are too large for a product are refused next, by their names.
+        let keysFit = rows(key).map { $0 == c.keyValueHeadCount &* c.headDimension } ?? true
         let found: [(key: String, isTrue: Bool)] = [
             ("vocab_size", embedding.first.map { $0 == c.vocabularySize } ?? true),
             ("hidden_size", embedding.last.map { $0 == c.hiddenSize } ?? true),
@@ -51,7 +52,7 @@ extension ConfigReader {
             ("intermediate_size", rows(up).map { $0 == c.feedForwardSize } ?? true),
             (
                 "num_attention_heads",
-                keysFit && rows(query).map { $0 == c.headCount * c.headDimension } ?? true
+                keysFit && rows(query).map { $0 == c.headCount &* c.headDimension } ?? true
             ),
             ("num_key_value_heads", keysFit),
         ]

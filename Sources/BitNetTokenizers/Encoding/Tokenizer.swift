@@ -112,7 +112,7 @@ extension Tokenizer {
         _ text: String, special: Bool = false, effort: Effort
     ) throws(BitNetError) -> [Int] {
         try effort.check()
-        try Self.check(length: text.utf8.count)
+        try TextLimit.check(length: text.utf8.count)
         let bytes = Array(text.utf8)
         var output: [Int] = []
         output.reserveCapacity(bytes.count / 3 + 1)
@@ -127,20 +127,6 @@ extension Tokenizer {
             }
         }
         return output
-    }
-
-    /// The most bytes that a text may have, so that places in it fit in 32 bits.
-    static let longestText = 1 << 30
-
-    /// Refuses a text of `length` bytes that is too long.
-    static func check(length: Int) throws(BitNetError) {
-        guard length <= longestText else {
-            throw .invalidArgument(
-                name: "text",
-                detail:
-                    "\(length) bytes are more than the \(longestText) that are encoded at once; "
-                    + "encode it in parts")
-        }
     }
 }
 

@@ -65,8 +65,8 @@ extension Tokenizer {
         template.addsBeginOfText = gguf.addsBeginOfText ?? addsBegin
         if template.addsBeginOfText && gguf.beginOfText == nil {
             throw .tokenizer(
-                detail: "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id names "
-                    + "no token of the vocabulary")
+                detail: "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id "
+                    + "names no token of the vocabulary")
         }
         template.ends = Set(gguf.additionalEnds)
         template.endOfText = gguf.endOfText

@@ -52,7 +52,7 @@ struct Normalizer: Sendable {
         var text = text
         for step in steps {
             try Self.apply(step, to: &text, isAtStart: &isAtStart, effort)
-            try Tokenizer.check(length: text.count)
+            try TextLimit.check(length: text.count)
         }
         return text
     }
@@ -82,7 +82,7 @@ struct Normalizer: Sendable {
                 output += text[end..<match.lowerBound]
                 output += replacement
                 end = match.upperBound
-                try Tokenizer.check(length: output.count)
+                try TextLimit.check(length: output.count)
             }
             text = output + text[end...]
         case .strip(let left, let right):
@@ -111,7 +111,7 @@ struct Normalizer: Sendable {
             output += text[end..<match.lowerBound]
             output += replacement
             end = match.upperBound
-            try Tokenizer.check(length: output.count)
+            try TextLimit.check(length: output.count)
         }
         text = output + text[end...]
     }

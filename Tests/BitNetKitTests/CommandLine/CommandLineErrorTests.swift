@@ -28,7 +28,7 @@ final class CommandLineErrorTests {
         let output = folder.appendingPathComponent("output.gguf")
         var runs = [
             try bitnet("generate", "text", "--model", model.path),
-            try bitnet("logits", "--tokens", "1", "--model", model.path),
+            try bitnet("logits", "--prompt", "a", "--model", model.path),
             try bitnet("convert", model.path, output.path),
         ]
         if !tokenizes { runs.append(try bitnet("tokenize", "text", "--model", model.path)) }

@@ -171,8 +171,8 @@ struct ModelSettingsTests {
             ("attention.causal", .bool(false), "attention.causal"),
             ("expert_count", .uint32(8), "expert_count"),
             ("attention.value_length", .uint32(64), "attention.value_length"),
-            ("rope.scaling.type", .string("yarn"), "rope.scaling"),
-            ("rope.scaling.factor", .float32(2), "rope.scaling"),
+            ("rope.scaling.type", .string("yarn"), "rope.scaling.type"),
+            ("rope.scaling.factor", .float32(2), "rope.scaling.factor"),
             ("rope.scaling.type", .uint32(1), "rope.scaling.type"),
             (
                 "attention.layer_norm_rms_epsilon", .string("tiny"),

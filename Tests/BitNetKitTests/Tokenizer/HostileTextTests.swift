@@ -135,9 +135,9 @@ struct HostileTextTests {
 
     @Test("a text that is too long is an error, also one that a normaliser makes so long")
     func length() throws {
-        try Tokenizer.check(length: Tokenizer.longestText)
+        try TextLimit.check(length: TextLimit.longest)
         #expect {
-            try Tokenizer.check(length: Tokenizer.longestText + 1)
+            try TextLimit.check(length: TextLimit.longest + 1)
         } throws: {
             "\($0)".contains("1073741825 bytes are more than the 1073741824")
         }

@@ -178,7 +178,7 @@ struct TokenizerGGUFTests {
         expectError("special token id 256") { $0.beginOfText = 256 }
         expectError("special token id -1") { $0.endOfText = -1 }
         expectError("special token id 999") { $0.additionalEnds = [999] }
-        expectError("without tokenizer.ggml.bos_token_id") { $0.addsBeginOfText = true }
+        expectError("tokenizer.ggml.bos_token_id names no token") { $0.addsBeginOfText = true }
         expectError("without tokenizer.ggml.eos_token_id") { $0.addsEndOfText = true }
         expectError("0 tokens") {
             $0.tokens = ByteStrings(); $0.tokenTypes = []
