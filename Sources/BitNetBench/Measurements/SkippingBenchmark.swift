@@ -49,7 +49,7 @@ public struct SkippingBenchmark: Sendable {
         try self.init(threads: threads, repetitions: repetitions, streamBytes: 256 << 20)
     }
 
-    /// - Parameter streamBytes: how much packed weight to go through before a matrix is met again.
+    /// - Parameter streamBytes: how much packed weight to go through before a matrix comes again.
     init(threads: Int, repetitions: Int, streamBytes: Int) throws(BitNetError) {
         pool = try .benchmark(threads: threads)
         self.repetitions = max(repetitions, 1)

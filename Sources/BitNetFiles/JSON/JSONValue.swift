@@ -2,7 +2,7 @@
 ///
 /// Parsed here rather than by Foundation for three reasons: a duplicate key is an error instead of
 /// a silent loss, keys that differ only in Unicode normalisation (they occur in vocabularies) stay
-/// apart, and whole numbers are told from truth values and decimals on every platform. Numbers keep
+/// apart, and whole numbers differ from truth values and decimals on every platform. Numbers keep
 /// their spelling where neither `Int` nor `Double` would write it again. Arrays and objects stay in the
 /// text until they are looked at, so that memory is a small multiple of a file whatever is in it.
 package enum JSONValue: Sendable, Hashable {

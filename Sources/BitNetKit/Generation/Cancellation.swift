@@ -6,7 +6,7 @@ final class Cancellation: Sendable {
 
     var isRequested: Bool { flag.load(ordering: .relaxed) }
 
-    /// Runs `body`; if the current task is cancelled, before or meanwhile, so is this.
+    /// Runs `body`; cancelling the current task, before or meanwhile, cancels this.
     func follow<R: Sendable>(
         isolation: isolated (any Actor)? = #isolation, _ body: () async -> R
     ) async -> R {

@@ -1,4 +1,4 @@
-/// The tokens of words met before in a text, for words of up to 15 bytes.
+/// The tokens of the words so far in a text, for words of up to 15 bytes.
 ///
 /// A word is found by its bytes, packed into two integers, so nothing is compared or hashed byte by
 /// byte. A slot keeps the latest word; a text repeats few words often.

@@ -1,18 +1,18 @@
 /// Counts the steps of a piece of work, and ends it soon after nobody wants its result any more.
 ///
 /// Texts, templates and grammars can come from strangers and be of any size. Whatever goes through one
-/// of them tells its steps to an `Effort`, some nanoseconds each, in portions of a few thousand.
+/// of them counts its steps in an `Effort`, some nanoseconds each, in portions of a few thousand.
 package final class Effort {
     /// Steps so far: about one for every byte, character or comparison.
     package private(set) var total = 0
-    /// The most steps that were told at once: nothing is asked in between.
+    /// The most steps that were counted at once: nothing is asked in between.
     package private(set) var largestPortion = 0
     private var next = Effort.interval
     private let isCancelled: () -> Bool
 
     /// Steps from one question to the next.
     package static let interval = 1 << 14
-    /// What a loop over many small steps may tell at once.
+    /// What a loop over many small steps may count at once.
     package static let portion = 1 << 12
 
     /// Work that ends soon after `isCancelled` has become true.

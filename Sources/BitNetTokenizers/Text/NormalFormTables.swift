@@ -9,7 +9,7 @@ struct NormalFormTables: Sendable {
             let rawValue: UInt8
             /// Its decomposition is not itself.
             static let changes = Trait(rawValue: 1)
-            /// Nor is that, composed again.
+            /// Its decomposition, composed again, is not itself.
             static let changesComposed = Trait(rawValue: 2)
             /// It may be moved before a character that it follows, or compose with it.
             static let joins = Trait(rawValue: 4)

@@ -15,7 +15,7 @@ enum TokenSpelling: Sendable {
 
     /// Appends the bytes that the spelling `text[range]` stands for.
     ///
-    /// - Returns: false if it is not spelled so; `output` is then partly written.
+    /// - Returns: false if it has another spelling; `output` is then partly written.
     @inline(__always)
     func decode(_ text: [UInt8], _ range: Range<Int>, into output: inout [UInt8]) -> Bool {
         switch self {
@@ -26,7 +26,7 @@ enum TokenSpelling: Sendable {
         return true
     }
 
-    /// `bytes` spelled so.
+    /// `bytes` in this spelling.
     func encode(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
         switch self {
         case .byteAlphabet: Array(ByteAlphabet.encode(bytes).utf8)

@@ -149,7 +149,7 @@ private struct VocabularyBuilder {
         table = TokenTable(capacity: spellings.count)
     }
 
-    /// Appends the bytes that a token stands for; false if it is not spelled so.
+    /// Appends the bytes that a token stands for; false if it has another spelling.
     private mutating func appendSpelled(_ id: Int) -> Bool {
         tokens.append { bytes in
             spelling.decode(spellings.storage, spellings.range(id), into: &bytes)
