@@ -34,8 +34,14 @@ public enum BitNetConverter {
     ) throws(BitNetError) -> ConversionReport {
         let checkpoint = try Checkpoint(opening: source.path)
         let conversion = try Conversion(checkpoint, options: options)
-        return try checkpoint.reading { () throws(BitNetError) in
-            try conversion.write(to: target.path, progress: progress)
+        do throws(BitNetError) {
+            return try conversion.write(to: target.path, progress: progress)
+        } catch .cancelled {
+            throw .cancelled
+        } catch {
+            // What went wrong is likely to come from a change.
+            try checkpoint.checkUnchanged()
+            throw error
         }
     }
 }
@@ -87,6 +93,7 @@ struct Conversion {
             done += weights[index]
             progress?(Double(done) / total)
         }
+        // Not later: a file that has its name stays.
         try checkpoint.checkUnchanged()
         report.byteCount = try writer.finish()
         report.warnings += loader.warnings

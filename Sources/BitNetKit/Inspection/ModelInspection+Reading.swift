@@ -11,13 +11,14 @@ extension ModelInspection {
     ///   - url: what `BitNetModel.load(_:options:progress:)` takes.
     ///   - i2sOrder: how the codes of I2_S tensors lie in their bytes.
     ///   - progress: called with the share of the ternary weights read, in [0, 1].
-    /// - Throws: `BitNetError` where there is no such file or its directory is damaged;
-    ///   `.cancelled` when the current task is.
+    /// - Throws: `BitNetError` where there is no such file, its directory is damaged, or somebody
+    ///   changes it meanwhile; `.cancelled` when the current task is.
     public static func inspect(
         _ url: URL, i2sOrder: I2SOrder = .a, progress: (@Sendable (Double) -> Void)? = nil
     ) throws(BitNetError) -> ModelInspection {
-        var reader = InspectionReader(try Checkpoint(opening: url.path), i2sOrder: i2sOrder)
-        try reader.read(progress)
+        let checkpoint = try Checkpoint(opening: url.path)
+        var reader = InspectionReader(checkpoint, i2sOrder: i2sOrder)
+        try checkpoint.reading { () throws(BitNetError) in try reader.read(progress) }
         return reader.inspection
     }
 }
@@ -71,18 +72,17 @@ extension InspectionReader {
         let total = Double(configuration.ternaryWeightCount)
         var done = 0
         for layer in 0..<configuration.layerCount {
-            var silent: Set<Int> = []
+            var silent: Set<Int>? = []
             for part in LinearPart.allCases {
                 if Task.isCancelled { throw .cancelled }
-                if let content = try content(of: part, layer, &loader),
-                    part == .gate || part == .up
-                {
-                    silent.formUnion(content.zeroRows)
+                let content = try content(of: part, layer, &loader)
+                if part == .gate || part == .up {
+                    silent = content.flatMap { silent?.union($0.zeroRows) }
                 }
                 done += configuration.shape(of: part).reduce(1, *)
                 progress?(Double(done) / total)
             }
-            inspection.silentNeurons.append(silent.count)
+            inspection.silentNeurons.append(silent?.count)
         }
         inspection.warnings += loader.warnings
     }
@@ -112,6 +112,7 @@ extension InspectionReader {
             throw .cancelled
         } catch {
             inspection.tensors[position].problem = "\(error)"
+            inspection.warnings.append("\(error); it is not counted")
             return nil
         }
     }

@@ -7,18 +7,18 @@ extension ModelInspection: CustomStringConvertible {
         var lines = ["file      \(path)", "kind      \(container), \(tensors.count) tensors"]
         if let graph { lines += graph.lines }
         lines.append(
-            "size      \(parameterCount.grouped) parameters in \(byteCount.grouped) bytes")
+            "size      \(parameterCount.grouped) parameters, tensors of \(byteCount.grouped) bytes")
         lines += weightLines
         lines += silentLines
         lines += warnings.map { "warning: \($0)" }
-        return lines.joined(separator: "\n")
+        return lines.map(\.onOneLine).joined(separator: "\n")
     }
 
     /// Ternary matrices by what they are for: how many, types, shares of zeros, bits.
     private var weightLines: [String] {
         guard let stored = storedBitsPerWeight, let t2 = bitsPerWeight(packedAs: .t2),
             let t5 = bitsPerWeight(packedAs: .t5)
-        else { return ["ternary   no matrix"] }
+        else { return ["ternary   no matrix was read"] }
         let (trits, count) = (trits, Double(trits.count))
         func percent(_ part: Int) -> String {
             String(format: "%.2f%%", Double(part) / count * 100)
@@ -34,25 +34,27 @@ extension ModelInspection: CustomStringConvertible {
 
     private var silentLines: [String] {
         guard let graph, !silentNeurons.isEmpty, trits.count > 0 else { return [] }
-        let total = silentNeurons.reduce(0, +)
-        let all = graph.feedForward * silentNeurons.count
+        let read = silentNeurons.compactMap(\.self)
+        let total = read.reduce(0, +)
+        let all = graph.feedForward * read.count
         let share = String(format: "%.2f%%", Double(total) / Double(max(all, 1)) * 100)
         var lines = ["silent    \(total.grouped) of \(all.grouped) feed-forward neurons, \(share)"]
-        let worst = silentNeurons.indices.filter { silentNeurons[$0] > 0 }
-            .sorted { silentNeurons[$0] > silentNeurons[$1] }.prefix(5)
-        for layer in worst {
-            let share = Double(silentNeurons[layer]) / Double(max(graph.feedForward, 1)) * 100
+        let worst = silentNeurons.enumerated().compactMap { layer, count in
+            count.map { (layer: layer, count: $0) }
+        }.filter { $0.count > 0 }.sorted { $0.count > $1.count }.prefix(5)
+        for (layer, count) in worst {
+            let share = Double(count) / Double(max(graph.feedForward, 1)) * 100
             lines.append(
-                "          layer \(layer): \(silentNeurons[layer].grouped), "
+                "          layer \(layer): \(count.grouped), "
                     + String(format: "%.1f%%", share))
         }
         return lines
     }
 
     /// A line for each tensor: name, type, shape, and of ternary matrices scale, zeros and bits per
-    /// weight; of those with rows or columns that are all zero, how many.
+    /// weight that an ideal coder needs; of those with rows or columns that are all zero, how many.
     public var table: String {
-        let head = ["tensor", "type", "shape", "scale", "zeros", "bits", "silent"]
+        let head = ["tensor", "type", "shape", "scale", "zeros", "entropy", "silent"]
         var rows = [head] + tensors.map(\.columns)
         // Most files have no such rows.
         if rows.dropFirst().allSatisfy({ $0.last == "" }) { rows = rows.map { $0.dropLast() } }
@@ -86,15 +88,26 @@ extension ModelInspection.Tensor {
     fileprivate var columns: [String] {
         let shape = shape.map { "\($0)" }.joined(separator: "x")
         guard let ternary else {
-            return [name, type, shape, "", "", problem == nil ? "" : "unreadable", ""]
+            return [name.onOneLine, type, shape, "", "", problem == nil ? "" : "unreadable", ""]
         }
         let silent = [(ternary.zeroRows.count, "rows"), (ternary.zeroColumns.count, "columns")]
             .filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
         return [
-            name, type, shape, String(format: "%.4g", ternary.largestScale),
+            name.onOneLine, type, shape, String(format: "%.4g", ternary.largestScale),
             String(format: "%.1f%%", ternary.trits.zeroShare * 100),
             String(format: "%.3f", ternary.bitsPerWeight), silent,
         ]
+    }
+}
+
+extension String {
+    /// With a picture for every end of a line: what a file says must not look like a line of ours.
+    fileprivate var onOneLine: String {
+        var text = UnicodeScalarView()
+        for scalar in unicodeScalars {
+            text.append(scalar.properties.generalCategory == .control ? "\u{240A}" : scalar)
+        }
+        return String(text)
     }
 }
 

@@ -3,7 +3,7 @@
 /// ```swift
 /// let inspection = try ModelInspection.inspect(URL(fileURLWithPath: "model.gguf"))
 /// print(inspection)
-/// for tensor in inspection.tensors where tensor.ternary?.zeroRows ?? 0 > 0 {
+/// for tensor in inspection.tensors where tensor.ternary?.zeroRows.isEmpty == false {
 ///     print(tensor.name)
 /// }
 /// ```
@@ -37,8 +37,9 @@ public struct ModelInspection: Sendable, Hashable, Codable {
     /// All tensors, in the order of the file.
     public internal(set) var tensors: [Tensor]
     /// Neurons of each layer's feed-forward network that are 0 for every input, because their row of
-    /// the gate or of `up` is all zero; empty where the graph is not known.
-    public internal(set) var silentNeurons: [Int] = []
+    /// the gate or of `up` is all zero; nil for layers of which one of the two was not read, empty
+    /// where the graph is not known.
+    public internal(set) var silentNeurons: [Int?] = []
     /// What is odd, and what would keep the model from loading.
     public internal(set) var warnings: [String] = []
 }
@@ -84,7 +85,9 @@ public struct ModelGraph: Sendable, Hashable, Codable {
 
 extension ModelInspection {
     /// Parameters of the model; a tied LM head counts once, packed scales do not count.
-    public var parameterCount: Int { tensors.reduce(0) { $0 + $1.count } }
+    public var parameterCount: Int {
+        tensors.reduce(0) { $0 + ($1.name.hasSuffix(".weight_scale") ? 0 : $1.count) }
+    }
 
     /// Bytes of all tensors in the file.
     public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }

@@ -5,7 +5,8 @@ extension BitNetSession {
     ///
     /// The file belongs to the model: it can be restored with any build of it (kernels, layout and
     /// threads do not matter) and with no other. It holds what was said as readable text, so a new
-    /// file can be read by its owner alone; a file that is replaced keeps its mode.
+    /// file can be read by its owner alone; a file that is replaced keeps its mode. Only a saved
+    /// session or an empty file is replaced: a model, or anything else, is refused.
     ///
     /// ```swift
     /// try await session.save(to: file)
@@ -21,6 +22,7 @@ extension BitNetSession {
                 fingerprint: model.fingerprint, limit: memory.limit, sliding: memory.sliding,
                 precision: memory.precision, messages: messages, dropped: memory.dropped,
                 tokens: memory.tokens)
+            try SessionFile.checkReplaceable(url.path)
             try file.write(to: url.path, parts: memory.filledParts)
         }
     }

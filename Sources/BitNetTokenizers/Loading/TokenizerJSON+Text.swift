@@ -18,6 +18,12 @@ extension TokenizerJSON {
     func textRules() throws(BitNetError) -> TextRules {
         let normalizers = normalizer?.flattened ?? []
         let cuts = preTokenizer?.flattened ?? []
+        for (name, parts) in [("normalizer", normalizers), ("pre_tokenizer", cuts)]
+        where parts.count > Self.mostSteps {
+            throw .tokenizer(
+                detail: "the \(name) has \(parts.count) steps, more than the "
+                    + "\(Self.mostSteps) that are supported")
+        }
         let isByteLevel = cuts.contains { $0.type == "ByteLevel" }
         // Where texts become bytes, U+2581 for a space is a text like others.
         let isMarked =
@@ -49,6 +55,10 @@ extension TokenizerJSON {
         rules.decoding = try decoding(isMarked: isMarked)
         return rules
     }
+
+    /// The most normalisers, and the most pre-tokenizers: each goes over the whole text, and the
+    /// latter are nested. Published files have up to eight.
+    static let mostSteps = 256
 
     /// Whether normalisers do no more than put something in front and write U+2581 for spaces. Then
     /// texts may have spaces for U+2581 from the start; other normalisers can tell the two apart.

@@ -26,7 +26,10 @@ package enum Codec {
         into trits: BufferView<Int8>
     ) -> Int? {
         precondition(bytes.count * 4 >= range.upperBound && trits.count >= range.count)
-        precondition(order != .c || (range.lowerBound | range.count) % (4 * columns) == 0)
+        let group = 4 * columns
+        precondition(
+            order != .c
+                || range.lowerBound.isMultiple(of: group) && range.count.isMultiple(of: group))
         guard let start = bytes.baseAddress else { return nil }
         let bad = tk_decode_i2s(
             order.kernelOrder, start.assumingMemoryBound(to: UInt8.self), columns, range.lowerBound,

@@ -115,7 +115,7 @@ struct OddInspectionTests {
         #expect(inspection.graph == nil && inspection.silentNeurons.isEmpty)
         #expect(inspection.tensors.count > 10 && inspection.parameterCount > 0)
         #expect(inspection.warnings.contains { $0.contains("'mamba'") })
-        #expect("\(inspection)".contains("no matrix"))
+        #expect("\(inspection)".contains("no matrix was read"))
     }
 
     @Test("a damaged matrix is named, and all others are read")
@@ -131,6 +131,23 @@ struct OddInspectionTests {
             }
         }
         #expect(inspection.table.contains("unreadable"))
+        #expect(inspection.silentNeurons[0] == nil && whole.silentNeurons[0] != nil)
+        #expect(inspection.warnings.count { $0.contains(name) && $0.contains("not counted") } == 1)
+    }
+
+    @Test("a name with an end of a line makes no line of its own")
+    func forged() throws {
+        let inspection = try inspect(TinyModel.bitnetGGUF) { model in
+            model["general.name"] = .string("x\nkind      FAKE")
+            var extra = model[tensor: "blk.0.attn_k.weight"]
+            extra.name = "extra\nsilent    0 of 1"
+            model.tensors.append(extra)
+        }
+        for text in ["\(inspection)", inspection.table] {
+            for line in text.split(separator: "\n") {
+                #expect(!line.hasPrefix("kind      FAKE") && !line.hasPrefix("silent    0 of 1"))
+            }
+        }
     }
 
     @Test("a matrix that is missing, or one too many, is a warning")

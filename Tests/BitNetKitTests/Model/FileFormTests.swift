@@ -151,6 +151,34 @@ struct FileFormTests {
         #expect(try TinyModel.haveSameLogits(target, TinyModel.bitnetGGUF))
     }
 
+    @Test("parts of an I2_S matrix in order C are those of the whole, for every width")
+    func orderCInParts() throws {
+        for columns in [96, 128, 256, 640] {
+            let rows = 24
+            let codes = (0..<rows * columns / 4).map { UInt8($0 * 37 % 81) }
+            // Four base-3 digits, each as two bits.
+            let bytes = codes.map { code -> UInt8 in
+                (0..<4).reduce(0) { $0 << 2 | code / [27, 9, 3, 1][$1] % 3 }
+            }
+            let whole = try AlignedBuffer<Int8>(count: rows * columns, purpose: "test")
+            let part = try AlignedBuffer<Int8>(count: 8 * columns, purpose: "test")
+            try bytes.withUnsafeBytes { bytes in
+                #expect(
+                    Codec.decodeI2S(
+                        bytes, order: .c, columns: columns, range: 0..<rows * columns,
+                        into: whole.view) == nil)
+                for start in [0, 4, 8, 12, 16] {
+                    let range = start * columns..<(start + 8) * columns
+                    #expect(
+                        Codec.decodeI2S(
+                            bytes, order: .c, columns: columns, range: range, into: part.view)
+                            == nil)
+                    #expect(part.array == Array(whole.array[range]))
+                }
+            }
+        }
+    }
+
     @Test("with several scales a matrix, as TriLM has them")
     func shards() throws {
         // Every matrix in two shards: along its rows, or along its columns for o and down.

@@ -239,6 +239,23 @@ struct SessionSavingTests {
         #expect(try await session.respond(to: "A", options: options).tokens.count == 8)
     }
 
+    @Test("only a session, or an empty file, is replaced")
+    func replaced() async throws {
+        let folder = try TemporaryFolder()
+        let session = try BitNetSession(model: try await .sample())
+        let model = try Data(contentsOf: TinyModel.bitnetGGUF)
+        for content in [model, Data("a letter".utf8), Data("BNK".utf8)] {
+            let url = URL(fileURLWithPath: folder.file("other"))
+            try content.write(to: url)
+            await #expect(throws: BitNetError.self) { try await session.save(to: url) }
+            #expect(try Data(contentsOf: url) == content)
+        }
+        let url = URL(fileURLWithPath: folder.file("empty"))
+        try Data().write(to: url)
+        for _ in 0..<2 { try await session.save(to: url) }
+        #expect(try folder.names == ["empty", "other"])
+    }
+
     @Test("a new file can be read by its owner alone; one that is replaced keeps its mode")
     func modes() async throws {
         let folder = try TemporaryFolder()

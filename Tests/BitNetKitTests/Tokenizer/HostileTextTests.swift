@@ -143,6 +143,30 @@ struct HostileTextTests {
         }
     }
 
+    @Test(
+        "steps have a limit, just inside which they work",
+        arguments: ["normalizer", "pre_tokenizer"])
+    func stepLimit(_ part: String) throws {
+        let step: [String: Any] =
+            part == "normalizer" ? ["type": "NFC"] : ["type": "Digits", "individual_digits": true]
+        func tokenizer(_ count: Int) throws -> Tokenizer {
+            let steps = [[String: Any]](repeating: step, count: count)
+            let byteLevel: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false]
+            let own = part == "normalizer" ? steps : steps.dropLast() + [byteLevel]
+            let kind = part == "normalizer" ? "normalizers" : "pretokenizers"
+            return try Tokenizer(
+                json: TokenizerFolderTests.json(
+                    parts: [part: ["type": "Sequence", kind: own] as [String: Any]]))
+        }
+        #expect(try tokenizer(256).encode("a1").count == 2)
+        #expect {
+            _ = try tokenizer(257)
+        } throws: {
+            "\($0)".contains("the \(part) has 257 steps")
+        }
+        #expect(throws: BitNetError.self) { try tokenizer(60_000) }
+    }
+
     @Test("what is kept of words has a bound")
     func wordCache() throws {
         var cache = WordCache(byteCount: 1 << 30)
