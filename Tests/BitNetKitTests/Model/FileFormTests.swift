@@ -162,7 +162,7 @@ struct FileFormTests {
             }
             let whole = try AlignedBuffer<Int8>(count: rows * columns, purpose: "test")
             let part = try AlignedBuffer<Int8>(count: 8 * columns, purpose: "test")
-            try bytes.withUnsafeBytes { bytes in
+            bytes.withUnsafeBytes { bytes in
                 #expect(
                     Codec.decodeI2S(
                         bytes, order: .c, columns: columns, range: 0..<rows * columns,
