@@ -26,6 +26,8 @@ struct Expression: Sendable, Equatable {
     /// The number of each instruction that branches, among those that do.
     let branchNumbers: [Int]
     let branchCount: Int
+    /// Whether it may match nothing at all.
+    let mayBeEmpty: Bool
 
     /// The most instructions an expression may have; real ones have some hundred.
     static let longestProgram = 4096
@@ -51,6 +53,7 @@ struct Expression: Sendable, Equatable {
         }
         self.source = source
         self.program = program
+        mayBeEmpty = node.mayBeEmpty
         var numbers: [Int] = []
         var count = 0
         for instruction in program {
@@ -75,7 +78,7 @@ indirect enum ExpressionNode {
     case repeated(ExpressionNode, minimum: Int, maximum: Int?)
 
     /// Whether the node may match nothing at all.
-    private var mayBeEmpty: Bool {
+    fileprivate var mayBeEmpty: Bool {
         switch self {
         case .set: false
         case .look: true

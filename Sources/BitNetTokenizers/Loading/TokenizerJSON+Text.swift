@@ -230,8 +230,15 @@ extension TokenizerJSON.Component {
         case "Prepend": return .prepend(plain(prepend ?? ""), .always)
         case "Replace":
             if isMarked, marksSpaces { return .markSpaces }
-            if let expression = pattern?.regex, let content {
-                return .replaceMatches(try Expression(expression), with: Array(content.utf8))
+            if let source = pattern?.regex, let content {
+                let expression = try Expression(source)
+                // Tokenizers differs with the place of a match of nothing, or fails.
+                guard !expression.mayBeEmpty else {
+                    throw .tokenizer(
+                        detail: "normalizer Replace of '\(source)' is not supported: it may match "
+                            + "nothing")
+                }
+                return .replaceMatches(expression, with: Array(content.utf8))
             }
             guard let text = pattern?.string, !text.isEmpty, let content else {
                 throw .tokenizer(

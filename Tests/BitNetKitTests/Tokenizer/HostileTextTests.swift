@@ -167,6 +167,26 @@ struct HostileTextTests {
         #expect(throws: BitNetError.self) { try tokenizer(60_000) }
     }
 
+    @Test(
+        "a Replace that may match nothing is refused, one that may not is used",
+        arguments: [
+            ("a*", false), ("a?", false), ("(?=a)", false), ("b|", false), ("(?:a?){3}", false),
+            ("", false), ("a+", true), ("a?b", true), ("a(?!c)", true), ("b|a", true),
+        ])
+    func emptyMatches(_ pattern: String, _ isUsed: Bool) throws {
+        let step: [String: Any] = [
+            "type": "Replace", "pattern": ["Regex": pattern], "content": "x",
+        ]
+        func tokenizer() throws -> Tokenizer {
+            try Tokenizer(json: TokenizerFolderTests.json(parts: ["normalizer": step]))
+        }
+        if isUsed {
+            #expect(try tokenizer().encode("ab").contains(Int(UInt8(ascii: "x"))))
+        } else {
+            #expect(throws: BitNetError.self) { try tokenizer() }
+        }
+    }
+
     @Test("what is kept of words has a bound")
     func wordCache() throws {
         var cache = WordCache(byteCount: 1 << 30)
