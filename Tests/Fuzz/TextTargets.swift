@@ -205,7 +205,7 @@ extension FuzzTarget {
         name: "jinja",
         seeds: {
             let value = try JSONValue(parsing: ByteRegion(try fixture("jinja.json")))
-            let cases = value["cases"]?.array ?? []
+            let cases = (value["cases"]?.array).map { Array($0) } ?? []
             let texts = cases.compactMap { $0["template"]?.string ?? $0.array?.first?.string }
             return ([TinyModel.chatML] + texts.filter { $0.utf8.count < 1000 }.prefix(400))
                 .map { input($0, "hi") }
