@@ -10,20 +10,8 @@ struct ChatCommandTests {
         let file = temporaryFile()
         defer { try? FileManager.default.removeItem(at: file) }
         try Data(input.utf8).write(to: file)
-        let process = Process()
-        let (output, error) = (Pipe(), Pipe())
-        process.executableURL = bitnetExecutable
-        process.arguments = arguments
-        process.standardInput = try FileHandle(forReadingFrom: file)
-        process.standardOutput = output
-        process.standardError = error
-        try process.run()
-        let text = try output.fileHandleForReading.readToEnd() ?? Data()
-        let complaints = try error.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return CommandLineTests.Run(
-            output: String(decoding: text, as: UTF8.self),
-            error: String(decoding: complaints, as: UTF8.self), code: process.terminationStatus)
+        return try CommandLineTests.run(
+            bitnetExecutable, arguments, input: FileHandle(forReadingFrom: file))
     }
 
     private static func chat(

@@ -4,20 +4,9 @@ import Testing
 
 /// Runs `script` in a shell whose `$0` is `bitnet`, with `arguments` as `$1` and so on.
 func shell(_ script: String, _ arguments: String...) throws -> CommandLineTests.Run {
-    let process = Process()
-    let (output, error) = (Pipe(), Pipe())
-    process.executableURL = URL(fileURLWithPath: "/bin/bash")
-    process.arguments = ["-c", script, bitnetExecutable?.path ?? "bitnet"] + arguments
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    process.standardError = error
-    try process.run()
-    let text = try output.fileHandleForReading.readToEnd() ?? Data()
-    let complaints = try error.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return CommandLineTests.Run(
-        output: String(decoding: text, as: UTF8.self),
-        error: String(decoding: complaints, as: UTF8.self), code: process.terminationStatus)
+    try CommandLineTests.run(
+        URL(fileURLWithPath: "/bin/bash"),
+        ["-c", script, bitnetExecutable?.path ?? "bitnet"] + arguments)
 }
 
 /// Standard streams and files that are not what a program expects.

@@ -27,12 +27,18 @@ struct CommandLineTests {
 
     /// Runs `bitnet` with `arguments`; its standard input is empty.
     static func bitnet(_ arguments: [String]) throws -> Run {
+        try run(bitnetExecutable, arguments)
+    }
+
+    /// Runs a program to its end.
+    static func run(
+        _ program: URL?, _ arguments: [String], input: FileHandle = .nullDevice
+    ) throws -> Run {
         let process = Process()
-        let output = Pipe()
-        let error = Pipe()
-        process.executableURL = bitnetExecutable
+        let (output, error) = (Pipe(), Pipe())
+        process.executableURL = program
         process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = input
         process.standardOutput = output
         process.standardError = error
         try process.run()
