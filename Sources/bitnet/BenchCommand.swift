@@ -7,7 +7,10 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Measure speed next to what this machine could do at best.",
-        subcommands: [BenchMatmulCommand.self, BenchModelCommand.self, BenchHeadCommand.self])
+        subcommands: [
+            BenchMatmulCommand.self, BenchModelCommand.self, BenchCompareCommand.self,
+            BenchHeadCommand.self,
+        ])
 }
 
 /// Numbers separated by commas: "1,2".

@@ -1,7 +1,6 @@
 import ArgumentParser
 import BitNetBench
 import BitNetKit
-import BitNetSampleModel
 import Foundation
 
 struct BenchModelCommand: AsyncParsableCommand {
@@ -17,97 +16,26 @@ struct BenchModelCommand: AsyncParsableCommand {
             warming up.
             """)
 
-    @Option(
-        parsing: .unconditional,
-        help: "A GGUF file or a Hugging Face folder (default: the sample model).")
-    var model: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Random weights in a shape: bitnet-2b-4t, falcon3-7b, llama3-8b, llama-70b ... or "
-                + "hidden,ffn,layers,heads,kvheads,vocab. Speed is right, text is noise.",
-            valueName: "shape"))
-    var synthetic: ShapeArgument?
-
-    @Option(
-        name: [.customShort("p")], parsing: .unconditional,
-        help: "Lengths of prompts, separated by commas.")
-    var prompts = NumberList([512])
-
-    @Option(name: [.customShort("n")], parsing: .unconditional, help: "Numbers of tokens to write.")
-    var tokens = NumberList([64])
-
-    @Option(
-        parsing: .unconditional,
-        help: "Numbers of tokens before those to write, separated by commas.")
-    var depth = NumberList([0])
-
-    @Option(
-        parsing: .unconditional,
-        help: "Numbers of threads, separated by commas (default: all cores).")
-    var threads: NumberList?
+    @OptionGroup
+    var arguments: BenchModelArguments
 
     @Option(parsing: .unconditional, help: "Times each test is repeated.")
     var repetitions = 5
 
-    @Option(
-        parsing: .unconditional,
-        help: """
-            How the LM head is held: as-stored, f16, q8_0, q6_k, q4_0, exact or fast. Of a synthetic \
-            model (default: q6_k) its type, also f32 or bf16; exact and fast scan one in f16.
-            """)
-    var head: String?
-
-    @Option(parsing: .unconditional, help: "Packed layout of the ternary matrices: t2, t5 or l2.")
-    var layout: String?
-
-    @Option(
-        parsing: .unconditional, help: "Kernel set: avx2, neon, scalar ... (default: the fastest).")
-    var isa: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: "Whether feed-forward layers leave out zeros: automatic, off or always.",
-        transform: Sparsity.argument)
-    var sparsity = Sparsity.automatic
-
-    @Option(
-        parsing: .unconditional,
-        help: .init(
-            "Impose zeros on a synthetic model's gates and inputs of `down`, by a bias on the gate: "
-                + "0.73,0.88.", valueName: "gate,down"))
-    var zeroShare: ShareList?
-
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
-    func validate() throws {
-        guard model == nil || synthetic == nil else {
-            throw ValidationError("Give either --model or --synthetic.")
-        }
-        if let zeroShare {
-            guard synthetic != nil, zeroShare.shares.count == 2 else {
-                throw ValidationError("--zero-share takes two shares and goes with --synthetic.")
-            }
-        }
-        _ = synthetic == nil ? nil : try syntheticHead()
-        _ = synthetic == nil ? try storage() : nil
-        _ = try parsedLayout()
-    }
-
     func run() async throws {
         warnAboutDebugBuild()
-        let counts = threads?.numbers ?? [MachineReport.cores]
         var rows: [ModelBenchmark.Row] = []
         var bandwidths: [String: Double] = [:]
-        for count in counts {
+        for count in arguments.threadCounts {
             let start = ContinuousClock.now
-            let model = try await load(threads: count)
+            let model = try await arguments.load(threads: count)
             let load = ContinuousClock.now - start
             let benchmark = ModelBenchmark(model, loadSeconds: load / .seconds(1))
             let report = try benchmark.run(
-                tests, repetitions: repetitions, progress: Terminal.report)
+                arguments.tests, repetitions: repetitions, progress: Terminal.report)
             bandwidths["\(count)"] = report.limits.bytesPerSecond
             rows += report.rows
             if !json {
@@ -120,58 +48,6 @@ struct BenchModelCommand: AsyncParsableCommand {
                 optimized: MachineReport.isOptimized, bytesPerSecond: bandwidths)
             try Terminal.write(try Terminal.json(ReportJSON(machine: machine, rows: rows)) + "\n")
         }
-    }
-
-    private var tests: [ModelBenchmark.Test] {
-        prompts.numbers.filter { $0 > 0 }.map { .prefill($0) }
-            + tokens.numbers.filter { $0 > 0 }.flatMap { (count) -> [ModelBenchmark.Test] in
-                depth.numbers.map { .decode(count, depth: $0) }
-            }
-    }
-
-    private func load(threads: Int) async throws -> BitNetModel {
-        var options = LoadOptions(
-            threads: threads, instructionSet: isa, layout: try parsedLayout())
-        options.sparsity = sparsity
-        guard let synthetic else {
-            options.lmHead = try storage()
-            let path = try model ?? BitNetSampleModel.url.path
-            return try await naming(path) { [options] () async throws(BitNetError) in
-                try await BitNetModel.load(Terminal.url(path), options: options)
-            }
-        }
-        Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
-        if let shares = zeroShare?.shares {
-            Terminal.report("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
-        }
-        let (type, storage) = try syntheticHead()
-        options.lmHead = storage
-        return try BitNetModel.synthetic(
-            synthetic.shape, lmHead: type, options: options,
-            zeroShares: zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
-    }
-
-    private func storage() throws -> LMHeadStorage {
-        try head.map(ComputeArguments.head) ?? .asStored
-    }
-
-    /// The type that a synthetic head is made in, and how it is held then.
-    private func syntheticHead() throws -> (ElementType, LMHeadStorage) {
-        guard let head else { return (.q6_K, .asStored) }
-        let types = ElementType.allCases
-        if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {
-            return (type, .asStored)
-        }
-        let storage = try storage()
-        return (storage == .asStored ? .q6_K : .f16, storage)
-    }
-
-    private func parsedLayout() throws -> TernaryLayout? {
-        guard let layout else { return nil }
-        guard let value = TernaryLayout(rawValue: layout.uppercased()) else {
-            throw ValidationError("'\(layout)' is not a layout: t2, t5 or l2")
-        }
-        return value
     }
 }
 
@@ -226,26 +102,4 @@ private struct MachineJSON: Encodable {
 private struct ReportJSON: Encodable {
     let machine: MachineJSON
     let rows: [ModelBenchmark.Row]
-}
-
-/// The shape of a synthetic model on the command line.
-struct ShapeArgument: ExpressibleByArgument {
-    let name: String
-    let shape: ModelShape
-
-    init?(argument: String) {
-        name = argument
-        if let known = ModelShape.named[argument] {
-            shape = known
-            return
-        }
-        guard let list = NumberList(argument: argument)?.numbers, list.count == 6,
-            list.allSatisfy({ $0 > 0 })
-        else { return nil }
-        shape = ModelShape(
-            hiddenSize: list[0], feedForwardSize: list[1], layerCount: list[2], headCount: list[3],
-            keyValueHeadCount: list[4], vocabularySize: list[5])
-    }
-
-    static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
 }

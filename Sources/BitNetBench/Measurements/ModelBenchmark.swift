@@ -88,6 +88,63 @@ public struct ModelBenchmark: Sendable {
     public func run(
         _ tests: [Test], repetitions: Int = 5, progress: (String) -> Void = { _ in }
     ) throws(BitNetError) -> Report {
+        let measured = try rounds(repetitions, of: tests, progress: progress) { _ in }
+        return Report(rows: measured.map(row), limits: measured.limits)
+    }
+
+    /// As `run`, and in every round another engine has its turn at the same tests.
+    ///
+    /// ```swift
+    /// let comparison = try ModelBenchmark(model).compare([.prefill(512)]) { tests in
+    ///     try tests.map(speedOfTheOther)
+    /// }
+    /// print(comparison.rows[0].ratio.median)
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - tests: what to measure, each of at least 1 token.
+    ///   - rounds: how often, at least once.
+    ///   - progress: gets a line of text about what comes next.
+    ///   - other: runs the tests with the other engine, once each, and returns the tokens a second
+    ///     of each, in the tests' order. It should use as many threads as the model.
+    /// - Throws: as `run`; `.invalidArgument` if `other` returns another number of speeds, or one
+    ///   that is not positive; what `other` throws.
+    public func compare(
+        _ tests: [Test], rounds count: Int = 3, progress: (String) -> Void = { _ in },
+        with other: ([Test]) throws(BitNetError) -> [Double]
+    ) throws(BitNetError) -> EngineComparison {
+        var theirs = Array(repeating: [Double](), count: tests.count)
+        let measured = try rounds(count, of: tests, progress: progress) {
+            (round) throws(BitNetError) in
+            progress("round \(round): the other engine")
+            let speeds = try other(tests)
+            try require(
+                speeds.count == tests.count && speeds.allSatisfy { $0 > 0 && $0.isFinite },
+                "other", "there are \(tests.count) tests, and the speeds are \(speeds)")
+            for (test, speed) in speeds.enumerated() { theirs[test].append(speed) }
+        }
+        let rows = zip(measured.runs, theirs).map { (run, theirs) in
+            EngineComparison.Row(
+                ours: row(run, measured), theirs: Spread(theirs),
+                ratio: Spread(zip(run.speeds, theirs).map { $0 / $1 }))
+        }
+        return EngineComparison(rows: rows, limits: measured.limits)
+    }
+
+    /// What all rounds have given.
+    private struct Measured {
+        var runs: [Run]
+        let limits: MachineLimits
+        let peakBytes: Int
+
+        func map<Row>(_ row: (Run, Measured) -> Row) -> [Row] { runs.map { row($0, self) } }
+    }
+
+    /// Runs all tests in turn, round by round; `last` comes at the end of each round.
+    private func rounds(
+        _ repetitions: Int, of tests: [Test], progress: (String) -> Void,
+        last: (_ round: Int) throws(BitNetError) -> Void
+    ) throws(BitNetError) -> Measured {
         for test in tests {
             try require(
                 test.count >= 1 && test.depth >= 0 && max(test.count, test.depth) <= 1 << 24,
@@ -110,13 +167,14 @@ public struct ModelBenchmark: Sendable {
                         kernels: model.kernels, threads: model.threads, repetitions: 3))
             }
             for index in runs.indices { try runs[index].repeat() }
+            try last(round + 1)
         }
-        let limits = MachineLimits(medianOf: samples)
-        return Report(
-            rows: runs.map { row($0, limits: limits, peakBytes: peakBytes) }, limits: limits)
+        return Measured(
+            runs: runs, limits: MachineLimits(medianOf: samples), peakBytes: peakBytes)
     }
 
-    private func row(_ run: Run, limits: MachineLimits, peakBytes: Int) -> Row {
+    private func row(_ run: Run, _ measured: Measured) -> Row {
+        let limits = measured.limits
         let speed = Spread(run.speeds)
         let weights = model.byteCount.ternary - bytesSkipped(run.sparsity)
         let head = model.transformer.lmHeadBytesRead
@@ -132,7 +190,7 @@ public struct ModelBenchmark: Sendable {
             tokensPerSecond: speed,
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
-            int8PeakShare: products / limits.int8PerSecond, peakBytes: peakBytes,
+            int8PeakShare: products / limits.int8PerSecond, peakBytes: measured.peakBytes,
             loadSeconds: loadSeconds, sparsity: run.sparsity)
     }
 
@@ -147,14 +205,14 @@ public struct ModelBenchmark: Sendable {
 
 extension ModelBenchmark.Test {
     /// Tokens to read or write.
-    fileprivate var count: Int {
+    public var count: Int {
         switch self {
         case .prefill(let count), .decode(let count, _): count
         }
     }
 
     /// Tokens before them.
-    fileprivate var depth: Int {
+    public var depth: Int {
         if case .decode(_, let depth) = self { depth } else { 0 }
     }
 }

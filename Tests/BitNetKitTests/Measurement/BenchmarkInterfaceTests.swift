@@ -33,6 +33,37 @@ struct BenchmarkInterfaceTests {
         #expect(report.rows[2].bytesPerToken > report.rows[1].bytesPerToken)
     }
 
+    @Test("another engine has its turn in every round, and ratios are those of the rounds")
+    func comparison() throws {
+        let model = try BitNetModel.synthetic(Self.sizes, options: LoadOptions(threads: 1))
+        var asked: [[ModelBenchmark.Test]] = []
+        let comparison = try ModelBenchmark(model).compare(
+            [.prefill(9), .decode(3)], rounds: 3
+        ) { (tests) throws(BitNetError) in
+            asked.append(tests)
+            return [Double(asked.count) * 1e-3, 1e-6]
+        }
+        #expect(asked == Array(repeating: [.prefill(9), .decode(3)], count: 3))
+        let (first, second) = (comparison.rows[0], comparison.rows[1])
+        #expect(comparison.rows.map(\.ours.test) == ["pp9", "tg3"])
+        #expect(first.theirs == Spread([1e-3, 2e-3, 3e-3]) && second.theirs.max == 1e-6)
+        // Against a constant speed, ratios lie as our speeds do.
+        #expect(abs(second.ratio.median / (second.ours.tokensPerSecond.median * 1e6) - 1) < 1e-9)
+        #expect(first.ratio.min >= first.ours.tokensPerSecond.min / 3e-3 * (1 - 1e-9))
+        #expect(comparison.limits.threads == 1)
+        #expect(try throughJSON(comparison) == comparison)
+    }
+
+    @Test(
+        "another engine that has not run every test is an error",
+        arguments: [[1.0], [1, 0], [1, .nan]])
+    func incompleteComparison(_ speeds: [Double]) throws {
+        let model = try BitNetModel.synthetic(Self.sizes, options: LoadOptions(threads: 1))
+        #expect(throws: BitNetError.self) {
+            try ModelBenchmark(model).compare([.prefill(2), .decode(1)], rounds: 1) { _ in speeds }
+        }
+    }
+
     @Test("an LM head is measured by every method, and an exact scan finds what all logits have")
     func head() throws {
         let benchmark = LMHeadBenchmark(rows: 1000, columns: 256, states: 8)

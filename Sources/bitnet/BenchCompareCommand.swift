@@ -1,0 +1,110 @@
+import ArgumentParser
+import BitNetBench
+import BitNetKit
+import Foundation
+
+struct BenchCompareCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
+        abstract: "Measure a model in turn with another engine.",
+        discussion: """
+            The other engine is a program with the options and the JSON of llama.cpp's llama-bench, \
+            as ik_llama.cpp and bitnet.cpp have one too. Round by round the machine's limits are \
+            measured, then our tests, then the other's: what else the machine does weighs on both. \
+            Ratios are ours to theirs of the same round. The share is of memory bandwidth for text, \
+            and of the int8 products a second for prompts.
+
+            bitnet bench compare --with ik/llama-bench --with-model iq2_bn_r4.gguf --model i2_s.gguf
+            """)
+
+    @Option(
+        name: .customLong("with"), parsing: .unconditional,
+        help: .init("The other engine's llama-bench.", valueName: "program"))
+    var program: String
+
+    @Option(
+        parsing: .unconditional, help: .init("The file for it.", valueName: "file"))
+    var withModel: String
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("More options for it, in one argument: '-fa 1'.", valueName: "options"))
+    var withOptions = ""
+
+    @OptionGroup
+    var arguments: BenchModelArguments
+
+    @Option(parsing: .unconditional, help: "Times each test is run by both.")
+    var rounds = 3
+
+    @Flag(help: "Print one JSON object instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard rounds >= 1 else { throw ValidationError("--rounds is at least 1.") }
+    }
+
+    func run() async throws {
+        warnAboutDebugBuild()
+        let other = LlamaBench(
+            program: try Terminal.url(program), model: try Terminal.url(withModel),
+            options: withOptions.split(separator: " ").map(String.init))
+        var comparisons: [EngineComparison] = []
+        for threads in arguments.threadCounts {
+            Terminal.report("\(threads) threads: loading")
+            let model = try await arguments.load(threads: threads)
+            let comparison = try ModelBenchmark(model).compare(
+                arguments.tests, rounds: rounds, progress: Terminal.report
+            ) { (tests) throws(BitNetError) in try other.speeds(tests, threads: threads) }
+            comparisons.append(comparison)
+            if !json { try Terminal.write(Self.table(comparison)) }
+        }
+        if json {
+            let report = ReportJSON(
+                cpu: MachineReport.processor, cores: MachineReport.cores,
+                optimized: MachineReport.isOptimized, comparisons: comparisons)
+            try Terminal.write(try Terminal.json(report) + "\n")
+        }
+    }
+}
+
+private struct ReportJSON: Encodable {
+    let cpu: String
+    let cores: Int
+    let optimized: Bool
+    /// One for each number of threads.
+    let comparisons: [EngineComparison]
+}
+
+// MARK: - Output
+
+extension BenchCompareCommand {
+    static func table(_ comparison: EngineComparison) -> String {
+        let limits = comparison.limits
+        return
+            "\(limits.threads) threads: memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
+            + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n"
+            + pad("test", 13) + pad("ours, tokens/s", 22) + pad("the other's", 22)
+            + pad("ratio", 16) + "share\n" + comparison.rows.map(line).joined()
+    }
+
+    private static func line(_ row: EngineComparison.Row) -> String {
+        let share =
+            row.ours.test.hasPrefix("pp") ? row.ours.int8PeakShare : row.ours.bandwidthShare
+        return pad(row.ours.test, 13) + pad(text(row.ours.tokensPerSecond), 22)
+            + pad(text(row.theirs), 22) + pad(text(row.ratio), 17)
+            + String(format: "%3.0f%%\n", share * 100)
+    }
+
+    /// The median and the ends, with three or four digits.
+    private static func text(_ values: Spread) -> String {
+        let digits = values.median < 10 ? 2 : values.median < 1000 ? 1 : 0
+        return String(
+            format: "%.*f (%.*f-%.*f)", digits, values.median, digits, values.min, digits,
+            values.max)
+    }
+
+    private static func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(width - text.count, 1))
+    }
+}
