@@ -9,9 +9,12 @@ extension BenchMatmulCommand {
         var all: [SkippingBenchmark.Row] = []
         for count in threads.numbers {
             let benchmark = try SkippingBenchmark(threads: count)
-            if !json { try Terminal.write("\(count) threads\n\(Self.skippingHeader)") }
             for (rows, columns) in sizes {
                 let shape = MatmulBenchmark.Shape(rows: rows, columns: columns)
+                if !json {
+                    try Terminal.write("\(rows)x\(columns), \(threadCount(count))\n")
+                    try Terminal.write(Self.skippingHeader)
+                }
                 all += try benchmark.run(shape, zeroShares: shares) { row in
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
@@ -21,11 +24,10 @@ extension BenchMatmulCommand {
     }
 
     private static let skippingHeader =
-        "kernel                 shape        where   zeros        us   Gw/s  MB read  x dense time\n"
+        "kernel                    where   zeros        us   Gw/s  MB read  x dense time\n"
 
     private static func line(_ row: SkippingBenchmark.Row) -> String {
-        row.kernel.padding(toLength: 22, withPad: " ", startingAt: 0) + " "
-            + "\(row.rows)x\(row.columns)".padding(toLength: 12, withPad: " ", startingAt: 0) + " "
+        row.kernel.padding(toLength: 25, withPad: " ", startingAt: 0) + " "
             + row.placement.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0)
             + String(
                 format: "%6.0f%% %9.1f %6.1f %8.2f %13.2f\n", row.zeroShare * 100,
