@@ -109,7 +109,7 @@ struct BenchMatmulCommand: ParsableCommand {
             Terminal.warn("\(error); rows of it are left out")
         }
         let shapes = rows.isEmpty ? [(2560, 2560), (6912, 2560), (2560, 6912)] : zipped
-        let line = ProgressLine()
+        let line = ProgressLine(after: .zero)
         defer { line.clear() }
         var all: [MatmulComparison] = []
         var table = MatmulTable()

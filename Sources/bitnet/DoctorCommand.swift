@@ -20,7 +20,7 @@ struct DoctorCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let line = ProgressLine()
+        let line = ProgressLine(after: .zero)
         defer { line.clear() }
         let survey = try MachineSurvey.take { line.update("measuring \($0):", $1) }
         line.clear()

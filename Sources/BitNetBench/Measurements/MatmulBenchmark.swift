@@ -196,8 +196,7 @@ public struct MatmulBenchmark: Sendable {
         return MatmulComparison(rows: rows, limits: limits)
     }
 
-    /// Measures one shape, as ``compare(_:placements:selecting:progress:report:)-(Shape,_,_,_,_)``
-    /// does.
+    /// Measures one shape as `compare` does, and gives the rows alone.
     ///
     /// - Parameters:
     ///   - shape: the product, of up to 2^32 weights.
