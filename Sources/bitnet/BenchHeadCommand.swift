@@ -66,6 +66,8 @@ struct BenchHeadCommand: ParsableCommand {
         let kernels = try isa.map { (name) throws(BitNetError) in try KernelSet.named(name) }
         let benchmark = LMHeadBenchmark(rows: rows, columns: columns, states: states)
         var all: [LMHeadBenchmark.Row] = []
+        let line = ProgressLine(after: .zero)
+        defer { line.clear() }
         for count in threads.numbers {
             if !json {
                 let asked = top == 1 ? "the largest logit" : "the \(top) largest logits"
@@ -73,9 +75,11 @@ struct BenchHeadCommand: ParsableCommand {
                     "\(rows)x\(columns), \(asked), \(threadCount(count))\n\(Self.header)")
             }
             for type in try parsedTypes() {
+                line.update("\(type.rawValue):", 0)
                 all += try benchmark.run(
                     type, threads: count, top: top, kernels: kernels ?? .best
                 ) { row in
+                    line.clear()
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }

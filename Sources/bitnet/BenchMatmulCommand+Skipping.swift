@@ -7,6 +7,8 @@ extension BenchMatmulCommand {
     func runSkipping(_ shares: [Double]) throws {
         let sizes = rows.isEmpty ? [(6912, 2560), (2560, 6912)] : Array(zip(rows, columns))
         var all: [SkippingBenchmark.Row] = []
+        let line = ProgressLine(after: .zero)
+        defer { line.clear() }
         for count in threads.numbers {
             let benchmark = try SkippingBenchmark(threads: count)
             for (rows, columns) in sizes {
@@ -15,7 +17,9 @@ extension BenchMatmulCommand {
                     try Terminal.write("\(rows)x\(columns), \(threadCount(count))\n")
                     try Terminal.write(Self.skippingHeader)
                 }
+                line.update("\(rows)x\(columns):", 0)
                 all += try benchmark.run(shape, zeroShares: shares) { row in
+                    line.clear()
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }

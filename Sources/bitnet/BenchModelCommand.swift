@@ -223,11 +223,11 @@ extension BenchModelCommand {
         let notes = Set(
             rows.map { row in
                 switch row.energyPerToken {
-                case .joules(_, let source): "energy: \(source)\n"
-                case .unavailable(let reason): "energy: unavailable: \(reason)\n"
+                case .joules(_, let source): "energy: \(source)"
+                case .unavailable(let reason): "energy: unavailable: \(reason)"
                 }
             })
-        return notes.sorted().joined()
+        return notes.sorted().flatMap { MatmulTable.wrapped($0) }.map { $0 + "\n" }.joined()
     }
 
     /// What was left out for zeros; nothing on rows where nothing was.

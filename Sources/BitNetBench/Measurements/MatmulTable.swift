@@ -50,11 +50,8 @@ package struct MatmulTable {
     /// What is to be said of all rows: who computed the float ones, and where energy is from.
     package var notes: String {
         var lines: [String] = []
-        var seen: Set<String> = []
-        for row in rows where row.layout == nil {
-            let note =
-                "\(row.kernel): by \(row.core) kernels" + (row.remark.map { "; \($0)" } ?? "")
-            if seen.insert(note).inserted { lines.append(note) }
+        for note in floatNotes {
+            lines.append("\(note.kernels.joined(separator: ", ")): \(note.text)")
         }
         let energies = Set(
             rows.map { row in
@@ -65,6 +62,19 @@ package struct MatmulTable {
             })
         return (lines + energies.sorted()).flatMap { MatmulTable.wrapped($0) }
             .map { $0 + "\n" }.joined()
+    }
+
+    /// What there is to say of float rows, those of the same together.
+    private var floatNotes: [(text: String, kernels: [String])] {
+        var notes: [(text: String, kernels: [String])] = []
+        for row in rows where row.layout == nil {
+            let text = "by \(row.core) kernels" + (row.remark.map { "; \($0)" } ?? "")
+            let place = notes.firstIndex { $0.text == text }
+            if place == nil { notes.append((text, [])) }
+            let note = place ?? notes.count - 1
+            if !notes[note].kernels.contains(row.kernel) { notes[note].kernels.append(row.kernel) }
+        }
+        return notes
     }
 
     /// A number that keeps to its width: fewer digits behind the point for larger ones.
@@ -79,7 +89,7 @@ package struct MatmulTable {
     }
 
     /// `text` in lines of up to 80 columns, those after the first indented more than that.
-    static func wrapped(_ text: String, indent: Int = 2) -> [String] {
+    package static func wrapped(_ text: String, indent: Int = 2) -> [String] {
         let begin = String(text.prefix { $0 == " " })
         var lines = [begin]
         var isEmpty = true
