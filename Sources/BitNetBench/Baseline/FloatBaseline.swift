@@ -80,7 +80,7 @@ public struct FloatBaseline: Sendable {
         columns = other.columns
         compute = other.compute
         blas = other.blas
-        matrix = try other.matrix.copy()
+        matrix = try DenseMatrix(copying: other.matrix)
     }
 
     /// The same on other threads, or with another OpenBLAS.

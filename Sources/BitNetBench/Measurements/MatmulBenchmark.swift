@@ -91,8 +91,7 @@ public struct MatmulBenchmark: Sendable {
     let pool: WorkerPool
     let meter: EnergyMeter
     private let repetitions: Int
-    /// More than any cache of the machines this is meant for.
-    private let streamBytes = 256 << 20
+    private let streamBytes: Int
 
     /// Starts the threads and measures the machine's limits.
     ///
@@ -106,6 +105,16 @@ public struct MatmulBenchmark: Sendable {
     public init(
         threads: Int, repetitions: Int = 9, meter: EnergyMeter? = nil
     ) throws(BitNetError) {
+        // More than any cache of the machines this is meant for.
+        try self.init(
+            threads: threads, repetitions: repetitions, meter: meter, streamBytes: 256 << 20)
+    }
+
+    /// - Parameter streamBytes: how many weights to go through before a matrix comes again.
+    init(
+        threads: Int, repetitions: Int, meter: EnergyMeter? = nil, streamBytes: Int
+    ) throws(BitNetError) {
+        self.streamBytes = streamBytes
         pool = try .benchmark(threads: threads)
         limits = try MachineLimits.measure(threads: threads)
         self.repetitions = repetitions
@@ -241,7 +250,7 @@ extension MatmulBenchmark {
         let first = try subject.matrix.packed(as: layout)
         var matrices = [first]
         for _ in 1..<max(copies(placement, bytes: first.byteCount), 1) {
-            matrices.append(try first.copy())
+            matrices.append(try TernaryMatrix(copying: first))
         }
         return matrices
     }

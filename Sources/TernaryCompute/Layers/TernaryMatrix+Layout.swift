@@ -21,9 +21,4 @@ extension TernaryMatrix {
         }
         return try TernaryMatrix(packed, scale: scale)
     }
-
-    /// A copy in memory of its own, for measuring what comes from memory.
-    package func copy() throws(BitNetError) -> TernaryMatrix {
-        try TernaryMatrix(PackedTrits(copying: trits), scale: scale)
-    }
 }

@@ -68,11 +68,12 @@ public struct DenseMatrix: Sendable {
         storage = .borrowed(bytes)
     }
 
-    /// A copy in memory of its own, for measuring what comes from memory.
-    package func copy() throws(BitNetError) -> DenseMatrix {
-        let bytes = try AlignedBuffer<UInt8>(count: byteCount, purpose: "a dense matrix")
-        withBytes { bytes.view.copy(from: UnsafeRawBufferPointer(start: $0, count: byteCount)) }
-        return DenseMatrix(rows: rows, columns: columns, type: type, bytes: bytes)
+    /// The same matrix in memory of its own, for measuring what comes from memory.
+    package init(copying other: DenseMatrix) throws(BitNetError) {
+        let count = other.byteCount
+        let bytes = try AlignedBuffer<UInt8>(count: count, purpose: "a dense matrix")
+        other.withBytes { bytes.view.copy(from: UnsafeRawBufferPointer(start: $0, count: count)) }
+        self.init(rows: other.rows, columns: other.columns, type: other.type, bytes: bytes)
     }
 
     /// Bytes of the matrix as stored.

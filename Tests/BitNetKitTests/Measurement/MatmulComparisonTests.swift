@@ -87,7 +87,7 @@ struct MatmulComparisonTests {
 
     @Test("only what is selected is measured, in the order that the selection tells")
     func selections() throws {
-        let benchmark = try MatmulBenchmark(threads: 1, repetitions: 1)
+        let benchmark = try MatmulBenchmark(threads: 1, repetitions: 1, streamBytes: 1 << 16)
         let scalar = try KernelSet.named("scalar")
         var selection = MatmulBenchmark.Selection(
             kernels: [scalar], layouts: [.t5, .t2], floats: [])
