@@ -16,6 +16,7 @@ let package = Package(
             name: "Kernels",
             dependencies: [
                 .product(name: "Benchmark", package: "benchmark"),
+                .product(name: "BitNetBench", package: "BitNetKit"),
                 .product(name: "CTernaryKernels", package: "BitNetKit"),
             ],
             path: "Benchmarks/Kernels",

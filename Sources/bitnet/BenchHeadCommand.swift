@@ -65,13 +65,21 @@ struct BenchHeadCommand: ParsableCommand {
         warnAboutDebugBuild()
         let kernels = try isa.map { (name) throws(BitNetError) in try KernelSet.named(name) }
         let benchmark = LMHeadBenchmark(rows: rows, columns: columns, states: states)
-        if !json { try Terminal.write(Self.header) }
         var all: [LMHeadBenchmark.Row] = []
+        let line = ProgressLine(after: .zero)
+        defer { line.clear() }
         for count in threads.numbers {
+            if !json {
+                let asked = top == 1 ? "the largest logit" : "the \(top) largest logits"
+                try Terminal.write(
+                    "\(rows)x\(columns), \(asked), \(threadCount(count))\n\(Self.header)")
+            }
             for type in try parsedTypes() {
+                line.update("\(type.rawValue):", 0)
                 all += try benchmark.run(
                     type, threads: count, top: top, kernels: kernels ?? .best
                 ) { row in
+                    line.clear()
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }
@@ -80,14 +88,20 @@ struct BenchHeadCommand: ParsableCommand {
     }
 
     private static let header =
-        "head  method  threads  top        us   GB/s  x full  rows kept (most)  all rows  different\n"
+        "head  method         us   GB/s  x full  rows kept    (most)  all rows  different\n"
 
     private static func line(_ row: LMHeadBenchmark.Row) -> String {
         row.type.padding(toLength: 5, withPad: " ", startingAt: 0) + " "
             + row.method.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)
             + String(
-                format: "%8d %4d %9.0f %6.1f %7.2f %9d %8d %6d/%d %6d\n", row.threads, row.top,
-                row.seconds * 1e6, row.bytesPerSecond / 1e9, row.speedup, row.medianCandidates,
-                row.largestCandidates, row.fallbacks, row.states, row.differences)
+                format: "%10.0f %6.1f %7.2f %10d %9d", row.seconds * 1e6,
+                row.bytesPerSecond / 1e9, row.speedup, row.medianCandidates,
+                row.largestCandidates)
+            + Self.right("\(row.fallbacks)/\(row.states)", 10)
+            + Self.right("\(row.differences)", 11) + "\n"
+    }
+
+    private static func right(_ text: String, _ width: Int) -> String {
+        String(repeating: " ", count: max(1, width - text.count)) + text
     }
 }

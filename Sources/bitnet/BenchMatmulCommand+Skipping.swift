@@ -7,12 +7,19 @@ extension BenchMatmulCommand {
     func runSkipping(_ shares: [Double]) throws {
         let sizes = rows.isEmpty ? [(6912, 2560), (2560, 6912)] : Array(zip(rows, columns))
         var all: [SkippingBenchmark.Row] = []
+        let line = ProgressLine(after: .zero)
+        defer { line.clear() }
         for count in threads.numbers {
             let benchmark = try SkippingBenchmark(threads: count)
-            if !json { try Terminal.write("\(count) threads\n\(Self.skippingHeader)") }
             for (rows, columns) in sizes {
                 let shape = MatmulBenchmark.Shape(rows: rows, columns: columns)
+                if !json {
+                    try Terminal.write("\(rows)x\(columns), \(threadCount(count))\n")
+                    try Terminal.write(Self.skippingHeader)
+                }
+                line.update("\(rows)x\(columns):", 0)
                 all += try benchmark.run(shape, zeroShares: shares) { row in
+                    line.clear()
                     if !json { Terminal.writeOrExit(Self.line(row)) }
                 }
             }
@@ -21,11 +28,10 @@ extension BenchMatmulCommand {
     }
 
     private static let skippingHeader =
-        "kernel                 shape        where   zeros        us   Gw/s  MB read  x dense time\n"
+        "kernel                    where   zeros        us   Gw/s  MB read  x dense time\n"
 
     private static func line(_ row: SkippingBenchmark.Row) -> String {
-        row.kernel.padding(toLength: 22, withPad: " ", startingAt: 0) + " "
-            + "\(row.rows)x\(row.columns)".padding(toLength: 12, withPad: " ", startingAt: 0) + " "
+        row.kernel.padding(toLength: 25, withPad: " ", startingAt: 0) + " "
             + row.placement.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0)
             + String(
                 format: "%6.0f%% %9.1f %6.1f %8.2f %13.2f\n", row.zeroShare * 100,

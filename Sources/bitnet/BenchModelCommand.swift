@@ -10,10 +10,12 @@ struct BenchModelCommand: AsyncParsableCommand {
         discussion: """
             Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
             (behind 2048 others). All tests take turns, round by round, and the machine's limits are \
-            measured in between: what else the machine does weighs on all rows. Zero gates \
+            measured in between: what else the machine does weighs on all rows. 'mem' is the share \
+            of the memory's bandwidth, 'int8' that of the int8 products on registers. Zero gates \
             and zero inputs of down, and what was left out for them, are shares of what the \
             feed-forward networks compute for the test's tokens, by layer in JSON, counted while \
-            warming up.
+            warming up. Energy is that of the processor's own counters, above the machine at rest; \
+            without counters there is none.
             """)
 
     @OptionGroup
@@ -39,9 +41,10 @@ struct BenchModelCommand: AsyncParsableCommand {
             bandwidths["\(count)"] = report.limits.bytesPerSecond
             rows += report.rows
             if !json {
-                try Terminal.write(heading(report.limits) + report.rows.map(line).joined())
+                try Terminal.write(heading(report) + report.rows.map(line).joined())
             }
         }
+        if !json { try Terminal.write(energyNote(rows)) }
         if json {
             let machine = MachineJSON(
                 cpu: MachineReport.processor, cores: MachineReport.cores,
@@ -54,12 +57,21 @@ struct BenchModelCommand: AsyncParsableCommand {
 // MARK: - Output
 
 extension BenchModelCommand {
-    private func heading(_ limits: MachineLimits) -> String {
-        "\(limits.threads) threads: memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
-            + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n"
-            + "test          isa     layout head       tokens/s [min - max]            MB/token"
-            + "  of memory  of int8 peak  peak MB  load s"
-            + "  zero gates  zero down\n"
+    private func heading(_ report: ModelBenchmark.Report) -> String {
+        let limits = report.limits
+        var lines: [String] = []
+        if let row = report.rows.first {
+            let loaded = row.loadSeconds.map { String(format: ", loaded in %.2f s", $0) } ?? ""
+            lines.append(
+                "\(row.isa) \(row.layout), LM head \(row.head), \(threadCount(limits.threads))"
+                    + loaded + String(format: ", %.0f MB at most", Double(row.peakBytes) / 1e6))
+        }
+        lines.append(
+            "memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, registers "
+                + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s")
+        lines.append(
+            "test          tokens/s  min - max            MB/token   mem  int8 gate=0 down=0")
+        return lines.joined(separator: "\n") + "\n"
     }
 
     private func line(_ row: ModelBenchmark.Row) -> String {
@@ -67,17 +79,31 @@ extension BenchModelCommand {
             text.padding(toLength: width, withPad: " ", startingAt: 0)
         }
         let speed = row.tokensPerSecond
-        return pad(row.test, 13) + " " + pad(row.isa, 7) + " " + pad(row.layout, 6) + " "
-            + pad(row.head, 10) + " "
-            + pad(String(format: "%.1f [%.1f - %.1f]", speed.median, speed.min, speed.max), 30)
+        return pad(row.test, 13) + String(format: "%9.1f  ", speed.median)
+            + pad(String(format: "%.1f - %.1f", speed.min, speed.max), 19)
             + String(
-                format: "%9.1f %9.0f%% %12.0f%% %8.0f %7.2f", Double(row.bytesPerToken) / 1e6,
-                row.bandwidthShare * 100, row.int8PeakShare * 100, Double(row.peakBytes) / 1e6,
-                row.loadSeconds ?? .nan)
+                format: "%10.1f %4.0f%% %4.0f%%", Double(row.bytesPerToken) / 1e6,
+                row.bandwidthShare * 100, row.int8PeakShare * 100)
             + (row.sparsity.map {
-                String(
-                    format: " %10.1f%% %9.1f%%", $0.gateZeroShare * 100, $0.downZeroShare * 100)
-            } ?? "") + "\n" + skipped(row)
+                String(format: " %5.1f%% %5.1f%%", $0.gateZeroShare * 100, $0.downZeroShare * 100)
+            } ?? "") + "\n" + skipped(row) + energy(row)
+    }
+
+    /// Energy of a token; nothing where there is no figure, which the end of the table explains.
+    private func energy(_ row: ModelBenchmark.Row) -> String {
+        row.energyPerToken.joules.map { String(format: "              %.3g J/token\n", $0) } ?? ""
+    }
+
+    /// Where energy is from, or why it is not known.
+    private func energyNote(_ rows: [ModelBenchmark.Row]) -> String {
+        let notes = Set(
+            rows.map { row in
+                switch row.energyPerToken {
+                case .joules(_, let source): "energy: \(source)"
+                case .unavailable(let reason): "energy: unavailable: \(reason)"
+                }
+            })
+        return notes.sorted().flatMap { MatmulTable.wrapped($0) }.map { $0 + "\n" }.joined()
     }
 
     /// What was left out for zeros; nothing on rows where nothing was.

@@ -73,7 +73,7 @@ struct ComputeArguments: ParsableArguments {
         }
     }
 
-    private static func layout(_ name: String) throws -> TernaryLayout {
+    static func layout(_ name: String) throws -> TernaryLayout {
         let known = TernaryLayout.allCases
         guard let layout = known.first(where: { $0.rawValue.lowercased() == name.lowercased() })
         else { throw ValidationError("'\(name)' is not \(layouts)") }

@@ -8,7 +8,7 @@ struct ConvertCommand: AsyncParsableCommand {
         commandName: "convert",
         abstract: "Write a model as a GGUF file.",
         usage: """
-            bitnet convert INPUT OUTPUT.gguf [--type TYPE] [--embedding TYPE] [--report]
+            bitnet convert INPUT OUTPUT.gguf [--type TYPE] [--embedding TYPE] [--report] [--json]
             """,
         discussion: """
             Reads a Hugging Face folder or another GGUF file. The output appears under its name \
@@ -59,6 +59,13 @@ struct ConvertCommand: AsyncParsableCommand {
     @Flag(help: "Print a line for every tensor: types, scale, share of zeros, error.")
     var report = false
 
+    @Flag(
+        help: """
+            Print the report as one JSON object: path, byteCount, warnings, and tensors with name, \
+            sourceType, type, shape, scale, scaleCount, zeroShare and relativeError.
+            """)
+    var json = false
+
     func run() async throws {
         var options = ConversionOptions()
         if let type { options.ternary = type }
@@ -88,7 +95,9 @@ struct ConvertCommand: AsyncParsableCommand {
         switch result {
         case .success(let result):
             for warning in result.warnings { Terminal.warn(warning) }
-            let text = (report ? "\(result.table)\n" : "") + "\(result)"
+            let text =
+                json
+                ? try Terminal.json(result) : (report ? "\(result.table)\n" : "") + "\(result)"
             // What follows the model in one stream would belong to the model.
             if isStream { Terminal.report(text) } else { try Terminal.write(text + "\n") }
         case .failure(.cancelled): throw ExitCode(interrupt.exitCode ?? 130)

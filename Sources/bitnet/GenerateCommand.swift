@@ -95,7 +95,8 @@ struct GenerateCommand: AsyncParsableCommand {
         let task = Task { try await response.run() }
         let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
-        let result = try await task.value
+        var result = try await task.value
+        result.seed = sampling.temperature != 0 ? seed : nil
         if json { try Terminal.write(result.json() + "\n") }
         let seconds = Outcome.seconds(loading)
         Terminal.report(

@@ -8,6 +8,8 @@ struct Outcome: Sendable {
     let stopReason: StopReason
     let statistics: GenerationStatistics
     let logProbabilities: [LogProbabilities]
+    /// What tokens were drawn with; nil where nothing was.
+    var seed: UInt64?
 
     /// What `--json` prints: keys in the order they are documented in.
     func json() throws(BitNetError) -> String {
@@ -21,6 +23,7 @@ struct Outcome: Sendable {
             ("draftedTokens", "\(statistics.draftedTokens)"),
             ("acceptedDraftTokens", "\(statistics.acceptedDraftTokens)"),
             ("prefillSeconds", "\(prefill)"), ("decodeSeconds", "\(decode)"),
+            ("seed", try Terminal.json(seed)),
             ("sparsity", try Terminal.json(statistics.sparsity)),
         ]
         if !logProbabilities.isEmpty {

@@ -1,13 +1,17 @@
 import Synchronization
 
-/// A line on the terminal that says how far something is, once that has taken more than a second.
+/// A line on the terminal that says how far something is, once that has taken a while.
 final class ProgressLine: Sendable {
     private let start = ContinuousClock.now
+    private let delay: Duration
     private let shown = Mutex("")
+
+    /// - Parameter delay: how long nothing is shown: what is over soon needs no line.
+    init(after delay: Duration = .seconds(1)) { self.delay = delay }
 
     /// Shows `action` and the share that is done, in [0, 1].
     func update(_ action: String, _ fraction: Double) {
-        guard Terminal.isErrorTerminal, ContinuousClock.now - start > .seconds(1) else { return }
+        guard Terminal.isErrorTerminal, ContinuousClock.now - start >= delay else { return }
         let line = "\(action) \(Int((fraction * 100).rounded(.down)))%"
         shown.withLock {
             if $0 != line { Terminal.reportInPlace(line) }

@@ -71,12 +71,25 @@ struct DocumentationTests {
     }
 
     @Test("the examples of the parts")
-    func parts() throws {
+    func parts() async throws {
         let matrix = try TernaryMatrix(rows: 1, columns: 3, scale: .perTensor(1)) { _, column in
             [.plus, .minus, .zero][column]
         }
         #expect(try "\(matrix.multiply([0.5, 0.8, 0.2]))" == "[-0.3023622]")
         #expect("\(matrix.statistics())" == "1 of -1, 1 of 0, 1 of +1")
+
+        let rounding = try AbsmeanRounding(Tensor([0.9, -0.1, 0.4, -0.6], shape: [2, 2]))
+        #expect(rounding.scale == 0.5 && abs(rounding.relativeError - 0.14179105) < 1e-6)
+
+        let model = try await BitNetModel.load(BitNetSampleModel.url)
+        let gate = model.layers[3].feedForward.gate
+        #expect(gate.weight.trits(ofRow: 0).count == gate.weight.columns)
+        let x = try Tensor<Float>(repeating: 0.1, shape: [gate.weight.columns])
+        #expect(try gate(x).shape == [gate.weight.rows])
+        let workspace = try ProductWorkspace(for: gate.weight, threads: 1)
+        var y = [Float](repeating: 0, count: gate.weight.rows)
+        try gate.apply(to: x.values, into: &y, workspace: workspace)
+        #expect(try gate(x).values == y)
 
         let baseline = try FloatBaseline(
             .ownF16, rows: 1, columns: 3, weights: [0.123, -0.456, 0.789])

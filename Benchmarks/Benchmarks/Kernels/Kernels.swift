@@ -1,8 +1,10 @@
 import Benchmark
+import BitNetBench
 import CTernaryKernels
 
-// One ternary product for each kernel set and layout, with the weights in cache: regressions show
-// here first. `bitnet bench matmul` compares the same kernels with float products and with memory.
+// One ternary product for each kernel set and layout, and the float products of the same shape, with
+// the weights in cache as far as they fit: regressions show here first. `bitnet bench matmul` compares
+// the same kernels with memory too.
 
 /// A packed random matrix and quantised activations.
 final class Product {
@@ -67,6 +69,21 @@ let benchmarks: @Sendable () -> Void = {
                 benchmark.startMeasurement()
                 for _ in benchmark.scaledIterations { product.run() }
             }
+        }
+    }
+    for kind in FloatBaseline.Kind.allCases where kind.isAvailable {
+        Benchmark("GEMV 2560x2560 float \(kind.rawValue)") { benchmark in
+            let weights = (0..<2560 * 2560).map { Float($0 * 7 % 23 - 11) / 11 }
+            let matrix = try FloatBaseline(
+                kind, rows: 2560, columns: 2560, weights: weights, threads: 1)
+            let workspace = try FloatBaseline.Workspace(for: matrix)
+            let x = (0..<2560).map { Float($0 * 37 % 255 - 127) }
+            var y = [Float](repeating: 0, count: 2560)
+            benchmark.startMeasurement()
+            for _ in benchmark.scaledIterations {
+                try matrix.multiply(x, into: &y, workspace: workspace)
+            }
+            blackHole(y[0])
         }
     }
 }

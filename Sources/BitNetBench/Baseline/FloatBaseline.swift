@@ -60,15 +60,27 @@ public struct FloatBaseline: Sendable {
     ///   - columns: number of inputs, at least 1.
     ///   - weights: `[rows, columns]`, row by row; the FP16 kinds round them to nearest, and
     ///     what is beyond 65504 to infinity.
+    ///   - threads: threads that share the rows, 1 to 1024; nil for one per usable core.
     ///   - kernels: the kernels of `ownF16`, and those that widen tiles for `openBLASF16`.
     /// - Throws: `BitNetError.blasUnavailable` for an OpenBLAS kind where it cannot be had,
-    ///   `.shapeMismatch` unless there are `rows * columns` weights, `.outOfMemory`.
+    ///   `.shapeMismatch` unless there are `rows * columns` weights, `.invalidArgument` for another
+    ///   number of threads, `.outOfMemory`.
     public init(
-        _ kind: Kind, rows: Int, columns: Int, weights: [Float], kernels: KernelSet = .best
+        _ kind: Kind, rows: Int, columns: Int, weights: [Float], threads: Int? = nil,
+        kernels: KernelSet = .best
     ) throws(BitNetError) {
         try self.init(
             kind, rows: rows, columns: columns, weights: weights,
-            compute: Compute(kernels: kernels, pool: Compute.standard.pool))
+            compute: try Compute(threads: threads, kernels: kernels))
+    }
+
+    /// The same weights in memory of their own.
+    init(copying other: FloatBaseline) throws(BitNetError) {
+        kind = other.kind
+        columns = other.columns
+        compute = other.compute
+        blas = other.blas
+        matrix = try DenseMatrix(copying: other.matrix)
     }
 
     /// The same on other threads, or with another OpenBLAS.
@@ -100,46 +112,77 @@ public struct FloatBaseline: Sendable {
         guard !x.isEmpty, x.count % columns == 0 else {
             throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
         }
-        let batch = x.count / columns
-        let input = try AlignedBuffer(
-            FloatBaseline.padded(x, columns: columns), purpose: "the input of a product")
-        defer { withExtendedLifetime(input) {} }
-        let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")
+        let workspace = try Workspace(for: self, batch: x.count / columns)
+        workspace.setInput(x)
+        try multiply(workspace)
+        return workspace.output.array
+    }
+
+    /// `W x` for one or more inputs, into an array that is there already: nothing is allocated.
+    ///
+    /// - Parameters:
+    ///   - x: `[columns]` for each input of the workspace's batch, one after the other.
+    ///   - y: `[rows]` for each input, one after the other; overwritten.
+    ///   - workspace: made for this matrix, or for one of the same shape and kind.
+    /// - Throws: `BitNetError.shapeMismatch` for arrays of other sizes, `.invalidArgument` for a
+    ///   workspace of another shape, `.blasUnavailable` for a size that OpenBLAS cannot take.
+    public func multiply(
+        _ x: [Float], into y: inout [Float], workspace: Workspace
+    ) throws(BitNetError) {
+        guard x.count == workspace.batch * columns else {
+            throw .shapeMismatch(
+                tensor: "x", expected: [workspace.batch, columns], found: [x.count])
+        }
+        guard y.count == workspace.batch * rows else {
+            throw .shapeMismatch(tensor: "y", expected: [workspace.batch, rows], found: [y.count])
+        }
+        guard workspace.fits(self) else {
+            throw .invalidArgument(
+                name: "workspace", detail: "it is for another shape or kind than this matrix")
+        }
+        workspace.setInput(x)
+        try multiply(workspace)
+        for index in 0..<y.count { y[index] = workspace.output.view[index] }
+    }
+
+    /// The product of the workspace's input, into its output.
+    func multiply(_ workspace: Workspace) throws(BitNetError) {
+        let (x, y) = (workspace.input.view, workspace.output.view)
         if let blas {
             try blas.useOneThread()
-            try multiply(by: blas, input.view, batch: batch, into: output.view)
+            try multiply(by: blas, x, workspace, into: y)
         } else {
-            for token in 0..<batch {
+            for token in 0..<workspace.batch {
                 compute.multiply(
-                    matrix, input.view[token * matrix.columns..<(token + 1) * matrix.columns],
-                    into: output.view[token * rows..<(token + 1) * rows])
+                    matrix, x[token * matrix.columns..<(token + 1) * matrix.columns],
+                    into: y[token * rows..<(token + 1) * rows])
             }
         }
-        return output.array
     }
 
     /// Each thread multiplies its rows into memory of its own, since OpenBLAS writes the results of
     /// several inputs one after the other, and puts them where they belong.
     private func multiply(
-        by blas: OpenBLAS, _ x: BufferView<Float>, batch: Int, into y: BufferView<Float>
+        by blas: OpenBLAS, _ x: BufferView<Float>, _ workspace: Workspace,
+        into y: BufferView<Float>
     ) throws(BitNetError) {
-        let tileRows = max(1, tileBytes / (matrix.columns * MemoryLayout<Float>.stride))
+        let batch = workspace.batch
         let work = rows * matrix.columns * batch
-        try compute.pool.tryParallel(rows, work: work) { (_, range) throws(BitNetError) in
-            let tileCount = kind == .openBLASF16 ? min(tileRows, range.count) : 0
-            let tile = try AlignedBuffer<Float>(
-                count: tileCount * matrix.columns, purpose: "a tile of weights")
-            defer { withExtendedLifetime(tile) {} }
-            let part = try AlignedBuffer<Float>(
-                count: batch * range.count, purpose: "a product")
+        try compute.pool.tryParallel(rows, work: work) { (thread, range) throws(BitNetError) in
+            // Of one input the part is where it belongs already.
+            let part =
+                batch == 1
+                ? y[range]
+                : workspace.parts.view[batch * range.lowerBound..<batch * range.upperBound]
             guard
                 compute.kernels.blasProduct(
-                    blas, matrix, rows: range, x: x, batch: batch, tile: tile.view,
-                    into: part.view)
+                    blas, matrix, rows: range, x: x, batch: batch,
+                    tile: workspace.tile(thread, rows: range.count), into: part)
             else { throw .blasUnavailable(reason: "the matrix is too large for it") }
+            guard batch > 1 else { return }
             for token in 0..<batch {
                 y[token * rows..<(token + 1) * rows][range].copy(
-                    from: part.view[token * range.count..<(token + 1) * range.count])
+                    from: part[token * range.count..<(token + 1) * range.count])
             }
         }
     }
@@ -159,6 +202,74 @@ public struct FloatBaseline: Sendable {
             result += zeros
         }
         return result
+    }
+}
+
+extension FloatBaseline {
+    /// Memory that products of one shape need, kept from one to the next.
+    ///
+    /// It serves one product at a time and is not `Sendable`: each task has its own.
+    public final class Workspace {
+        /// Inputs of a product.
+        public let batch: Int
+        /// Inputs, their rows padded.
+        let input: AlignedBuffer<Float>
+        let output: AlignedBuffer<Float>
+        /// Results of each thread for several inputs.
+        fileprivate let parts: AlignedBuffer<Float>
+        private let tiles: AlignedBuffer<Float>
+        private let tileRows: Int
+        private let columns: Int
+        private let stride: Int
+
+        /// A workspace for products of `matrix`, and of others of its shape and kind.
+        ///
+        /// - Parameters:
+        ///   - matrix: a matrix to multiply.
+        ///   - batch: inputs of one product, at least 1.
+        /// - Throws: `BitNetError.invalidArgument`, `.outOfMemory`.
+        public init(for matrix: FloatBaseline, batch: Int = 1) throws(BitNetError) {
+            columns = matrix.columns
+            stride = matrix.matrix.columns
+            guard batch > 0, elementCount(of: [batch, max(stride, matrix.rows), 8]) != nil else {
+                throw .invalidArgument(name: "batch", detail: "\(batch) inputs cannot be held")
+            }
+            self.batch = batch
+            input = try AlignedBuffer(count: batch * stride, purpose: "the input of a product")
+            output = try AlignedBuffer(count: batch * matrix.rows, purpose: "a product")
+            let hasParts = matrix.blas != nil && batch > 1
+            parts = try AlignedBuffer(
+                count: hasParts ? batch * matrix.rows : 0, purpose: "a product")
+            let largest = max(1, tileBytes / (stride * MemoryLayout<Float>.stride))
+            tileRows = matrix.kind == .openBLASF16 ? min(largest, matrix.rows) : 0
+            tiles = try AlignedBuffer(
+                count: matrix.compute.pool.threads * tileRows * stride,
+                purpose: "a tile of weights")
+        }
+
+        func setInput(_ x: [Float]) {
+            for token in 0..<batch {
+                for column in 0..<columns {
+                    input.view[token * stride + column] = x[token * columns + column]
+                }
+            }
+        }
+
+        /// Whether it is large enough for `matrix`, and for as many threads.
+        fileprivate func fits(_ matrix: FloatBaseline) -> Bool {
+            matrix.columns == columns && matrix.rows * batch == output.count
+                && tiles.count
+                    == (matrix.kind == .openBLASF16
+                        ? matrix.compute.pool.threads * tileRows * stride : 0)
+                && (matrix.kind != .openBLASF16 || tileRows > 0)
+                && (matrix.blas == nil || batch == 1 || parts.count > 0)
+        }
+
+        /// Memory of one thread for so many rows as it multiplies, or for fewer at a time.
+        fileprivate func tile(_ thread: Int, rows: Int) -> BufferView<Float> {
+            let begin = thread * tileRows * stride
+            return tiles.view[begin..<begin + min(tileRows, rows) * stride]
+        }
     }
 }
 

@@ -19,10 +19,12 @@ extension WorkerPool {
 private let largestCount = 1 << 32
 
 /// Whether a matrix can be multiplied by all kernels, with `batch` inputs.
-func requireMeasurable(rows: Int, columns: Int, batch: Int = 1) throws(BitNetError) {
+func requireMeasurable(
+    rows: Int, columns: Int, batch: Int = 1, multipleOf width: Int = 16
+) throws(BitNetError) {
     try require(
-        rows > 0 && columns > 0 && columns % 16 == 0, "shape",
-        "[\(rows), \(columns)] is not at least one row of a multiple of 16 columns")
+        rows > 0 && columns > 0 && columns % width == 0, "shape",
+        "[\(rows), \(columns)] is not at least one row of a multiple of \(width) columns")
     try require(batch > 0, "batch", "\(batch) is not positive")
     for sizes in [[rows, columns], [batch, rows], [batch, columns]] {
         try require(

@@ -79,7 +79,7 @@ public struct MachineLimits: Sendable, Hashable, Codable {
     }
 
     /// How fast a large model's weights go by in one layout.
-    public struct LayoutSpeed: Sendable, Hashable {
+    public struct LayoutSpeed: Sendable, Hashable, Codable {
         /// How the trits are packed.
         public let layout: TernaryLayout
         /// Weights a second that a GEMV reads from memory and multiplies.

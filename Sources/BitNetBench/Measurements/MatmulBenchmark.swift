@@ -1,14 +1,17 @@
-/// Every ternary kernel this machine runs next to float products of the same shape.
+/// Ternary kernels of this machine next to float products of the same matrix.
 ///
 /// ```swift
 /// let benchmark = try MatmulBenchmark(threads: 1)
-/// for row in try benchmark.run(.init(rows: 2560, columns: 2560), placements: [.stream]) {
+/// print(try benchmark.compare(.init(rows: 2560, columns: 2560)))  // a table
+/// let gate = model.layers[3].feedForward.gate.weight
+/// for row in try benchmark.compare(gate, placements: [.stream]).rows {
 ///     print(row.kernel, row.weightsPerSecond / 1e9, row.speedup ?? 1)
 /// }
 /// ```
 ///
-/// A ternary kernel is compared with scalar before it is timed. Blocking, for seconds to minutes;
-/// figures of a debug build mean nothing (``MachineReport/isOptimized``).
+/// All rows multiply the same weights with the same inputs, and a ternary kernel is compared with
+/// scalar before it is timed. Blocking, for seconds to minutes; figures of a debug build mean nothing
+/// (``MachineReport/isOptimized``).
 public struct MatmulBenchmark: Sendable {
     /// A product to measure: `y[batch, rows] = x[batch, columns] * W[rows, columns]^T`.
     public struct Shape: Sendable, Hashable, Codable {
@@ -36,211 +39,274 @@ public struct MatmulBenchmark: Sendable {
         case stream
     }
 
-    /// The speed of one kernel.
-    public struct Row: Sendable, Hashable, Codable {
-        /// What is measured: a kernel set and a layout (`avx2 T2`), or a float product
-        /// (`own FP16`, `OpenBLAS FP16 tiles`, `OpenBLAS FP32`).
-        public let kernel: String
-        /// Outputs of the matrix.
-        public let rows: Int
-        /// Inputs of the matrix.
-        public let columns: Int
-        /// Inputs of one product.
-        public let batch: Int
-        /// Threads that shared each product.
-        public let threads: Int
-        /// Where the weights were.
-        public let placement: Placement
-        /// Time of one product, the median of all repetitions. Quantizing the input is not part of
-        /// a ternary product's, since a layer does it once for several.
-        public let seconds: Double
-        /// `rows * columns * batch` a second.
-        public let weightsPerSecond: Double
-        /// Bytes of the matrix a second, as packed.
-        public let bytesPerSecond: Double
-        /// ``bytesPerSecond`` as a share of the memory bandwidth measured in this run; above 1 where
-        /// weights come from a cache.
-        public let bandwidthShare: Double
-        /// How many times as fast as the fastest float row of the same shape and placement; nil on
-        /// float rows.
-        public internal(set) var speedup: Double?
-        /// Who multiplied: a kernel set, or the kernels that OpenBLAS used.
-        public let core: String
-        /// Why OpenBLAS used these, or what is wrong with them; nil if there is nothing to say.
-        public internal(set) var remark: String?
+    /// What is measured of one matrix.
+    public struct Selection: Sendable, Hashable {
+        /// Kernel sets of the ternary rows.
+        public var kernels: [KernelSet]
+        /// Packed layouts of the ternary rows.
+        public var layouts: [TernaryLayout]
+        /// Float rows; those that this machine cannot compute are left out.
+        public var floats: [FloatBaseline.Kind]
+        /// Parts of names: only rows whose ``MatmulBenchmark/Row/kernel`` has one of them are
+        /// measured, in upper or lower case. Empty for all rows.
+        public var names: [String] = []
+
+        /// All that this machine has, unless something else is given.
+        public init(
+            kernels: [KernelSet] = KernelSet.available,
+            layouts: [TernaryLayout] = TernaryLayout.allCases,
+            floats: [FloatBaseline.Kind] = FloatBaseline.Kind.allCases
+        ) {
+            self.kernels = kernels
+            self.layouts = layouts
+            self.floats = floats
+        }
+
+        /// The names of the rows, in the order in which they are measured.
+        public var rowNames: [String] {
+            availableFloats.map(\.title)
+                + layouts.flatMap { layout in sets(in: layout).map { Self.name($0, layout) } }
+        }
+
+        var availableFloats: [FloatBaseline.Kind] {
+            floats.filter { includes($0.title) && $0.isAvailable }
+        }
+
+        func sets(in layout: TernaryLayout) -> [KernelSet] {
+            kernels.filter { includes(Self.name($0, layout)) }
+        }
+
+        static func name(_ set: KernelSet, _ layout: TernaryLayout) -> String {
+            "\(set.name) \(layout.rawValue)"
+        }
+
+        private func includes(_ name: String) -> Bool {
+            let name = name.lowercased()
+            return names.isEmpty || names.contains { name.contains($0.lowercased()) }
+        }
     }
 
     /// What this machine does at best with these threads, measured when the benchmark was made.
     public let limits: MachineLimits
-    private let pool: WorkerPool
+    let pool: WorkerPool
+    let meter: EnergyMeter
     private let repetitions: Int
-    /// More than any cache of the machines this is meant for.
-    private let streamBytes = 256 << 20
+    private let streamBytes: Int
 
     /// Starts the threads and measures the machine's limits.
     ///
     /// - Parameters:
     ///   - threads: threads that share each product, 1 to 1024.
-    ///   - repetitions: how often a product is timed, at least once; rows have the median.
+    ///   - repetitions: how often a product is timed, at least once; rows have the median. Where a
+    ///     product takes long, it is three times at least.
+    ///   - meter: measures the energy of products; nil for this machine's counters.
     /// - Throws: `BitNetError.invalidArgument`, `.outOfMemory` (512 MB are read to measure
     ///   bandwidth).
-    public init(threads: Int, repetitions: Int = 9) throws(BitNetError) {
+    public init(
+        threads: Int, repetitions: Int = 9, meter: EnergyMeter? = nil
+    ) throws(BitNetError) {
+        // More than any cache of the machines this is meant for.
+        try self.init(
+            threads: threads, repetitions: repetitions, meter: meter, streamBytes: 256 << 20)
+    }
+
+    /// - Parameter streamBytes: how many weights to go through before a matrix comes again.
+    init(
+        threads: Int, repetitions: Int, meter: EnergyMeter? = nil, streamBytes: Int
+    ) throws(BitNetError) {
+        self.streamBytes = streamBytes
         pool = try .benchmark(threads: threads)
         limits = try MachineLimits.measure(threads: threads)
         self.repetitions = repetitions
+        self.meter = meter ?? EnergyMeter()
     }
 
-    /// Measures one shape: first every kind of ``FloatBaseline`` there is, then every kernel set with
-    /// every layout.
+    /// Compares the products of one shape: first every kind of ``FloatBaseline`` there is, then every
+    /// packed layout with every kernel set. Weights are random.
+    ///
+    /// - Parameters:
+    ///   - shape: the product, of up to 2^32 weights.
+    ///   - placements: where the weights are to be; one after the other.
+    ///   - selection: which rows to measure.
+    ///   - progress: gets a row's name before it is measured, and the share of rows that is done.
+    ///   - report: gets every row as soon as it is measured.
+    /// - Throws: `BitNetError.invalidArgument` for a shape outside its bounds, `.kernelUnavailable`
+    ///   if a kernel's results are not those of scalar, `.blasUnavailable` for a size that OpenBLAS
+    ///   cannot take, `.outOfMemory`.
+    public func compare(
+        _ shape: Shape, placements: [Placement] = Placement.allCases,
+        selecting selection: Selection = Selection(),
+        progress: (String, Double) -> Void = { _, _ in
+        }, report: (Row) -> Void = { _ in }
+    ) throws(BitNetError) -> MatmulComparison {
+        try requireMeasurable(rows: shape.rows, columns: shape.columns, batch: shape.batch)
+        let matrix = try TernaryMatrix(
+            randomRows: shape.rows, columns: shape.columns, layout: .t2, pool: pool, seed: 1)
+        return try compare(
+            matrix, batch: shape.batch, placements: placements, selecting: selection,
+            progress: progress, report: report)
+    }
+
+    /// Compares the products of a matrix of one's own, or of a loaded model's. The float rows have
+    /// the weights that its trits and scales stand for.
+    ///
+    /// - Parameters:
+    ///   - matrix: the matrix, of up to 2^32 weights; how it is packed does not matter.
+    ///   - batch: inputs of one product: 1 is a GEMV.
+    ///   - placements: where the weights are to be; one after the other.
+    ///   - selection: which rows to measure.
+    ///   - progress: gets a row's name before it is measured, and the share of rows that is done.
+    ///   - report: gets every row as soon as it is measured.
+    /// - Throws: `BitNetError.invalidArgument` for a size outside its bounds, `.kernelUnavailable`
+    ///   if a kernel's results are not those of scalar, `.blasUnavailable` for a size that OpenBLAS
+    ///   cannot take, `.outOfMemory`.
+    public func compare(
+        _ matrix: TernaryMatrix, batch: Int = 1, placements: [Placement] = Placement.allCases,
+        selecting selection: Selection = Selection(),
+        progress: (String, Double) -> Void = { _, _ in
+        }, report: (Row) -> Void = { _ in }
+    ) throws(BitNetError) -> MatmulComparison {
+        try requireMeasurable(
+            rows: matrix.rows, columns: matrix.columns, batch: batch, multipleOf: 1)
+        let subject = try MatmulSubject(matrix, batch: batch, pool: pool)
+        let total = Double(max(placements.count * selection.rowNames.count, 1))
+        var rows: [Row] = []
+        for placement in placements {
+            var fastest: Double?
+            func measure(
+                _ name: String, _ body: () throws(BitNetError) -> Row
+            ) throws(BitNetError) {
+                progress(name, Double(rows.count) / total)
+                var row = try body()
+                if row.layout == nil {
+                    fastest = min(fastest ?? .infinity, row.seconds)
+                } else {
+                    row.speedup = fastest.map { $0 / row.seconds }
+                }
+                report(row)
+                rows.append(row)
+            }
+            for kind in selection.availableFloats {
+                try measure(kind.title) { () throws(BitNetError) in
+                    try floatRow(subject, placement, kind)
+                }
+            }
+            for layout in selection.layouts {
+                let sets = selection.sets(in: layout)
+                guard !sets.isEmpty else { continue }
+                let copies = try ternaryCopies(subject, placement, layout)
+                for set in sets {
+                    try measure(Selection.name(set, layout)) { () throws(BitNetError) in
+                        try ternaryRow(subject, placement, set, copies)
+                    }
+                }
+            }
+        }
+        return MatmulComparison(rows: rows, limits: limits)
+    }
+
+    /// Measures one shape as `compare` does, and gives the rows alone.
     ///
     /// - Parameters:
     ///   - shape: the product, of up to 2^32 weights.
     ///   - placements: where the weights are to be; one after the other.
     ///   - report: gets every row as soon as it is measured.
     /// - Returns: all rows.
-    /// - Throws: `BitNetError.invalidArgument` for a shape outside its bounds, `.kernelUnavailable`
-    ///   if a kernel's results are not those of scalar, `.blasUnavailable` for a size that OpenBLAS
-    ///   cannot take, `.outOfMemory`.
+    /// - Throws: what `compare` throws.
     @discardableResult
     public func run(
         _ shape: Shape, placements: [Placement] = Placement.allCases,
         report: (Row) -> Void = { _ in }
     ) throws(BitNetError) -> [Row] {
-        try requireMeasurable(rows: shape.rows, columns: shape.columns, batch: shape.batch)
-        var rows: [Row] = []
-        for placement in placements {
-            let floats = try floatRows(shape, placement)
-            floats.forEach(report)
-            rows += floats
-            let best = floats.map(\.seconds).min()
-            for set in KernelSet.available {
-                for layout in TernaryLayout.allCases {
-                    var row = try ternaryRow(shape, placement, set, layout)
-                    row.speedup = best.map { $0 / row.seconds }
-                    report(row)
-                    rows.append(row)
-                }
-            }
-        }
-        return rows
+        try compare(shape, placements: placements, report: report).rows
     }
+}
 
-    private func row(
-        _ kernel: String, core: String, _ shape: Shape, _ placement: Placement, seconds: Double,
-        bytes: Int
-    ) -> Row {
-        let weights = Double(shape.rows * shape.columns * shape.batch)
-        return Row(
-            kernel: kernel, rows: shape.rows, columns: shape.columns, batch: shape.batch,
-            threads: pool.threads, placement: placement, seconds: seconds,
-            weightsPerSecond: weights / seconds, bytesPerSecond: Double(bytes) / seconds,
-            bandwidthShare: Double(bytes) / seconds / limits.bytesPerSecond, core: core)
-    }
+// MARK: - One row
 
+extension MatmulBenchmark {
     private func copies(_ placement: Placement, bytes: Int) -> Int {
         placement == .cache ? 1 : streamBytes / bytes + 1
     }
-}
 
-// MARK: - Ternary
+    /// Times `body`, which gets the number of the copy to multiply.
+    private func measure(
+        copies: Int, _ body: (Int) throws(BitNetError) -> Void
+    ) throws(BitNetError) -> (seconds: Spread, joules: EnergyReading) {
+        var next = 0
+        // Energy counters move once a millisecond; a clock needs less.
+        let group = meter.unavailable == nil ? 0.015 : 0.005
+        return try measureCalls(
+            repetitions: repetitions, group: group, budget: 0.5, energy: meter
+        ) { () throws(BitNetError) in
+            try body(next)
+            next = next + 1 == copies ? 0 : next + 1
+        }
+    }
 
-extension MatmulBenchmark {
+    private func ternaryCopies(
+        _ subject: MatmulSubject, _ placement: Placement, _ layout: TernaryLayout
+    ) throws(BitNetError) -> [TernaryMatrix] {
+        let first = try subject.matrix.packed(as: layout)
+        var matrices = [first]
+        for _ in 1..<max(copies(placement, bytes: first.byteCount), 1) {
+            matrices.append(try TernaryMatrix(copying: first))
+        }
+        return matrices
+    }
+
     private func ternaryRow(
-        _ shape: Shape, _ placement: Placement, _ set: KernelSet, _ layout: TernaryLayout
+        _ subject: MatmulSubject, _ placement: Placement, _ set: KernelSet,
+        _ matrices: [TernaryMatrix]
     ) throws(BitNetError) -> Row {
         let compute = Compute(kernels: set, pool: pool)
-        let first = try TernaryMatrix(
-            randomRows: shape.rows, columns: shape.columns, layout: layout, pool: pool, seed: 1)
+        let first = matrices[0]
+        let input = try subject.quantized(for: first, compute)
+        let (output, storage) = try subject.output()
+        defer { withExtendedLifetime(storage) {} }
+        compute.multiply(input, TernaryProduct(first, into: output))
+        guard output.storage.array == subject.scalarResult else {
+            throw .kernelUnavailable(name: set.name, reason: "its products differ from scalar's")
+        }
+        let error = subject.largestError(output.storage)
+        let cost = try measure(copies: matrices.count) {
+            compute.multiply(input, TernaryProduct(matrices[$0], into: output))
+        }
+        return Row(
+            Selection.name(set, first.layout), subject, placement, threads: pool.threads,
+            time: cost.seconds, bytes: first.byteCount, limits: limits, core: set.name,
+            layout: first.layout, error: error, energy: cost.joules)
+    }
+
+    private func floatRow(
+        _ subject: MatmulSubject, _ placement: Placement, _ kind: FloatBaseline.Kind
+    ) throws(BitNetError) -> Row {
+        let first = try FloatBaseline(
+            kind, rows: subject.matrix.rows, columns: subject.matrix.columns,
+            weights: subject.weights, compute: Compute(kernels: .best, pool: pool))
         var matrices = [first]
-        for seed in 1..<max(copies(placement, bytes: first.byteCount), 1) {
-            matrices.append(
-                try TernaryMatrix(
-                    randomRows: shape.rows, columns: shape.columns, layout: layout, pool: pool,
-                    seed: UInt64(seed + 1)))
+        for _ in 1..<max(copies(placement, bytes: first.byteCount), 1) {
+            matrices.append(try FloatBaseline(copying: first))
         }
-        let input = try randomInput(shape)
-        let quantized = try QuantizedActivations(
-            rows: shape.batch, columns: shape.columns, threads: pool.threads,
-            gemmScratch: KernelSet.gemmScratchSize(first.trits))
-        compute.quantize(
-            Activations(input.view, rows: shape.batch, columns: shape.columns), norm: nil,
-            into: quantized)
-        let result = try AlignedBuffer<Float>(count: shape.batch * shape.rows, purpose: "a product")
-        let output = Activations(result.view, rows: shape.batch, columns: shape.rows)
-        try verify(first, quantized, output, compute)
-        var next = 0
-        let time = try medianSeconds(repetitions: repetitions) {
-            compute.multiply(quantized, TernaryProduct(matrices[next], into: output))
-            next = next + 1 == matrices.count ? 0 : next + 1
+        let workspace = try FloatBaseline.Workspace(for: first, batch: subject.batch)
+        workspace.setInput(subject.input)
+        try first.multiply(workspace)
+        let error = subject.largestError(workspace.output.view)
+        let cost = try measure(copies: matrices.count) { (index) throws(BitNetError) in
+            try matrices[index].multiply(workspace)
         }
-        return row(
-            "\(set.name) \(layout.rawValue)", core: set.name, shape, placement, seconds: time,
-            bytes: first.byteCount)
-    }
-
-    /// Compares with the scalar kernel before anything is timed.
-    private func verify(
-        _ matrix: TernaryMatrix, _ input: QuantizedActivations, _ output: Activations,
-        _ compute: Compute
-    ) throws(BitNetError) {
-        compute.multiply(input, TernaryProduct(matrix, into: output))
-        let found = output.storage.array
-        let scalar = Compute(kernels: try .named("scalar"), pool: pool)
-        scalar.multiply(input, TernaryProduct(matrix, into: output))
-        guard found == output.storage.array else {
-            throw .kernelUnavailable(
-                name: compute.kernels.name, reason: "its products differ from scalar's")
-        }
-    }
-
-    private func randomInput(_ shape: Shape) throws(BitNetError) -> AlignedBuffer<Float> {
-        let input = try AlignedBuffer<Float>(
-            count: shape.batch * shape.columns, purpose: "the input of a product")
-        for index in 0..<input.count { input.view[index] = Float(index * 37 % 255 - 127) / 127 }
-        return input
-    }
-}
-
-// MARK: - Float
-
-extension MatmulBenchmark {
-    /// The float products that this machine has; weights and inputs are those of nobody.
-    private func floatRows(
-        _ shape: Shape, _ placement: Placement
-    ) throws(BitNetError) -> [Row] {
-        let weights = (0..<shape.rows * shape.columns).map { Float($0 * 7 % 23 - 11) / 11 }
-        let input = try randomInput(shape).array
-        let compute = Compute(kernels: .best, pool: pool)
-        var rows: [Row] = []
-        for kind in FloatBaseline.Kind.allCases where kind.isAvailable {
-            func matrix() throws(BitNetError) -> FloatBaseline {
-                try FloatBaseline(
-                    kind, rows: shape.rows, columns: shape.columns, weights: weights,
-                    compute: compute)
-            }
-            let first = try matrix()
-            var matrices = [first]
-            for _ in 1..<max(copies(placement, bytes: first.byteCount), 1) {
-                matrices.append(try matrix())
-            }
-            var next = 0
-            let time = try medianSeconds(repetitions: repetitions) { () throws(BitNetError) in
-                _ = try matrices[next].multiply(input)
-                next = next + 1 == matrices.count ? 0 : next + 1
-            }
-            var row = row(
-                kind.title, core: first.kernels, shape, placement, seconds: time,
-                bytes: first.byteCount)
-            row.remark = first.remark
-            rows.append(row)
-        }
-        return rows
+        var row = Row(
+            kind.title, subject, placement, threads: pool.threads, time: cost.seconds,
+            bytes: first.byteCount, limits: limits, core: first.kernels, layout: nil,
+            error: error, energy: cost.joules)
+        row.remark = first.remark
+        return row
     }
 }
 
 extension FloatBaseline.Kind {
     /// What a table calls it.
-    fileprivate var title: String {
+    var title: String {
         switch self {
         case .ownF16: "own FP16"
         case .openBLASF16: "OpenBLAS FP16 tiles"

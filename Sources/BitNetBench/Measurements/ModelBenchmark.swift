@@ -46,6 +46,8 @@ public struct ModelBenchmark: Sendable {
         public let bandwidthShare: Double
         /// Share of the int8 products a second measured in this run, ternary layers only.
         public let int8PeakShare: Double
+        /// Energy of one token read or written, above what the machine takes at rest.
+        public let energyPerToken: EnergyReading
         /// The most memory this process had used before anything was timed, in bytes.
         public let peakBytes: Int
         /// What loading took, where the caller has measured it.
@@ -65,15 +67,18 @@ public struct ModelBenchmark: Sendable {
 
     private let model: BitNetModel
     private let loadSeconds: Double?
+    private let meter: EnergyMeter?
 
     /// A model to measure.
     ///
     /// - Parameters:
     ///   - model: the model, as loaded.
     ///   - loadSeconds: what loading it took, to be repeated in every row.
-    public init(_ model: BitNetModel, loadSeconds: Double? = nil) {
+    ///   - meter: measures the energy of tokens; nil for this machine's counters.
+    public init(_ model: BitNetModel, loadSeconds: Double? = nil, meter: EnergyMeter? = nil) {
         self.model = model
         self.loadSeconds = loadSeconds
+        self.meter = meter
     }
 
     /// Warms up with every test, then takes `repetitions` rounds of all tests in turn with the
@@ -150,10 +155,12 @@ public struct ModelBenchmark: Sendable {
                 test.count >= 1 && test.depth >= 0 && max(test.count, test.depth) <= 1 << 24,
                 "test", "\(test) is not of 1 to 2^24 tokens behind as many")
         }
+        // Before anything keeps the machine busy.
+        let meter = meter ?? EnergyMeter()
         var runs: [Run] = []
         for test in tests {
             progress("warming up: \(test)")
-            runs.append(try Run(test, model))
+            runs.append(try Run(test, model, meter))
         }
         // Before the buffer for measuring bandwidth comes on top of it.
         let peakBytes = MachineLimits.peakMemory
@@ -190,7 +197,9 @@ public struct ModelBenchmark: Sendable {
             tokensPerSecond: speed,
             bytesPerToken: bytes,
             bandwidthShare: Double(bytes) * speed.median / passes / limits.bytesPerSecond,
-            int8PeakShare: products / limits.int8PerSecond, peakBytes: measured.peakBytes,
+            int8PeakShare: products / limits.int8PerSecond,
+            energyPerToken: run.energy.reading.divided(by: Double(run.count * run.speeds.count)),
+            peakBytes: measured.peakBytes,
             loadSeconds: loadSeconds, sparsity: run.sparsity)
     }
 
@@ -224,12 +233,16 @@ private struct Run {
     let depth: Int
     let sparsity: FeedForwardSparsity?
     private(set) var speeds: [Double] = []
+    private(set) var energy: EnergyCount
     private let context: InferenceContext
     private let tokens: [Int]
 
     /// Runs the test once, which is not timed: it counts zeros.
-    init(_ test: ModelBenchmark.Test, _ model: BitNetModel) throws(BitNetError) {
+    init(
+        _ test: ModelBenchmark.Test, _ model: BitNetModel, _ meter: EnergyMeter
+    ) throws(BitNetError) {
         self.test = test
+        energy = EnergyCount(meter)
         (count, depth) = (test.count, test.depth)
         context = try InferenceContext(
             model.transformer, contextLength: depth + count, cache: .f16)
@@ -248,7 +261,9 @@ private struct Run {
         context.rewind(to: depth)
         try context.read([tokens[0]])
         context.rewind(to: depth)
+        energy.begin()
         let time = try seconds { () throws(BitNetError) in try Run.read(tokens, test, context) }
+        energy.end()
         speeds.append(Double(count) / time)
     }
 

@@ -126,16 +126,13 @@ extension SkippingBenchmark.Bench {
             seed: 1)
         let copies = placement == .cache ? 1 : owner.streamBytes / first.byteCount + 1
         var dense = [first]
-        for seed in 1..<max(copies, 1) {
-            dense.append(
-                try TernaryMatrix(
-                    randomRows: shape.rows, columns: shape.columns, layout: layout,
-                    pool: owner.pool, seed: UInt64(seed + 1)))
+        var arranged = [try first.arranged(arrangement, pool: owner.pool)]
+        for _ in 1..<max(copies, 1) {
+            dense.append(try TernaryMatrix(copying: first))
+            arranged.append(try TernaryMatrix(copying: arranged[0]))
         }
         self.dense = dense
-        arranged = try dense.map { (matrix: TernaryMatrix) throws(BitNetError) in
-            try matrix.arranged(arrangement, pool: owner.pool)
-        }
+        self.arranged = arranged
         partialSums = try PartialSums(rows: shape.rows, threads: owner.pool.threads)
     }
 

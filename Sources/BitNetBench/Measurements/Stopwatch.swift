@@ -27,6 +27,35 @@ func seconds(_ body: () throws(BitNetError) -> Void) throws(BitNetError) -> Doub
     return Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
 }
 
+/// Seconds of one call of `body` in each of several groups of calls, and the energy of a call.
+///
+/// A group takes `group` seconds or one call. There are `repetitions` groups; fewer, but at least
+/// three, where they would take longer than `budget` seconds.
+func measureCalls(
+    repetitions: Int, group: Double, budget: Double, energy meter: EnergyMeter,
+    _ body: () throws(BitNetError) -> Void
+) throws(BitNetError) -> (seconds: Spread, joules: EnergyReading) {
+    var calls = 1
+    var last = try seconds(body)
+    while last < group && calls < 1 << 20 {
+        calls = max(calls * 2, Int(Double(calls) * group / max(last, 1e-9)))
+        last = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
+    }
+    // The last group of those that were to find out how long they take counts too.
+    var times = [last / Double(calls)]
+    var spent = last
+    var energy = EnergyCount(meter)
+    energy.begin()
+    while times.count < max(repetitions, 1) && (spent < budget || times.count < 3) {
+        let time = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
+        times.append(time / Double(calls))
+        spent += time
+    }
+    energy.end()
+    let count = calls * (times.count - 1)
+    return (Spread(times), energy.reading.divided(by: Double(max(count, 1))))
+}
+
 /// Median seconds of one call of `body`: calls are grouped until a group takes `group` seconds, and
 /// groups are repeated.
 func medianSeconds(

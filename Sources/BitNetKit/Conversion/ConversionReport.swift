@@ -7,9 +7,9 @@ internal import Foundation
 /// print(report)  // one line
 /// print(report.table)  // one line for every tensor
 /// ```
-public struct ConversionReport: Sendable, CustomStringConvertible {
+public struct ConversionReport: Sendable, Hashable, Codable, CustomStringConvertible {
     /// One tensor of the new file.
-    public struct Entry: Sendable {
+    public struct Entry: Sendable, Hashable, Codable {
         /// The tensor's name in the new file.
         public let name: String
         /// How the source stored it; nil where it had no such tensor.

@@ -1,16 +1,24 @@
 /// Causal self-attention with grouped key-value heads and, in BitNet models, a norm over all heads
 /// before the output projection (the sub-norm, which is `output.inputNorm`).
-package struct Attention: Sendable {
-    let query: BitLinear
-    let key: BitLinear
-    let value: BitLinear
-    let output: BitLinear
-    /// Norms of each query and key head before the rotation (Qwen3).
-    let queryNorm: RMSNorm?
-    let keyNorm: RMSNorm?
-    let headCount: Int
-    let keyValueHeadCount: Int
-    let headDimension: Int
+public struct Attention: Sendable {
+    /// What a token looks for, `[heads * head size, hidden]`.
+    public let query: BitLinear
+    /// What a token is found by, `[key-value heads * head size, hidden]`.
+    public let key: BitLinear
+    /// What a token gives to those that find it, `[key-value heads * head size, hidden]`.
+    public let value: BitLinear
+    /// What the heads have found, as an addition to the token, `[hidden, heads * head size]`.
+    public let output: BitLinear
+    /// Norm of each query head before the rotation (Qwen3).
+    public let queryNorm: RMSNorm?
+    /// Norm of each key head before the rotation (Qwen3).
+    public let keyNorm: RMSNorm?
+    /// Heads of queries.
+    public let headCount: Int
+    /// Heads of keys and values; each serves as many heads of queries.
+    public let keyValueHeadCount: Int
+    /// Numbers of a head.
+    public let headDimension: Int
     /// What takes the place of the head's size in the scale, where the model has its own.
     var queryScalar: Float?
     /// How many of the last positions a token attends to, its own included; nil for all. Layers

@@ -1,10 +1,14 @@
 /// The gated feed-forward network: `down(norm(activation(gate(x)) * up(x)))`; the norm, in BitNet
 /// models, is `down.inputNorm`.
-package struct FeedForward: Sendable {
-    let gate: BitLinear
-    var up: BitLinear
-    package var down: BitLinear
-    let activation: Activation
+public struct FeedForward: Sendable {
+    /// How far each neuron is open, `[neurons, hidden]`.
+    public let gate: BitLinear
+    /// What each neuron lets through, `[neurons, hidden]`.
+    public internal(set) var up: BitLinear
+    /// What the neurons add to the token, `[hidden, neurons]`.
+    public package(set) var down: BitLinear
+    /// What the gate goes through.
+    public let activation: Activation
     /// How zeros are left out when a few tokens come; nil where none are.
     var skipping: Skipping?
     /// Added to the gate, in synthetic models only.

@@ -1,12 +1,20 @@
 /// One decoder layer: `h = x + attention(norm(x))`, `y = h + feedForward(norm(h))`; in Gemma models
 /// what is added has a norm of its own.
-package struct TransformerBlock: Sendable {
-    let attentionNorm: RMSNorm
-    let attention: Attention
-    let feedForwardNorm: RMSNorm
-    package var feedForward: FeedForward
-    var attentionPostNorm: RMSNorm?
-    var feedForwardPostNorm: RMSNorm?
+///
+/// A model's layers are ``BitNetModel/layers``.
+public struct TransformerBlock: Sendable {
+    /// Normalises what attention takes.
+    public let attentionNorm: RMSNorm
+    /// Lets every token look at those before it.
+    public let attention: Attention
+    /// Normalises what the feed-forward network takes.
+    public let feedForwardNorm: RMSNorm
+    /// Works on every token for itself.
+    public package(set) var feedForward: FeedForward
+    /// Normalises what attention adds, in Gemma models.
+    public internal(set) var attentionPostNorm: RMSNorm?
+    /// Normalises what the feed-forward network adds, in Gemma models.
+    public internal(set) var feedForwardPostNorm: RMSNorm?
 
     /// Updates the residual stream `x` (`[tokens, hidden]`) in place.
     func callAsFunction(

@@ -7,7 +7,7 @@ package struct Transformer: Sendable {
     /// `[vocabulary, hidden]`.
     package let embedding: DenseMatrix
     package var blocks: [TransformerBlock]
-    let finalNorm: RMSNorm
+    package let finalNorm: RMSNorm
     /// The LM head, `[vocabulary, hidden]`.
     package var lmHead: DenseMatrix
     /// What a two-stage LM head scans first.

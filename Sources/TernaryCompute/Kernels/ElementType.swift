@@ -1,7 +1,7 @@
 internal import CTernaryKernels
 
 /// How a tensor's elements are stored in a file (GGUF spelling; blocks as in ggml).
-public enum ElementType: String, Sendable, Hashable, CaseIterable {
+public enum ElementType: String, Sendable, Hashable, Codable, CaseIterable {
     /// IEEE binary32.
     case f32 = "F32"
     /// IEEE binary16.

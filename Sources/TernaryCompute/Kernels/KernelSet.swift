@@ -15,7 +15,7 @@ public struct KernelSet: Sendable {
     package nonisolated(unsafe) let kernels: OpaquePointer
 
     /// A set that this machine does not run, and why.
-    public struct Rejection: Sendable, Hashable {
+    public struct Rejection: Sendable, Hashable, Codable {
         /// Instruction set, for example `avx2`.
         public let name: String
         /// Why it is not used.

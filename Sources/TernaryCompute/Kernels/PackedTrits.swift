@@ -38,6 +38,17 @@ package struct PackedTrits: Sendable {
         storage = try AlignedBuffer(count: size, purpose: "packed weights")
     }
 
+    /// The same in memory of its own.
+    package init(copying other: PackedTrits) throws(BitNetError) {
+        rows = other.rows
+        columns = other.columns
+        groupColumns = other.groupColumns
+        layout = other.layout
+        arrangement = other.arrangement
+        storage = try AlignedBuffer(count: other.storage.count, purpose: "packed weights")
+        storage.view.copy(from: other.storage.view)
+    }
+
     /// Groups of columns, 1 where all columns share a scale.
     package var groupCount: Int { columns / groupColumns }
 

@@ -1,7 +1,7 @@
 internal import CTernaryKernels
 
 /// How trits are packed for the kernels.
-public enum TernaryLayout: String, Sendable, Hashable, CaseIterable {
+public enum TernaryLayout: String, Sendable, Hashable, Codable, CaseIterable {
     /// 2 bits per weight, 128 columns to 32 bytes.
     case t2 = "T2"
     /// 1.6 bits per weight (five trits a byte), 160 columns to 32 bytes.

@@ -26,14 +26,25 @@ public struct BitLinear: Sendable {
 
     /// Applies the layer to every row of `x`, `[..., inputs]`; the result is `[..., outputs]`.
     ///
+    /// - Parameters:
+    ///   - x: finite numbers.
+    ///   - threads: threads that share the work, 1 to 1024; nil for one per usable core.
+    ///   - kernels: the kernel set to use; every one gives the same bits.
     /// - Throws: `BitNetError.shapeMismatch` when rows do not have `weight.columns` elements, or the
-    ///   norm is for another size; `.outOfMemory`.
-    public func callAsFunction(_ x: Tensor<Float>) throws(BitNetError) -> Tensor<Float> {
+    ///   norm is for another size; `.invalidArgument` for another number of threads, `.outOfMemory`.
+    public func callAsFunction(
+        _ x: Tensor<Float>, threads: Int? = nil, kernels: KernelSet = .best
+    ) throws(BitNetError) -> Tensor<Float> {
         guard x.shape.last == weight.columns else {
             throw .shapeMismatch(tensor: "x", expected: [weight.columns], found: x.shape)
         }
-        let normed = try inputNorm.map { (norm) throws(BitNetError) in try norm(x) } ?? x
-        let y = normed.count == 0 ? [] : try weight.multiply(normed.values)
+        let normed =
+            try inputNorm.map { (norm) throws(BitNetError) in
+                try norm(x, threads: threads, kernels: kernels)
+            } ?? x
+        let y =
+            normed.count == 0
+            ? [] : try weight.multiply(normed.values, threads: threads, kernels: kernels)
         return try Tensor(y, shape: x.shape.dropLast() + [weight.rows])
     }
 }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// What layers compute with: a kernel set and the threads to run it on.
 package struct Compute: Sendable {
     package let kernels: KernelSet
@@ -12,6 +14,29 @@ package struct Compute: Sendable {
     package static let standard = Compute(
         kernels: .best,
         pool: WorkerPool(threads: UsableCores.count))
+
+    /// These kernels on so many threads, 1 to 1024, or on all cores if nil.
+    ///
+    /// Threads once started are kept for the next product with as many: starting them would take
+    /// longer than most products. They sleep meanwhile.
+    package init(threads: Int?, kernels: KernelSet) throws(BitNetError) {
+        guard let threads, threads != Compute.standard.pool.threads else {
+            self.init(kernels: kernels, pool: Compute.standard.pool)
+            return
+        }
+        guard (1...1024).contains(threads) else {
+            throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
+        }
+        let pool = Compute.pools.withLock { pools in
+            let pool = pools[threads] ?? WorkerPool(threads: threads)
+            // One that the system gave fewer threads may get them the next time.
+            if pool.threads == threads { pools[threads] = pool }
+            return pool
+        }
+        self.init(kernels: kernels, pool: pool)
+    }
+
+    private static let pools = Mutex<[Int: WorkerPool]>([:])
 }
 
 /// One ternary product of a fused job: `output[t] = matrix * input[t]`.

@@ -30,6 +30,9 @@ public struct RMSNorm: Sendable {
     /// Elements of the vectors it takes.
     public var count: Int { weight.count }
 
+    /// One factor for each element of a vector.
+    public var weights: [Float] { weight.array }
+
     /// Normalises one vector; y may be x.
     package func apply(_ x: BufferView<Float>, into y: BufferView<Float>, kernels: KernelSet) {
         kernels.rmsNorm(x, weight: weight.view, epsilon: epsilon, into: y)
@@ -37,16 +40,24 @@ public struct RMSNorm: Sendable {
 
     /// Normalises every row of `x`, `[..., count]`; the result has the same shape.
     ///
-    /// - Throws: `BitNetError.shapeMismatch` when rows do not have `count` elements, `.outOfMemory`.
-    public func callAsFunction(_ x: Tensor<Float>) throws(BitNetError) -> Tensor<Float> {
+    /// - Parameters:
+    ///   - x: the rows.
+    ///   - threads: threads that share the rows, 1 to 1024; nil for one per usable core.
+    ///   - kernels: the kernel set to use; every one gives the same bits.
+    /// - Throws: `BitNetError.shapeMismatch` when rows do not have `count` elements,
+    ///   `.invalidArgument` for another number of threads, `.outOfMemory`.
+    public func callAsFunction(
+        _ x: Tensor<Float>, threads: Int? = nil, kernels: KernelSet = .best
+    ) throws(BitNetError) -> Tensor<Float> {
+        let compute = try Compute(threads: threads, kernels: kernels)
         let output = try AlignedBuffer<Float>(count: x.count, purpose: "a norm's output")
         guard let columns = x.shape.last, columns == weight.count else {
             throw .shapeMismatch(tensor: "x", expected: [weight.count], found: x.shape)
         }
-        for start in stride(from: 0, to: x.count, by: columns) {
-            let range = start..<start + columns
-            apply(x.storage.view[range], into: output.view[range], kernels: .best)
-        }
+        let rows = x.count / columns
+        compute.normalize(
+            Activations(x.storage.view, rows: rows, columns: columns), self,
+            into: Activations(output.view, rows: rows, columns: columns))
         return Tensor(shape: x.shape, storage: output)
     }
 }

@@ -8,17 +8,19 @@ extension TernaryMatrix {
     ///
     /// - Parameters:
     ///   - x: `[columns]`, or several inputs one after the other; finite.
+    ///   - threads: threads that share the rows, 1 to 1024; nil for one per usable core.
     ///   - kernels: the kernel set to use; every one gives the same bits.
     /// - Returns: `[rows]` for each input, one after the other.
-    /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs, `.outOfMemory`.
+    /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs,
+    ///   `.invalidArgument` for another number of threads, `.outOfMemory`.
     public func multiply(
-        _ x: [Float], kernels: KernelSet = .best
+        _ x: [Float], threads: Int? = nil, kernels: KernelSet = .best
     ) throws(BitNetError) -> [Float] {
         guard !x.isEmpty, x.count % columns == 0 else {
             throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
         }
         let batch = x.count / columns
-        let compute = Compute(kernels: kernels, pool: Compute.standard.pool)
+        let compute = try Compute(threads: threads, kernels: kernels)
         let input = try AlignedBuffer(x, purpose: "the input of a product")
         defer { withExtendedLifetime(input) {} }
         let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")

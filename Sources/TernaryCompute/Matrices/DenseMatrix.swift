@@ -68,6 +68,14 @@ public struct DenseMatrix: Sendable {
         storage = .borrowed(bytes)
     }
 
+    /// The same matrix in memory of its own, for measuring what comes from memory.
+    package init(copying other: DenseMatrix) throws(BitNetError) {
+        let count = other.byteCount
+        let bytes = try AlignedBuffer<UInt8>(count: count, purpose: "a dense matrix")
+        other.withBytes { bytes.view.copy(from: UnsafeRawBufferPointer(start: $0, count: count)) }
+        self.init(rows: other.rows, columns: other.columns, type: other.type, bytes: bytes)
+    }
+
     /// Bytes of the matrix as stored.
     public var byteCount: Int { rows * rowBytes }
 
@@ -98,24 +106,6 @@ public struct DenseMatrix: Sendable {
             decodeRow(index, into: BufferView(base: base, count: columns))
         }
         return values
-    }
-
-    /// `W x`, decoded to float32 and added up in the library's fixed order.
-    ///
-    /// - Parameters:
-    ///   - x: `[columns]`.
-    ///   - kernels: the kernel set to use; every one gives the same bits.
-    /// - Returns: `[rows]`.
-    /// - Throws: `BitNetError.shapeMismatch` when x does not have `columns` elements, `.outOfMemory`.
-    public func multiply(_ x: [Float], kernels: KernelSet = .best) throws(BitNetError) -> [Float] {
-        guard x.count == columns else {
-            throw .shapeMismatch(tensor: "x", expected: [columns], found: [x.count])
-        }
-        let input = try AlignedBuffer(x, purpose: "the input of a product")
-        defer { withExtendedLifetime(input) {} }
-        let output = try AlignedBuffer<Float>(count: rows, purpose: "a product")
-        multiply(rows: 0..<rows, input.view, into: output.view, kernels: kernels)
-        return output.array
     }
 
     /// The elements `range` of `W x`.

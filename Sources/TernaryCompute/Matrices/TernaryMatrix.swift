@@ -50,6 +50,14 @@ public struct TernaryMatrix: Sendable {
         }
     }
 
+    /// The same matrix with packed trits in memory of their own: what is measured as coming from
+    /// memory must not be in a cache.
+    package init(copying other: TernaryMatrix) throws(BitNetError) {
+        trits = try PackedTrits(copying: other.trits)
+        scale = other.scale
+        betas = other.betas
+    }
+
     /// A matrix from a function of row and column.
     ///
     /// - Parameters:

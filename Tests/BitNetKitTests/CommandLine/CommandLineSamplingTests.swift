@@ -185,14 +185,15 @@ struct CommandLineSamplingTests {
             #expect(row.sparsity.downZeroShare > 0.3 && row.sparsity.downZeroShare < 1)
         }
         let table = try CommandLineTests.bitnet(arguments)
-        #expect(table.output.contains("zero gates  zero down"))
+        #expect(table.output.contains("gate=0 down=0"))
+        #expect(table.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
         #expect(
             table.output.contains(#/left out: [0-9]+% of up's rows, [0-9]+% of down's columns/#))
         let shares = bench.rows[1].sparsity
         #expect(
             table.output.contains(
                 String(
-                    format: " %10.1f%% %9.1f%%", shares.gateZeroShare * 100,
+                    format: " %5.1f%% %5.1f%%", shares.gateZeroShare * 100,
                     shares.downZeroShare * 100)))
     }
 }

@@ -1,0 +1,137 @@
+import BitNetBench
+import BitNetKit
+import BitNetSampleModel
+import Foundation
+import Testing
+
+@testable import BitNetFiles
+
+/// What measures and reports: `bench`, `doctor`, and the JSON of `convert` and `generate`.
+@Suite("Command line: measurements", .enabled(if: bitnetExecutable != nil))
+struct BenchCommandTests {
+    // Not smaller: all copies that a debug build makes of a matrix take 256 MB.
+    private let small = ["bench", "matmul", "--rows", "512", "--columns", "640"]
+    private let model = (try? BitNetSampleModel.url.path) ?? "no sample model"
+
+    private struct Report: Decodable {
+        let rows: [MatmulBenchmark.Row]
+        let limits: [MachineLimits]
+    }
+
+    private func report(_ arguments: [String]) throws -> Report {
+        let run = try CommandLineTests.bitnet(small + arguments + ["--json"])
+        #expect(run.code == 0, "\(run.error)")
+        return try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
+    }
+
+    @Test("filters leave the rows that they name")
+    func filters() throws {
+        let set = KernelSet.best.name
+        let some = try report(["--isa", set, "--layout", "T5,t2", "--placement", "cache"])
+        let ternary = some.rows.filter { $0.layout != nil }
+        #expect(ternary.map(\.kernel) == ["\(set) T5", "\(set) T2"])
+        #expect(some.rows.first?.kernel == "own FP16" && ternary.allSatisfy { $0.speedup != nil })
+        let named = try report(
+            ["--kernels", "scalar t2, own", "--threads", "1,2", "--placement", "stream"])
+        #expect(
+            named.rows.map(\.kernel) == ["own FP16", "scalar T2", "own FP16", "scalar T2"])
+        #expect(named.rows.map(\.threads) == [1, 1, 2, 2])
+        #expect(named.rows.allSatisfy { $0.placement == .stream })
+        #expect(named.limits.map(\.threads) == [1, 2])
+    }
+
+    @Test(
+        "a filter that nothing fits is wrong usage and says what there is",
+        arguments: [
+            (["--isa", "mmx"], "scalar"), (["--layout", "t7"], "t5"),
+            (["--kernels", "nothing"], "own FP16"), (["--placement", "disk"], "stream"),
+            (["--zero-share", "0.5", "--plot", "f.svg"], "--zero-share"),
+        ])
+    func oddFilters(_ arguments: [String], _ hint: String) throws {
+        let run = try CommandLineTests.bitnet(small + arguments)
+        #expect(run.code == 64 && run.output.isEmpty && run.error.contains(hint))
+    }
+
+    @Test("tables fit 80 columns, and a plot is written whole")
+    func plots() throws {
+        let folder = try TemporaryFolder()
+        let run = try CommandLineTests.bitnet(
+            small + ["--kernels", "own,\(KernelSet.best)", "--plot", folder.file("bars.svg")])
+        #expect(run.code == 0)
+        #expect(run.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(run.output)")
+        #expect(run.output.contains("energy: "))
+        let svg = try String(contentsOfFile: folder.file("bars.svg"), encoding: .utf8)
+        #expect(svg.hasPrefix("<svg ") && svg.hasSuffix("</svg>\n"))
+        #expect(try folder.names == ["bars.svg"])
+        for arguments in [
+            small + ["--zero-share", "0.5"],
+            ["bench", "head", "--rows", "512", "--columns", "256", "--states", "2"],
+        ] {
+            let run = try CommandLineTests.bitnet(arguments)
+            #expect(run.code == 0)
+            #expect(
+                run.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(run.output)")
+        }
+    }
+
+    @Test("a plot that cannot be written is an error that names it")
+    func unwritable() throws {
+        let path = "/nowhere/bars.svg"
+        let run = try CommandLineTests.bitnet(
+            small + ["--kernels", "scalar t2", "--placement", "cache", "--plot", path])
+        #expect(run.code == 1 && run.errorLines.last?.contains(path) == true)
+    }
+
+    @Test("doctor's JSON is a survey, and its lines say the same")
+    func doctor() throws {
+        let run = try CommandLineTests.bitnet(["doctor", "--json"])
+        #expect(run.code == 0)
+        let survey = try JSONDecoder().decode(MachineSurvey.self, from: Data(run.output.utf8))
+        #expect(survey.kernelSets == KernelSet.available.map(\.name))
+        #expect(survey.rejectedKernelSets == KernelSet.rejected)
+        #expect(survey.speeds.first?.limits.threads == 1 && survey.cores == MachineReport.cores)
+        #expect(survey.speeds.allSatisfy { $0.dispatchSeconds > 0 && $0.layouts.count == 2 })
+        #expect((survey.idleWatts == nil) == (survey.energyUnavailable != nil))
+        let lines = "\(survey)".split(separator: "\n")
+        #expect(lines.allSatisfy { $0.count <= 80 }, "\(survey)")
+        for word in ["build: ", "cpu: ", "energy: ", "1 thread: ", "advice: "] {
+            #expect(lines.contains { $0.hasPrefix(word) })
+        }
+    }
+
+    @Test("convert's JSON is the library's report")
+    func convert() throws {
+        let folder = try TemporaryFolder()
+        let run = try CommandLineTests.bitnet(
+            ["convert", model, folder.file("new.gguf"), "--json"])
+        #expect(run.code == 0)
+        let report = try JSONDecoder().decode(ConversionReport.self, from: Data(run.output.utf8))
+        let again = try BitNetConverter.convert(
+            from: URL(fileURLWithPath: model),
+            to: URL(fileURLWithPath: folder.file("again.gguf")))
+        #expect(report.tensors == again.tensors && report.byteCount == again.byteCount)
+        #expect(report.path.hasSuffix("new.gguf") && report.warnings == again.warnings)
+        #expect(report.tensors.contains { ($0.zeroShare ?? 0) > 0 && $0.type == .i2_s })
+    }
+
+    @Test("generate's JSON has the seed that writes the same text again; greedy text has none")
+    func seeds() throws {
+        struct Response: Decodable {
+            let text: String
+            let seed: UInt64?
+        }
+        func generate(_ arguments: String...) throws -> Response {
+            let run = try CommandLineTests.bitnet(
+                ["generate", "A cat", "--max-tokens", "12", "--json"] + arguments)
+            #expect(run.code == 0)
+            #expect(run.output.contains("\"seed\":"))
+            return try JSONDecoder().decode(Response.self, from: Data(run.output.utf8))
+        }
+        let first = try generate("--temperature", "1.2")
+        let seed = try #require(first.seed)
+        let second = try generate("--temperature", "1.2", "--seed", "\(seed)")
+        #expect(second.text == first.text && second.seed == seed)
+        #expect(try generate("--seed", "\(UInt64.max)").seed == .max)
+        #expect(try generate("--temperature", "0").seed == nil)
+    }
+}
