@@ -161,7 +161,7 @@ extension MatmulBenchmark {
         let input = try randomInput(shape)
         let quantized = try QuantizedActivations(
             rows: shape.batch, columns: shape.columns, threads: pool.threads,
-            gemmScratch: KernelSet.gemmScratchSize(first.trits))
+            gemmScratch: set.gemmScratchSize(first.trits))
         compute.quantize(
             Activations(input.view, rows: shape.batch, columns: shape.columns), norm: nil,
             into: quantized)

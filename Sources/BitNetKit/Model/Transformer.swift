@@ -62,6 +62,7 @@ package struct Transformer: Sendable {
 
     /// Scratch bytes of the largest matrix product.
     var gemmScratchSize: Int {
-        blocks.first?.linearLayers.map { KernelSet.gemmScratchSize($0.weight.trits) }.max() ?? 0
+        blocks.lazy.flatMap(\.linearLayers)
+            .map { compute.kernels.gemmScratchSize($0.weight.trits) }.max() ?? 0
     }
 }
