@@ -107,6 +107,13 @@ void tk_pack(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
              size_t row_end, uint8_t *packed);
 /// Inverse of tk_pack for any row range: writes (row_end - row_begin) * w->columns trits.
 void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *trits);
+/// zero[r] = whether all trits of row r are 0, for all rows.
+void tk_zero_rows(const tk_matrix *w, bool *zero);
+/// Packs rows [begin, end) of the matrix of `count` rows that consists of rows[0], rows[1], ... of
+/// `w`, in the same layout; `packed` is the start of the whole packed matrix. `begin` is a multiple
+/// of the rows that lie together (32 is, of every layout); `end` is too, or equals `count`.
+void tk_keep_rows(const tk_matrix *w, const int32_t *rows, size_t count, size_t begin, size_t end,
+                  uint8_t *packed);
 
 // ---------------------------------------------------------------------------------------------
 // Activations
