@@ -17,7 +17,9 @@
 /// floats added: 3.44 ns instead of 3.39), and to whole products nothing that could be measured.
 struct tk_kernels {
   const char *name;
-  bool (*supported)(void);
+  bool (*supported)(void); ///< Whether the CPU has what the set needs.
+  /// Asks the operating system for it, where it has to be asked; returns what it says against it.
+  const char *(*permit)(void);
   const tk_kernels *below; ///< NULL in scalar, which has every family.
 
   const tk_activation_kernels *activations;

@@ -19,6 +19,13 @@ extension FeedForwardSparsity {
             Self.line(
                 "all", [gateZeroShare, upSkippedShare], [downZeroShare, downSkippedShare],
                 [bytesRead, bytesDense]))
+        if silentShare > 0 {
+            let most = layers.indices.max { layers[$0].silentShare < layers[$1].silentShare } ?? 0
+            lines.append(
+                String(
+                    format: "silent neurons, not loaded: %.1f%%, most in layer %d: %.1f%%",
+                    silentShare * 100, most, layers[most].silentShare * 100))
+        }
         return lines.joined(separator: "\n")
     }
 

@@ -72,7 +72,7 @@ extension TernarySet {
         var y = [Int32](repeating: .min, count: tokens.count * w.matrix.rows)
         withUnsafePointer(to: w.matrix) {
             let scratch = UnsafeMutableRawPointer.allocate(
-                byteCount: tk_gemm_scratch_size($0), alignment: 64)
+                byteCount: tk_gemm_scratch_size(pointer, $0), alignment: 64)
             defer { scratch.deallocate() }
             tk_gemm(
                 pointer, $0, tokens.flatMap(\.q), tokens[0].q.count, tokens.map(\.sum),

@@ -63,4 +63,38 @@ struct TernaryPackingTests {
         #expect(tk_packed_size(TK_LAYOUT_T5, 5, 161) == 2 * 2 * 128)
         #expect(String(cString: tk_layout_name(TK_LAYOUT_T5)) == "T5")
     }
+
+    @Test(
+        "rows of zeros are found, and some rows alone are what they were", arguments: ternaryLayouts
+    )
+    func keptRows(layout: tk_layout) {
+        for (rows, columns) in [(1, 1), (7, 130), (70, 161), (129, 320)] {
+            var trits = randomTrits(rows * columns, seed: UInt64(rows))
+            for row in stride(from: 0, to: rows, by: 3) {
+                for column in 0..<columns { trits[row * columns + column] = 0 }
+            }
+            let all = PackedTernary(trits, rows: rows, columns: columns, layout: layout)
+            var zero = [Bool](repeating: false, count: rows)
+            withUnsafePointer(to: all.matrix) { tk_zero_rows($0, &zero) }
+            let isZero = (0..<rows).map { row in
+                trits[row * columns..<(row + 1) * columns].allSatisfy { $0 == 0 }
+            }
+            #expect(zero == isZero)
+            let kept = (0..<rows).filter { $0 % 5 != 1 }
+            let expected = PackedTernary(
+                kept.flatMap { trits[$0 * columns..<($0 + 1) * columns] }, rows: kept.count,
+                columns: columns, layout: layout)
+            let found = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: expected.bytes.count, alignment: 64)
+            defer { found.deallocate() }
+            let packed = found.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            // In two calls, as two threads would.
+            let split = kept.count / 64 * 32
+            withUnsafePointer(to: all.matrix) {
+                tk_keep_rows($0, kept.map(Int32.init), kept.count, 0, split, packed)
+                tk_keep_rows($0, kept.map(Int32.init), kept.count, split, kept.count, packed)
+            }
+            #expect(found.elementsEqual(expected.bytes), "\(rows) x \(columns)")
+        }
+    }
 }

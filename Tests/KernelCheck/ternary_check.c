@@ -50,8 +50,11 @@ typedef struct problem {
   int32_t *sums;
 } problem;
 
+/// Activations behind the last block are those of a neighbour, where a matrix is part of a wider
+/// one: they are not 0 here, and do not count.
 static problem make_problem(tk_layout layout, size_t rows, size_t columns, size_t batch,
                             fill weights, fill activations) {
+  const size_t block = tk_block_columns(layout), end = (columns + block - 1) / block * block;
   uint64_t state = rows * 1000003 + columns * 101 + batch;
   problem p = {.q_stride = columns + TK_ACTIVATION_PADDING + 13, .batch = batch};
   p.trits = allocate(rows * columns);
@@ -66,6 +69,7 @@ static problem make_problem(tk_layout layout, size_t rows, size_t columns, size_
     for (size_t c = 0; c < columns; c++) {
       p.sums[t] += p.q[t * p.q_stride + c];
     }
+    memset(p.q + t * p.q_stride + end, 127, columns + TK_ACTIVATION_PADDING - end);
   }
   p.w = (tk_matrix){p.packed, rows, columns, layout};
   return p;
@@ -151,9 +155,9 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
       expected[t * y_stride + r] = product(p, row_begin + r, t, 0, p->w.columns);
     }
   }
-  size_t scratch_size = tk_gemm_scratch_size(&p->w);
+  size_t scratch_size = tk_gemm_scratch_size(k, &p->w);
   uint8_t *scratch = allocate(scratch_size + GUARD_BYTES);
-  memset(scratch + scratch_size, GUARD, GUARD_BYTES);
+  memset(scratch, GUARD, scratch_size + GUARD_BYTES);
   tk_gemm(k, &p->w, p->q, p->q_stride, p->sums, p->batch, row_begin, p->w.rows, (int32_t *)y.data,
           y_stride, scratch);
   check_same(expected, y.data, p->batch * y_stride, sizeof *expected, "gemm", detail);
@@ -164,7 +168,7 @@ static void check_gemm_problem(const tk_kernels *k, const problem *p, size_t row
 }
 
 static void check_gemm(const tk_kernels *k, tk_layout layout, bool fewer) {
-  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 130, 0};
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 17, 32, 64, 130, 0};
   static const size_t rows_to_try[] = {1, 5, 8, 13, 36};
   for (size_t i = 0; i < sizeof columns_to_try / sizeof *columns_to_try; i++) {
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
@@ -190,6 +194,25 @@ static void check_gemm(const tk_kernels *k, tk_layout layout, bool fewer) {
         }
         free_problem(p);
       }
+    }
+  }
+}
+
+/// More rows than any set unpacks at once, with tokens and columns that end in every kind of rest:
+/// 16 and 32 tokens and some, T5 blocks in odd and even numbers, one range of columns and several.
+static void check_large_gemm(const tk_kernels *k, tk_layout layout, bool fewer) {
+  static const size_t batches[] = {16, 31, 33, 49};
+  static const size_t columns[] = {161, 480, 2721, 5300};
+  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+    for (size_t j = 0; j < sizeof columns / sizeof *columns; j++) {
+      if (fewer && i != j) {
+        continue;
+      }
+      problem p =
+          make_problem(layout, 256 + 37, columns[j], batches[i], RANDOM, i == j ? LARGEST : RANDOM);
+      check_gemm_problem(k, &p, 0);
+      check_gemm_problem(k, &p, 256 - TK_TILE_ROWS);
+      free_problem(p);
     }
   }
 }
@@ -229,7 +252,6 @@ static size_t check_longest_rows(tk_layout layout, int named, char **names) {
   uint8_t *packed = allocate(tk_packed_size(layout, 1, COLUMNS));
   tk_pack(layout, trits, 1, COLUMNS, 0, 1, packed);
   tk_matrix w = {packed, 1, COLUMNS, layout};
-  void *scratch = allocate(tk_gemm_scratch_size(&w));
   size_t blocks = (COLUMNS + tk_block_columns(layout) - 1) / tk_block_columns(layout), sets = 0;
   const int32_t expected[2] = {127 * COLUMNS, -127 * COLUMNS};
   for (size_t i = 0; i + 1 < tk_kernel_set_count(); i++) { // scalar has no partial sums
@@ -237,6 +259,7 @@ static size_t check_longest_rows(tk_layout layout, int named, char **names) {
     if (!tk_kernel_set_supported(k) || !is_wanted_set(k, named, names)) {
       continue;
     }
+    void *scratch = allocate(tk_gemm_scratch_size(k, &w));
     int32_t y[2];
     for (size_t t = 0; t < 2; t++) {
       tk_gemv(k, &w, q + t * STRIDE, expected[t], 0, blocks, 0, 1, y + t);
@@ -244,12 +267,12 @@ static size_t check_longest_rows(tk_layout layout, int named, char **names) {
     check_same(expected, y, 2, sizeof *y, "gemv of the longest rows", tk_kernel_set_name(k));
     tk_gemm(k, &w, q, STRIDE, expected, 2, 0, 1, y, 1, scratch);
     check_same(expected, y, 2, sizeof *y, "gemm of the longest rows", tk_kernel_set_name(k));
+    free(scratch);
     sets++;
   }
   free(trits);
   free(q);
   free(packed);
-  free(scratch);
   return sets;
 }
 
@@ -287,6 +310,9 @@ int main(int argc, char **argv) {
       const bool small = is_new(tk_gemm_small_of(k, layout), layout);
       if (is_new(tk_gemm_of(k, layout), layout) || small || gemv) {
         check_gemm(k, layout, fewer);
+      }
+      if (tk_gemm_of(k, layout)->product) {
+        check_large_gemm(k, layout, fewer);
       }
     }
     printf("%s: checked\n", tk_kernel_set_name(k));

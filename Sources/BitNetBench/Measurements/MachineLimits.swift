@@ -56,7 +56,10 @@ public struct MachineLimits: Sendable, Hashable, Codable {
         _ kernels: KernelSet, _ pool: WorkerPool, _ repetitions: Int
     ) throws(BitNetError) -> Double {
         let products = kernels.int8Peak(rounds: 1)
-        let rounds = 40_000_000 / products * 10
+        var rounds = 1
+        // Long enough that it does not matter when threads begin: the sets differ by a factor of a
+        // thousand.
+        while try seconds({ _ = kernels.int8Peak(rounds: rounds) }) < 2e-3 { rounds *= 2 }
         var speeds: [Double] = []
         for _ in 0..<repetitions {
             let time = try seconds { pool.run { _ in _ = kernels.int8Peak(rounds: rounds) } }

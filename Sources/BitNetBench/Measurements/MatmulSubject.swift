@@ -71,7 +71,7 @@ struct MatmulSubject {
     ) throws(BitNetError) -> QuantizedActivations {
         let quantized = try QuantizedActivations(
             rows: batch, columns: matrix.columns, threads: compute.pool.threads,
-            gemmScratch: KernelSet.gemmScratchSize(matrix.trits))
+            gemmScratch: compute.kernels.gemmScratchSize(matrix.trits))
         let values = try AlignedBuffer(input, purpose: "the input of a product")
         compute.quantize(
             Activations(values.view, rows: batch, columns: matrix.columns), norm: nil,

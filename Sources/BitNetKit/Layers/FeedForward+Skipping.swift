@@ -94,11 +94,12 @@ extension FeedForward {
         gateBias?.add(to: gated)
         var skips = isGateFirst
         var active = 0
+        let neurons = gate.weight.rows
         for token in 0..<x.rows {
             let list = workspace.skipping.list.view
-            let count = compute.kernels.active(gated[token], into: list)
+            let count = compute.kernels.active(gated[token][0..<neurons], into: list)
             active += count
-            let zeroShare = 1 - Double(count) / Double(gated.columns)
+            let zeroShare = 1 - Double(count) / Double(neurons)
             let isSparse = zeroShare >= (isGateFirst ? Skipping.leave : Skipping.enter)
             workspace.skipping.isSparse[layer] = isSparse
             // A 0 times an infinite `up` is not 0: where `up` could overflow nothing is left out,
@@ -107,7 +108,9 @@ extension FeedForward {
                 skips && (skipping.always || isSparse)
                 && up.weight.staysFinite(q, token: token, largestScale: skipping.largestUpScale)
             if skips {
-                compute.sums(q, token: token, up.weight, rows: list[0..<count], into: upper[token])
+                compute.sums(
+                    q, token: token, up.weight, rows: list[0..<count],
+                    into: upper[token][0..<neurons])
             }
         }
         // One token that needs every row is reason enough to compute them for all.

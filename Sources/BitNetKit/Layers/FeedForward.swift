@@ -11,6 +11,8 @@ public struct FeedForward: Sendable {
     public let activation: Activation
     /// How zeros are left out when a few tokens come; nil where none are.
     var skipping: Skipping?
+    /// Neurons that the matrices do not have; nil where they have all.
+    package var silent: SilentNeurons?
     /// Added to the gate, in synthetic models only.
     package var gateBias: GateBias?
 
@@ -33,6 +35,11 @@ public struct FeedForward: Sendable {
             compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
             gateBias?.add(to: gated)
         }
+        let isWatched = workspace.probe != nil || workspace.counts != nil
+        if let silent, isWatched {
+            silent.spread(gated, compute: compute)
+            silent.spread(upper, compute: compute)
+        }
         workspace.probe?(.gate, layer: layer, gated)
         workspace.probe?(.up, layer: layer, upper)
         workspace.counts?.countGates(gated, skipped: skippedRows, self, layer: layer)
@@ -41,14 +48,19 @@ public struct FeedForward: Sendable {
         ) { _, range in
             compute.kernels.gated(activation, gated.storage[range], upper.storage[range])
         }
+        // The activation of nothing times nothing is nothing, so it can come before or after.
+        if let silent, !isWatched { silent.spread(gated, compute: compute) }
         workspace.probe?(.gated, layer: layer, gated)
+        compute.quantize(gated, norm: down.inputNorm, into: workspace.quantized)
+        if let silent { workspace.quantized.gather(silent.others, pool: compute.pool) }
         if let skipping {
-            compute.quantize(gated, norm: down.inputNorm, into: workspace.quantized)
             skippedColumns = contract(skipping, workspace: workspace, compute: compute)
         } else {
-            compute.apply(
-                down, to: gated, into: workspace.projected(x.rows), scratch: workspace.quantized)
+            compute.multiply(
+                workspace.quantized,
+                TernaryProduct(down.weight, into: workspace.projected(x.rows)))
         }
+        workspace.quantized.widen(to: gated.columns)
         workspace.counts?.countInputs(
             workspace.quantized, skipped: skippedColumns, self, layer: layer)
         workspace.probe?(

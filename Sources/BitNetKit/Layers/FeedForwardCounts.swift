@@ -29,7 +29,8 @@ struct FeedForwardCounts {
         layers[layer].skippedRows += skipped ?? 0
         layers[layer].countBytes(of: network.gate.weight)
         layers[layer].countBytes(
-            of: network.up.weight, strands: skipped.map { gates.storage.count - $0 })
+            of: network.up.weight,
+            strands: skipped.map { gates.rows * network.up.weight.rows - $0 })
     }
 
     /// Counts the zeros among the int8 inputs of `down`, `[tokens, neurons]`, and the columns left
@@ -42,7 +43,8 @@ struct FeedForwardCounts {
         }
         layers[layer].skippedColumns += skipped ?? 0
         layers[layer].countBytes(
-            of: network.down.weight, strands: skipped.map { inputs.rows * inputs.columns - $0 })
+            of: network.down.weight,
+            strands: skipped.map { inputs.rows * network.down.weight.columns - $0 })
     }
 }
 

@@ -14,6 +14,9 @@
 public struct FeedForwardSparsity: Sendable, Hashable, Codable {
     /// The work of one layer.
     public struct Layer: Sendable, Hashable, Codable {
+        /// Share of neurons that were left out when the model was loaded, in 0...1
+        /// (``BitNetModel/silentNeurons``). They count as zeros below, and not as left out.
+        public let silentShare: Double
         /// Share of gates that are 0 after the activation, in 0...1.
         public let gateZeroShare: Double
         /// Share of the int8 inputs of `down` that are 0, in 0...1.
@@ -25,7 +28,8 @@ public struct FeedForwardSparsity: Sendable, Hashable, Codable {
         /// Bytes of packed weights of `gate`, `up` and `down` that were read for all tokens. A pass
         /// of several tokens reads a matrix once, but what is not left out once for each token.
         public let bytesRead: Int
-        /// Bytes that the same passes would have read with nothing left out.
+        /// Bytes that the same passes would have read of the model in memory, had they left out
+        /// nothing.
         public let bytesDense: Int
     }
 
@@ -34,6 +38,8 @@ public struct FeedForwardSparsity: Sendable, Hashable, Codable {
     /// The layers, from the first to the last.
     public let layers: [Layer]
 
+    /// Share of all neurons that were left out when the model was loaded, in 0...1.
+    public let silentShare: Double
     /// Share of all gates that are 0 after the activation, in 0...1.
     public let gateZeroShare: Double
     /// Share of all int8 inputs of `down` that are 0, in 0...1.
@@ -44,21 +50,26 @@ public struct FeedForwardSparsity: Sendable, Hashable, Codable {
     public let downSkippedShare: Double
     /// Bytes of packed weights of all layers that were read for all tokens.
     public let bytesRead: Int
-    /// Bytes that the same passes would have read with nothing left out.
+    /// Bytes that the same passes would have read of the model in memory, had they left out nothing.
     public let bytesDense: Int
 }
 
 extension FeedForwardSparsity {
     /// Shares of what was counted in layers of `neurons`; nil if that is nothing.
-    init?(_ counts: FeedForwardCounts, _ neurons: Int) {
+    init?(_ counts: FeedForwardCounts, _ neurons: Int, silent: [Int]) {
         guard let tokens = counts.layers.last?.tokens, tokens > 0 else { return nil }
-        let layers = counts.layers.map { Layer($0, total: Double(tokens * neurons)) }
+        let layers = zip(counts.layers, silent).map { counts, silent in
+            Layer(
+                counts, total: Double(tokens * neurons),
+                silentShare: Double(silent) / Double(neurons))
+        }
         // Layers are of the same size.
         func mean(_ share: (Layer) -> Double) -> Double {
             layers.reduce(0) { $0 + share($1) } / Double(layers.count)
         }
         self.tokens = tokens
         self.layers = layers
+        silentShare = mean(\.silentShare)
         gateZeroShare = mean(\.gateZeroShare)
         downZeroShare = mean(\.downZeroShare)
         upSkippedShare = mean(\.upSkippedShare)
@@ -70,7 +81,8 @@ extension FeedForwardSparsity {
 
 extension FeedForwardSparsity.Layer {
     /// - Parameter total: neurons times tokens.
-    fileprivate init(_ counts: FeedForwardCounts.Layer, total: Double) {
+    fileprivate init(_ counts: FeedForwardCounts.Layer, total: Double, silentShare: Double) {
+        self.silentShare = silentShare
         gateZeroShare = Double(counts.zeroGates) / total
         downZeroShare = Double(counts.zeroInputs) / total
         upSkippedShare = Double(counts.skippedRows) / total

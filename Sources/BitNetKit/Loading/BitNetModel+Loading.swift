@@ -77,6 +77,7 @@ private struct Parts {
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
         loader.i2sOrder = options.i2sOrder
         loader.keepsFileMapped = options.keepsFileMapped
+        loader.keepsSilentNeurons = options.keepsSilentNeurons
         switch tokenizer {
         case .success(let tokenizer):
             loader.warnings += try tokenizer.missingTokens(of: checkpoint)

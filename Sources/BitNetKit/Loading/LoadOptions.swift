@@ -31,6 +31,9 @@ public struct LoadOptions: Sendable, Hashable {
     public var keepsFileMapped = false
     /// Which jobs threads share; tests with small models make them share every one.
     package var sharing = WorkerPool.Sharing.worthwhile
+    /// Whether matrices are packed whole, with the neurons that never say anything; nothing but speed
+    /// and memory depends on it.
+    package var keepsSilentNeurons = false
 
     /// Options that differ from the defaults in what is given.
     public init(

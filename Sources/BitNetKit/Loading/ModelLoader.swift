@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Builds the layers of a model from a checkpoint: looks up every tensor the graph needs, packs it,
 /// and refuses what is left over.
 package struct ModelLoader {
@@ -11,6 +13,8 @@ package struct ModelLoader {
     var i2sOrder = I2SOrder.a
     /// Whether dense matrices may stay in the file.
     var keepsFileMapped = false
+    /// Whether neurons that never say anything are packed too.
+    var keepsSilentNeurons = false
     /// Whether weights that are not ternary are rounded all the same.
     var allowsLossy = false
     /// Things that are odd, but no error.
@@ -57,20 +61,74 @@ extension ModelLoader {
     private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {
         var loader = self
         defer { self = loader }
-        return try TransformerBlock(configuration, layer: layer) { part throws(BitNetError) in
-            try loader.linear(part, layer)
+        // The three matrices of a feed-forward network are read together: what is left out of one
+        // depends on the others.
+        var network: FeedForwardWeights?
+        var block = try TransformerBlock(configuration, layer: layer) { part throws(BitNetError) in
+            if part == .gate { network = try loader.feedForward(layer) }
+            let weight =
+                if let read = network?[part] { read } else { try loader.weight(part, layer) }
+            return BitLinear(weight: weight, inputNorm: try loader.inputNorm(part, layer))
         } norm: { part, size throws(BitNetError) in
             try loader.norm(loader.names.norm(part, layer), count: size)
         }
+        block.feedForward.silent = network?.silent
+        return block
     }
 
-    private mutating func linear(_ part: LinearPart, _ layer: Int) throws(BitNetError) -> BitLinear
-    {
+    private mutating func weight(
+        _ part: LinearPart, _ layer: Int
+    ) throws(BitNetError) -> TernaryMatrix {
         let source = try source(part, layer)
         let weight = try source.pack(layout: layout, pool: compute.pool)
+        try noteRead(weight, from: source)
+        return weight
+    }
+
+    private mutating func noteRead(
+        _ weight: TernaryMatrix, from source: TernarySource
+    ) throws(BitNetError) {
         try note(largestScale: weight.scale.largest, of: source)
         reportRead(source.rows * source.columns)
-        return BitLinear(weight: weight, inputNorm: try inputNorm(part, layer))
+    }
+
+    /// The matrices of a feed-forward network without its silent neurons.
+    private mutating func feedForward(_ layer: Int) throws(BitNetError) -> FeedForwardWeights {
+        var gate = try weight(.gate, layer)
+        var up = try weight(.up, layer)
+        let source = try source(.down, layer)
+        let plan = try source.plan(compute.pool)
+        let isInGroups = plan.scale.groupColumns(of: source.columns) < source.columns
+        var silent = keepsSilentNeurons || isInGroups ? nil : SilentNeurons(gate: gate, up: up)
+        if let silent {
+            gate = try gate.keeping(rows: silent.others, pool: compute.pool)
+            up = try up.keeping(rows: silent.others, pool: compute.pool)
+        }
+        let sampled = LinearPart.down.sampledRows(layer: layer, rows: source.rows)
+        let rows = Mutex<[Int: [Int8]]>([:])
+        let down = try source.pack(
+            plan, layout: layout, pool: compute.pool, keeping: silent?.others
+        ) { row, trits in
+            if sampled.contains(row) { rows.withLock { $0[row] = trits.array } }
+        }
+        silent?.downRows = rows.withLock { $0 }
+        try noteRead(down, from: source)
+        return FeedForwardWeights(gate: gate, up: up, down: down, silent: silent)
+    }
+
+    /// What `feedForward` has read.
+    private struct FeedForwardWeights {
+        let gate, up, down: TernaryMatrix
+        let silent: SilentNeurons?
+
+        subscript(part: LinearPart) -> TernaryMatrix? {
+            switch part {
+            case .gate: gate
+            case .up: up
+            case .down: down
+            default: nil
+            }
+        }
     }
 
     /// The norm inside a linear layer: its own, or the sub-norm before an output projection.

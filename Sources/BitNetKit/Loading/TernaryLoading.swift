@@ -73,16 +73,28 @@ extension TernarySource {
         try pack(try plan(pool), layout: layout, pool: pool)
     }
 
-    /// Packs the matrix as `plan` says.
+    /// Packs the matrix as `plan` says, or some columns of one that has one scale in a row: then `see`
+    /// is called for each row with the trits of all, by several threads at once.
     func pack(
-        _ plan: TernaryPlan, layout: TernaryLayout, pool: WorkerPool
+        _ plan: TernaryPlan, layout: TernaryLayout, pool: WorkerPool, keeping kept: Runs? = nil,
+        see: (_ row: Int, _ trits: BufferView<Int8>) -> Void = { _, _ in }
     ) throws(BitNetError) -> TernaryMatrix {
+        let group = plan.scale.groupColumns(of: columns)
+        precondition(kept == nil || group == columns)
         let packed = try PackedTrits(
-            rows: rows, columns: columns, groupColumns: plan.scale.groupColumns(of: columns),
+            rows: rows, columns: kept?.count ?? columns, groupColumns: kept?.count ?? group,
             layout: layout)
         try forEachChunk(pool) { (chunk) throws(BitNetError) in
             try decode(chunk, plan)
-            packed.pack(chunk.trits, rows: chunk.rows)
+            guard let kept else { return packed.pack(chunk.trits, rows: chunk.rows) }
+            for row in 0..<chunk.rows.count {
+                let trits = chunk.trits[row * columns..<(row + 1) * columns]
+                see(chunk.rows.lowerBound + row, trits)
+                kept.gather(
+                    from: trits,
+                    into: chunk.trits[row * kept.count..<(row + 1) * kept.count])
+            }
+            packed.pack(chunk.trits[0..<chunk.rows.count * kept.count], rows: chunk.rows)
         }
         return try TernaryMatrix(packed, scale: plan.scale)
     }

@@ -54,4 +54,9 @@ public final class BitNetModel: Sendable {
 
     /// Bytes of the packed ternary weights, and of the embedding and the LM head as they are held.
     public var byteCount: (ternary: Int, dense: Int) { transformer.byteCount }
+
+    /// For each layer, how many neurons of the feed-forward network have been left out, since all
+    /// their weights in `gate` and `up` are 0 and they never say anything. Results are the same bits,
+    /// `byteCount` is smaller; layers with very few such neurons keep them.
+    public var silentNeurons: [Int] { transformer.silentNeurons }
 }

@@ -99,7 +99,8 @@ package final class InferenceContext {
     /// What was counted since; nil if that is off or nothing was computed.
     package var sparsity: FeedForwardSparsity? {
         workspace.counts.flatMap {
-            FeedForwardSparsity($0, transformer.configuration.feedForwardSize)
+            FeedForwardSparsity(
+                $0, transformer.configuration.feedForwardSize, silent: transformer.silentNeurons)
         }
     }
 

@@ -48,6 +48,9 @@ package struct Transformer: Sendable {
         return (ternary, dense + (lmHeadScan?.addedBytes ?? 0))
     }
 
+    /// Neurons of each layer that are left out.
+    package var silentNeurons: [Int] { blocks.map { $0.feedForward.silent?.count ?? 0 } }
+
     /// Bytes of the LM head that a greedy choice reads, but for the few rows that a scan finds.
     package var lmHeadBytesRead: Int { lmHeadScan?.byteCount ?? lmHead.byteCount }
 
@@ -62,6 +65,7 @@ package struct Transformer: Sendable {
 
     /// Scratch bytes of the largest matrix product.
     var gemmScratchSize: Int {
-        blocks.first?.linearLayers.map { KernelSet.gemmScratchSize($0.weight.trits) }.max() ?? 0
+        blocks.lazy.flatMap(\.linearLayers)
+            .map { compute.kernels.gemmScratchSize($0.weight.trits) }.max() ?? 0
     }
 }

@@ -10,11 +10,14 @@ extension BitNetModel {
             checksum.update("\(field.name) = \(field.value)")
         }
         checksum.update(UInt64(workingTokenizer?.vocabularySize ?? 0))
-        for (index, layer) in transformer.blocks.flatMap(\.linearLayers).enumerated() {
-            let weight = layer.weight
-            checksum.update(weight.scale.values)
-            for row in [index * 7919 % weight.rows, weight.rows - 1] {
-                checksum.update(weight.trits(ofRow: row).map { UInt8(bitPattern: $0) })
+        for (layer, block) in transformer.blocks.enumerated() {
+            for part in LinearPart.allCases {
+                checksum.update(block.fullScale(of: part).values)
+                let rows = block.fullRowCount(of: part)
+                for row in part.sampledRows(layer: layer, rows: rows) {
+                    let trits = block.fullTrits(ofRow: row, of: part)
+                    checksum.update(trits.map { UInt8(bitPattern: $0) })
+                }
             }
         }
         for matrix in [transformer.embedding, transformer.lmHead] {

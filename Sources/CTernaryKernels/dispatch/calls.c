@@ -16,6 +16,14 @@ void tk_gemv(const tk_kernels *k, const tk_matrix *w, const int8_t *q, int32_t s
   tk_gemv_of(k, w->layout)->gemv(w, q, sum, block_begin, block_end, row_begin, row_end, y);
 }
 
+/// The GEMM of the highest set at or below `k` that is meant for so many activation rows.
+static const tk_gemm_kernels *gemm_for(const tk_kernels *k, tk_layout layout, size_t batch) {
+  while (batch < tk_gemm_of(k, layout)->least_batch) {
+    k = k->below;
+  }
+  return tk_gemm_of(k, layout);
+}
+
 void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
              size_t y_stride, void *scratch) {
@@ -28,12 +36,19 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
     }
     return;
   }
-  const tk_gemm_kernels *panels = tk_gemm_of(k, layout);
+  const tk_gemm_kernels *panels = gemm_for(k, layout, batch);
   if (batch <= panels->small_batch) {
     tk_gemm_small_of(k, layout)->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
   } else {
     tk_gemm_panels(panels, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
   }
+}
+
+size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w) {
+  const tk_gemm_kernels *panels = tk_gemm_of(k, w->layout);
+  const size_t size = panels->scratch_size ? panels->scratch_size(w) : 0;
+  // Smaller batches may go to a set below, and need a panel of codes.
+  return size > TK_MAX_PANEL_BYTES ? size : TK_MAX_PANEL_BYTES;
 }
 
 size_t tk_active(const tk_kernels *k, const float *x, size_t n, int32_t *list) {

@@ -2,6 +2,7 @@
 // borrows the rest from the set below. A new instruction set is one row here, of as many lines as
 // it has families. The public calls that go through the sets are in calls.c.
 
+#include "dispatch/permission.h"
 #include "dispatch/self_test.h"
 
 #if defined(__aarch64__) && defined(__linux__)
@@ -35,6 +36,16 @@ static bool has_avx512_vnni(void) {
 }
 
 static bool has_avx512(void) { return has_avx512_vnni() && __builtin_cpu_supports("avx512vbmi"); }
+
+#if defined(__linux__)
+static bool has_amx(void) {
+#if defined(TK_EMULATE_AMX)
+  return has_avx512();
+#else
+  return has_avx512() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8");
+#endif
+}
+#endif
 #elif defined(__aarch64__)
 #if defined(__APPLE__)
 static bool has_feature(const char *name) {
@@ -181,6 +192,18 @@ static const tk_kernels avx512 = {
     .sparse[TK_LAYOUT_T5] = &tk_sparse_t5_avx512,
 };
 
+#if defined(__linux__)
+static const tk_kernels amx = {
+    .name = "amx",
+    .supported = has_amx,
+    .permit = tk_permit_amx,
+    .below = &avx512,
+    .gemm[TK_LAYOUT_T2] = &tk_gemm_t2_amx,
+    .gemm[TK_LAYOUT_T5] = &tk_gemm_t5_amx,
+    .limits = &tk_limits_amx,
+};
+#endif
+
 #elif defined(__aarch64__)
 
 static const tk_kernels neon = {
@@ -240,6 +263,9 @@ static const tk_kernels neon_i8mm = {
 
 /// Fastest first.
 static const tk_kernels *const sets[] = {
+#if defined(__x86_64__) && defined(__linux__)
+    &amx,
+#endif
 #if defined(__x86_64__)
     &avx512, &avx512_vnni, &avxvnni, &avx2,
 #elif defined(__aarch64__)
@@ -256,7 +282,14 @@ const tk_kernels *tk_kernel_set(size_t index) { return sets[index]; }
 
 const char *tk_kernel_set_name(const tk_kernels *k) { return k->name; }
 
-bool tk_kernel_set_supported(const tk_kernels *k) { return k->supported(); }
+const char *tk_kernel_set_obstacle(const tk_kernels *k) {
+  if (!k->supported()) {
+    return "this CPU does not have it";
+  }
+  return k->permit ? k->permit() : NULL;
+}
+
+bool tk_kernel_set_supported(const tk_kernels *k) { return tk_kernel_set_obstacle(k) == NULL; }
 
 const char *tk_self_test(const tk_kernels *k) {
   static tk_self_test_part *const parts[] = {tk_self_test_ternary, tk_self_test_sparse,

@@ -15,12 +15,26 @@ enum {
   TOKENS = 12, // whole and partial groups of 2, 3, 4 and 10 tokens
   STRIDE = COLUMNS + TK_ACTIVATION_PADDING,
   PACKED = 11 * TK_L2_BYTES, // the largest of the layouts
+
+  // For kernels that take 16 or 32 rows and tokens at a time: whole groups and some more. Of
+  // columns 3 blocks, which of T5 are seven and a half groups of 64.
+  WIDE_ROWS = 32 + 5,
+  WIDE_COLUMNS = 2 * TK_T5_COLUMNS + 10,
+  WIDE_TOKENS = 32 + 3,
+  WIDE_STRIDE = WIDE_COLUMNS + TK_ACTIVATION_PADDING,
+
+  MOST_SUMS = WIDE_TOKENS * WIDE_ROWS,
+  MOST_ACTIVATIONS = WIDE_TOKENS * WIDE_STRIDE,
 };
+
+_Static_assert(TOKENS *ROWS <= MOST_SUMS && TOKENS * STRIDE <= MOST_ACTIVATIONS,
+               "there is room for either shape");
 
 typedef struct inputs {
   _Alignas(64) uint8_t packed[PACKED];
-  int8_t q[TOKENS * STRIDE];
-  int32_t sums[TOKENS];
+  size_t rows, columns, tokens, stride;
+  int8_t q[MOST_ACTIVATIONS];
+  int32_t sums[WIDE_TOKENS];
 } inputs;
 
 /// A small generator (Numerical Recipes' constants); the high bits are good enough here.
@@ -47,37 +61,38 @@ static bool same_quantize(const tk_activation_kernels *k, const tk_activation_ke
          memcmp(q, expected_q, sizeof q) == 0 && memcmp(y, expected_y, sizeof y) == 0;
 }
 
-/// Token 0 and row 0 are the largest values there are, the rest is random.
-static void fill(inputs *in, tk_layout layout) {
-  if (tk_packed_size(layout, ROWS, COLUMNS) > PACKED) {
+/// Token 0 and row 0 are the largest values there are, the rest is random. `in` has its shape.
+static tk_matrix fill(inputs *in, tk_layout layout) {
+  if (tk_packed_size(layout, in->rows, in->columns) > PACKED) {
     __builtin_trap(); // a new layout needs more
   }
   uint32_t state = 2;
-  for (size_t tile = 0; tile < ROWS; tile += TK_TILE_ROWS) {
+  for (size_t tile = 0; tile < in->rows; tile += TK_TILE_ROWS) {
     int8_t trits[TK_TILE_ROWS * COLUMNS];
-    size_t end = tile + TK_TILE_ROWS < ROWS ? tile + TK_TILE_ROWS : ROWS;
-    for (size_t i = 0; i < (end - tile) * COLUMNS; i++) {
-      trits[i] = tile == 0 && i < COLUMNS ? 1 : (int8_t)(next(&state) % 3) - 1;
+    size_t end = tile + TK_TILE_ROWS < in->rows ? tile + TK_TILE_ROWS : in->rows;
+    for (size_t i = 0; i < (end - tile) * in->columns; i++) {
+      trits[i] = tile == 0 && i < in->columns ? 1 : (int8_t)(next(&state) % 3) - 1;
     }
-    tk_pack(layout, trits, ROWS, COLUMNS, tile, end, in->packed);
+    tk_pack(layout, trits, in->rows, in->columns, tile, end, in->packed);
   }
   memset(in->q, 0, sizeof in->q);
-  for (size_t t = 0; t < TOKENS; t++) {
+  for (size_t t = 0; t < in->tokens; t++) {
     in->sums[t] = 0;
-    for (size_t c = 0; c < COLUMNS; c++) {
+    for (size_t c = 0; c < in->columns; c++) {
       int value = t == 0 ? 127 : (int)(next(&state) % 255) - 127;
-      in->q[t * STRIDE + c] = (int8_t)value;
+      in->q[t * in->stride + c] = (int8_t)value;
       in->sums[t] += value;
     }
   }
+  return (tk_matrix){in->packed, in->rows, in->columns, layout};
 }
 
 static bool same_gemv(const tk_gemv_kernels *k, const tk_gemv_kernels *scalar, const tk_matrix *w,
                       const inputs *in) {
   int32_t expected[ROWS], y[ROWS];
-  size_t blocks = tk_block_count(w->layout, COLUMNS);
+  size_t blocks = tk_block_count(w->layout, w->columns);
   for (size_t t = 0; t < 2; t++) {
-    const int8_t *q = in->q + t * STRIDE;
+    const int8_t *q = in->q + t * in->stride;
     scalar->gemv(w, q, in->sums[t], 0, blocks, 0, ROWS, expected);
     k->gemv(w, q, in->sums[t], 0, blocks, 0, ROWS, y);
     if (memcmp(y, expected, sizeof y) != 0) {
@@ -91,29 +106,38 @@ static bool same_gemv(const tk_gemv_kernels *k, const tk_gemv_kernels *scalar, c
 static bool same_gemm(const tk_kernels *k, const tk_kernels *scalar, const tk_matrix *w,
                       const inputs *in) {
   _Alignas(64) uint8_t scratch[TK_MAX_PANEL_BYTES];
+  if (tk_gemm_scratch_size(k, w) > sizeof scratch) {
+    __builtin_trap(); // a new kernel needs more
+  }
   const tk_gemm_small_kernels *small = tk_gemm_small_of(k, w->layout);
   const tk_gemm_kernels *panels = tk_gemm_of(k, w->layout);
   // Every small batch has code of its own in most instruction sets.
-  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, TOKENS};
-  int32_t expected[TOKENS * ROWS], y[TOKENS * ROWS];
+  static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, TOKENS, 16, 19, 32, WIDE_TOKENS};
+  int32_t expected[MOST_SUMS], y[MOST_SUMS];
   tk_gemm_small_of(scalar, w->layout)
-      ->gemm(w, in->q, STRIDE, in->sums, TOKENS, 0, ROWS, expected, ROWS);
-  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
-    const size_t size = batches[i] * ROWS * sizeof *y;
+      ->gemm(w, in->q, in->stride, in->sums, in->tokens, 0, w->rows, expected, w->rows);
+  for (size_t i = 0; i < sizeof batches / sizeof *batches && batches[i] <= in->tokens; i++) {
+    const size_t size = batches[i] * w->rows * sizeof *y;
     if (batches[i] <= TK_SMALL_BATCH) {
-      small->gemm(w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS);
+      small->gemm(w, in->q, in->stride, in->sums, batches[i], 0, w->rows, y, w->rows);
       if (memcmp(y, expected, size) != 0) {
         return false;
       }
     }
-    if (panels->multiply) {
-      tk_gemm_panels(panels, w, in->q, STRIDE, in->sums, batches[i], 0, ROWS, y, ROWS, scratch);
+    if (panels->multiply || panels->product) {
+      tk_gemm_panels(panels, w, in->q, in->stride, in->sums, batches[i], 0, w->rows, y, w->rows,
+                     scratch);
       if (memcmp(y, expected, size) != 0) {
         return false;
       }
     }
   }
   return true;
+}
+
+/// Whether a set multiplies more rows at a time than the first shape has.
+static bool is_wide(const tk_gemm_kernels *panels) {
+  return panels->product || panels->unpack_panel;
 }
 
 static const char *gemv_name(tk_layout layout) {
@@ -145,14 +169,23 @@ const char *tk_self_test_ternary(const tk_kernels *k, const tk_kernels *scalar) 
     return "quantize or dequantize";
   }
   for (tk_layout layout = 0; layout < TK_LAYOUT_COUNT; layout++) {
-    inputs in;
-    fill(&in, layout);
-    const tk_matrix w = {in.packed, ROWS, COLUMNS, layout};
+    inputs in = {.rows = ROWS, .columns = COLUMNS, .tokens = TOKENS, .stride = STRIDE};
+    tk_matrix w = fill(&in, layout);
     if (!same_gemv(tk_gemv_of(k, layout), tk_gemv_of(scalar, layout), &w, &in)) {
       return gemv_name(layout);
     }
     if (!same_gemm(k, scalar, &w, &in)) {
       return gemm_name(layout);
+    }
+    if (is_wide(tk_gemm_of(k, layout))) {
+      in.rows = WIDE_ROWS;
+      in.columns = WIDE_COLUMNS;
+      in.tokens = WIDE_TOKENS;
+      in.stride = WIDE_STRIDE;
+      w = fill(&in, layout);
+      if (!same_gemm(k, scalar, &w, &in)) {
+        return gemm_name(layout);
+      }
     }
   }
   return NULL;

@@ -36,7 +36,15 @@ size_t tk_kernel_set_count(void);
 const tk_kernels *tk_kernel_set(size_t index);
 /// Name of a set, static.
 const char *tk_kernel_set_name(const tk_kernels *k);
-/// Whether this CPU and operating system claim to support the set.
+/// NULL where this CPU and operating system claim to support the set, else a static string that
+/// says what is missing.
+///
+/// Asking for "amx" asks Linux for the tile registers, which it gives to a whole process only on
+/// demand (arch_prctl with ARCH_REQ_XCOMP_PERM) and for good: all threads have them then, and the
+/// frames that signals lay on stacks grow by 8 KiB. Asking again costs a system call and changes
+/// nothing.
+const char *_Nullable tk_kernel_set_obstacle(const tk_kernels *k);
+/// Whether there is no obstacle.
 bool tk_kernel_set_supported(const tk_kernels *k);
 /// Runs every kernel of `k` on small inputs and compares with scalar, bit for bit. Returns NULL on
 /// agreement, else a static string that names the kernel that disagrees. Call only when supported.
@@ -99,6 +107,13 @@ void tk_pack(tk_layout layout, const int8_t *trits, size_t rows, size_t columns,
              size_t row_end, uint8_t *packed);
 /// Inverse of tk_pack for any row range: writes (row_end - row_begin) * w->columns trits.
 void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *trits);
+/// zero[r] = whether all trits of row r are 0, for all rows.
+void tk_zero_rows(const tk_matrix *w, bool *zero);
+/// Packs rows [begin, end) of the matrix of `count` rows that consists of rows[0], rows[1], ... of
+/// `w`, in the same layout; `packed` is the start of the whole packed matrix. `begin` is a multiple
+/// of the rows that lie together (32 is, of every layout); `end` is too, or equals `count`.
+void tk_keep_rows(const tk_matrix *w, const int32_t *rows, size_t count, size_t begin, size_t end,
+                  uint8_t *packed);
 
 // ---------------------------------------------------------------------------------------------
 // Activations
@@ -137,11 +152,11 @@ void tk_gemv(const tk_kernels *k, const tk_matrix *w, const int8_t *q, int32_t s
 
 /// GEMM: y[t * y_stride + r - row_begin] = sum_c W[r, c] * q[t * q_stride + c] for t in [0, batch).
 /// Every row of q is as tk_quantize wrote it; q_stride >= columns + TK_ACTIVATION_PADDING.
-/// `scratch` has tk_gemm_scratch_size(w) bytes, 64-byte aligned, one per thread.
+/// `scratch` has tk_gemm_scratch_size(k, w) bytes, 64-byte aligned, one per thread.
 void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
              size_t y_stride, void *scratch);
-size_t tk_gemm_scratch_size(const tk_matrix *w);
+size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w);
 
 // ---------------------------------------------------------------------------------------------
 // Products that skip zeros
@@ -505,8 +520,8 @@ void tk_ternarize(const float *x, size_t n, float g, int8_t *trits);
 /// Reads `bytes` bytes (whole 64-byte lines) once, front to back, prefetching 4 KiB ahead, as the
 /// kernels read weights. Returns a sum of the words, so that nothing is optimised away.
 uint64_t tk_read(const void *data, size_t bytes);
-/// Multiplies and adds int8 on registers alone, `rounds` times a few hundred products; returns how
-/// many. The time it takes gives the peak that GEMM is compared with.
+/// Multiplies and adds int8 on registers alone, `rounds` times a few hundred products (with AMX,
+/// 65536); returns how many. The time it takes gives the peak that GEMM is compared with.
 uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds);
 
 // ---------------------------------------------------------------------------------------------

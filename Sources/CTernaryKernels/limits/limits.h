@@ -12,6 +12,7 @@ typedef struct tk_limit_kernels {
 
 extern const tk_limit_kernels tk_limits_scalar;
 extern const tk_limit_kernels tk_limits_avx2, tk_limits_avxvnni, tk_limits_avx512_vnni;
+extern const tk_limit_kernels tk_limits_amx;
 extern const tk_limit_kernels tk_limits_neon, tk_limits_neon_dotprod, tk_limits_neon_i8mm;
 
 #endif

@@ -96,14 +96,13 @@ static void unpack(const tk_gemm_kernels *k, const tk_matrix *w, size_t row, siz
   }
 }
 
-size_t tk_gemm_scratch_size(const tk_matrix *w) {
-  (void)w;
-  return TK_MAX_PANEL_BYTES; // a panel of codes
-}
-
 void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
                     const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
                     size_t y_stride, void *scratch) {
+  if (k->product) {
+    k->product(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+    return;
+  }
   size_t width = tk_describe(w->layout).columns;
   size_t blocks = tk_block_count(w->layout, w->columns);
   size_t most = TK_PANEL_COLUMNS / width;

@@ -113,3 +113,57 @@ void tk_unpack(const tk_matrix *w, size_t row_begin, size_t row_end, int8_t *tri
     }
   }
 }
+
+// ---------------------------------------------------------------------------------------------
+// Rows of zeros
+// ---------------------------------------------------------------------------------------------
+
+/// Bytes from one byte of a row to the next in the same block, which has TK_BLOCK_BYTES of them.
+static size_t byte_step(tk_layout layout) {
+  const tk_layout_description d = tk_describe(layout);
+  return d.row_step == 1 ? d.rows : 1;
+}
+
+static bool is_zero_row(const tk_matrix *w, size_t row) {
+  const tk_layout_description d = tk_describe(w->layout);
+  const size_t step = byte_step(w->layout);
+  const uint8_t *lane = tk_row(w->layout, w, row);
+  for (size_t b = 0; b < tk_block_count(w->layout, w->columns); b++, lane += d.bytes) {
+    for (size_t i = 0; i < TK_BLOCK_BYTES; i++) {
+      if (lane[i * step] != d.zero) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+void tk_zero_rows(const tk_matrix *w, bool *zero) {
+  for (size_t r = 0; r < w->rows; r++) {
+    zero[r] = is_zero_row(w, r);
+  }
+}
+
+/// Copies one row, or writes a row of zeros where `from` is NULL.
+static void keep_row(const tk_matrix *w, const uint8_t *_Nullable from, uint8_t *to) {
+  const tk_layout_description d = tk_describe(w->layout);
+  const size_t step = byte_step(w->layout);
+  for (size_t b = 0; b < tk_block_count(w->layout, w->columns); b++, to += d.bytes) {
+    for (size_t i = 0; i < TK_BLOCK_BYTES; i++) {
+      to[i * step] = from ? from[i * step] : d.zero;
+    }
+    from = from ? from + d.bytes : NULL;
+  }
+}
+
+void tk_keep_rows(const tk_matrix *w, const int32_t *rows, size_t count, size_t begin, size_t end,
+                  uint8_t *packed) {
+  const tk_matrix kept = {packed, count, w->columns, w->layout};
+  const size_t together = tk_describe(w->layout).rows;
+  // As in tk_pack: the end of the matrix is also that of its last tile or panel.
+  const size_t last = end == count ? (count + together - 1) / together * together : end;
+  for (size_t r = begin; r < last; r++) {
+    keep_row(w, r < count ? tk_row(w->layout, w, (size_t)rows[r]) : NULL,
+             packed + (tk_row(w->layout, &kept, r) - packed));
+  }
+}

@@ -59,8 +59,11 @@ typedef void tk_gemm_multiply(const uint8_t *codes, size_t columns, const int8_t
 
 /// GEMM of one layout by panels of unpacked codes; tk_gemm_panels() goes through them. Most
 /// instruction sets keep the codes of a row together and multiply one tile at a time; those with
-/// wider tiles set `unpack_panel` instead of `unpack`.
+/// wider tiles set `unpack_panel` instead of `unpack`. One that goes through panels in an order of
+/// its own has a `product` and no other function.
 typedef struct tk_gemm_kernels {
+  /// The fewest activation rows for which these kernels are meant: fewer go to the set below.
+  size_t least_batch;
   /// The most activation rows for which tk_gemm_small_kernels are faster.
   size_t small_batch;
   /// The most tokens `multiply` takes, at most TK_MAX_TOKENS.
@@ -74,6 +77,11 @@ typedef struct tk_gemm_kernels {
   void (*unpack_panel)(const uint8_t *tile, size_t tile_stride, size_t tiles, size_t blocks,
                        uint8_t *codes);
   tk_gemm_multiply *multiply;
+  /// tk_gemm for any batch, with `scratch_size` bytes of scratch instead of TK_MAX_PANEL_BYTES.
+  void (*product)(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                  size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
+                  void *scratch);
+  size_t (*scratch_size)(const tk_matrix *w);
 } tk_gemm_kernels;
 
 extern const tk_gemm_kernels tk_gemm_scalar;
@@ -81,6 +89,7 @@ extern const tk_gemm_kernels tk_gemm_t2_avx2, tk_gemm_t5_avx2, tk_gemm_l2_avx2;
 extern const tk_gemm_kernels tk_gemm_t2_avxvnni, tk_gemm_t5_avxvnni, tk_gemm_l2_avxvnni;
 extern const tk_gemm_kernels tk_gemm_t2_avx512_vnni, tk_gemm_t5_avx512_vnni;
 extern const tk_gemm_kernels tk_gemm_t5_avx512;
+extern const tk_gemm_kernels tk_gemm_t2_amx, tk_gemm_t5_amx;
 extern const tk_gemm_kernels tk_gemm_t2_neon, tk_gemm_t5_neon, tk_gemm_l2_neon;
 extern const tk_gemm_kernels tk_gemm_t2_neon_dotprod, tk_gemm_t5_neon_dotprod;
 extern const tk_gemm_kernels tk_gemm_l2_neon_dotprod;
@@ -108,7 +117,7 @@ enum {
 /// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
 static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
 
-/// tk_gemm by panels.
+/// tk_gemm by panels, or by the kernels' own product.
 void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
                     const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
                     size_t y_stride, void *scratch);

@@ -154,7 +154,7 @@ extension KernelSet {
             rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && sums.count >= batch
                 && qStride >= matrix.columns + KernelSet.activationPadding
                 && q.count >= batch * qStride && y.count >= (batch - 1) * yStride + rows.count
-                && scratch.count >= KernelSet.gemmScratchSize(matrix))
+                && scratch.count >= gemmScratchSize(matrix))
         var strands = matrix.strands
         let tiles = scratch[0..<matrix.tileBytes]
         let rest = scratch.from(matrix.tileBytes)
@@ -175,11 +175,11 @@ extension KernelSet {
     }
 
     /// Bytes of scratch that `gemmStrands` needs for each thread.
-    static func gemmStrandsScratchSize(_ matrix: PackedTrits) -> Int {
+    func gemmStrandsScratchSize(_ matrix: PackedTrits) -> Int {
         var w = tk_matrix(
             data: matrix.storage.view.base, rows: matrix.tiledRows, columns: matrix.columns,
             layout: matrix.tiledLayout)
-        return matrix.tileBytes + tk_gemm_scratch_size(&w)
+        return matrix.tileBytes + tk_gemm_scratch_size(kernels, &w)
     }
 }
 

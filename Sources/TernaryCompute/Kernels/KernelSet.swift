@@ -5,6 +5,9 @@ internal import CTernaryKernels
 /// A set is used only after every kernel of it has agreed with `scalar` bit for bit on this CPU.
 /// All sets give the same results; they differ in speed.
 ///
+/// Where the CPU has AMX, the first use of any set asks Linux to let this process have its tile
+/// registers. A refusal leaves the set `amx` out, and is its reason in `rejected`.
+///
 /// ```swift
 /// for set in KernelSet.available { print(set) }  // avx2, scalar
 /// let scalar = try KernelSet.named("scalar")
@@ -42,14 +45,16 @@ public struct KernelSet: Sendable {
         throw .kernelUnavailable(name: name, reason: "\(reason); available: \(known)")
     }
 
+    /// Every set is asked for and tried, once in a process. Of the operating system it is only the
+    /// tile registers of AMX that have to be asked for (tk_kernel_set_obstacle says what that does).
     private static let survey: (available: [KernelSet], rejected: [Rejection]) = {
         var available: [KernelSet] = []
         var rejected: [Rejection] = []
         for index in 0..<tk_kernel_set_count() {
             let kernels = tk_kernel_set(index)
             let name = String(cString: tk_kernel_set_name(kernels))
-            if !tk_kernel_set_supported(kernels) {
-                rejected.append(Rejection(name: name, reason: "this CPU does not have it"))
+            if let obstacle = tk_kernel_set_obstacle(kernels) {
+                rejected.append(Rejection(name: name, reason: String(cString: obstacle)))
             } else if let kernel = tk_self_test(kernels) {
                 let reason = "its kernel \(String(cString: kernel)) disagrees with scalar"
                 rejected.append(Rejection(name: name, reason: reason))
@@ -173,7 +178,7 @@ extension KernelSet {
             rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && sums.count >= batch
                 && qStride >= window && q.count >= (batch - 1) * qStride + window
                 && y.count >= (batch - 1) * yStride + rows.count
-                && scratch.count >= KernelSet.gemmScratchSize(matrix))
+                && scratch.count >= gemmScratchSize(matrix))
         var w = matrix.kernelMatrix(group: group)
         tk_gemm(
             kernels, &w, q.base, qStride, sums.base, batch, rows.lowerBound, rows.upperBound,
@@ -181,10 +186,10 @@ extension KernelSet {
     }
 
     /// Bytes of scratch that `gemm` needs for each thread.
-    package static func gemmScratchSize(_ matrix: PackedTrits) -> Int {
+    package func gemmScratchSize(_ matrix: PackedTrits) -> Int {
         guard matrix.arrangement == .tiles else { return gemmStrandsScratchSize(matrix) }
         var w = matrix.kernelMatrix
-        return tk_gemm_scratch_size(&w)
+        return tk_gemm_scratch_size(kernels, &w)
     }
 
     /// `y = W x` for `rows` of a matrix stored as `type`, which starts at `data`.

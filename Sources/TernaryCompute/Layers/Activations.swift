@@ -58,6 +58,26 @@ package final class QuantizedActivations: @unchecked Sendable {
         shape = (rows, columns)
     }
 
+    /// Leaves only some columns of every row, moved together; zeros follow them. `widen` makes rows as
+    /// wide as they were, with more zeros at the end.
+    package func gather(_ columns: Runs, pool: WorkerPool) {
+        precondition(columns.total == self.columns)
+        pool.parallel(rows, work: rows * columns.total * elementWork / 4) { _, rows in
+            for row in rows {
+                let q = self[row]
+                columns.gather(from: q[0..<columns.total], into: q[0..<columns.count])
+                q[columns.count..<columns.total].fill(0)
+            }
+        }
+        shape.columns = columns.count
+    }
+
+    /// Undoes what `gather` did to the width.
+    package func widen(to columns: Int) {
+        precondition(columns >= self.columns && columns <= capacity.columns)
+        shape.columns = columns
+    }
+
     /// Int8 values of one token and the zeros behind them.
     package subscript(row: Int) -> BufferView<Int8> {
         values.view[row * stride..<(row + 1) * stride]

@@ -67,9 +67,9 @@ extension Compute {
         scratch q: QuantizedActivations
     ) {
         guard first.0.inputNorm == nil, second.0.inputNorm == nil, third?.0.inputNorm == nil else {
-            for case (let layer, let output)? in [first, second, third] {
-                apply(layer, to: x, into: output, scratch: q)
-            }
+            apply(first.0, to: x, into: first.1, scratch: q)
+            apply(second.0, to: x, into: second.1, scratch: q)
+            if let third { apply(third.0, to: x, into: third.1, scratch: q) }
             return
         }
         quantize(x, norm: nil, into: q)

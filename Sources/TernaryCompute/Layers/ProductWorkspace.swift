@@ -39,7 +39,7 @@ public final class ProductWorkspace {
         }
         self.batch = batch
         compute = try Compute(threads: threads, kernels: kernels)
-        scratchBytes = KernelSet.gemmScratchSize(matrix.trits)
+        scratchBytes = kernels.gemmScratchSize(matrix.trits)
         quantized = try QuantizedActivations(
             rows: batch, columns: matrix.columns, threads: compute.pool.threads,
             gemmScratch: scratchBytes)
@@ -56,7 +56,7 @@ public final class ProductWorkspace {
         guard y == count * matrix.rows else {
             throw .shapeMismatch(tensor: "y", expected: [count, matrix.rows], found: [y])
         }
-        let scratch = KernelSet.gemmScratchSize(matrix.trits)
+        let scratch = kernels.gemmScratchSize(matrix.trits)
         guard count <= batch, matrix.columns <= quantized.capacity.columns,
             count == 1 || scratch <= scratchBytes
         else {

@@ -26,7 +26,7 @@ extension TernaryMatrix {
         let output = try AlignedBuffer<Float>(count: batch * rows, purpose: "a product")
         let quantized = try QuantizedActivations(
             rows: batch, columns: columns, threads: compute.pool.threads,
-            gemmScratch: KernelSet.gemmScratchSize(trits))
+            gemmScratch: kernels.gemmScratchSize(trits))
         compute.quantize(
             Activations(input.view, rows: batch, columns: columns), norm: nil, into: quantized)
         let result = Activations(output.view, rows: batch, columns: rows)

@@ -22,7 +22,8 @@ extension TernaryMatrix {
                 trits, list: nil, rows: range, q: input[0], sum: input.sums[0], into: target[range])
         } else if input.rows == 1 {
             kernels.gemvRows(
-                trits, list: nil, range: range, q: input[0], sum: input.sums[0], into: target)
+                trits, list: nil, range: range, q: input[0], sum: input.sums[0],
+                into: target[0..<rows])
         } else {
             kernels.gemmStrands(
                 trits, rows: range, q: input.all, qStride: input.stride, sums: input.sums,

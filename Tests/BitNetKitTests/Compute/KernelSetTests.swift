@@ -38,6 +38,18 @@ struct KernelSetTests {
         ) { try KernelSet.named(name) }
     }
 
+    #if os(Linux) && arch(x86_64)
+        @Test("every set of this kind of machine is there, or says why not")
+        func complete() {
+            let rejected = KernelSet.rejected.filter { !$0.reason.isEmpty }.map(\.name)
+            let names = KernelSet.available.map(\.name) + rejected
+            let known = ["amx", "avx512", "avx512-vnni", "avx-vnni", "avx2", "scalar"]
+            #expect(names.sorted() == known.sorted())
+            // A set stands above those that it borrows from.
+            #expect(!KernelSet.available.contains { $0.name == "amx" } || names[0] == "amx")
+        }
+    #endif
+
     @Test("a rejected set is an error with the reason", arguments: KernelSet.rejected)
     func rejected(_ rejection: KernelSet.Rejection) throws {
         let error = #expect(throws: BitNetError.self) { try KernelSet.named(rejection.name) }

@@ -191,7 +191,7 @@ struct WorkerPoolTests {
             let output = try AlignedBuffer<Float>(count: 2 * 999, purpose: "test")
             let quantized = try QuantizedActivations(
                 rows: 2, columns: 640, threads: threads,
-                gemmScratch: KernelSet.gemmScratchSize(matrix.trits))
+                gemmScratch: compute.kernels.gemmScratchSize(matrix.trits))
             compute.quantize(
                 Activations(input.view, rows: 2, columns: 640), norm: nil, into: quantized)
             compute.multiply(

@@ -1,5 +1,5 @@
-// The only process of the emulated machine: runs the kernel checks of the AVX-512 sets one after
-// another, says on the serial port how each ended, and stops.
+// The only process of the emulated machine: runs the kernel checks of the sets with AVX-512 one
+// after another, says on the serial port how each ended, and stops.
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 static void run(char *program, char *option) {
   pid_t child = fork();
   if (child == 0) {
-    char *arguments[] = {program, option, "avx512", "avx512-vnni", NULL};
+    char *arguments[] = {program, option, "amx", "avx512", "avx512-vnni", NULL};
     execv(program, arguments);
     _exit(127);
   }
