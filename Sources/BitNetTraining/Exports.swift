@@ -1,0 +1,2 @@
+// What is trained is run and written by the library.
+@_exported public import BitNetKit
