@@ -38,7 +38,7 @@ struct AttentionPass: Sendable {
 
     /// Keys, or values, of one head of one sequence.
     private func head(
-        _ buffer: AlignedBuffer<Float>, _ batch: TokenBatch, sequence: Int, group: Int
+        _ buffer: AlignedBuffer<Float>, _ batch: SequenceBatch, sequence: Int, group: Int
     ) -> BufferView<Float> {
         let count = batch.length * size
         let start = (sequence * groups + group) * count
@@ -50,7 +50,7 @@ struct AttentionPass: Sendable {
 
 extension AttentionPass {
     /// Rotates queries and keys, and attends.
-    func forward(_ layer: PassBuffers.Layer, _ batch: TokenBatch, network: ShadowNetwork) {
+    func forward(_ layer: PassBuffers.Layer, _ batch: SequenceBatch, network: ShadowNetwork) {
         let kernels = network.compute.kernels
         let projections = network.tokenView(layer.projections)
         let keyValueSize = groups * size
@@ -83,7 +83,7 @@ extension AttentionPass {
     }
 
     private func attend(
-        _ layer: PassBuffers.Layer, _ batch: TokenBatch, sequence: Int, group: Int, position: Int,
+        _ layer: PassBuffers.Layer, _ batch: SequenceBatch, sequence: Int, group: Int, position: Int,
         scratch: BufferView<Float>, network: ShadowNetwork
     ) {
         let kernels = network.compute.kernels
@@ -113,7 +113,7 @@ extension AttentionPass {
 
 extension AttentionPass {
     /// From `attendedGradient` to `projectionGradient`.
-    func backward(_ layer: PassBuffers.Layer, _ batch: TokenBatch, network: ShadowNetwork) {
+    func backward(_ layer: PassBuffers.Layer, _ batch: SequenceBatch, network: ShadowNetwork) {
         let units = batch.sequences * groups
         let work = units * groupSize * batch.length * batch.length * size * 3
         network.compute.pool.parallelInPieces(units, work: work) { thread, range in
@@ -137,7 +137,7 @@ extension AttentionPass {
     private struct GroupBackward {
         let pass: AttentionPass
         let layer: PassBuffers.Layer
-        let batch: TokenBatch
+        let batch: SequenceBatch
         let sequence, group: Int
         let network: ShadowNetwork
         let thread: Int

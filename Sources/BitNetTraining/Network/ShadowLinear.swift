@@ -9,6 +9,8 @@ internal import BitNetKit
 final class ShadowLinear: @unchecked Sendable {
     let weights: MatrixView
     let gradient: MatrixView
+    /// Where the weights begin among all parameters.
+    let offset: Int
     /// Rows of each matrix.
     let parts: [Range<Int>]
     /// The trits of the weights; nil where nothing is rounded.
@@ -29,6 +31,7 @@ final class ShadowLinear: @unchecked Sendable {
         let rows = parts.reduce(0) { $0 + $1.shape[0] }
         let columns = parts[0].shape[1]
         let range = parts[0].offset..<parts[0].offset + rows * columns
+        offset = range.lowerBound
         weights = MatrixView(parameters[range], rows: rows, columns: columns)
         gradient = MatrixView(gradients[range], rows: rows, columns: columns)
         self.parts = parts.map {

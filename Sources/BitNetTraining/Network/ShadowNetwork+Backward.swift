@@ -5,7 +5,7 @@ extension ShadowNetwork {
     ///
     /// - Parameter windows: equally long, of at least two tokens, as many as fit a pass.
     func accumulate(_ windows: [[Int32]], factor: Float) -> Double {
-        let batch = TokenBatch(windows: windows)
+        let batch = SequenceBatch(windows: windows)
         forward(batch)
         let targets = windows.flatMap { $0.dropFirst() }
         let sum = loss(batch, targets: targets, factor: factor, lmHeadBackward)
@@ -54,7 +54,7 @@ extension ShadowNetwork {
     }
 
     /// From the gradient of a block's output, in `d`, to that of its middle.
-    private func feedForwardBackward(_ index: Int, _ batch: TokenBatch, _ d: MatrixView) {
+    private func feedForwardBackward(_ index: Int, _ batch: SequenceBatch, _ d: MatrixView) {
         let (block, layer) = (blocks[index], buffers.layers[index])
         let inner = shape.feedForwardSize
         let dNormed = tokenView(buffers.innerGradient).rows(0..<batch.count)
@@ -84,7 +84,7 @@ extension ShadowNetwork {
     }
 
     /// From the gradient of a block's middle, in `d`, to that of its input.
-    private func attentionBackward(_ index: Int, _ batch: TokenBatch, _ d: MatrixView) {
+    private func attentionBackward(_ index: Int, _ batch: SequenceBatch, _ d: MatrixView) {
         let (block, layer) = (blocks[index], buffers.layers[index])
         let dHidden = tokenView(buffers.hiddenGradient).rows(0..<batch.count)
         backward(block.output, d, layer.outputInput, into: dHidden)
@@ -103,7 +103,7 @@ extension ShadowNetwork {
 
     /// Adds the gradients of the rows that were looked up: in the order of the tokens, in slices of
     /// the columns.
-    private func embeddingBackward(_ batch: TokenBatch, _ d: MatrixView) {
+    private func embeddingBackward(_ batch: SequenceBatch, _ d: MatrixView) {
         let hidden = shape.hiddenSize
         let table = gradient(embedding)
         let work = batch.count * hidden * elementWork

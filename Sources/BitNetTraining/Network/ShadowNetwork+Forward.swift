@@ -1,7 +1,7 @@
 internal import BitNetKit
 
 /// Some sequences of equal length, one after the other.
-struct TokenBatch {
+struct SequenceBatch {
     /// `[sequences * length]`.
     let tokens: [Int32]
     let sequences: Int
@@ -12,7 +12,7 @@ struct TokenBatch {
 
 extension ShadowNetwork {
     /// The residual stream up to the final norm, in `buffers`.
-    func forward(_ batch: TokenBatch) {
+    func forward(_ batch: SequenceBatch) {
         precondition(
             batch.count == batch.sequences * batch.length && batch.count <= buffers.tokens
                 && batch.length <= shape.contextLength)
@@ -62,7 +62,7 @@ extension ShadowNetwork {
     }
 
     private func multiply(
-        _ linear: ShadowLinear, _ input: LinearInput, _ batch: TokenBatch,
+        _ linear: ShadowLinear, _ input: LinearInput, _ batch: SequenceBatch,
         into y: AlignedBuffer<Float>
     ) {
         let view = MatrixView(y.view, rows: batch.count, columns: linear.rows)
@@ -71,7 +71,7 @@ extension ShadowNetwork {
             products: products)
     }
 
-    private func attend(_ index: Int, _ batch: TokenBatch) {
+    private func attend(_ index: Int, _ batch: SequenceBatch) {
         let (block, layer) = (blocks[index], buffers.layers[index])
         let x = stream(index)
         forEachToken(batch.count) { thread, token in
@@ -94,7 +94,7 @@ extension ShadowNetwork {
         }
     }
 
-    private func feedForward(_ index: Int, _ batch: TokenBatch) {
+    private func feedForward(_ index: Int, _ batch: SequenceBatch) {
         let (block, layer) = (blocks[index], buffers.layers[index])
         let middle = tokenView(layer.middle)
         forEachToken(batch.count) { thread, token in
@@ -155,7 +155,7 @@ extension ShadowNetwork {
     /// The logits of every token of one sequence, `[tokens, vocabulary]`.
     func logits(_ tokens: [Int32]) -> [Float] {
         var all: [Float] = []
-        forward(TokenBatch(tokens: tokens, sequences: 1, length: tokens.count))
+        forward(SequenceBatch(tokens: tokens, sequences: 1, length: tokens.count))
         forEachLogits(tokens.count) { _, logits in
             for row in 0..<logits.rows { all += logits[row].array }
         }
@@ -166,7 +166,7 @@ extension ShadowNetwork {
     ///
     /// - Parameter windows: equally long, of at least two tokens.
     func loss(_ windows: [[Int32]]) -> Double {
-        let batch = TokenBatch(windows: windows)
+        let batch = SequenceBatch(windows: windows)
         forward(batch)
         let targets = windows.flatMap { $0.dropFirst() }
         return loss(batch, targets: targets, factor: 1) { _, _ in }
@@ -174,7 +174,7 @@ extension ShadowNetwork {
 
     /// The loss; the gradients of the logits times `factor` are given to `body`.
     func loss(
-        _ batch: TokenBatch, targets: [Int32], factor: Float,
+        _ batch: SequenceBatch, targets: [Int32], factor: Float,
         _ body: (_ tokens: Range<Int>, _ gradient: MatrixView) -> Void
     ) -> Double {
         forEachLogits(batch.count) { tokens, logits in
@@ -192,7 +192,7 @@ extension ShadowNetwork {
     }
 }
 
-extension TokenBatch {
+extension SequenceBatch {
     /// The windows without their last token.
     init(windows: [[Int32]]) {
         let length = (windows.first?.count ?? 1) - 1
