@@ -15,6 +15,7 @@ let package = Package(
     products: [
         .library(name: "BitNetKit", targets: ["BitNetKit"]),
         .library(name: "BitNetBench", targets: ["BitNetBench"]),
+        .library(name: "BitNetTraining", targets: ["BitNetTraining"]),
         .library(name: "CTernaryKernels", targets: ["CTernaryKernels"]),
         .library(name: "BitNetSampleModel", targets: ["BitNetSampleModel"]),
         .executable(name: "bitnet", targets: ["bitnet"]),
@@ -58,6 +59,10 @@ let package = Package(
             dependencies: ["BitNetKit", "CTernaryKernels"],
             swiftSettings: swiftSettings),
         .target(
+            name: "BitNetTraining",
+            dependencies: ["BitNetKit"],
+            swiftSettings: swiftSettings),
+        .target(
             name: "BitNetSampleModel",
             dependencies: ["BitNetKit"],
             resources: [.copy("Resources/stories.gguf"), .copy("Resources/MODEL.md")],
@@ -84,6 +89,10 @@ let package = Package(
             name: "BitNetKitTests",
             dependencies: ["BitNetKit", "BitNetBench", "BitNetSampleModel", "TestSupport"],
             resources: [.copy("Fixtures")],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "BitNetTrainingTests",
+            dependencies: ["BitNetTraining", "BitNetKit", "TestSupport"],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],
