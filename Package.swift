@@ -93,6 +93,7 @@ let package = Package(
         .testTarget(
             name: "BitNetTrainingTests",
             dependencies: ["BitNetTraining", "BitNetKit", "TestSupport"],
+            resources: [.copy("Data/Fixtures")],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],

@@ -139,7 +139,9 @@ struct TrainingVocabulary {
         for token in specialTokens { _ = id(of: Array(token.utf8)) }
         let alphabet = (0...UInt8.max).map { (byte: $0, character: ByteAlphabet.encode([$0])) }
         byteTokens = [Int32](repeating: 0, count: alphabet.count)
-        for (byte, character) in alphabet.sorted(by: { Self.scalar($0.character) < Self.scalar($1.character) }) {
+        for (byte, character) in alphabet.sorted(by: {
+            Self.scalar($0.character) < Self.scalar($1.character)
+        }) {
             byteTokens[Int(byte)] = id(of: Array(character.utf8))
         }
     }

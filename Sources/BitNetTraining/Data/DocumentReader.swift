@@ -29,7 +29,8 @@ struct DocumentReader {
         }
         guard buffer.count - start <= Self.longest else {
             throw malformed(
-                start, "a document of more than \(Self.longest) bytes begins; put "
+                start,
+                "a document of more than \(Self.longest) bytes begins; put "
                     + "\(TrainingCorpus.separator) between documents")
         }
         buffer.removeFirst(start)
@@ -64,7 +65,8 @@ struct DocumentReader {
         if offset + start == 0 {
             if bytes.starts(with: Self.byteOrderMark) { bytes = bytes.dropFirst(3) }
         } else {
-            bytes = bytes.dropFirst(bytes.first == 0x0A ? 1 : bytes.starts(with: [0x0D, 0x0A]) ? 2 : 0)
+            bytes = bytes.dropFirst(
+                bytes.first == 0x0A ? 1 : bytes.starts(with: [0x0D, 0x0A]) ? 2 : 0)
         }
         if bytes.last == 0x0A {
             bytes = bytes.dropLast(bytes.dropLast().last == 0x0D ? 2 : 1)

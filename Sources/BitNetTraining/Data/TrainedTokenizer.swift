@@ -90,7 +90,9 @@ extension TrainedTokenizer {
     /// Begin of text before every text, if there is one.
     private static func postProcessor(_ trainer: BytePairTrainer) -> String {
         guard let begin = trainer.beginOfText,
-            let id = trainer.specialTokens.firstIndex(where: { ExactString($0) == ExactString(begin) })
+            let id = trainer.specialTokens.firstIndex(where: {
+                ExactString($0) == ExactString(begin)
+            })
         else {
             return
                 #"{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "#
