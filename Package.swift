@@ -92,7 +92,8 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "BitNetTrainingTests",
-            dependencies: ["BitNetTraining", "TestSupport"],
+            dependencies: ["BitNetTraining", "BitNetKit", "TestSupport"],
+            resources: [.copy("Data/Fixtures")],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],
