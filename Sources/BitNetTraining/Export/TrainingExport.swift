@@ -63,6 +63,20 @@ extension Trainer {
     }
 }
 
+extension Trainer {
+    /// The model as it is now, to generate text with.
+    ///
+    /// - Parameter tokenizer: as for `exportFolder`.
+    /// - Throws: what `exportFolder` and `BitNetModel.load` throw.
+    public func model(tokenizer: URL? = nil) async throws(BitNetError) -> BitNetModel {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "bitnet-training-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await exportFolder(to: folder, tokenizer: tokenizer)
+        return try await BitNetModel.load(folder)
+    }
+}
+
 /// Writes a network as a Hugging Face folder.
 struct ModelFolderWriter {
     let network: ShadowNetwork

@@ -72,6 +72,15 @@ public final class Trainer: Sendable {
         self.init(state)
     }
 
+    /// The configuration of the training that a checkpoint is of.
+    ///
+    /// - Throws: as `init(resuming:data:length:threads:kernels:)`.
+    public static func configuration(
+        of checkpoint: URL
+    ) throws(BitNetError) -> TrainingConfiguration {
+        try TrainerState.configuration(of: SafetensorsFile(opening: checkpoint.path))
+    }
+
     private init(_ state: TrainerState) {
         self.state = state
         configuration = state.configuration
@@ -134,11 +143,12 @@ public final class Trainer: Sendable {
         }
     }
 
-    /// The mean loss of the windows that are held out, in nats for each token; nil if there are none.
+    /// How good the model is at the windows that are held out; nil if there are none.
     ///
+    /// - Parameter limit: the most windows, spread evenly over all.
     /// - Throws: `BitNetError.trainingDiverged`, and what the data throws.
-    public func validationLoss() async throws(BitNetError) -> Double? {
-        try await onQueue { (state) throws(BitNetError) in try state.validationLoss() }
+    public func validate(limit: Int = .max) async throws(BitNetError) -> ValidationReport? {
+        try await onQueue { (state) throws(BitNetError) in try state.validate(limit: limit) }
     }
 
     // MARK: - Results

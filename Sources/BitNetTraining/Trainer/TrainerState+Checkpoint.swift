@@ -31,6 +31,7 @@ extension TrainerState {
             metadata: [
                 "bitnetkit.training": TrainerState.version, "configuration": json,
                 "step": "\(step)", "seconds": "\(seconds.bitPattern)",
+                "data": data.fingerprint,
             ],
             tensors: parts.flatMap { part in
                 tensors.map { .init(name: part.prefix + $0.name, type: .f32, shape: $0.shape) }
@@ -78,6 +79,11 @@ extension TrainerState {
                     path: file.path, key: key, detail: "expected a number that is not negative")
             }
             return value
+        }
+        guard file.metadata["data"] == data.fingerprint else {
+            throw .invalidArgument(
+                name: "data",
+                detail: "\(file.path) was trained on other data; go on with that, or begin anew")
         }
         let step = try number("step", UInt32.self)
         let seconds = Double(bitPattern: try number("seconds", UInt64.self))

@@ -6,7 +6,7 @@ final class TrainerState: @unchecked Sendable {
     let configuration: TrainingConfiguration
     let network: ShadowNetwork
     let optimizer: AdamW
-    private let data: any TrainingSource
+    let data: any TrainingSource
     /// Steps that are done.
     var step = 0
     /// Seconds that they took.
@@ -108,28 +108,39 @@ final class TrainerState: @unchecked Sendable {
         return Float(min(1, Double(configuration.clipNorm) / (norm + 1e-6)))
     }
 
-    /// The mean loss of the validation windows, nil if there are none.
-    func validationLoss() throws(BitNetError) -> Double? {
-        let windows = try data.validationWindows(length: configuration.shape.contextLength + 1)
-        guard !windows.isEmpty else { return nil }
-        try check(windows)
+    /// The loss of at most `limit` windows that are held out; nil if there are none.
+    func validate(limit: Int) throws(BitNetError) -> ValidationReport? {
+        let length = configuration.shape.contextLength + 1
+        let heldOut = try data.validationWindows(length: length, limit: limit)
+        guard !heldOut.windows.isEmpty else { return nil }
+        try check(heldOut.windows, isExact: false)
         network.clearDamage()
         var sum = 0.0
-        for begin in stride(from: 0, to: windows.count, by: configuration.windowsPerPass) {
-            let end = min(begin + configuration.windowsPerPass, windows.count)
-            sum += network.loss(Array(windows[begin..<end]))
+        var pass: [[Int32]] = []
+        // Windows of a pass are equally long.
+        for (index, window) in heldOut.windows.enumerated() {
+            pass.append(window)
+            let next = index + 1 < heldOut.windows.count ? heldOut.windows[index + 1].count : 0
+            if next != window.count || pass.count == configuration.windowsPerPass {
+                sum += network.loss(pass)
+                pass = []
+            }
         }
         guard sum.isFinite, !network.isDamaged else {
             throw .trainingDiverged(step: step, checkpoint: checkpoint)
         }
-        return sum / Double(windows.count * configuration.shape.contextLength)
+        let bits = sum / 0.693_147_180_559_945_3
+        return ValidationReport(
+            step: step, loss: sum / Double(heldOut.tokenCount), tokens: heldOut.tokenCount,
+            bitsPerByte: heldOut.byteCount > 0 ? bits / Double(heldOut.byteCount) : nil)
     }
 
-    private func check(_ windows: [[Int32]]) throws(BitNetError) {
+    /// Checks what the data gives: windows of whole length, or shorter ones of two tokens at least.
+    private func check(_ windows: [[Int32]], isExact: Bool = true) throws(BitNetError) {
         let length = configuration.shape.contextLength + 1
         let vocabulary = Int32(configuration.shape.vocabularySize)
         for window in windows {
-            guard window.count == length else {
+            guard window.count == length || (!isExact && (2..<length).contains(window.count)) else {
                 throw .invalidArgument(
                     name: "data",
                     detail: "a window of \(window.count) tokens where \(length) were asked for")

@@ -1,0 +1,40 @@
+public import BitNetKit
+
+extension TrainingData: TrainingSource {
+    /// See ``TrainingSource/windows(step:count:length:)``. `length` is the data's context and one.
+    public func windows(step: Int, count: Int, length: Int) throws(BitNetError) -> [[Int32]] {
+        try check(length)
+        let (epoch, index) = (step * count).quotientAndRemainder(
+            dividingBy: training.countPerEpoch)
+        var position = TrainingPosition(epoch: epoch, index: index)
+        let batch = try training.batch(of: count, at: &position)
+        return (0..<count).map { Array(batch[$0]) }
+    }
+
+    /// See ``TrainingSource/validationWindows(length:limit:)``.
+    public func validationWindows(
+        length: Int, limit: Int
+    ) throws(BitNetError) -> HeldOutWindows {
+        try check(length)
+        var result = HeldOutWindows(windows: [])
+        guard let validation else { return result }
+        for index in evenly(limit, of: validation.count) {
+            let window = try validation.window(index)
+            result.windows.append(window.tokens)
+            result.byteCount += window.byteCount
+        }
+        return result
+    }
+
+    /// See ``TrainingSource/fingerprint``.
+    public var fingerprint: String { String(file.fingerprint, radix: 16) }
+
+    private func check(_ length: Int) throws(BitNetError) {
+        guard length == training.context + 1 else {
+            throw .invalidArgument(
+                name: "context",
+                detail: "the data is cut for \(training.context) tokens, the model takes "
+                    + "\(length - 1)")
+        }
+    }
+}
