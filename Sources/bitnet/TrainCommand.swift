@@ -40,7 +40,8 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("How long to train, like 90s, 20m or 3h (default: 20m).", valueName: "duration"),
+        help: .init(
+            "How long to train, like 90s, 20m or 3h (default: 20m).", valueName: "duration"),
         transform: TrainCommand.seconds)
     var time: Double?
 

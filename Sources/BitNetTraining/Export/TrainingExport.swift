@@ -130,7 +130,9 @@ struct ModelFolderWriter {
             guard copy == "tokenizer.json" || FileManager.default.fileExists(atPath: url.path)
             else { continue }
             // The tokenizer may be in the folder already.
-            guard url.standardizedFileURL.path != URL(fileURLWithPath: path(copy)).standardizedFileURL.path
+            guard
+                url.standardizedFileURL.path
+                    != URL(fileURLWithPath: path(copy)).standardizedFileURL.path
             else { continue }
             let bytes = try ByteRegion(reading: InputFile(opening: url.path))
             let file = try AtomicFile(replacing: path(copy))
@@ -146,7 +148,8 @@ struct ModelFolderWriter {
     private func config(_ ends: (begin: Int?, end: Int?)) -> String {
         let shape = network.shape
         let mode = weights == .packed ? "offline" : "online"
-        let dtype = weights == .masters || dense == .bf16
+        let dtype =
+            weights == .masters || dense == .bf16
             ? "bfloat16" : dense == .f16 ? "float16" : "float32"
         func id(_ value: Int?) -> String { value.map { "\($0)" } ?? "null" }
         return """

@@ -83,7 +83,8 @@ extension AttentionPass {
     }
 
     private func attend(
-        _ layer: PassBuffers.Layer, _ batch: SequenceBatch, sequence: Int, group: Int, position: Int,
+        _ layer: PassBuffers.Layer, _ batch: SequenceBatch, sequence: Int, group: Int,
+        position: Int,
         scratch: BufferView<Float>, network: ShadowNetwork
     ) {
         let kernels = network.compute.kernels

@@ -143,8 +143,8 @@ extension ShadowNetwork {
             let logits = MatrixView(buffers.logits.view, rows: tokens.count, columns: vocabulary)
             let work = tokens.count * vocabulary * shape.hiddenSize
             compute.pool.parallelInPieces(tokens.count, granule: 16, work: work) { _, range in
-                let x = normed.rows(tokens.lowerBound + range.lowerBound
-                    ..< tokens.lowerBound + range.upperBound)
+                let x = normed.rows(
+                    tokens.lowerBound + range.lowerBound..<tokens.lowerBound + range.upperBound)
                 compute.kernels.dotProducts(
                     x, table, rows: 0..<vocabulary, into: logits.rows(range))
             }

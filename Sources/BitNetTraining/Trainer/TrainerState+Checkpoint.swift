@@ -104,7 +104,8 @@ extension TrainerState {
                 try tensor.region.read(
                     0..<tensor.region.count, into: view.rebound(to: UInt8.self))
                 guard view.isFinite else {
-                    throw .corruptTensor(tensor: name, detail: "it holds numbers that are not finite")
+                    throw .corruptTensor(
+                        tensor: name, detail: "it holds numbers that are not finite")
                 }
             }
         }

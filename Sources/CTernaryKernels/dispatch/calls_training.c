@@ -11,16 +11,15 @@ void tk_pack_factor(const tk_kernels *k, const tk_factor *f, size_t depth_begin,
   tk_training_of(k)->pack_factor(f, depth_begin, depth_end, packed);
 }
 
-void tk_training_product(const tk_kernels *k, const tk_product *p, size_t row_begin,
-                         size_t row_end, float *scratch) {
+void tk_training_product(const tk_kernels *k, const tk_product *p, size_t row_begin, size_t row_end,
+                         float *scratch) {
   tk_training_of(k)->product(p, row_begin, row_end, scratch);
 }
 
 void tk_dot_products(const tk_kernels *k, const float *x, size_t x_stride, size_t tokens,
                      const float *w, size_t columns, size_t row_begin, size_t row_end, float *y,
                      size_t y_stride) {
-  tk_training_of(k)->dot_products(x, x_stride, tokens, w, columns, row_begin, row_end, y,
-                                  y_stride);
+  tk_training_of(k)->dot_products(x, x_stride, tokens, w, columns, row_begin, row_end, y, y_stride);
 }
 
 void tk_rms_norm_backward(const tk_kernels *k, const float *x, const float *weight, const float *dy,
@@ -28,8 +27,8 @@ void tk_rms_norm_backward(const tk_kernels *k, const float *x, const float *weig
   tk_training_of(k)->rms_norm_backward(x, weight, dy, n, eps, dx, d_weight);
 }
 
-void tk_relu2_mul_backward(const tk_kernels *k, const float *gate, const float *up,
-                           const float *dy, size_t n, float *d_gate, float *d_up) {
+void tk_relu2_mul_backward(const tk_kernels *k, const float *gate, const float *up, const float *dy,
+                           size_t n, float *d_gate, float *d_up) {
   tk_training_of(k)->relu2_mul_backward(gate, up, dy, n, d_gate, d_up);
 }
 
@@ -41,8 +40,7 @@ void tk_scale(const tk_kernels *k, float *x, size_t n, float factor) {
   tk_training_of(k)->scale(x, n, factor);
 }
 
-double tk_cross_entropy(const tk_kernels *k, float *logits, size_t n, size_t target,
-                        float factor) {
+double tk_cross_entropy(const tk_kernels *k, float *logits, size_t n, size_t target, float factor) {
   const tk_training_kernels *training = tk_training_of(k);
   const double largest = (double)training->maximum(logits, n);
   const double wanted = (double)logits[target];

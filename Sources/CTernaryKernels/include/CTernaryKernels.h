@@ -557,8 +557,8 @@ typedef struct tk_product {
 } tk_product;
 
 /// Rows [row_begin, row_end) of a product. `scratch` has TK_PRODUCT_SCRATCH floats.
-void tk_training_product(const tk_kernels *k, const tk_product *p, size_t row_begin,
-                         size_t row_end, float *scratch);
+void tk_training_product(const tk_kernels *k, const tk_product *p, size_t row_begin, size_t row_end,
+                         float *scratch);
 
 /// y[t * y_stride + r] = dot(x + t * x_stride, w + r * columns) for t in [0, tokens) and r in
 /// [row_begin, row_end), in the 16-lane order: the bits of tk_dense_gemv with TK_F32. columns is a
@@ -575,8 +575,8 @@ void tk_rms_norm_backward(const tk_kernels *k, const float *x, const float *weig
 
 /// Backward of tk_relu2_mul, a = max(gate, 0): d_up = dy * a^2, d_gate = dy * up * 2 a. Outputs may
 /// alias inputs of the same index.
-void tk_relu2_mul_backward(const tk_kernels *k, const float *gate, const float *up,
-                           const float *dy, size_t n, float *d_gate, float *d_up);
+void tk_relu2_mul_backward(const tk_kernels *k, const float *gate, const float *up, const float *dy,
+                           size_t n, float *d_gate, float *d_up);
 
 /// Backward of a softmax p of scores that had been multiplied by `scale`, in place:
 ///   dp[i] = p[i] * (dp[i] - sum_j(p[j] * dp[j])) * scale.

@@ -24,8 +24,8 @@ typedef struct tk_training_kernels {
   float (*maximum)(const float *x, size_t n);
   void (*scale)(float *x, size_t n, float factor);
   double (*sum_of_squares)(const float *x, size_t n);
-  void (*adamw)(const tk_adamw *step, const float *gradient, size_t n, float *weights,
-                float *mean, float *square);
+  void (*adamw)(const tk_adamw *step, const float *gradient, size_t n, float *weights, float *mean,
+                float *square);
 } tk_training_kernels;
 
 extern const tk_training_kernels tk_training_scalar, tk_training_avx2, tk_training_avx512,

@@ -4,8 +4,8 @@
 
 enum { TILE_ROWS = 8, TILE_VECTORS = 2 };
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))),\
-                             apply_to = function)
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
 
 #include "training/training_generic.h"
 

@@ -115,7 +115,7 @@ static void pack_factor(const tk_factor *f, size_t depth_begin, size_t depth_end
 // ---------------------------------------------------------------------------------------------
 
 enum { BLOCK_ROWS = 128, BLOCK_DEPTH = 256, TILE_COLUMNS = TILE_VECTORS * LANES };
-_Static_assert(BLOCK_ROWS * BLOCK_DEPTH + TILE_ROWS * BLOCK_DEPTH <= TK_PRODUCT_SCRATCH,
+_Static_assert(BLOCK_ROWS *BLOCK_DEPTH + TILE_ROWS * BLOCK_DEPTH <= TK_PRODUCT_SCRATCH,
                "blocks of a transposed A fit");
 
 /// One tile: row i of A begins at a + i * row_step, from one k to the next it is depth_step.
@@ -183,9 +183,10 @@ static void pack_strips(const tk_product *p, size_t row, size_t rows, size_t dep
   }
 }
 
-static inline __attribute__((always_inline)) void
-block(const tk_product *p, size_t row, size_t rows, size_t depth, size_t count, const float *a,
-      size_t strip_step, size_t row_step, size_t depth_step) {
+static inline __attribute__((always_inline)) void block(const tk_product *p, size_t row,
+                                                        size_t rows, size_t depth, size_t count,
+                                                        const float *a, size_t strip_step,
+                                                        size_t row_step, size_t depth_step) {
   const bool accumulate = p->accumulate || depth > 0;
   for (size_t column = 0; column < p->columns; column += TILE_COLUMNS) {
     const float *b = p->b + column / PANEL * PANEL * p->b_depth + depth * PANEL + column % PANEL;
@@ -225,23 +226,23 @@ static inline __attribute__((always_inline)) void lane_sums(v16 v[LANES]) {
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < 8; i++) {
     const v16 a = v[2 * i], b = v[2 * i + 1];
-    v[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-           __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30,
-                                   31);
+    v[i] =
+        __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+        __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
   }
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < 4; i++) {
     const v16 a = v[2 * i], b = v[2 * i + 1];
-    v[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
-           __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30,
-                                   31);
+    v[i] =
+        __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+        __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
   }
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < 2; i++) {
     const v16 a = v[2 * i], b = v[2 * i + 1];
-    v[i] = __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29) +
-           __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30,
-                                   31);
+    v[i] =
+        __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29) +
+        __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
   }
   const v16 a = v[0], b = v[1];
   v[0] = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +

@@ -140,7 +140,8 @@ extension KernelSet {
         precondition(
             depths.lowerBound >= 0 && depths.upperBound <= factor.depth
                 && packed.count
-                    >= KernelSet.packedFactorSize(depth: factor.depth, columns: factor.columns))
+                    >= KernelSet.packedFactorSize(depth: factor.depth, columns: factor.columns)
+        )
         var kernelFactor = factor.kernelFactor
         tk_pack_factor(
             kernels, &kernelFactor, depths.lowerBound, depths.upperBound, packed.base)

@@ -129,7 +129,9 @@ extension KernelSet {
     package static let tileRows = Int(TK_TILE_ROWS)
 
     /// Quantises one row of activations to int8: returns 127 / absmax and the sum of the int8.
-    package func quantize(_ x: BufferView<Float>, into q: BufferView<Int8>) -> (scale: Float, sum: Int32) {
+    package func quantize(
+        _ x: BufferView<Float>, into q: BufferView<Int8>
+    ) -> (scale: Float, sum: Int32) {
         precondition(q.count >= x.count + KernelSet.activationPadding)
         var sum: Int32 = 0
         let scale = tk_quantize(kernels, x.base, x.count, q.base, &sum)

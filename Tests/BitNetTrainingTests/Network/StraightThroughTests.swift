@@ -48,18 +48,27 @@ struct StraightThroughTests {
         for token in 0..<tokens {
             for row in 0..<rows {
                 products2.append(
-                    Float((0..<columns).reduce(0.0) { $0 + w[row * columns + $1] * q[token * columns + $1] }))
+                    Float(
+                        (0..<columns).reduce(0.0) {
+                            $0 + w[row * columns + $1] * q[token * columns + $1]
+                        }))
             }
             for column in 0..<columns {
                 inputGradient.append(
-                    Float((0..<rows).reduce(0.0) { $0 + Double(dy.view[token * rows + $1]) * w[$1 * columns + column] }))
+                    Float(
+                        (0..<rows).reduce(0.0) {
+                            $0 + Double(dy.view[token * rows + $1]) * w[$1 * columns + column]
+                        }))
             }
         }
         var weightGradient = [Float]()
         for row in 0..<rows {
             for column in 0..<columns {
                 weightGradient.append(
-                    Float((0..<tokens).reduce(0.0) { $0 + Double(dy.view[$1 * rows + row]) * q[$1 * columns + column] }))
+                    Float(
+                        (0..<tokens).reduce(0.0) {
+                            $0 + Double(dy.view[$1 * rows + row]) * q[$1 * columns + column]
+                        }))
             }
         }
         #expect(relativeError(y.array, products2) < 1e-6)

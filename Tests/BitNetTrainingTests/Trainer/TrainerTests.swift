@@ -22,7 +22,8 @@ struct TrainerTests {
         try await trainer.onQueue { $0.network.parameters.array }
     }
 
-    @Test("The losses of ten steps are those of torch",
+    @Test(
+        "The losses of ten steps are those of torch",
         .enabled(if: ReferenceData.url("training") != nil))
     func tenSteps() async throws {
         let reference = try #require(try TrainingReference())
@@ -171,10 +172,11 @@ struct TrainerTests {
 
     @Test("Windows of another length and tokens outside the vocabulary are refused")
     func badData() async throws {
-        for windows in [[[Int32]](repeating: [1, 2], count: 50),
+        for windows in [
+            [[Int32]](repeating: [1, 2], count: 50),
             [[Int32]](repeating: [Int32](repeating: 16, count: 25), count: 50),
-            [[Int32]](repeating: [Int32](repeating: -1, count: 25), count: 50)]
-        {
+            [[Int32]](repeating: [Int32](repeating: -1, count: 25), count: 50),
+        ] {
             let trainer = try Trainer(
                 configuration: Self.configuration(), data: StepWindows(steps: [windows]))
             await #expect(throws: BitNetError.self) { try await trainer.step() }
