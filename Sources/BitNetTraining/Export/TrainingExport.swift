@@ -44,12 +44,12 @@ extension Trainer {
     ///   - ternary: format of the ternary matrices.
     ///   - embedding: format of the embedding; with F32 and I2_S the file gives the same logits as
     ///     the trainer, bit for bit.
-    ///   - tokenizer: as for `exportFolder`.
+    ///   - tokenizer: as for `exportFolder`; a GGUF file is never without one.
     /// - Throws: what `exportFolder` and `BitNetConverter` throw.
     @discardableResult
     public func exportGGUF(
         to file: URL, ternary: ElementType = .i2_s, embedding: ElementType = .f32,
-        tokenizer: URL? = nil
+        tokenizer: URL
     ) async throws(BitNetError) -> ConversionReport {
         let folder = file.deletingLastPathComponent().appendingPathComponent(
             ".\(file.lastPathComponent).\(UUID().uuidString).folder")
