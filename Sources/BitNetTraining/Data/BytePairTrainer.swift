@@ -13,9 +13,10 @@
 /// more than 2^31 times are exempt, which overflow there. Special tokens that are written out in the
 /// text are text.
 ///
-/// Time grows with the length of the text. Memory grows with the bytes of its *different* words: up
-/// to about 80 for each, apart from the largest document; more than 2 GiB of words are refused. A
-/// text that repeats its words, as stories do, needs a few megabytes whatever its length.
+/// Time grows with the length of the text. Memory grows with its *different* words, whose bytes may be
+/// up to 2 GiB: up to about 50 bytes for each of their bytes, and 150 for each different pair of
+/// neighbouring tokens that comes up, beside the largest document. A text that repeats its words, as
+/// stories do, needs some megabytes whatever its length.
 public struct BytePairTrainer: Sendable, Hashable {
     /// The most tokens that the vocabulary gets; a short text gives fewer.
     public var vocabularySize: Int

@@ -62,7 +62,7 @@ private struct TokenWriter {
     private let isWide: Bool
     private var tokens: [UInt8] = []
     private(set) var starts = [0]
-    private let effort = Effort.ofTask()
+    private var encoder: DocumentEncoder
 
     init(_ tokenizer: Tokenizer) throws(BitNetError) {
         guard let end = tokenizer.endOfText else {
@@ -71,6 +71,7 @@ private struct TokenWriter {
                     + "has to end every document")
         }
         self.tokenizer = tokenizer
+        encoder = DocumentEncoder(tokenizer, effort: .ofTask())
         self.end = end
         // One token for both already stands before every document but the first.
         begin =
@@ -80,7 +81,7 @@ private struct TokenWriter {
 
     mutating func append(_ text: String) throws(BitNetError) {
         if let begin { append(begin) }
-        for id in try tokenizer.encode(text, effort: effort) { append(id) }
+        for id in try encoder.encode(text) { append(id) }
         append(end)
         starts.append(tokens.count / (isWide ? 4 : 2))
     }

@@ -87,11 +87,18 @@ public struct TrainingWindows: Sendable {
     /// The next `count` windows, and moves `position` behind them. They may be of two epochs.
     ///
     /// - Throws: `BitNetError.unreadable` where the file has been changed since it was opened,
-    ///   `.malformedFile`, `.invalidArgument` for a position that is none of this data.
+    ///   `.malformedFile`, `.invalidArgument` for a position that is none of this data, or a count
+    ///   below 1.
     public func batch(
         of count: Int, at position: inout TrainingPosition
     ) throws(BitNetError) -> TokenBatch {
-        guard position.epoch >= 0, (0...countPerEpoch).contains(position.index), count > 0 else {
+        guard count > 0, count <= Int(Int32.max) / (context + 1) else {
+            throw .invalidArgument(
+                name: "count", detail: "\(count) windows are none, or too many for a batch")
+        }
+        guard (0..<Int(Int32.max)).contains(position.epoch),
+            (0...countPerEpoch).contains(position.index)
+        else {
             throw .invalidArgument(
                 name: "position",
                 detail: "window \(position.index) of epoch \(position.epoch) is not in the data, "

@@ -19,30 +19,30 @@ struct DocumentReaderTests {
 
     private static let end = "<|endoftext|>"
 
-    @Test(
-        "are what is between separators, however the bytes come",
-        arguments: [
-            ("a\n\(end)\nb\n\(end)\n", ["a", "b"]),
-            ("a\r\n\(end)\r\nb\r\n\(end)\r\n", ["a", "b"]),
-            ("a\(end)b", ["a", "b"]),
-            ("a\n\(end)\nb", ["a", "b"]),
-            ("a\n\(end)\nb\n", ["a", "b"]),
-            ("no separator\nat all\n", ["no separator\nat all"]),
-            // One line break belongs to a separator, others to the text.
-            ("a\n\n\(end)\n\nb\n\n", ["a\n", "\nb\n"]),
-            (" a \n\(end) \n b", [" a ", " \n b"]),
-            // Without text there is no document.
-            ("\(end)\(end)\n\n\(end)\n\(end)\r\n\(end)", []),
-            ("\n\(end)\r\n\(end)a", ["a"]),
-            // What only begins like a separator is text.
-            ("<|endof<|endoftext|<\(end)<|endoftext", ["<|endof<|endoftext|<", "<|endoftext"]),
-            ("<<|\(end)|>", ["<<|", "|>"]),
-            ("\u{FEFF}a\(end)\u{FEFF}b", ["a", "\u{FEFF}b"]),
-            ("\u{FEFF}", []),
-            ("日本\(end)é🙂\n", ["日本", "é🙂"]),
-            ("a\rb\r\(end)\rc\r", ["a\rb\r", "\rc\r"]),
-            ("", []),
-        ])
+    private static let texts: [(text: String, documents: [String])] = [
+        ("a\n\(end)\nb\n\(end)\n", ["a", "b"]),
+        ("a\r\n\(end)\r\nb\r\n\(end)\r\n", ["a", "b"]),
+        ("a\(end)b", ["a", "b"]),
+        ("a\n\(end)\nb", ["a", "b"]),
+        ("a\n\(end)\nb\n", ["a", "b"]),
+        ("no separator\nat all\n", ["no separator\nat all"]),
+        // One line break belongs to a separator, others to the text.
+        ("a\n\n\(end)\n\nb\n\n", ["a\n", "\nb\n"]),
+        (" a \n\(end) \n b", [" a ", " \n b"]),
+        // Without text there is no document.
+        ("\(end)\(end)\n\n\(end)\n\(end)\r\n\(end)", []),
+        ("\n\(end)\r\n\(end)a", ["a"]),
+        // What only begins like a separator is text.
+        ("<|endof<|endoftext|<\(end)<|endoftext", ["<|endof<|endoftext|<", "<|endoftext"]),
+        ("<<|\(end)|>", ["<<|", "|>"]),
+        ("\u{FEFF}a\(end)\u{FEFF}b", ["a", "\u{FEFF}b"]),
+        ("\u{FEFF}", []),
+        ("日本\(end)é🙂\n", ["日本", "é🙂"]),
+        ("a\rb\r\(end)\rc\r", ["a\rb\r", "\rc\r"]),
+        ("", []),
+    ]
+
+    @Test("are what is between separators, however the bytes come", arguments: texts)
     func separators(_ text: String, _ expected: [String]) throws {
         let bytes = Array(text.utf8)
         for size in 1...max(1, bytes.count) {
@@ -51,16 +51,20 @@ struct DocumentReaderTests {
         }
     }
 
-    @Test(
-        "are UTF-8, or the first byte that is not is named",
-        arguments: [
-            (Array("ab".utf8) + [0xFF], 2), ([0xC3], 0), ([0xC3, 0x28], 0),
-            (Array("日\(end)x".utf8) + [0xED, 0xA0, 0x80], 17),
-            (Array("a\n\(end)\n".utf8) + [0xC0, 0x80] + Array(end.utf8), 16),
-            // A character does not go on behind a separator.
-            (Array("é".utf8.prefix(1)) + Array("\(end)".utf8) + Array("é".utf8.dropFirst()), 0),
-            ([0xEF, 0xBB, 0xBF, 0x61, 0x80], 4), ([0xFF, 0xFE, 0x61, 0x00], 0),
-        ])
+    private static func separated(_ before: [UInt8], _ after: [UInt8]) -> [UInt8] {
+        before + Array(end.utf8) + after
+    }
+
+    private static let invalidTexts: [(bytes: [UInt8], place: Int)] = [
+        ([0x61, 0x62, 0xFF], 2), ([0xC3], 0), ([0xC3, 0x28], 0),
+        (separated([0xE6, 0x97, 0xA5], [0x78, 0xED, 0xA0, 0x80]), 17),
+        (separated([0x61, 0x0A], separated([0x0A, 0xC0, 0x80], [])), 16),
+        // A character does not go on behind a separator.
+        (separated([0xC3], [0xA9]), 0),
+        ([0xEF, 0xBB, 0xBF, 0x61, 0x80], 4), ([0xFF, 0xFE, 0x61, 0x00], 0),
+    ]
+
+    @Test("are UTF-8, or the first byte that is not is named", arguments: invalidTexts)
     func invalid(_ bytes: [UInt8], _ place: Int) {
         for size in 1...bytes.count {
             let error = bitNetError { _ = try documents(bytes, size: size) }

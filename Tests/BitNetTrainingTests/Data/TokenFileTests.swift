@@ -44,6 +44,15 @@ struct TokenFileTests {
         #expect(total == documents.joined().utf8.count)
     }
 
+    @Test("a text has the same tokens after others as alone, however many there are")
+    func keptWords() throws {
+        // Words are forgotten several times, and some are too long to be kept.
+        var encoder = DocumentEncoder(tokenizer, effort: .ofTask(), interval: 1000)
+        for text in documents + [String(repeating: "z", count: 40), ""] + documents {
+            #expect(try encoder.encode(text) == tokenizer.encode(text))
+        }
+    }
+
     @Test("special tokens written out in a text stay text")
     func specialText() throws {
         let text = "<|end_of_text|><|begin_of_text|>"
@@ -70,16 +79,20 @@ struct TokenFileTests {
 
     @Test("more than 65,536 tokens take 32 bits each")
     func wide() throws {
-        let special = (0..<65_400).map { "<\($0)>" }
-        let trainer = BytePairTrainer(
-            vocabularySize: 65_656, specialTokens: special, beginOfText: nil, endOfText: "<65399>")
+        let more = (400..<66_000).map { "\"Zq\($0)\": \($0),\n" }.joined()
+        let json = String(decoding: Stories.tokenizer.json, as: UTF8.self)
+            .replacingOccurrences(of: "\"vocab\": {", with: "\"vocab\": {" + more)
+            .replacingOccurrences(
+                of: "\"added_tokens\": [",
+                with: #""added_tokens": [{"id": 66000, "content": "<|far|>", "special": true},"#)
+        let tokenizer = try Tokenizer(
+            json: Data(json.utf8), config: Data(#"{"eos_token": "<|far|>"}"#.utf8))
+        #expect(tokenizer.endOfText == 66_000 && tokenizer.vocabularySize == 66_001)
         let corpus = TrainingCorpus(documents: ["ab"])
-        let tokenizer = try trainer.train(corpus).tokenizer
         let url = folder.file("wide")
         let file = try TokenFile.write(corpus, tokenizer: tokenizer, to: url)
-        let ids = try file.tokens(in: 0..<3).map { Int($0) }
-        #expect(try ids == tokenizer.encode("ab") + [65_399])
-        #expect(ids[0] > 65_399)
+        let ids = try file.tokens(in: 0..<file.tokenCount).map { Int($0) }
+        #expect(try ids == [0] + tokenizer.encode("ab") + [66_000])
         let header = try SafetensorsHeader(FileRegion(try InputFile(opening: url.path)))
         #expect(header.entries.map(\.dtype) == ["U64", "U32"])
     }
@@ -228,7 +241,7 @@ struct TokenFileTests {
     func fingerprint() throws {
         let trained = try BytePairTrainer(vocabularySize: 280)
             .train(TrainingCorpus(documents: ["the cat sat on the mat, the cat"]))
-        #expect(trained.tokenizer.fingerprint == 0)
+        #expect(trained.tokenizer.fingerprint == 0xb5c5_dcd2_2e21_e28a)
         let gguf = try trained.tokenizer.ggufVocabulary(architecture: "bitnet-b1.58")
         #expect(try Tokenizer(gguf: gguf).fingerprint == trained.tokenizer.fingerprint)
     }
