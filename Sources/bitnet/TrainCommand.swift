@@ -25,6 +25,13 @@ struct TrainCommand: AsyncParsableCommand {
         parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"))
     var data: [String]
 
+    @Option(
+        parsing: .upToNextOption,
+        help: .init(
+            "Text to measure progress on; its documents are not trained on (default: 2% of all).",
+            valueName: "file"))
+    var validation: [String] = []
+
     @Option(parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"))
     var out: String
 
@@ -109,6 +116,7 @@ struct TrainCommand: AsyncParsableCommand {
         } else if ["tiny", "small"].contains(config) {
             run.configuration.length = .seconds(1200)
         }
+        run.validationFiles = try validation.map { try Terminal.url($0) }
         run.isResumed = resume
         run.resumedLength = length
         run.tokenizer = try tokenizer.map { try Terminal.url($0) }

@@ -22,6 +22,7 @@ struct TrainingLoop {
     mutating func run(
         _ event: @Sendable (TrainingRun.Event) -> Void
     ) async throws(BitNetError) -> TrainingRun.Summary {
+        validations = Int(await trainer.progress * Double(max(1, run.validations)))
         let first = try await validate(event)
         var steps = trainer.steps.makeAsyncIterator()
         do throws(BitNetError) {

@@ -28,8 +28,11 @@ public struct TrainingRun: Sendable {
     public var isResumed = false
     /// A new length for a training that is resumed.
     public var resumedLength: TrainingConfiguration.Length?
-    /// The share of documents that is held out.
+    /// The share of documents that is held out, where `validationFiles` are none.
     public var heldOut = 0.02
+    /// Text to measure progress on. Documents of `files` that are also here are not trained on; for
+    /// that all text is held in memory.
+    public var validationFiles: [URL] = []
     /// What samples begin with.
     public var samplePrompt = "Once upon a time"
     /// Validations in the course of the training, at equal shares of it.
@@ -94,18 +97,26 @@ public struct TrainingRun: Sendable {
     /// Trains until the end, or until the task is cancelled: then a checkpoint is written first.
     ///
     /// - Parameter event: called now and then, on a task of this run.
-    /// - Throws: `BitNetError.cancelled`; what reading text, training, and writing throw.
+    /// - Throws: `BitNetError.invalidArgument` for a folder with a checkpoint that is not gone on
+    ///   from; `.cancelled`; what reading text, training, and writing throw.
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
     ) async throws(BitNetError) -> Summary {
         try makeFolder()
+        let checkpoint = url("checkpoint.safetensors")
+        guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
+            throw .invalidArgument(
+                name: "output",
+                detail: "\(output.path) has the checkpoint of a training; go on from it, or take "
+                    + "another folder")
+        }
         let (source, data) = try prepare(event)
         var configuration = configuration
-        configuration.shape.vocabularySize = data.file.vocabularySize
+        configuration.shape.vocabularySize = data.vocabularySize
         let trainer: Trainer
         if isResumed {
             trainer = try Trainer(
-                resuming: url("checkpoint.safetensors"), data: data, length: resumedLength,
+                resuming: checkpoint, data: data, length: resumedLength,
                 threads: threads)
         } else {
             trainer = try Trainer(configuration: configuration, data: data, threads: threads)
@@ -116,7 +127,7 @@ public struct TrainingRun: Sendable {
             .training(
                 Start(
                     configuration: trainer.configuration, parameters: shape.parameterCount,
-                    tokens: data.training.tokenCount, step: step, threads: trainer.threads)))
+                    tokens: data.tokenCount, step: step, threads: trainer.threads)))
         var loop = TrainingLoop(
             run: self, trainer: trainer, tokenizer: source,
             table: try LossTable(url("loss.csv"), upTo: step))
@@ -132,32 +143,5 @@ public struct TrainingRun: Sendable {
         } catch {
             throw .unwritable(path: output.path, reason: error.localizedDescription)
         }
-    }
-
-    /// The tokenizer's place, and the tokens; both from an earlier run where it is resumed.
-    private func prepare(
-        _ event: (Event) -> Void
-    ) throws(BitNetError) -> (tokenizer: URL, data: TrainingData) {
-        let corpus = try TrainingCorpus(files: files)
-        let source = tokenizer ?? url("tokenizer.json")
-        let isKnown = tokenizer != nil || isResumed
-        if !isKnown {
-            let trainer = BytePairTrainer(vocabularySize: configuration.shape.vocabularySize)
-            try trainer.train(corpus) { event(.reading($0)) }.write(to: output)
-        }
-        let loaded = try Tokenizer.load(from: source)
-        let tokens = url("tokens.safetensors")
-        let isWritten = isResumed && FileManager.default.fileExists(atPath: tokens.path)
-        let file =
-            isWritten
-            ? try TokenFile(opening: tokens, tokenizer: loaded)
-            : try TokenFile.write(corpus, tokenizer: loaded, to: tokens) { event(.reading($0)) }
-        let resumed: TrainingConfiguration? =
-            isResumed ? try Trainer.configuration(of: url("checkpoint.safetensors")) : nil
-        let context = (resumed ?? configuration).shape.contextLength
-        let seed = (resumed ?? configuration).seed
-        let data = try TrainingData(
-            file, context: context, heldOut: heldOut > 0 ? .share(heldOut) : .none, seed: seed)
-        return (source, data)
     }
 }

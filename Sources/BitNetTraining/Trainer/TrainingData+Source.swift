@@ -16,14 +16,7 @@ extension TrainingData: TrainingSource {
         length: Int, limit: Int
     ) throws(BitNetError) -> HeldOutWindows {
         try check(length)
-        var result = HeldOutWindows(windows: [])
-        guard let validation else { return result }
-        for index in evenly(limit, of: validation.count) {
-            let window = try validation.window(index)
-            result.windows.append(window.tokens)
-            result.byteCount += window.byteCount
-        }
-        return result
+        return try validation?.heldOut(limit: limit) ?? HeldOutWindows(windows: [])
     }
 
     /// See ``TrainingSource/fingerprint``.
@@ -36,5 +29,18 @@ extension TrainingData: TrainingSource {
                 detail: "the data is cut for \(training.context) tokens, the model takes "
                     + "\(length - 1)")
         }
+    }
+}
+
+extension ValidationWindows {
+    /// At most `limit` windows, spread evenly.
+    func heldOut(limit: Int) throws(BitNetError) -> HeldOutWindows {
+        var result = HeldOutWindows(windows: [])
+        for index in evenly(limit, of: count) {
+            let window = try window(index)
+            result.windows.append(window.tokens)
+            result.byteCount += window.byteCount
+        }
+        return result
     }
 }
