@@ -154,4 +154,5 @@ def main():
               f"  bitnet x {ours / median:.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

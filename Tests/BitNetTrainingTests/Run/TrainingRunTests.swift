@@ -62,11 +62,35 @@ struct TrainingRunTests {
                 .quantizesMasters)
     }
 
+    @Test("Documents of the validation text are not trained on, and are what is measured")
+    func validationFiles() async throws {
+        let folder = try TemporaryFolder()
+        var run = try run(folder, steps: 2)
+        let heldOut = "One day Lily saw a red ball. Lily was very happy."
+        let other = folder.file("validation.txt")
+        try Data("\(heldOut)\n<|endoftext|>\nAnother text.".utf8).write(to: other)
+        run.validationFiles = [other]
+        let summary = try await run.run()
+        let tokenizer = try Tokenizer.load(from: folder.file("out"))
+        let file = try TokenFile(
+            opening: folder.file("out/tokens.safetensors"), tokenizer: tokenizer)
+        let documents = try (0..<file.documentCount).map {
+            tokenizer.decode(
+                try file.tokens(in: file.tokenRange(ofDocument: $0)).map(Int.init),
+                skippingSpecial: true)
+        }
+        #expect(documents.count > 200 && documents.count < 300)
+        #expect(!documents.contains(heldOut))
+        let text = try TokenFile(
+            TrainingCorpus(documents: [heldOut, "Another text."]), tokenizer: tokenizer)
+        #expect(summary.last?.tokens == text.tokenCount - 1)
+    }
+
     @Test("A run that is cancelled leaves a checkpoint, and ends as one that was not")
     func resumed() async throws {
         let folder = try TemporaryFolder()
-        let whole = try run(try TemporaryFolder(), steps: 12)
-        let expected = try await whole.run()
+        let other = try TemporaryFolder()
+        let expected = try await run(other, steps: 12).run()
 
         var run = try run(folder, steps: 12)
         let first = run
@@ -92,7 +116,7 @@ struct TrainingRunTests {
         let table = try String(contentsOf: folder.file("out/loss.csv"), encoding: .utf8)
         for step in 1...12 {
             let lines = table.split(separator: "\n").filter {
-                $0.hasPrefix("\(step),") && $0.split(separator: ",").count > 5
+                $0.hasPrefix("\(step),") && $0.contains(",,,")
             }
             #expect(lines.count == 1, "step \(step)")
         }
