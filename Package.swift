@@ -15,6 +15,7 @@ let package = Package(
     products: [
         .library(name: "BitNetKit", targets: ["BitNetKit"]),
         .library(name: "BitNetBench", targets: ["BitNetBench"]),
+        .library(name: "BitNetTraining", targets: ["BitNetTraining"]),
         .library(name: "CTernaryKernels", targets: ["CTernaryKernels"]),
         .library(name: "BitNetSampleModel", targets: ["BitNetSampleModel"]),
         .executable(name: "bitnet", targets: ["bitnet"]),
@@ -59,6 +60,10 @@ let package = Package(
             dependencies: ["BitNetKit", "BitNetPlots", "CTernaryKernels"],
             swiftSettings: swiftSettings),
         .target(
+            name: "BitNetTraining",
+            dependencies: ["BitNetKit"],
+            swiftSettings: swiftSettings),
+        .target(
             name: "BitNetSampleModel",
             dependencies: ["BitNetKit"],
             resources: [.copy("Resources/stories.gguf"), .copy("Resources/MODEL.md")],
@@ -66,7 +71,7 @@ let package = Package(
         .executableTarget(
             name: "bitnet",
             dependencies: [
-                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel",
+                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "BitNetTraining",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
@@ -87,6 +92,11 @@ let package = Package(
                 "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "TestSupport",
             ],
             resources: [.copy("Fixtures")],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "BitNetTrainingTests",
+            dependencies: ["BitNetTraining", "BitNetKit", "TestSupport"],
+            resources: [.copy("Data/Fixtures")],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],

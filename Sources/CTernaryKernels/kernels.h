@@ -11,6 +11,7 @@
 #include "limits/limits.h"
 #include "sparse/sparse.h"
 #include "ternary/ternary.h"
+#include "training/training.h"
 
 /// A family that is NULL is borrowed from the set below; the functions behind this struct find it.
 /// Against a table with every function of a set that adds 0.05 to 0.6 ns to the shortest calls (16
@@ -34,6 +35,7 @@ struct tk_kernels {
   const tk_dense_kernels *dense;
   const tk_head_kernels *head[TK_HEAD_COUNT];
   const tk_limit_kernels *limits;
+  const tk_training_kernels *training;
 };
 
 static inline const tk_activation_kernels *tk_activations_of(const tk_kernels *k) {
@@ -118,6 +120,13 @@ static inline const tk_limit_kernels *tk_limits_of(const tk_kernels *k) {
     k = k->below;
   }
   return k->limits;
+}
+
+static inline const tk_training_kernels *tk_training_of(const tk_kernels *k) {
+  while (!k->training) {
+    k = k->below;
+  }
+  return k->training;
 }
 
 #endif

@@ -51,6 +51,9 @@ public enum BitNetError: Error, Sendable, Hashable {
     case blasUnavailable(reason: String)
     /// Memory for `bytes` bytes could not be had.
     case outOfMemory(bytes: Int, purpose: String)
+    /// Training met numbers that are not finite in `step`, the first of which is 1; the weights are
+    /// those before it. `checkpoint` is the latest one that was saved.
+    case trainingDiverged(step: Int, checkpoint: String?)
     /// A session was asked for something while it is giving an answer.
     case sessionBusy
     /// The work was cancelled by the caller.
@@ -109,6 +112,10 @@ extension BitNetError: CustomStringConvertible {
             "OpenBLAS is unavailable: \(reason)"
         case .outOfMemory(let bytes, let purpose):
             "out of memory: \(bytes) bytes for \(purpose)"
+        case .trainingDiverged(let step, let checkpoint):
+            "step \(step) of training computed numbers that are not finite; "
+                + (checkpoint.map { "go on from \($0)" } ?? "no checkpoint was saved before")
+                + ", with a smaller learning rate"
         case .sessionBusy:
             "the session is giving an answer; wait for its end, or fork the session before"
         case .cancelled:

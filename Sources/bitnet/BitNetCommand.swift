@@ -15,6 +15,7 @@ struct BitNetCommand: AsyncParsableCommand {
             bitnet tokenize --model PATH [TEXT] ...
             bitnet convert INPUT OUTPUT.gguf ...
             bitnet inspect PATH [--tensors] [--json]
+            bitnet train --data FILE ... --out DIR ...
             """,
         discussion: """
             To begin with: bitnet generate "Once upon a time"
@@ -26,6 +27,7 @@ struct BitNetCommand: AsyncParsableCommand {
         subcommands: [
             GenerateCommand.self, ChatCommand.self, EmbedCommand.self, LogitsCommand.self,
             TokenizeCommand.self, ConvertCommand.self, InspectCommand.self,
+            TrainCommand.self,
             BenchCommand.self, DoctorCommand.self,
         ])
 

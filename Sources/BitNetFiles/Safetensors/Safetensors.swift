@@ -64,12 +64,12 @@ package struct SafetensorsFile: Sendable {
 }
 
 /// The header of a safetensors file, with every offset checked, whatever the dtypes.
-struct SafetensorsHeader {
-    struct Entry {
-        var name: String
-        var dtype: String
-        var shape: [Int]
-        var region: FileRegion
+package struct SafetensorsHeader {
+    package struct Entry {
+        package var name: String
+        package var dtype: String
+        package var shape: [Int]
+        package var region: FileRegion
     }
 
     /// The limit of the reference implementation.
@@ -84,11 +84,11 @@ struct SafetensorsHeader {
         "C64": 8,
     ]
 
-    private(set) var entries: [Entry] = []
-    private(set) var metadata: [String: String] = [:]
+    package private(set) var entries: [Entry] = []
+    package private(set) var metadata: [String: String] = [:]
     private let path: String
 
-    init(_ region: FileRegion) throws(BitNetError) {
+    package init(_ region: FileRegion) throws(BitNetError) {
         path = region.path
         let start = try region.slice(0..<Self.lengthSize).read()
         let length: UInt64 = try start.integer(at: 0)

@@ -25,7 +25,7 @@ package struct RotaryEmbedding: Sendable {
     }
 
     /// Cosine and sine of every pair's angle at `position`.
-    func fill(position: Int, cos: BufferView<Float>, sin: BufferView<Float>) {
+    package func fill(position: Int, cos: BufferView<Float>, sin: BufferView<Float>) {
         for (pair, frequency) in inverseFrequencies.enumerated() {
             let angle = Double(Float(position) * frequency)
             cos[pair] = Float(Foundation.cos(angle))

@@ -111,12 +111,19 @@ extension Tokenizer {
     package func encode(
         _ text: String, special: Bool = false, effort: Effort
     ) throws(BitNetError) -> [Int] {
+        var scratch = BytePairEncoder.Scratch(byteCount: text.utf8.count, effort)
+        return try encode(text, special: special, &scratch, effort)
+    }
+
+    /// The same, with scratch that other texts may have used.
+    func encode(
+        _ text: String, special: Bool, _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+    ) throws(BitNetError) -> [Int] {
         try effort.check()
         try TextLimit.check(length: text.utf8.count)
         let bytes = Array(text.utf8)
         var output: [Int] = []
         output.reserveCapacity(bytes.count / 3 + 1)
-        var scratch = BytePairEncoder.Scratch(byteCount: bytes.count, effort)
         try storage.addedTokens.forEachPiece(in: bytes, special: special, effort: effort) {
             (piece) throws(BitNetError) in
             switch piece {

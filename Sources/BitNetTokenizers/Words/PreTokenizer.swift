@@ -5,7 +5,7 @@
 /// alternatives are tried in order, so a scanner reads as its expression does. A new one is a case,
 /// its expression and a function that finds the end of the word at an index. Expressions without a
 /// scanner are run by `Expression`, which gives the same words more slowly.
-enum PreTokenizer: String, Sendable, CaseIterable {
+package enum PreTokenizer: String, Sendable, CaseIterable {
     /// Llama 3, Falcon 3: up to three digits a word.
     case llama3 = "llama-bpe"
     /// Qwen 2 and 3: every digit a word.
@@ -14,7 +14,7 @@ enum PreTokenizer: String, Sendable, CaseIterable {
     case gpt2 = "gpt-2"
 
     /// The regular expression the scanner stands for, as `tokenizer.json` has it.
-    var expression: String {
+    package var expression: String {
         switch self {
         case .llama3: Self.llamaExpression(digits: #"\p{N}{1,3}"#)
         case .qwen2: Self.llamaExpression(digits: #"\p{N}"#)
@@ -30,7 +30,7 @@ enum PreTokenizer: String, Sendable, CaseIterable {
 
     /// Calls `body` with every word of `bytes[range]`, valid UTF-8, in order and without gaps.
     @inline(__always)
-    func forEachWord(
+    package func forEachWord(
         in bytes: [UInt8], _ range: Range<Int>, effort: Effort = Effort(),
         _ body: (Range<Int>) throws(BitNetError) -> Void
     ) throws(BitNetError) {

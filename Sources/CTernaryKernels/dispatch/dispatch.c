@@ -109,6 +109,7 @@ static const tk_kernels scalar = {
     .head[TK_HEAD_INT4] = &tk_head_int4_scalar,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_scalar,
     .limits = &tk_limits_scalar,
+    .training = &tk_training_scalar,
 };
 
 #if defined(__x86_64__)
@@ -137,6 +138,7 @@ static const tk_kernels avx2 = {
     .head[TK_HEAD_INT4] = &tk_head_int4_avx2,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_avx2,
     .limits = &tk_limits_avx2,
+    .training = &tk_training_avx2,
 };
 
 static const tk_kernels avxvnni = {
@@ -180,6 +182,7 @@ static const tk_kernels avx512_vnni = {
     .head[TK_HEAD_INT4] = &tk_head_int4_avx512_vnni,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_avx512_vnni,
     .limits = &tk_limits_avx512_vnni,
+    .training = &tk_training_avx512,
 };
 
 static const tk_kernels avx512 = {
@@ -230,6 +233,7 @@ static const tk_kernels neon = {
     .head[TK_HEAD_INT4] = &tk_head_int4_neon,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_neon,
     .limits = &tk_limits_neon,
+    .training = &tk_training_neon,
 };
 
 static const tk_kernels neon_dotprod = {
@@ -293,7 +297,8 @@ bool tk_kernel_set_supported(const tk_kernels *k) { return tk_kernel_set_obstacl
 
 const char *tk_self_test(const tk_kernels *k) {
   static tk_self_test_part *const parts[] = {tk_self_test_ternary, tk_self_test_sparse,
-                                             tk_self_test_float, tk_self_test_head};
+                                             tk_self_test_float, tk_self_test_head,
+                                             tk_self_test_training};
   const char *disagreement = NULL;
   for (size_t i = 0; i < sizeof parts / sizeof *parts && !disagreement; i++) {
     disagreement = parts[i](k, &scalar);

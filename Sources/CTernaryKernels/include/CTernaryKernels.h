@@ -514,6 +514,115 @@ size_t tk_count_zeros(const int8_t *trits, size_t n);
 void tk_ternarize(const float *x, size_t n, float g, int8_t *trits);
 
 // ---------------------------------------------------------------------------------------------
+// Training: float32 products and gradients
+//
+// An element of a product is one chain of fused multiply-adds in the order of the depth. How work
+// is cut changes no bit, and every instruction set gives the same.
+// ---------------------------------------------------------------------------------------------
+
+enum {
+  /// Columns of a panel of a packed factor.
+  TK_FACTOR_PANEL = 32,
+  /// Floats of scratch that tk_training_product needs for each thread.
+  TK_PRODUCT_SCRATCH = 140 * 256,
+};
+
+/// What the right factor B[depth, columns] of a product is made of.
+typedef enum tk_source {
+  /// Floats: B[k][n] = data[k * stride + n].
+  TK_SOURCE_F32 = 0,
+  /// Floats: B[k][n] = data[n * stride + k].
+  TK_SOURCE_F32_TRANSPOSED = 1,
+  /// int8 activations: B[k][n] = data[k * stride + n] / scales[k].
+  TK_SOURCE_INT8 = 2,
+  /// Shadow weights: B[k][n] = trit(data[k * stride + n] * factors[k]) * scales[k].
+  TK_SOURCE_TERNARY = 3,
+} tk_source;
+
+typedef struct tk_factor {
+  tk_source source;
+  const void *data;
+  size_t stride;
+  size_t depth;
+  size_t columns;
+  const float *_Nullable scales;
+  const float *_Nullable factors;
+} tk_factor;
+
+/// Floats of a packed factor.
+size_t tk_packed_factor_size(size_t depth, size_t columns);
+/// Packs depths [depth_begin, depth_end) into `packed`, the start of the whole packed factor.
+void tk_pack_factor(const tk_kernels *k, const tk_factor *f, size_t depth_begin, size_t depth_end,
+                    float *packed);
+
+/// C[m][n] = sum over k of A[m][k] * B[k][n], added to what C held if `accumulate`.
+typedef struct tk_product {
+  /// A[m][k] = a[m * a_stride + k], or a[k * a_stride + m] if it is transposed.
+  const float *a;
+  size_t a_stride;
+  bool a_is_transposed;
+  /// As tk_pack_factor wrote it, of a factor with b_depth >= depth and at least `columns` columns.
+  const float *b;
+  size_t b_depth;
+  size_t depth;
+  size_t columns;
+  float *c;
+  size_t c_stride;
+  bool accumulate;
+} tk_product;
+
+/// Rows [row_begin, row_end) of a product. `scratch` has TK_PRODUCT_SCRATCH floats.
+void tk_training_product(const tk_kernels *k, const tk_product *p, size_t row_begin, size_t row_end,
+                         float *scratch);
+
+/// y[t * y_stride + r] = dot(x + t * x_stride, w + r * columns) for t in [0, tokens) and r in
+/// [row_begin, row_end), in the 16-lane order: the bits of tk_dense_gemv with TK_F32. columns is a
+/// multiple of 16.
+void tk_dot_products(const tk_kernels *k, const float *x, size_t x_stride, size_t tokens,
+                     const float *w, size_t columns, size_t row_begin, size_t row_end, float *y,
+                     size_t y_stride);
+
+/// Backward of tk_rms_norm: with r = 1 / sqrt(sum(x^2) / n + eps),
+///   dx[i] += r * (dy[i] * weight[i] - x[i] * r^2 / n * sum_j(dy[j] * weight[j] * x[j])),
+///   d_weight[i] += dy[i] * (x[i] * r).
+void tk_rms_norm_backward(const tk_kernels *k, const float *x, const float *weight, const float *dy,
+                          size_t n, float eps, float *dx, float *d_weight);
+
+/// Backward of tk_relu2_mul, a = max(gate, 0): d_up = dy * a^2, d_gate = dy * up * 2 a. Outputs may
+/// alias inputs of the same index.
+void tk_relu2_mul_backward(const tk_kernels *k, const float *gate, const float *up, const float *dy,
+                           size_t n, float *d_gate, float *d_up);
+
+/// Backward of a softmax p of scores that had been multiplied by `scale`, in place:
+///   dp[i] = p[i] * (dp[i] - sum_j(p[j] * dp[j])) * scale.
+void tk_softmax_backward(const tk_kernels *k, const float *p, float *dp, size_t n, float scale);
+
+/// x[i] *= factor.
+void tk_scale(const tk_kernels *k, float *x, size_t n, float factor);
+
+/// Cross entropy of n logits and its gradient times `factor`, which takes their place. Returns the
+/// loss, log(sum_i exp(x[i])) - x[target], in nats.
+double tk_cross_entropy(const tk_kernels *k, float *logits, size_t n, size_t target, float factor);
+
+/// Sum of n squares in double, in a fixed order.
+double tk_sum_of_squares(const tk_kernels *k, const float *x, size_t n);
+
+/// One step of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) as factors of its steps.
+typedef struct tk_adamw {
+  float gradient_factor; ///< Clipping.
+  float decay;           ///< 1 - learning rate * weight decay.
+  float beta1, beta2;
+  float rate;        ///< learning rate / (1 - beta1^step).
+  float root_factor; ///< 1 / sqrt(1 - beta2^step).
+  float epsilon;
+} tk_adamw;
+
+/// g = gradient * gradient_factor; w *= decay; mean = beta1 mean + (1 - beta1) g; square = beta2
+/// square + (1 - beta2) g^2; w -= rate * mean / (sqrt(square) * root_factor + epsilon).
+void tk_adamw_step(const tk_kernels *k, const tk_adamw *step, const float *gradient, size_t n,
+                   float *weights, float *mean, float *square);
+
+// ---------------------------------------------------------------------------------------------
 // Limits of the machine
 // ---------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ extension KernelSet.Rejection: CustomStringConvertible {
 
 extension KernelSet {
     /// `y = x / rms(x) * weight`; y may be x.
-    func rmsNorm(
+    package func rmsNorm(
         _ x: BufferView<Float>, weight: BufferView<Float>, epsilon: Float, into y: BufferView<Float>
     ) {
         precondition(weight.count == x.count && y.count == x.count)
@@ -102,7 +102,7 @@ extension KernelSet {
     }
 
     /// `y += x`.
-    func add(_ x: BufferView<Float>, to y: BufferView<Float>) {
+    package func add(_ x: BufferView<Float>, to y: BufferView<Float>) {
         precondition(x.count == y.count)
         tk_add(kernels, x.base, x.count, y.base)
     }
@@ -129,12 +129,14 @@ extension KernelSet {
 
 extension KernelSet {
     /// Zero bytes that follow every row of quantised activations.
-    static let activationPadding = Int(TK_ACTIVATION_PADDING)
+    package static let activationPadding = Int(TK_ACTIVATION_PADDING)
     /// Rows that lie together in a packed matrix; row ranges are multiples of it.
-    static let tileRows = Int(TK_TILE_ROWS)
+    package static let tileRows = Int(TK_TILE_ROWS)
 
     /// Quantises one row of activations to int8: returns 127 / absmax and the sum of the int8.
-    func quantize(_ x: BufferView<Float>, into q: BufferView<Int8>) -> (scale: Float, sum: Int32) {
+    package func quantize(
+        _ x: BufferView<Float>, into q: BufferView<Int8>
+    ) -> (scale: Float, sum: Int32) {
         precondition(q.count >= x.count + KernelSet.activationPadding)
         var sum: Int32 = 0
         let scale = tk_quantize(kernels, x.base, x.count, q.base, &sum)
@@ -142,7 +144,7 @@ extension KernelSet {
     }
 
     /// `y = acc / scale * beta`, with one beta for all or one for each element; y may be acc.
-    func dequantize(
+    package func dequantize(
         _ acc: BufferView<Int32>, scale: Float, beta: BufferView<Float>, into y: BufferView<Float>
     ) {
         precondition(acc.count == y.count && (beta.count == 1 || beta.count == acc.count))
@@ -168,7 +170,7 @@ extension KernelSet {
 
     /// Sums of `rows` times `batch` rows of activations; row t of y starts at t * yStride. Of a
     /// matrix in groups one is multiplied, as in `gemv`.
-    func gemm(
+    package func gemm(
         _ matrix: PackedTrits, group: Int = 0, rows: Range<Int>, q: BufferView<Int8>, qStride: Int,
         sums: BufferView<Int32>, batch: Int, into y: BufferView<Int32>, yStride: Int,
         scratch: BufferView<UInt8>

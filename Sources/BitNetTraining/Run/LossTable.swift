@@ -1,0 +1,50 @@
+internal import BitNetKit
+internal import Foundation
+
+/// Losses in the course of a training as a file of comma-separated values: a line for each step and
+/// one for each validation.
+struct LossTable {
+    static let header =
+        "step,seconds,loss,validation_loss,bits_per_byte,learning_rate,tokens_per_second"
+
+    private let path: String
+    private var lines: [String] = []
+    private var seconds = 0.0
+
+    /// Goes on with a table that is there, as far as `step`.
+    init(_ url: URL, upTo step: Int) throws(BitNetError) {
+        path = url.path
+        guard step > 0, FileManager.default.fileExists(atPath: path) else { return }
+        let region = try ByteRegion(reading: InputFile(opening: path))
+        let text = region.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        for line in text.split(separator: "\n").dropFirst() {
+            let fields = line.split(separator: ",", omittingEmptySubsequences: false)
+            guard fields.count == 7, let number = Int(fields[0]), number <= step else { continue }
+            lines.append(String(line))
+            seconds = Double(fields[1]) ?? seconds
+        }
+    }
+
+    mutating func add(_ report: StepReport) {
+        seconds += report.seconds
+        let rate = String(format: "%.6g", Double(report.learningRate))
+        lines.append(
+            "\(report.step),\(shown(seconds)),\(shown(report.loss)),,,\(rate),"
+                + "\(Int(report.tokensPerSecond))")
+    }
+
+    mutating func add(_ report: ValidationReport) {
+        let bits = report.bitsPerByte.map(shown) ?? ""
+        lines.append("\(report.step),\(shown(seconds)),,\(shown(report.loss)),\(bits),,")
+    }
+
+    private func shown(_ value: Double) -> String { String(format: "%.5f", value) }
+
+    /// Writes all lines, and replaces the file that is there.
+    func write() throws(BitNetError) {
+        let text = ([LossTable.header] + lines).joined(separator: "\n") + "\n"
+        let file = try AtomicFile(replacing: path)
+        try file.write(ByteRegion(Array(text.utf8), path: path))
+        try file.commit()
+    }
+}

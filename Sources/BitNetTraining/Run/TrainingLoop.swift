@@ -1,0 +1,107 @@
+internal import BitNetKit
+internal import Foundation
+
+/// The steps of a run, and what is done between them.
+struct TrainingLoop {
+    let run: TrainingRun
+    let trainer: Trainer
+    let tokenizer: URL
+    var table: LossTable
+    private var tokens = 0
+    private var seconds = 0.0
+    private var sinceCheckpoint = 0.0
+    private var validations = 0
+
+    init(run: TrainingRun, trainer: Trainer, tokenizer: URL, table: LossTable) {
+        self.run = run
+        self.trainer = trainer
+        self.tokenizer = tokenizer
+        self.table = table
+    }
+
+    mutating func run(
+        _ event: @Sendable (TrainingRun.Event) -> Void
+    ) async throws(BitNetError) -> TrainingRun.Summary {
+        validations = Int(await trainer.progress * Double(max(1, run.validations)))
+        let first = try await validate(event)
+        var steps = trainer.steps.makeAsyncIterator()
+        do throws(BitNetError) {
+            while let report = try await steps.next(isolation: nil) {
+                try await follow(report, event)
+            }
+        } catch .cancelled {
+            try await save(event)
+            throw .cancelled
+        }
+        try await save(event)
+        let last = try await trainer.validate()
+        if let last {
+            table.add(last)
+            event(.validation(last))
+            try table.write()
+        }
+        let bytes = try await export()
+        return TrainingRun.Summary(
+            steps: await trainer.stepCount, first: first, last: last,
+            tokensPerSecond: seconds > 0 ? Double(tokens) / seconds : 0, modelBytes: bytes)
+    }
+
+    /// What follows a step: the next validation, the next checkpoint.
+    private mutating func follow(
+        _ report: StepReport, _ event: @Sendable (TrainingRun.Event) -> Void
+    ) async throws(BitNetError) {
+        tokens += report.tokens
+        seconds += report.seconds
+        sinceCheckpoint += report.seconds
+        table.add(report)
+        event(.step(report))
+        let due = Int(report.progress * Double(max(1, run.validations)))
+        if due > validations, report.progress < 1 {
+            validations = due
+            _ = try await validate(event)
+            if due % 4 == 0 { try await sample(event) }
+        }
+        if sinceCheckpoint >= run.checkpointInterval { try await save(event) }
+    }
+
+    private mutating func validate(
+        _ event: @Sendable (TrainingRun.Event) -> Void
+    ) async throws(BitNetError) -> ValidationReport? {
+        let report = try await trainer.validate(limit: run.validationWindows)
+        if let report {
+            table.add(report)
+            event(.validation(report))
+        }
+        return report
+    }
+
+    private func sample(
+        _ event: @Sendable (TrainingRun.Event) -> Void
+    ) async throws(BitNetError) {
+        let model = try await trainer.model(tokenizer: tokenizer)
+        let options = GenerationOptions(
+            sampling: .random(temperature: 0.8, seed: 1),
+            maximumResponseTokens: min(60, trainer.configuration.shape.contextLength / 2))
+        let result = try await model.generate(run.samplePrompt, options: options)
+        event(.sample(run.samplePrompt + result.text))
+    }
+
+    private mutating func save(
+        _ event: @Sendable (TrainingRun.Event) -> Void
+    ) async throws(BitNetError) {
+        let url = run.url("checkpoint.safetensors")
+        try await trainer.saveCheckpoint(to: url)
+        try table.write()
+        sinceCheckpoint = 0
+        event(.checkpoint(url))
+    }
+
+    private func export() async throws(BitNetError) -> Int {
+        try await trainer.exportFolder(
+            to: run.url("masters"), weights: .masters, tokenizer: tokenizer)
+        try await trainer.exportFolder(to: run.url("model"), tokenizer: tokenizer)
+        return try await trainer.exportGGUF(
+            to: run.url("model.gguf"), tokenizer: tokenizer
+        ).byteCount
+    }
+}

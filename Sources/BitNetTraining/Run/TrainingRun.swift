@@ -1,0 +1,147 @@
+public import BitNetKit
+public import Foundation
+
+/// A whole training in a folder, from text files to a model: tokenizer, tokens, steps, checkpoints,
+/// a table of losses, and the exported model.
+///
+/// ```swift
+/// var run = TrainingRun(files: [stories], output: folder)
+/// run.configuration.length = .seconds(1200)
+/// let summary = try await run.run { print($0) }
+/// ```
+///
+/// The folder then has `tokenizer.json` and `tokenizer_config.json` (unless another tokenizer was
+/// given), `tokens.safetensors`, `checkpoint.safetensors`, `loss.csv`, `model` and `masters`, which
+/// are Hugging Face folders with packed and shadow weights, and `model.gguf`. Every file is
+/// replaced whole or not at all.
+public struct TrainingRun: Sendable {
+    /// UTF-8 text, documents separated by `<|endoftext|>`.
+    public var files: [URL]
+    /// The folder for everything that is written.
+    public var output: URL
+    /// The model and how to train it. The vocabulary's size is that of the tokenizer to train, or
+    /// becomes that of the one that is given.
+    public var configuration = TrainingConfiguration()
+    /// A folder with a tokenizer, or its `tokenizer.json`; nil to train one.
+    public var tokenizer: URL?
+    /// Whether to go on from the folder's checkpoint.
+    public var isResumed = false
+    /// A new length for a training that is resumed.
+    public var resumedLength: TrainingConfiguration.Length?
+    /// The share of documents that is held out, where `validationFiles` are none.
+    public var heldOut = 0.02
+    /// Text to measure progress on. Documents of `files` that are also here are not trained on; for
+    /// that all text is held in memory.
+    public var validationFiles: [URL] = []
+    /// What samples begin with.
+    public var samplePrompt = "Once upon a time"
+    /// Validations in the course of the training, at equal shares of it.
+    public var validations = 20
+    /// Windows of a validation; the last one has all.
+    public var validationWindows = 64
+    /// Seconds between checkpoints.
+    public var checkpointInterval = 300.0
+    /// Threads to compute with; nil for all cores that the process may use.
+    public var threads: Int?
+
+    /// A run with everything else as it is by default.
+    public init(files: [URL], output: URL) {
+        self.files = files
+        self.output = output
+    }
+
+    /// What a run tells while it goes on.
+    public enum Event: Sendable {
+        /// The text is read: for the tokenizer, or to make tokens of it.
+        case reading(CorpusProgress)
+        /// Training begins, or goes on after so many steps.
+        case training(Start)
+        /// A step is done.
+        case step(StepReport)
+        /// The held-out text was predicted.
+        case validation(ValidationReport)
+        /// What the model writes now.
+        case sample(String)
+        /// A checkpoint was written.
+        case checkpoint(URL)
+    }
+
+    /// What is trained, and where it begins.
+    public struct Start: Sendable, Hashable, Codable {
+        /// The model and how it is trained.
+        public var configuration: TrainingConfiguration
+        /// Parameters of the model.
+        public var parameters: Int
+        /// Tokens of the text that is trained on.
+        public var tokens: Int
+        /// Steps that were done before.
+        public var step: Int
+        /// Threads that compute.
+        public var threads: Int
+    }
+
+    /// What came out.
+    public struct Summary: Sendable, Hashable, Codable {
+        /// Steps in all.
+        public var steps: Int
+        /// The loss of the first validation of this run, where text is held out.
+        public var first: ValidationReport?
+        /// The loss of all held-out text at the end.
+        public var last: ValidationReport?
+        /// Mean tokens a second of this run's steps; 0 for none.
+        public var tokensPerSecond: Double
+        /// Size of the GGUF file in bytes.
+        public var modelBytes: Int
+    }
+
+    /// Trains until the end, or until the task is cancelled: then a checkpoint is written first.
+    ///
+    /// - Parameter event: called now and then, on a task of this run.
+    /// - Throws: `BitNetError.invalidArgument` for a folder with a checkpoint that is not gone on
+    ///   from; `.cancelled`; what reading text, training, and writing throw.
+    public func run(
+        _ event: @Sendable (Event) -> Void = { _ in }
+    ) async throws(BitNetError) -> Summary {
+        try makeFolder()
+        let checkpoint = url("checkpoint.safetensors")
+        guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
+            throw .invalidArgument(
+                name: "output",
+                detail: "\(output.path) has the checkpoint of a training; go on from it, or take "
+                    + "another folder")
+        }
+        let (source, data) = try prepare(event)
+        var configuration = configuration
+        configuration.shape.vocabularySize = data.vocabularySize
+        let trainer: Trainer
+        if isResumed {
+            trainer = try Trainer(
+                resuming: checkpoint, data: data, length: resumedLength,
+                threads: threads)
+        } else {
+            trainer = try Trainer(configuration: configuration, data: data, threads: threads)
+        }
+        let step = await trainer.stepCount
+        let shape = trainer.configuration.shape
+        event(
+            .training(
+                Start(
+                    configuration: trainer.configuration, parameters: shape.parameterCount,
+                    tokens: data.tokenCount, step: step, threads: trainer.threads)))
+        var loop = TrainingLoop(
+            run: self, trainer: trainer, tokenizer: source,
+            table: try LossTable(url("loss.csv"), upTo: step))
+        return try await loop.run(event)
+    }
+
+    /// A file or folder of the output.
+    func url(_ name: String) -> URL { output.appendingPathComponent(name) }
+
+    private func makeFolder() throws(BitNetError) {
+        do {
+            try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
+        } catch {
+            throw .unwritable(path: output.path, reason: error.localizedDescription)
+        }
+    }
+}

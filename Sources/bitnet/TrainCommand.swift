@@ -1,0 +1,164 @@
+import ArgumentParser
+import BitNetKit
+import BitNetTraining
+import Foundation
+import Synchronization
+
+struct TrainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a ternary model from scratch on text.",
+        usage: """
+            bitnet train --data FILE ... --out DIR [--config tiny|small|FILE.json] \
+            [--steps N | --time DURATION] [--resume]
+            """,
+        discussion: """
+            Text is UTF-8, documents separated by <|endoftext|>. DIR gets a tokenizer, \
+            checkpoints, loss.csv, and at the end model.gguf and the Hugging Face folders model \
+            (packed trits) and masters (shadow weights). Ctrl-C writes a checkpoint and stops; \
+            --resume goes on from it. With --steps, an interrupted training gives the same \
+            weights as one that is not. A FILE.json has the members of a configuration that \
+            --json prints.
+            """)
+
+    @Option(
+        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"))
+    var data: [String]
+
+    @Option(
+        parsing: .upToNextOption,
+        help: .init(
+            "Text to measure progress on; its documents are not trained on (default: 2% of all).",
+            valueName: "file"))
+    var validation: [String] = []
+
+    @Option(parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"))
+    var out: String
+
+    @Option(
+        parsing: .unconditional,
+        help: .init(
+            "The model: tiny (0.5 M parameters), small (5 M), or a file (default: small).",
+            valueName: "name"))
+    var config = "small"
+
+    @Option(parsing: .unconditional, help: .init("Steps of training.", valueName: "n"))
+    var steps: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init(
+            "How long to train, like 90s, 20m or 3h (default: 20m).", valueName: "duration"),
+        transform: TrainCommand.seconds)
+    var time: Double?
+
+    @Flag(help: "Go on from the checkpoint in DIR.")
+    var resume = false
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("A tokenizer to use instead of training one.", valueName: "path"))
+    var tokenizer: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Text that samples begin with.", valueName: "text"))
+    var prompt = "Once upon a time"
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Number of threads (default: one per core).", valueName: "n"))
+    var threads: Int?
+
+    @Flag(help: "Print events as JSON, one a line.")
+    var json = false
+
+    func validate() throws {
+        if data.isEmpty { throw ValidationError("--data needs a file") }
+        if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
+        if let steps, steps < 1 { throw ValidationError("--steps must be at least 1") }
+        if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
+    }
+
+    func run() async throws {
+        let run = try trainingRun()
+        let output = TrainOutput(isJSON: json)
+        let task = Task.detached {
+            let result: Result<TrainingRun.Summary, BitNetError>
+            do throws(BitNetError) {
+                result = .success(try await run.run { output.show($0) })
+            } catch {
+                result = .failure(error)
+            }
+            return result
+        }
+        let interrupt = Interrupt(Interrupt.everySignal) { _ in task.cancel() }
+        defer { interrupt.end() }
+        let result = await task.value
+        output.clear()
+        switch result {
+        case .success(let summary): try output.finish(summary, folder: out)
+        case .failure(.cancelled):
+            Terminal.report("stopped; bitnet train with --resume goes on")
+            throw ExitCode(interrupt.exitCode ?? 130)
+        case .failure(let error): throw error
+        }
+    }
+
+    private func trainingRun() throws -> TrainingRun {
+        var run = TrainingRun(
+            files: try data.map { try Terminal.url($0) }, output: try Terminal.url(out))
+        let length: TrainingConfiguration.Length? =
+            steps.map { .steps($0) } ?? time.map { .seconds($0) }
+        run.configuration = try trainingConfiguration()
+        if let length {
+            run.configuration.length = length
+        } else if ["tiny", "small"].contains(config) {
+            run.configuration.length = .seconds(1200)
+        }
+        run.validationFiles = try validation.map { try Terminal.url($0) }
+        run.isResumed = resume
+        run.resumedLength = length
+        run.tokenizer = try tokenizer.map { try Terminal.url($0) }
+        run.samplePrompt = prompt
+        run.threads = threads
+        return run
+    }
+
+    private func trainingConfiguration() throws -> TrainingConfiguration {
+        switch config {
+        case "tiny": return TrainingConfiguration(shape: .tiny)
+        case "small": return TrainingConfiguration(shape: .small)
+        default:
+            let url = try Terminal.url(config)
+            let bytes: Data
+            do { bytes = try Data(contentsOf: url) } catch {
+                throw BitNetError.unreadable(
+                    path: config,
+                    reason: "neither tiny nor small, nor a file that can be read")
+            }
+            do {
+                let configuration = try JSONDecoder().decode(
+                    TrainingConfiguration.self, from: bytes)
+                try configuration.validate()
+                return configuration
+            } catch let error as BitNetError {
+                throw error
+            } catch {
+                throw BitNetError.malformedFile(
+                    path: config, detail: "not a training configuration: \(error)")
+            }
+        }
+    }
+
+    /// The seconds of `90s`, `20m`, `1.5h` or `2d`.
+    static func seconds(_ text: String) throws -> Double {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
+        guard let last = text.last, let unit = units[last],
+            let number = Double(text.dropLast()), number > 0, number.isFinite
+        else {
+            throw ValidationError("'\(text)' is no duration; write 90s, 20m or 3h")
+        }
+        return number * unit
+    }
+}

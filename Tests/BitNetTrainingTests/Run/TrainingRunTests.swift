@@ -1,0 +1,124 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import BitNetTraining
+
+@Suite("A whole training in a folder")
+struct TrainingRunTests {
+    /// Sentences that a small network learns quickly.
+    private static func text() -> String {
+        var generator = SplitMix64(seed: 4)
+        let names = ["Lily", "Tom", "Anna", "Ben"]
+        let things = ["a red ball", "a small dog", "an old tree", "the big sun"]
+        return (0..<300).map { _ in
+            let name = names[Int(generator.next() % 4)]
+            let thing = things[Int(generator.next() % 4)]
+            return "One day \(name) saw \(thing). \(name) was very happy."
+        }.joined(separator: "\n<|endoftext|>\n")
+    }
+
+    private func run(_ folder: TemporaryFolder, steps: Int) throws -> TrainingRun {
+        let file = folder.file("text.txt")
+        try Data(Self.text().utf8).write(to: file)
+        var run = TrainingRun(files: [file], output: folder.file("out"))
+        run.configuration = TrainingConfiguration(
+            shape: NetworkShape(
+                hiddenSize: 64, feedForwardSize: 128, layerCount: 1, headCount: 2,
+                keyValueHeadCount: 1, vocabularySize: 320, contextLength: 32),
+            length: .steps(steps), windowsPerStep: 16,
+            schedule: TrainingSchedule(warmupSteps: 5, peakRate: 5e-3))
+        run.samplePrompt = "One day"
+        return run
+    }
+
+    @Test("Text becomes a model that has learnt, with a tokenizer, a table and exports")
+    func whole() async throws {
+        let folder = try TemporaryFolder()
+        let samples = Mutex<[String]>([])
+        let summary = try await run(folder, steps: 40).run { event in
+            if case .sample(let text) = event { samples.withLock { $0.append(text) } }
+        }
+        let (first, last) = (try #require(summary.first), try #require(summary.last))
+        #expect(first.step == 0 && last.step == 40 && summary.steps == 40)
+        #expect(last.loss < 0.5 * first.loss)
+        let bits = try #require(last.bitsPerByte)
+        #expect(bits > 0.1 && bits < 3)
+        #expect(samples.withLock { $0.count } == 4)
+        #expect(samples.withLock { $0.allSatisfy { $0.hasPrefix("One day") } })
+
+        let table = try String(contentsOf: folder.file("out/loss.csv"), encoding: .utf8)
+            .split(separator: "\n")
+        #expect(table[0].hasPrefix("step,seconds,loss,validation_loss"))
+        #expect(table.count(where: { $0.hasPrefix("40,") }) == 2)
+        let gguf = try await BitNetModel.load(folder.file("out/model.gguf"))
+        let folderModel = try await BitNetModel.load(folder.file("out/model"))
+        let options = GenerationOptions(maximumResponseTokens: 12)
+        let text = try await gguf.generate("One day", options: options).text
+        #expect(try await folderModel.generate("One day", options: options).text == text)
+        #expect(
+            try await BitNetModel.load(folder.file("out/masters")).configuration
+                .quantizesMasters)
+    }
+
+    @Test("Documents of the validation text are not trained on, and are what is measured")
+    func validationFiles() async throws {
+        let folder = try TemporaryFolder()
+        var run = try run(folder, steps: 2)
+        let heldOut = "One day Lily saw a red ball. Lily was very happy."
+        let other = folder.file("validation.txt")
+        try Data("\(heldOut)\n<|endoftext|>\nAnother text.".utf8).write(to: other)
+        run.validationFiles = [other]
+        let summary = try await run.run()
+        let tokenizer = try Tokenizer.load(from: folder.file("out"))
+        let file = try TokenFile(
+            opening: folder.file("out/tokens.safetensors"), tokenizer: tokenizer)
+        let documents = try (0..<file.documentCount).map {
+            tokenizer.decode(
+                try file.tokens(in: file.tokenRange(ofDocument: $0)).map(Int.init),
+                skippingSpecial: true)
+        }
+        #expect(documents.count > 200 && documents.count < 300)
+        #expect(!documents.contains(heldOut))
+        let text = try TokenFile(
+            TrainingCorpus(documents: [heldOut, "Another text."]), tokenizer: tokenizer)
+        #expect(summary.last?.tokens == text.tokenCount - 1)
+    }
+
+    @Test("A run that is cancelled leaves a checkpoint, and ends as one that was not")
+    func resumed() async throws {
+        let folder = try TemporaryFolder()
+        let other = try TemporaryFolder()
+        let expected = try await run(other, steps: 12).run()
+
+        var run = try run(folder, steps: 12)
+        let first = run
+        let task = Task {
+            do throws(BitNetError) {
+                _ = try await first.run { event in
+                    if case .step(let report) = event, report.step == 5 {
+                        withUnsafeCurrentTask { $0?.cancel() }
+                    }
+                }
+                return nil as BitNetError?
+            } catch { return error }
+        }
+        #expect(await task.value == .cancelled)
+        await #expect(throws: BitNetError.self) { try await first.run() }
+        run.isResumed = true
+        let steps = Mutex<[Int]>([])
+        let summary = try await run.run { event in
+            if case .step(let report) = event { steps.withLock { $0.append(report.step) } }
+        }
+        #expect(steps.withLock(\.self) == Array(6...12))
+        #expect(summary.last == expected.last)
+        let table = try String(contentsOf: folder.file("out/loss.csv"), encoding: .utf8)
+        for step in 1...12 {
+            let lines = table.split(separator: "\n").filter {
+                $0.hasPrefix("\(step),") && $0.contains(",,,")
+            }
+            #expect(lines.count == 1, "step \(step)")
+        }
+    }
+}
