@@ -8,10 +8,9 @@
 Every line has "documents", "size", "minimum", "special", and what came out: "merges", and the "ids"
 of every document. With a seed the output is the same each time.
 
-Hugging Face's trainer is not deterministic where a pair waits twice with the same count, which takes
-two ways to one token: every text is trained on several times, and left out if the results differ.
-How many are is printed at the end. `--check FOLDER TEXT` trains on the documents of a text file
-instead, and compares a tokenizer.json and the ids it gives.
+Every text is trained on twice, as threads and hash tables there have an order of their own; a text
+with two results would be left out and counted, but none has been found. `--check FOLDER TEXT` trains on
+the documents of a text file instead, and compares the folder's tokenizer.json and tokens.safetensors.
 """
 
 import argparse
@@ -53,8 +52,14 @@ def merges(tokenizer):
 def text(rng):
     """Sentences, runs of a few letters, or runs of few symbols, which merge in many ways."""
     kind = rng.random()
-    if kind < 0.4:
+    if kind < 0.3:
         return " ".join(rng.choice(WORDS) for _ in range(rng.randint(1, 60)))
+    if kind < 0.6:
+        # Long words of repeated pieces, in which tokens are made in several ways, and come up again.
+        pieces = ["".join(rng.choice("ab") for _ in range(rng.randint(1, 6))) for _ in range(3)]
+        return " ".join(
+            "".join(rng.choice(pieces) * rng.randint(1, 9) for _ in range(rng.randint(1, 12)))
+            for _ in range(rng.randint(1, 8)))
     letters = rng.choice(["ab", "abc", "a", "-=", "-", " \n", "aé", "日本", "xyXY"])
     parts = []
     for _ in range(rng.randint(1, 25)):
@@ -79,8 +84,8 @@ def random_cases(seed, count):
     unsteady = 0
     for _ in range(count):
         found = case(rng)
-        trained = [train(**found) for _ in range(4)]
-        if any(merges(other) != merges(trained[0]) for other in trained[1:]):
+        trained = [train(**found) for _ in range(2)]
+        if merges(trained[1]) != merges(trained[0]):
             unsteady += 1
             continue
         found["merges"] = merges(trained[0])

@@ -82,19 +82,13 @@ public struct BytePairTrainer: Sendable, Hashable {
             let best = merger.popMostFrequent(minimum: minimumFrequency)
         {
             try effort.check()
-            merges.append(best.pair)
-            try merger.merge(best, into: vocabulary.token(joining: best.pair), effort: effort)
+            merges.append(best)
+            try merger.merge(best, into: vocabulary.token(joining: best), effort: effort)
             let done = vocabulary.count - first
             progress(.init(stage: .merging, done: done, total: mergeCount))
         }
         return try TrainedTokenizer(
-            spellings: vocabulary.spellings, merges: Self.unique(merges), trainer: self)
-    }
-
-    /// Each pair once, where it was merged last: as in a dictionary of ranks.
-    private static func unique(_ merges: [UInt64]) -> [UInt64] {
-        var seen: Set<UInt64> = []
-        return merges.reversed().filter { seen.insert($0).inserted }.reversed()
+            spellings: vocabulary.spellings, merges: merges, trainer: self)
     }
 
     private func check() throws(BitNetError) {

@@ -6,13 +6,9 @@ struct PairQueue {
         var count: Int
         /// `left << 32 | right`.
         let pair: UInt64
-        /// Which list of places belongs to it.
-        let list: Int32
 
         fileprivate func isBefore(_ other: Candidate) -> Bool {
-            if count != other.count { return count > other.count }
-            if pair != other.pair { return pair < other.pair }
-            return list < other.list
+            count != other.count ? count > other.count : pair < other.pair
         }
     }
 

@@ -63,8 +63,27 @@ public struct TokenFile: Sendable {
         self.file = file
         path = file.path
         let header = try file.reading { () throws(BitNetError) in try SafetensorsHeader(file) }
-        let metadata = header.metadata
-        guard metadata["format"] == Self.format else {
+        (vocabularySize, fingerprint, endOfText) = try Self.check(
+            header.metadata, against: tokenizer, path: path)
+        byteCounts = tokenizer.byteCounts
+        let entries = header.entries
+        guard entries.count == 2, let ids = entries.first(where: { $0.name == "tokens" }),
+            let documents = entries.first(where: { $0.name == "documents" }),
+            documents.dtype == "U64", ids.dtype == "U16" || ids.dtype == "U32"
+        else { throw Self.damaged(path, "it has other tensors than tokens and documents") }
+        let width = ids.dtype == "U16" ? 2 : 4
+        self.width = width
+        tokens = ids.region
+        starts = try file.reading { () throws(BitNetError) in
+            try Self.starts(documents.region, tokenCount: ids.region.count / width)
+        }
+    }
+
+    /// What the metadata says, if it is of a token file of this tokenizer.
+    private static func check(
+        _ metadata: [String: String], against tokenizer: Tokenizer, path: String
+    ) throws(BitNetError) -> (vocabularySize: Int, fingerprint: UInt64, endOfText: Int) {
+        guard metadata["format"] == format else {
             throw .unsupportedFormat(
                 path: path, detail: "not a token file of this version",
                 remedy: "remove it, and the tokens are made again from the text")
@@ -73,28 +92,15 @@ public struct TokenFile: Sendable {
             let fingerprint = metadata["fingerprint"].flatMap({ UInt64($0, radix: 16) }),
             let size = metadata["vocabulary_size"].flatMap({ Int($0) }),
             let end = metadata["end_of_text"].flatMap({ Int($0) })
-        else { throw Self.damaged(path, "its metadata is not complete") }
-        guard saved == tokenizer.fingerprint, size == tokenizer.vocabularySize else {
+        else { throw damaged(path, "its metadata is not complete") }
+        guard saved == tokenizer.fingerprint, size == tokenizer.vocabularySize,
+            end == tokenizer.endOfText
+        else {
             throw .tokenizer(
-                detail:
-                    "\(path) was written with another tokenizer (of \(size) tokens); remove it, "
-                    + "and the tokens are made again from the text")
+                detail: "\(path) was written with another tokenizer (of \(size) tokens); remove "
+                    + "it, and the tokens are made again from the text")
         }
-        vocabularySize = size
-        self.fingerprint = fingerprint
-        endOfText = end
-        byteCounts = tokenizer.byteCounts
-        let entries = header.entries
-        guard entries.count == 2, let ids = entries.first(where: { $0.name == "tokens" }),
-            let documents = entries.first(where: { $0.name == "documents" }),
-            documents.dtype == "U64", ids.dtype == "U16" || ids.dtype == "U32"
-        else { throw Self.damaged(path, "it has other tensors than tokens and documents") }
-        width = ids.dtype == "U16" ? 2 : 4
-        tokens = ids.region
-        starts = try file.reading { () throws(BitNetError) in
-            try Self.starts(
-                documents.region, tokenCount: ids.region.count / (ids.dtype == "U16" ? 2 : 4))
-        }
+        return (size, fingerprint, end)
     }
 
     private static func starts(
