@@ -12,6 +12,9 @@ struct BenchHeadCommand: ParsableCommand {
             int8 copy and computes the rows that can be among the largest, 'fast' scans a 4.5-bit \
             copy with a statistical margin. Every result is compared with the full head's; \
             'different' counts the states whose largest logits are not the same, bit for bit.
+
+            With --json: {"rows": [{type, method, threads, top, seconds, bytesPerSecond, \
+            medianCandidates, largestCandidates, fallbacks, states, differences, speedup}]}.
             """)
 
     @Option(parsing: .unconditional, help: "Tokens of the vocabulary.")

@@ -17,8 +17,10 @@ struct BenchMatmulCommand: ParsableCommand {
             energy of a product where the machine has counters that may be read. OpenBLAS is there \
             where its library is.
 
-            With --json: {"rows": [...], "limits": [...]}, with times in seconds, "energy" as \
-            {"joules", "source"} or {"unavailable": reason}, and limits for each number of threads.
+            With --json: {"rows": [{kernel, layout, rows, columns, batch, threads, placement, \
+            seconds, time {median, min, max}, weightsPerSecond, bytesPerSecond, bandwidthShare, \
+            speedup, largestError, energy {joules, source} or {unavailable}, core, remark}], \
+            "limits": [{threads, bytesPerSecond, int8PerSecond}]}; what there is not is left out.
             """)
 
     @Option(

@@ -16,6 +16,10 @@ struct BenchModelCommand: AsyncParsableCommand {
             feed-forward networks compute for the test's tokens, by layer in JSON, counted while \
             warming up. Energy is that of the processor's own counters, above the machine at rest; \
             without counters there is none.
+
+            With --json: {"machine": {cpu, cores, optimized, bytesPerSecond by threads}, "rows": \
+            [{test, threads, isa, layout, head, tokensPerSecond {median, min, max}, bytesPerToken, \
+            bandwidthShare, int8PeakShare, energyPerToken, peakBytes, loadSeconds, sparsity}]}.
             """)
 
     @OptionGroup

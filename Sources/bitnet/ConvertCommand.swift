@@ -62,7 +62,8 @@ struct ConvertCommand: AsyncParsableCommand {
     @Flag(
         help: """
             Print the report as one JSON object: path, byteCount, warnings, and tensors with name, \
-            sourceType, type, shape, scale, scaleCount, zeroShare and relativeError.
+            sourceType, type, shape, scale, scaleCount, zeroShare and relativeError; what there is \
+            not is left out.
             """)
     var json = false
 

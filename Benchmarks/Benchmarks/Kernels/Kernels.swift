@@ -73,11 +73,11 @@ let benchmarks: @Sendable () -> Void = {
     }
     for kind in FloatBaseline.Kind.allCases where kind.isAvailable {
         Benchmark("GEMV 2560x2560 float \(kind.rawValue)") { benchmark in
-            let weights = (0..<2560 * 2560).map { Float($0 * 7 % 23 - 11) / 11 }
+            let weights: [Float] = (0..<2560 * 2560).map { Float($0 * 7 % 23 - 11) }
             let matrix = try FloatBaseline(
                 kind, rows: 2560, columns: 2560, weights: weights, threads: 1)
             let workspace = try FloatBaseline.Workspace(for: matrix)
-            let x = (0..<2560).map { Float($0 * 37 % 255 - 127) }
+            let x: [Float] = (0..<2560).map { Float($0 * 37 % 255 - 127) }
             var y = [Float](repeating: 0, count: 2560)
             benchmark.startMeasurement()
             for _ in benchmark.scaledIterations {

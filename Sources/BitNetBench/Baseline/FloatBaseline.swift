@@ -118,7 +118,7 @@ public struct FloatBaseline: Sendable {
         return workspace.output.array
     }
 
-    /// `W x` for one or more inputs, into an array that is there already: nothing is allocated.
+    /// `W x` for one or more inputs, into an array that is there already: no buffer is allocated.
     ///
     /// - Parameters:
     ///   - x: `[columns]` for each input of the workspace's batch, one after the other.

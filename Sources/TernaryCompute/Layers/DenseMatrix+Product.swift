@@ -20,7 +20,7 @@ extension DenseMatrix {
         return output.array
     }
 
-    /// The same into an array that is there already: nothing is allocated.
+    /// The same into an array that is there already: no buffer is allocated.
     ///
     /// - Parameters:
     ///   - x: `[columns]`.

@@ -4,8 +4,11 @@
 /// ```swift
 /// let workspace = try ProductWorkspace(for: w)
 /// var y = [Float](repeating: 0, count: w.rows)
-/// for x in inputs { try w.multiply(x, into: &y, workspace: workspace) }  // allocates nothing
+/// for x in inputs { try w.multiply(x, into: &y, workspace: workspace) }
 /// ```
+///
+/// With one thread such a product allocates nothing; with several, only the few bytes that hand the
+/// work to them.
 ///
 /// It serves one product at a time and is not `Sendable`: each task has its own.
 public final class ProductWorkspace {
@@ -72,7 +75,7 @@ public final class ProductWorkspace {
 
 extension TernaryMatrix {
     /// `W x` for one or more inputs, as ``multiply(_:threads:kernels:)`` computes it, into an array
-    /// that is there already: nothing is allocated.
+    /// that is there already: no buffer is allocated.
     ///
     /// - Parameters:
     ///   - x: `[columns]`, or several inputs one after the other; finite.
@@ -88,7 +91,7 @@ extension TernaryMatrix {
 }
 
 extension BitLinear {
-    /// Applies the layer to one or more inputs, into an array that is there already: nothing is
+    /// Applies the layer to one or more inputs, into an array that is there already: no buffer is
     /// allocated.
     ///
     /// - Parameters:

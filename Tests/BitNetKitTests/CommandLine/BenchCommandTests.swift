@@ -9,7 +9,7 @@ import Testing
 /// What measures and reports: `bench`, `doctor`, and the JSON of `convert` and `generate`.
 @Suite("Command line: measurements", .enabled(if: bitnetExecutable != nil))
 struct BenchCommandTests {
-    // Not smaller: all copies that a debug build makes of a matrix take 256 MB.
+    /// Large enough that few copies fill the memory which streaming goes through.
     private let small = ["bench", "matmul", "--rows", "512", "--columns", "640"]
     private let model = (try? BitNetSampleModel.url.path) ?? "no sample model"
 

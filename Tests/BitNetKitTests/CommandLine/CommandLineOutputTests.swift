@@ -35,7 +35,8 @@ struct CommandLineOutputTests {
         let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
         let keys = [
             "text", "tokens", "stopReason", "promptTokens", "generatedTokens", "decodePasses",
-            "draftedTokens", "acceptedDraftTokens", "prefillSeconds", "decodeSeconds", "sparsity",
+            "draftedTokens", "acceptedDraftTokens", "prefillSeconds", "decodeSeconds", "seed",
+            "sparsity",
         ]
         #expect(Set(try #require(value as? [String: Any]).keys) == Set(keys))
         let places = keys.map { run.output.range(of: "\"\($0)\":")?.lowerBound }
