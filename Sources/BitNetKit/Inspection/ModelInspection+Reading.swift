@@ -209,13 +209,3 @@ extension Checkpoint {
         }
     }
 }
-
-extension CheckpointTensor {
-    /// The shape of what is meant: four rows of a packed matrix are one row of bytes.
-    fileprivate var meantShape: [Int] {
-        guard type == .packedTernary, let first = shape.first, shape.count == 2 else {
-            return shape
-        }
-        return [first * 4] + shape.dropFirst()
-    }
-}
