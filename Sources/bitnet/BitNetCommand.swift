@@ -15,6 +15,10 @@ struct BitNetCommand: AsyncParsableCommand {
             bitnet tokenize --model PATH [TEXT] ...
             bitnet convert INPUT OUTPUT.gguf ...
             bitnet inspect PATH [--tensors] [--json]
+            bitnet hex PATH TENSOR [--rows 0..<2] | --bytes "4B" | --article
+            bitnet plan PATH|SHAPE [--context N]
+            bitnet verify PATH [--record FILE | --against FILE]
+            bitnet perplexity PATH --file TEXT [--against PATH] ...
             """,
         discussion: """
             To begin with: bitnet generate "Once upon a time"
@@ -25,7 +29,8 @@ struct BitNetCommand: AsyncParsableCommand {
             """,
         subcommands: [
             GenerateCommand.self, ChatCommand.self, EmbedCommand.self, LogitsCommand.self,
-            TokenizeCommand.self, ConvertCommand.self, InspectCommand.self,
+            TokenizeCommand.self, ConvertCommand.self, InspectCommand.self, HexCommand.self,
+            PlanCommand.self, VerifyCommand.self, PerplexityCommand.self,
             BenchCommand.self, DoctorCommand.self,
         ])
 

@@ -47,7 +47,11 @@ private func entropy(_ counts: [Int]) -> Double {
 extension TernarySource {
     /// Reads the whole matrix and counts.
     func content(_ pool: WorkerPool) throws(BitNetError) -> TernaryContent {
-        let plan = try plan(pool)
+        try content(try plan(pool), pool)
+    }
+
+    /// Reads the whole matrix, as `plan` says, and counts.
+    func content(_ plan: TernaryPlan, _ pool: WorkerPool) throws(BitNetError) -> TernaryContent {
         let found = Mutex(TritCount(columns: columns))
         try forEachChunk(pool) { (chunk) throws(BitNetError) in
             try decode(chunk, plan)
@@ -57,7 +61,8 @@ extension TernarySource {
             }
             found.withLock { $0.add(count) }
         }
-        let histogram = try tensor.region.histogram()
+        let histogram =
+            if let codes = plan.codes { codes.histogram() } else { try tensor.region.histogram() }
         let scales = plan.scale.values
         return found.withLock { count in
             TernaryContent(
@@ -109,8 +114,16 @@ extension FileRegion {
     fileprivate func histogram() throws(BitNetError) -> [Int] {
         var counts = [Int](repeating: 0, count: 256)
         try forEachPiece { piece in
-            piece.withUnsafeBytes { for byte in $0 { counts[Int(byte)] += 1 } }
+            for (byte, count) in piece.histogram().enumerated() { counts[byte] += count }
         }
+        return counts
+    }
+}
+
+extension ByteRegion {
+    fileprivate func histogram() -> [Int] {
+        var counts = [Int](repeating: 0, count: 256)
+        withUnsafeBytes { for byte in $0 { counts[Int(byte)] += 1 } }
         return counts
     }
 }

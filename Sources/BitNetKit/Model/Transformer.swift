@@ -3,7 +3,7 @@
 /// From a token to its logits: the row of `embedding`, every block, `finalNorm`, the LM head.
 package struct Transformer: Sendable {
     package let configuration: ModelConfiguration
-    package let compute: Compute
+    package internal(set) var compute: Compute
     /// `[vocabulary, hidden]`.
     package let embedding: DenseMatrix
     package var blocks: [TransformerBlock]
