@@ -53,9 +53,10 @@ let package = Package(
             name: "BitNetKit",
             dependencies: ["TernaryCompute", "BitNetFiles", "BitNetTokenizers"],
             swiftSettings: swiftSettings),
+        .target(name: "BitNetPlots", swiftSettings: swiftSettings),
         .target(
             name: "BitNetBench",
-            dependencies: ["BitNetKit", "CTernaryKernels"],
+            dependencies: ["BitNetKit", "BitNetPlots", "CTernaryKernels"],
             swiftSettings: swiftSettings),
         .target(
             name: "BitNetSampleModel",
@@ -65,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "bitnet",
             dependencies: [
-                "BitNetKit", "BitNetBench", "BitNetSampleModel",
+                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
@@ -82,7 +83,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "BitNetKitTests",
-            dependencies: ["BitNetKit", "BitNetBench", "BitNetSampleModel", "TestSupport"],
+            dependencies: [
+                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "TestSupport",
+            ],
             resources: [.copy("Fixtures")],
             swiftSettings: swiftSettings),
     ],

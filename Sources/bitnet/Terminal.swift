@@ -158,6 +158,13 @@ enum Terminal {
         return url
     }
 
+    /// Writes `text` as the file `path`, whole or not at all.
+    static func writeFile(_ text: String, to path: String) throws(BitNetError) {
+        let file = try AtomicFile(replacing: try newFile(path).path)
+        try file.write(ByteRegion(Array(text.utf8)))
+        try file.commit()
+    }
+
     /// Whether `path` leads to what standard output leads to.
     static func isStandardOutput(_ path: String) -> Bool {
         var (output, file) = (stat(), stat())
