@@ -8,7 +8,7 @@ public enum TritCode: String, Sendable, Hashable, Codable, CaseIterable {
     case iq1_bn = "IQ1_BN"
     /// A plain base-3 number, the first trit its least significant digit. No file format has it.
     case base3 = "base 3"
-    /// T5, which this package packs in memory: a sign and two look-ups, see ``TernaryLayout/t5``.
+    /// T5, which this package packs in memory: a sign and two look-ups, see `TernaryLayout.t5`.
     case t5 = "T5"
     /// TQ2_0, Q2_0, IQ2_BN, Hugging Face's `U8`, and T2 in memory: code trit + 1, the first trit in
     /// the lowest bits.
