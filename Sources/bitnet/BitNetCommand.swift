@@ -31,7 +31,7 @@ struct BitNetCommand: AsyncParsableCommand {
             GenerateCommand.self, ChatCommand.self, EmbedCommand.self, LogitsCommand.self,
             TokenizeCommand.self, ConvertCommand.self, InspectCommand.self, HexCommand.self,
             PlanCommand.self, VerifyCommand.self, PerplexityCommand.self,
-            BenchCommand.self, DoctorCommand.self,
+            BenchCommand.self, DemoCommand.self, DoctorCommand.self,
         ])
 
     /// The library's errors become one line and exit code 1; the parser words its own.
