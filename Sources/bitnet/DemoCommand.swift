@@ -155,9 +155,10 @@ struct DemoLayersCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard ModelShape.named[shape] != nil else {
+        guard ShapeArgument(argument: shape) != nil else {
             let names = ModelShape.named.keys.sorted().joined(separator: ", ")
-            throw ValidationError("'\(shape)' is none of \(names)")
+            throw ValidationError(
+                "'\(shape)' is none of \(names) and not hidden,ffn,layers,heads,kvheads,vocab")
         }
         guard (1...1024).contains(layers), (1...1024).contains(threads ?? 1) else {
             throw ValidationError("--layers and --threads take 1...1024")
@@ -165,7 +166,7 @@ struct DemoLayersCommand: ParsableCommand {
     }
 
     func run() throws {
-        guard let sizes = ModelShape.named[shape] else { return }
+        guard let sizes = ShapeArgument(argument: shape)?.shape else { return }
         let line = StatusLine()
         defer { line.clear() }
         let wanted = min(layers, sizes.layerCount)

@@ -9,9 +9,9 @@ struct PlanCommand: ParsableCommand {
         abstract: "Say what memory a model takes and how fast it will be, without loading it.",
         discussion: """
             MODEL is a GGUF file, a Hugging Face folder, or the name of a shape without weights: \
-            \(ModelShape.named.keys.sorted().joined(separator: ", ")). The speed is expected from \
-            bytes and from this machine's memory bandwidth, which is measured; --no-speed leaves \
-            that out.
+            \(ModelShape.named.keys.sorted().joined(separator: ", ")), or \
+            hidden,ffn,layers,heads,kvheads,vocab. The speed is expected from bytes and from this \
+            machine's memory bandwidth, which is measured; --no-speed leaves that out.
             """)
 
     @Argument(help: "A file, a folder, or the name of a shape.")
@@ -82,7 +82,7 @@ struct PlanCommand: ParsableCommand {
     }
 
     private func plan(_ options: LoadOptions) throws -> ModelPlan {
-        if let shape = ModelShape.named[model] {
+        if let shape = ShapeArgument(argument: model)?.shape {
             return try ModelPlan(shape, context: context ?? 4096, options: options, cache: cache)
         }
         do {
@@ -106,6 +106,7 @@ struct PlanCommand: ParsableCommand {
         ]
         if memory.lmHead > 0 { rows.append(("LM head", memory.lmHead, "")) }
         rows += [
+            ("pages", memory.pages, "large matrices are whole pages of 2 MB"),
             ("KV cache", memory.keyValues, "\(plan.context) tokens as \(plan.cache)"),
             ("scratch", memory.scratch, "of one sequence, \(plan.threads) threads"),
             ("total", memory.total, "at most, while it runs or loads"),

@@ -19,7 +19,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Write what the model computes to this file, as JSON.", valueName: "file"))
+        help: .init(
+            "Write what the model computes to this file, as JSON, if nothing is wrong.",
+            valueName: "file"))
     var record: String?
 
     @Option(

@@ -5,6 +5,7 @@ extension BitNetModel {
     ///
     /// - Parameters:
     ///   - text: more than one token of it.
+    ///   - options: how the text is cut into windows, and how keys and values are cached.
     ///   - progress: called with the share of the tokens that are done, in [0, 1].
     /// - Throws: `BitNetError.invalidArgument` for a text that is too short or windows that do not fit
     ///   the model, `.tokenizer`, `.corruptTensor` where numbers are not finite, `.cancelled`,
@@ -31,9 +32,11 @@ extension BitNetModel {
     ///   - other: a model with the same vocabulary; nil for this one, which makes sense with another
     ///     head or cache.
     ///   - text: more than one token of it.
+    ///   - options: how the text is cut into windows, and how this model's keys and values are cached.
     ///   - lmHead: how the other's LM head is held, for this comparison only; nil to leave it.
     ///     Two-stage heads compute the likeliest tokens alone and cannot be compared so.
     ///   - cache: how the other's keys and values are cached; nil for the same as in `options`.
+    ///   - progress: called with the share of the tokens that are done, in [0, 1].
     /// - Throws: as `perplexity(of:options:progress:)`, and `.invalidArgument` for models whose
     ///   vocabularies are not as large.
     public func comparePredictions(

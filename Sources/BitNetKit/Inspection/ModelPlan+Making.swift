@@ -100,7 +100,8 @@ extension ModelPlan {
         scratchBytesPerToken = (next - scratch) / 1024
         memory = Memory(
             process: before, ternary: weights.ternary, embedding: weights.embedding,
-            lmHead: weights.lmHead, keyValues: context * keyValueBytesPerToken,
+            lmHead: weights.lmHead, pages: weights.pages,
+            keyValues: context * keyValueBytesPerToken,
             scratch: scratch, loading: files.largestTernary)
         weightBytesPerToken = weights.ternary + weights.headRead
         fp16Bytes = 2 * (ternaryWeights + denseWeights + c.normCount)
@@ -114,6 +115,8 @@ extension ModelPlan {
 /// Bytes of weights in memory.
 private struct WeightSizes {
     var ternary = 0
+    /// What whole pages add.
+    var pages = 0
     var embedding = 0
     var lmHead = 0
     /// Of the LM head, for a greedy choice.
@@ -125,14 +128,17 @@ private struct WeightSizes {
     ) {
         for part in LinearPart.allCases {
             let shape = c.shape(of: part)
-            ternary += layout.byteCount(rows: shape[0], columns: shape[1], groupColumns: shape[1])
+            let bytes = layout.byteCount(
+                rows: shape[0], columns: shape[1], groupColumns: shape[1])
+            ternary += bytes * c.layerCount
+            pages += paddingBytes(ofBuffer: bytes) * c.layerCount
         }
-        ternary *= c.layerCount
         let (rows, columns) = (c.vocabularySize, c.hiddenSize)
         embedding = files.embedding.byteCount(rows, columns)
         let stored = files.lmHead ?? files.embedding
         let held = storage.elementType ?? stored
         if files.lmHead != nil || held != stored { lmHead = held.byteCount(rows, columns) }
+        pages += paddingBytes(ofBuffer: embedding) + paddingBytes(ofBuffer: lmHead)
         switch storage.scanType(for: held) {
         case nil: headRead = held.byteCount(rows, columns)
         case .q6_K:

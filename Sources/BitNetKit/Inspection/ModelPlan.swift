@@ -16,6 +16,8 @@ public struct ModelPlan: Sendable, Hashable, Codable {
         public let embedding: Int
         /// The LM head where it is not the embedding, and what a two-stage head scans.
         public let lmHead: Int
+        /// What large matrices take beyond their bytes, since they are whole pages of 2 MB.
+        public let pages: Int
         /// Keys and values of the whole context.
         public let keyValues: Int
         /// Activations and scores of one sequence.
@@ -25,7 +27,7 @@ public struct ModelPlan: Sendable, Hashable, Codable {
 
         /// The most at any time: while the model loads, or while it runs.
         public var total: Int {
-            process + ternary + embedding + lmHead + max(loading, keyValues + scratch)
+            process + ternary + embedding + lmHead + pages + max(loading, keyValues + scratch)
         }
     }
 
@@ -76,7 +78,7 @@ extension ModelPlan.Memory {
         let running =
             keyValues + scratch + change
             * (plan.keyValueBytesPerToken + plan.scratchBytesPerToken)
-        return process + ternary + embedding + lmHead + max(loading, running)
+        return process + ternary + embedding + lmHead + pages + max(loading, running)
     }
 }
 
@@ -89,9 +91,10 @@ public struct PlannedSpeed: Sendable, Hashable, Codable {
 extension ModelPlan {
     /// How fast tokens will be decoded, by what was measured on this machine.
     ///
-    /// A token reads all ternary weights at `weightsPerSecond`, LM head, keys and values at
-    /// `bytesPerSecond`, and passes its activations through some steps that threads begin and end
-    /// together. That holds for models much larger than the caches.
+    /// A token reads all ternary weights at `weightsPerSecond`, or at `bytesPerSecond` where that
+    /// takes longer, LM head, keys and values at `bytesPerSecond`, and passes its activations through
+    /// some steps that threads begin and end together. That holds for models much larger than the
+    /// caches.
     ///
     /// - Parameters:
     ///   - weightsPerSecond: ternary weights a second from memory, in this plan's layout.
@@ -100,7 +103,9 @@ extension ModelPlan {
     public func speed(
         weightsPerSecond: Double, bytesPerSecond: Double, jobSeconds: Double
     ) -> PlannedSpeed {
-        let ternary = Double(ternaryWeights) / weightsPerSecond
+        // What kernels were measured with may have been in a large cache.
+        let ternary = max(
+            Double(ternaryWeights) / weightsPerSecond, Double(memory.ternary) / bytesPerSecond)
         let head = Double(weightBytesPerToken - memory.ternary) / bytesPerSecond
         // Eight jobs a layer; a nanosecond a number for norms, rounding and activation functions.
         let rest =

@@ -5,7 +5,7 @@ extension TensorDump {
     ///
     /// - Parameters:
     ///   - url: what `BitNetModel.load(_:options:progress:)` takes.
-    ///   - tensor: the name in the file.
+    ///   - name: the tensor's name in the file.
     ///   - rows: rows of the matrix that is meant, in the order of the file; a vector is one row.
     ///   - i2sOrder: how the codes of an I2_S tensor lie in their bytes.
     /// - Throws: `BitNetError`: `.missingTensor` with the names that are most alike,
