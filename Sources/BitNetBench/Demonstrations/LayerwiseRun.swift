@@ -1,6 +1,7 @@
 /// A model too large for this machine's memory, one layer after the other: each is made of random
 /// weights, decodes a token, and is gone before the next. Its speed and memory are right, its text
-/// would be noise; the weights are never all there.
+/// would be noise; the weights are never all there. That holds for layers much larger than the
+/// caches, as those of 70B are: a smaller one is in the caches the second time and seems faster.
 ///
 /// ```swift
 /// let result = try LayerwiseRun.run(ModelShape.named["llama-70b"]!)
