@@ -15,6 +15,10 @@ struct BitNetCommand: AsyncParsableCommand {
             bitnet tokenize --model PATH [TEXT] ...
             bitnet convert INPUT OUTPUT.gguf ...
             bitnet inspect PATH [--tensors] [--json]
+            bitnet hex PATH TENSOR [--rows 0..<2] | --bytes "4B" | --article
+            bitnet plan PATH|SHAPE [--context N]
+            bitnet verify PATH [--record FILE | --against FILE]
+            bitnet perplexity PATH --file TEXT [--against PATH] ...
             bitnet train --data FILE ... --out DIR ...
             """,
         discussion: """
@@ -26,9 +30,9 @@ struct BitNetCommand: AsyncParsableCommand {
             """,
         subcommands: [
             GenerateCommand.self, ChatCommand.self, EmbedCommand.self, LogitsCommand.self,
-            TokenizeCommand.self, ConvertCommand.self, InspectCommand.self,
-            TrainCommand.self,
-            BenchCommand.self, DoctorCommand.self,
+            TokenizeCommand.self, ConvertCommand.self, InspectCommand.self, HexCommand.self,
+            PlanCommand.self, VerifyCommand.self, PerplexityCommand.self, TrainCommand.self,
+            BenchCommand.self, DemoCommand.self, DoctorCommand.self,
         ])
 
     /// The library's errors become one line and exit code 1; the parser words its own.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitNetKit
+import BitNetPlots
 
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -8,7 +9,7 @@ struct InspectCommand: ParsableCommand {
         discussion: """
             Reads the file once: graph and sizes, shares of -1, 0 and +1, bits per weight, rows \
             and columns that are all zero, and what is odd. A file whose graph is not known is \
-            described as far as it can be.
+            described as far as it can be. Exit code 1 if a matrix cannot be read.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
@@ -22,6 +23,12 @@ struct InspectCommand: ParsableCommand {
         help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
         transform: { try ComputeArguments.i2sOrder($0) })
     var order: I2SOrder?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init(
+            "Draw the shares of -1, 0 and +1 of every matrix, as SVG.", valueName: "file"))
+    var plot: String?
 
     @Flag(help: "Print one JSON object: everything that is known of every tensor.")
     var json = false
@@ -38,8 +45,13 @@ struct InspectCommand: ParsableCommand {
             line.clear()
             throw FileError(path: model, error: error)
         }
-        if json { return try Terminal.write(try Terminal.json(inspection) + "\n") }
-        try Terminal.write("\(inspection)\n")
-        if tensors { try Terminal.write("\n\(inspection.table)\n") }
+        if let plot { try Terminal.writeFile(inspection.plot.svg, to: plot) }
+        if json {
+            try Terminal.write(try Terminal.json(inspection) + "\n")
+        } else {
+            try Terminal.write("\(inspection)\n")
+            if tensors { try Terminal.write("\n\(inspection.table)\n") }
+        }
+        guard inspection.tensors.allSatisfy({ $0.problem == nil }) else { throw ExitCode.failure }
     }
 }

@@ -31,11 +31,16 @@ enum Terminal {
 
     /// Writes `text` to standard output at once.
     static func write(_ text: String) throws(BitNetError) {
+        try writeColoured(isOutputTerminal ? printable(text) : text)
+    }
+
+    /// Writes `text`, which has nothing of a file's in it that steers a terminal.
+    static func writeColoured(_ text: String) throws(BitNetError) {
         let name = "standard output"
         guard !closedStreams.contains(STDOUT_FILENO) else {
             throw .unwritable(path: name, reason: "it is closed")
         }
-        if let code = put(isOutputTerminal ? printable(text) : text, to: STDOUT_FILENO) {
+        if let code = put(text, to: STDOUT_FILENO) {
             throw .unwritable(path: name, reason: message(code))
         }
     }

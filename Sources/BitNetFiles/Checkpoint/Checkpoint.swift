@@ -124,6 +124,11 @@ package struct Checkpoint: Sendable {
         let url = URL(fileURLWithPath: path)
         let folder = url.deletingLastPathComponent().path
         let name = url.lastPathComponent
+        guard FileManager.default.fileExists(atPath: folder + "/config.json") else {
+            throw .unsupportedFormat(
+                path: path, detail: "tensors alone, with no config.json beside them",
+                remedy: "download the whole model repository into one folder")
+        }
         let isShard = name.range(of: "-[0-9]{5}-of-[0-9]{5}", options: .regularExpression) != nil
         return try HuggingFaceFolder(opening: folder, weights: isShard ? nil : name)
     }

@@ -59,6 +59,9 @@ private struct InspectionReader {
         } catch {
             inspection.warnings.append("\(error)")
         }
+        try readOthers(progress)
+        noteScales()
+        inspection.noteBits()
     }
 }
 
@@ -103,6 +106,8 @@ extension InspectionReader {
         guard let source = try? loader.source(part, layer),
             let position = positions[source.tensor.name]
         else { return nil }
+        inspection.tensors[position].layer = layer
+        inspection.tensors[position].part = part.rawValue
         do throws(BitNetError) {
             let content = try source.content(compute.pool)
             try loader.note(largestScale: content.largestScale, of: source)
@@ -115,6 +120,57 @@ extension InspectionReader {
             inspection.warnings.append("\(error); it is not counted")
             return nil
         }
+    }
+
+    /// Counts ternary tensors that the graph has no place for, or all of them where it is not known.
+    private mutating func readOthers(
+        _ progress: (@Sendable (Double) -> Void)?
+    ) throws(BitNetError) {
+        let others = checkpoint.tensors.indices.filter { position in
+            let (tensor, found) = (checkpoint.tensors[position], inspection.tensors[position])
+            return tensor.type.isTernary && tensor.shape.count == 2 && tensor.elementCount > 0
+                && found.ternary == nil && found.problem == nil
+        }
+        let scratch = TensorScratch()
+        for (index, position) in others.enumerated() {
+            if Task.isCancelled { throw .cancelled }
+            let tensor = checkpoint.tensors[position]
+            let shape = tensor.meantShape
+            let source = TernarySource(
+                tensor: tensor, rows: shape[0], columns: shape[1],
+                // The scale as it stands in the file: what it means, the graph would say.
+                scaleTensor: checkpoint.tensor(named: tensor.name + "_scale"),
+                direction: .multiply, masters: .approximate, interleavedHeads: 0,
+                order: i2sOrder, scratch: scratch)
+            do throws(BitNetError) {
+                inspection.tensors[position].ternary = try source.content(compute.pool)
+            } catch .cancelled {
+                throw .cancelled
+            } catch {
+                inspection.tensors[position].problem = "\(error)"
+                inspection.warnings.append("\(error); it is not counted")
+            }
+            progress?(Double(index + 1) / Double(others.count))
+        }
+    }
+
+    /// Notes scales of 0, whose weights are zeros whatever their trits are.
+    private mutating func noteScales() {
+        let all = inspection.tensors.filter { $0.ternary.map { $0.largestScale == 0 } ?? false }
+        if let first = all.first {
+            inspection.warnings.append(
+                "the scale of '\(first.name)' is 0"
+                    + (all.count > 1 ? ", and of \(all.count - 1) more matrices" : "")
+                    + ": all their weights are zeros")
+        }
+        let some = inspection.tensors.filter { tensor in
+            tensor.ternary.map { $0.smallestScale == 0 && $0.largestScale > 0 } ?? false
+        }
+        guard let first = some.first else { return }
+        inspection.warnings.append(
+            "some scales of '\(first.name)' are 0"
+                + (some.count > 1 ? ", and of \(some.count - 1) more matrices" : "")
+                + ": these rows or groups are zeros")
     }
 
     /// Looks for what else a model needs, and for what it does not know.
@@ -141,6 +197,28 @@ extension InspectionReader {
                         + "error up to \(error), as intended)"
                     : "; rounding them ruins a model that was not trained for it (relative squared "
                         + "error up to \(error)), and loading refuses them"))
+    }
+}
+
+extension ModelInspection {
+    fileprivate mutating func noteBits() {
+        guard let stored = storedBitsPerWeight, let t2 = bitsPerWeight(packedAs: .t2),
+            let t5 = bitsPerWeight(packedAs: .t5)
+        else { return }
+        let all = trits
+        bits = TernaryBits(
+            stored: stored, t2: t2, t5: t5,
+            entropy: entropy([all.negatives, all.zeros, all.positives]))
+    }
+}
+
+extension ElementType {
+    /// Whether elements of this type are trits, whatever tensor has it.
+    fileprivate var isTernary: Bool {
+        switch self {
+        case .tq1_0, .tq2_0, .i2_s, .iq1_bn, .iq2_bn, .iq2_bn_r4, .packedTernary: true
+        default: false
+        }
     }
 }
 
@@ -207,15 +285,5 @@ extension Checkpoint {
         case .huggingFace(let folder):
             return ["hidden_act", "hidden_activation"].contains { folder.config[$0]?.string != nil }
         }
-    }
-}
-
-extension CheckpointTensor {
-    /// The shape of what is meant: four rows of a packed matrix are one row of bytes.
-    fileprivate var meantShape: [Int] {
-        guard type == .packedTernary, let first = shape.first, shape.count == 2 else {
-            return shape
-        }
-        return [first * 4] + shape.dropFirst()
     }
 }

@@ -16,9 +16,7 @@ extension ModelInspection: CustomStringConvertible {
 
     /// Ternary matrices by what they are for: how many, types, shares of zeros, bits.
     private var weightLines: [String] {
-        guard let stored = storedBitsPerWeight, let t2 = bitsPerWeight(packedAs: .t2),
-            let t5 = bitsPerWeight(packedAs: .t5)
-        else { return ["ternary   no matrix was read"] }
+        guard let bits else { return ["ternary   no matrix was read"] }
         let (trits, count) = (trits, Double(trits.count))
         func percent(_ part: Int) -> String {
             String(format: "%.2f%%", Double(part) / count * 100)
@@ -28,7 +26,8 @@ extension ModelInspection: CustomStringConvertible {
                 + "\(percent(trits.zeros)) 0, \(percent(trits.positives)) +1",
             String(
                 format: "bits      %.3f per ternary weight in the file, "
-                    + "packed %.3f (T2) or %.3f (T5)", stored, t2, t5),
+                    + "packed %.3f (T2) or %.3f (T5)", bits.stored, bits.t2, bits.t5),
+            String(format: "entropy   %.3f bits per ternary weight", bits.entropy),
         ]
     }
 
@@ -58,7 +57,11 @@ extension ModelInspection: CustomStringConvertible {
         var rows = [head] + tensors.map(\.columns)
         // Most files have no such rows.
         if rows.dropFirst().allSatisfy({ $0.last == "" }) { rows = rows.map { $0.dropLast() } }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        var widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        // Whatever else there is, 24 characters of a name tell it from others.
+        let rest = widths.dropFirst().reduce(0) { $0 + $1 + 1 }
+        widths[0] = min(widths[0], max(24, 80 - rest))
+        rows = rows.map { [$0[0].shortened(to: widths[0])] + $0.dropFirst() }
         return rows.map { row in
             let cells = zip(row, widths).map { cell, width in
                 cell + String(repeating: " ", count: width - cell.count)
@@ -101,6 +104,13 @@ extension ModelInspection.Tensor {
 }
 
 extension String {
+    /// With its middle left out where it is longer.
+    fileprivate func shortened(to count: Int) -> String {
+        guard self.count > count else { return self }
+        let end = (count - 3) * 2 / 3
+        return "\(prefix(count - 3 - end))...\(suffix(end))"
+    }
+
     /// With a picture for every end of a line: what a file says must not look like a line of ours.
     fileprivate var onOneLine: String {
         var text = UnicodeScalarView()

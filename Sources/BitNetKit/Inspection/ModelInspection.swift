@@ -18,6 +18,10 @@ public struct ModelInspection: Sendable, Hashable, Codable {
         public let shape: [Int]
         /// Bytes in the file.
         public let byteCount: Int
+        /// The layer and the kind of a ternary matrix of the graph, for example `mlp.down_proj`; nil
+        /// for other tensors, and where the graph is not known.
+        public internal(set) var layer: Int?
+        public internal(set) var part: String?
         /// What the weights of a ternary matrix are; nil for other tensors.
         public internal(set) var ternary: TernaryContent?
         /// Why a matrix that should be ternary cannot be read; nil where it can.
@@ -42,6 +46,18 @@ public struct ModelInspection: Sendable, Hashable, Codable {
     public internal(set) var silentNeurons: [Int?] = []
     /// What is odd, and what would keep the model from loading.
     public internal(set) var warnings: [String] = []
+    /// The bits that a ternary weight takes; nil without ternary matrices.
+    public internal(set) var bits: TernaryBits?
+}
+
+/// Bits that a ternary weight takes, on average over a model.
+public struct TernaryBits: Sendable, Hashable, Codable {
+    /// In the file.
+    public let stored: Double
+    /// Packed in memory, padding included, in `TernaryLayout.t2` and `.t5`.
+    public let t2, t5: Double
+    /// For a coder which knows the shares of -1, 0 and +1 in the model.
+    public let entropy: Double
 }
 
 /// The graph and the sizes of a model, as values to print.

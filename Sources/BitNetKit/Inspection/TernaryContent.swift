@@ -21,19 +21,16 @@ public struct TernaryContent: Sendable, Hashable, Codable {
     /// Squared error of rounding to trits what the file holds, relative to the squared weights; 0 for
     /// weights that are ternary in the file.
     public let roundingError: Double
-
     /// Bits that a coder which knows the shares of -1, 0 and +1 needs for a weight, at most
     /// log2(3) = 1.585.
-    public var bitsPerWeight: Double {
-        entropy([trits.negatives, trits.zeros, trits.positives])
-    }
+    public let bitsPerWeight: Double
 
     /// Share of the file's bytes that is more than such a coder would need, in [0, 1].
     public var compressibility: Double { 1 - bitsPerByte / 8 }
 }
 
 /// Shannon's entropy of what was counted, in bits.
-private func entropy(_ counts: [Int]) -> Double {
+func entropy(_ counts: [Int]) -> Double {
     let total = Double(counts.reduce(0, +))
     return counts.reduce(0) { sum, count in
         guard count > 0 else { return sum }
@@ -47,7 +44,11 @@ private func entropy(_ counts: [Int]) -> Double {
 extension TernarySource {
     /// Reads the whole matrix and counts.
     func content(_ pool: WorkerPool) throws(BitNetError) -> TernaryContent {
-        let plan = try plan(pool)
+        try content(try plan(pool), pool)
+    }
+
+    /// Reads the whole matrix, as `plan` says, and counts.
+    func content(_ plan: TernaryPlan, _ pool: WorkerPool) throws(BitNetError) -> TernaryContent {
         let found = Mutex(TritCount(columns: columns))
         try forEachChunk(pool) { (chunk) throws(BitNetError) in
             try decode(chunk, plan)
@@ -57,16 +58,19 @@ extension TernarySource {
             }
             found.withLock { $0.add(count) }
         }
-        let histogram = try tensor.region.histogram()
+        let histogram =
+            if let codes = plan.codes { codes.histogram() } else { try tensor.region.histogram() }
         let scales = plan.scale.values
         return found.withLock { count in
-            TernaryContent(
-                trits: count.statistics(of: rows), smallestScale: scales.min() ?? 0,
+            let trits = count.statistics(of: rows)
+            return TernaryContent(
+                trits: trits, smallestScale: scales.min() ?? 0,
                 largestScale: scales.max() ?? 0, scaleCount: scales.count,
                 groupColumns: plan.scale.groupColumns(of: columns),
                 zeroRows: count.zeroRows.sorted(),
                 zeroColumns: count.seen.indices.filter { count.seen[$0] == 0 },
-                bitsPerByte: entropy(histogram), roundingError: plan.roundingError)
+                bitsPerByte: entropy(histogram), roundingError: plan.roundingError,
+                bitsPerWeight: entropy([trits.negatives, trits.zeros, trits.positives]))
         }
     }
 }
@@ -109,8 +113,16 @@ extension FileRegion {
     fileprivate func histogram() throws(BitNetError) -> [Int] {
         var counts = [Int](repeating: 0, count: 256)
         try forEachPiece { piece in
-            piece.withUnsafeBytes { for byte in $0 { counts[Int(byte)] += 1 } }
+            for (byte, count) in piece.histogram().enumerated() { counts[byte] += count }
         }
+        return counts
+    }
+}
+
+extension ByteRegion {
+    fileprivate func histogram() -> [Int] {
+        var counts = [Int](repeating: 0, count: 256)
+        withUnsafeBytes { for byte in $0 { counts[Int(byte)] += 1 } }
         return counts
     }
 }

@@ -25,6 +25,9 @@ struct AttentionScratch: Sendable {
         totalStorage = try AlignedBuffer(count: heads, purpose: "attention scores")
     }
 
+    /// Bytes of all its memory.
+    var byteCount: Int { (scoreStorage.count + totalStorage.count) * 4 }
+
     /// The scores of head `head`, and those that follow. A thread's own heads begin at
     /// `thread * headsPerThread`.
     func scores(_ head: Int) -> BufferView<Float> { scoreStorage.view.from(head * stride) }

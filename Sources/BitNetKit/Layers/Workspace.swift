@@ -79,6 +79,16 @@ final class Workspace: @unchecked Sendable {
     func localCos(_ token: Int) -> BufferView<Float> { rows(batch, localCosStorage)[token] }
     func localSin(_ token: Int) -> BufferView<Float> { rows(batch, localSinStorage)[token] }
 
+    /// Bytes of all its memory, but for the little that leaving out zeros takes.
+    var byteCount: Int {
+        let buffers = [
+            residualStorage, normedStorage, projectedStorage, queryStorage, keyStorage,
+            valueStorage, attendedStorage, gateStorage, upStorage, cosStorage, sinStorage,
+            localCosStorage, localSinStorage, logitStorage,
+        ]
+        return buffers.reduce(0) { $0 + $1.count * 4 } + quantized.byteCount + attention.byteCount
+    }
+
     /// Logits of one position, `[vocabulary]`.
     var logits: BufferView<Float> { logitStorage.view }
 }

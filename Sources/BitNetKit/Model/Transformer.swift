@@ -3,7 +3,7 @@
 /// From a token to its logits: the row of `embedding`, every block, `finalNorm`, the LM head.
 package struct Transformer: Sendable {
     package let configuration: ModelConfiguration
-    package let compute: Compute
+    package internal(set) var compute: Compute
     /// `[vocabulary, hidden]`.
     package let embedding: DenseMatrix
     package var blocks: [TransformerBlock]
@@ -39,7 +39,7 @@ package struct Transformer: Sendable {
     var layout: TernaryLayout { blocks.first?.attention.query.weight.layout ?? .t2 }
 
     /// Bytes of the packed ternary weights, and of the embedding and the LM head as they are held.
-    var byteCount: (ternary: Int, dense: Int) {
+    package var byteCount: (ternary: Int, dense: Int) {
         let ternary = blocks.reduce(0) { sum, block in
             sum + block.linearLayers.reduce(0) { $0 + $1.weight.byteCount }
         }

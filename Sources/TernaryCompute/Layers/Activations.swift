@@ -53,6 +53,12 @@ package final class QuantizedActivations: @unchecked Sendable {
         gemmStorage = try AlignedBuffer(count: threads * gemmBytes, purpose: purpose)
     }
 
+    /// Bytes of all its memory.
+    package var byteCount: Int {
+        values.count + (scaleStorage.count + sumStorage.count + normedStorage.count) * 4
+            + gemmStorage.count
+    }
+
     func reshape(rows: Int, columns: Int) {
         precondition(rows <= capacity.rows && columns <= capacity.columns)
         shape = (rows, columns)

@@ -97,6 +97,11 @@ private func mapHugePages(
     return (aligned, length)
 }
 
+/// Bytes that a buffer takes beyond the `bytes` it was made for: large ones are whole huge pages.
+package func paddingBytes(ofBuffer bytes: Int) -> Int {
+    bytes < hugePageBytes ? 0 : (hugePageBytes - bytes % hugePageBytes) % hugePageBytes
+}
+
 /// Product of the dimensions, or nil when it overflows.
 package func elementCount(of shape: [Int]) -> Int? {
     var product = 1

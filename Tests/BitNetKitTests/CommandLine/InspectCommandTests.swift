@@ -32,4 +32,25 @@ struct InspectCommandTests {
         let run = try CommandLineTests.bitnet(["inspect", "/nowhere/model.gguf"])
         #expect(run.code == 1 && run.output.isEmpty && run.errorLines.count == 1)
     }
+
+    @Test("a matrix that cannot be read is exit code 1, and the rest is printed")
+    func damaged() throws {
+        let folder = try TemporaryFolder()
+        var file = try EditableGGUF(TinyModel.bitnetGGUF)
+        file[tensor: "blk.0.ffn_up.weight"].bytes[5] = 0xFF
+        let run = try CommandLineTests.bitnet(["inspect", try file.write(to: folder).path])
+        #expect(run.code == 1 && run.output.contains("ternary   "))
+    }
+
+    @Test("the plot has a bar for every kind, layer and matrix, and its numbers")
+    func plot() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("plot.svg")
+        let run = try CommandLineTests.bitnet(["inspect", model, "--plot", path])
+        #expect(run.code == 0)
+        let text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
+        for part in ["<svg", "by kind", "by layer", "mlp.down_proj", "layer 5"] {
+            #expect(text.contains(part), "\(part)")
+        }
+    }
 }

@@ -94,6 +94,10 @@ struct ModelInspectionTests {
     func coded() throws {
         let inspection = try ModelInspection.inspect(TinyModel.llamaGGUF)
         let data = try JSONEncoder().encode(inspection)
+        let object = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+        let bits = object?["bits"] as? [String: Double]
+        #expect(bits?["stored"] == inspection.storedBitsPerWeight)
+        #expect(bits?["t5"] == inspection.bitsPerWeight(packedAs: .t5))
         #expect(try JSONDecoder().decode(ModelInspection.self, from: data) == inspection)
     }
 }
@@ -115,7 +119,51 @@ struct OddInspectionTests {
         #expect(inspection.graph == nil && inspection.silentNeurons.isEmpty)
         #expect(inspection.tensors.count > 10 && inspection.parameterCount > 0)
         #expect(inspection.warnings.contains { $0.contains("'mamba'") })
-        #expect("\(inspection)".contains("no matrix was read"))
+        // What is ternary by its type is counted all the same.
+        let known = try ModelInspection.inspect(TinyModel.llamaGGUF)
+        #expect(inspection.trits == known.trits && inspection.bits == known.bits)
+        #expect(inspection.tensors.allSatisfy { $0.layer == nil })
+        #expect(known.tensors.contains { $0.layer == 1 && $0.part == "mlp.down_proj" })
+    }
+
+    @Test("a scale of 0 is noted: of a whole matrix, and of some of its rows")
+    func zeroScale() throws {
+        let whole = try inspect(TinyModel.bitnetGGUF) { model in
+            let name = "blk.0.ffn_up.weight"
+            let start = model[tensor: name].bytes.count - 32
+            model[tensor: name].bytes.replaceSubrange(start..<start + 4, with: floatBytes([0]))
+        }
+        #expect(whole.warnings.count { $0.contains("'blk.0.ffn_up.weight' is 0") } == 1)
+        let some = try inspect(TinyModel.llamaGGUF) { model in
+            // A block of 66 bytes ends with its scale; another scale keeps the rows apart.
+            for (block, half) in [(0, [UInt8(0), 0]), (5, [0, 0x40])] {
+                let end = (block + 1) * 66
+                model[tensor: "blk.0.ffn_up.weight"].bytes.replaceSubrange(
+                    end - 2..<end, with: half)
+            }
+        }
+        #expect(some.warnings.count { $0.contains("some scales of 'blk.0.ffn_up") } == 1)
+    }
+
+    @Test("long names leave the table 80 columns wide")
+    func wideNames() throws {
+        let inspection = try inspect(TinyModel.bitnetGGUF) { model in
+            var extra = model[tensor: "blk.0.attn_k.weight"]
+            extra.name = String(repeating: "very.long.", count: 12) + "name"
+            model.tensors.append(extra)
+        }
+        for line in inspection.table.split(separator: "\n") { #expect(line.count <= 80) }
+        #expect(inspection.table.contains("..."))
+    }
+
+    @Test("tensors without a configuration are named as such, not their folder")
+    func tensorsAlone() throws {
+        let folder = try TemporaryFolder()
+        let weights = TinyModel.bitnetFolder.appendingPathComponent("model.safetensors")
+        try folder.write("hidden.safetensors", [UInt8](try Data(contentsOf: weights)))
+        let url = URL(fileURLWithPath: folder.file("hidden.safetensors"))
+        let error = #expect(throws: BitNetError.self) { try ModelInspection.inspect(url) }
+        #expect(error.map { "\($0)".contains("hidden.safetensors: tensors alone") } == true)
     }
 
     @Test("a damaged matrix is named, and all others are read")

@@ -1,0 +1,44 @@
+extension ModelPlan {
+    /// A plan for a model of `shape` with the graph of BitNet b1.58 and a tied LM head, of which there
+    /// is no file.
+    ///
+    /// - Parameters:
+    ///   - shape: the sizes.
+    ///   - lmHead: type of the embedding, which is the LM head too.
+    ///   - context: tokens of one sequence.
+    ///   - options: what a model would be loaded with.
+    ///   - cache: how keys and values are cached.
+    /// - Throws: `BitNetError.invalidMetadata` for an impossible shape, `.invalidArgument` for a
+    ///   context or threads out of range, `.kernelUnavailable`, `.outOfMemory`.
+    public init(
+        _ shape: ModelShape, lmHead: ElementType = .q6_K, context: Int = 4096,
+        options: LoadOptions = LoadOptions(), cache: KVCachePrecision = .f16
+    ) throws(BitNetError) {
+        let configuration = ModelConfiguration(
+            bitnet: "synthetic", vocabularySize: shape.vocabularySize,
+            hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
+            layerCount: shape.layerCount, headCount: shape.headCount,
+            keyValueHeadCount: shape.keyValueHeadCount, contextLength: 1 << 17)
+        try configuration.validate(path: "synthetic")
+        var files = FileSizes()
+        files.embedding = lmHead
+        self = try ModelPlan(
+            configuration, files, context: context, options: options,
+            compute: try options.compute, cache: cache)
+    }
+
+    /// How fast tokens will be decoded here, by measuring memory, which takes a second or two.
+    ///
+    /// - Throws: `BitNetError.invalidArgument`, `.kernelUnavailable`, `.outOfMemory` (512 MB are read).
+    public func speed(options: LoadOptions = LoadOptions()) throws(BitNetError) -> PlannedSpeed {
+        let kernels = try options.compute.kernels
+        let limits = try MachineLimits.measure(kernels: kernels, threads: threads, repetitions: 3)
+        let speeds = try MachineLimits.layoutSpeeds(kernels: kernels, threads: threads)
+        let bits = layout == TernaryLayout.t5.rawValue ? 1.6 : 2
+        let own = speeds.first { $0.layout.rawValue == layout }
+        return speed(
+            weightsPerSecond: own?.weightsPerSecond ?? limits.bytesPerSecond * 8 / bits,
+            bytesPerSecond: limits.bytesPerSecond,
+            jobSeconds: try MachineLimits.dispatchSeconds(threads: threads))
+    }
+}

@@ -1,0 +1,59 @@
+public import Foundation
+
+extension ModelRecord {
+    /// Reads what `write(to:)` wrote.
+    ///
+    /// - Throws: `BitNetError.malformedFile` for anything else, `.unsupportedFormat` for a record of a
+    ///   later version, and what reading a file can throw.
+    public static func read(from url: URL) throws(BitNetError) -> ModelRecord {
+        let region = try FileRegion(opening: url.path)
+        guard region.count <= 1 << 16 else {
+            throw .malformedFile(path: url.path, detail: "too large for a record of a model")
+        }
+        let record: ModelRecord
+        do {
+            record = try JSONDecoder().decode(ModelRecord.self, from: Data(try region.bytes))
+        } catch let error as BitNetError {
+            throw error
+        } catch {
+            throw .malformedFile(
+                path: url.path,
+                detail: "no record of a model: \(error.reason); write one with "
+                    + "`bitnet verify MODEL --record FILE`")
+        }
+        guard record.version == currentVersion else {
+            throw .unsupportedFormat(
+                path: url.path, detail: "a record of version \(record.version)",
+                remedy: "this package reads version \(currentVersion); make the record anew")
+        }
+        return record
+    }
+
+    /// Writes the record as JSON, whole or not at all.
+    ///
+    /// - Throws: `BitNetError.unwritable`.
+    public func write(to url: URL) throws(BitNetError) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        let data: Data
+        do { data = try encoder.encode(self) } catch {
+            throw .unwritable(path: url.path, reason: "\(error)")
+        }
+        let file = try AtomicFile(replacing: url.path)
+        try file.write(ByteRegion([UInt8](data) + [UInt8(ascii: "\n")]))
+        try file.commit()
+    }
+}
+
+extension Error {
+    /// What a JSON decoder has found, on one line.
+    fileprivate var reason: String {
+        switch self as any Error {
+        case DecodingError.keyNotFound(let key, _): "'\(key.stringValue)' is missing"
+        case DecodingError.typeMismatch(_, let context),
+            DecodingError.valueNotFound(_, let context):
+            "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' has another type"
+        default: "it is not JSON"
+        }
+    }
+}

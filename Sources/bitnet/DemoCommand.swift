@@ -1,0 +1,192 @@
+import ArgumentParser
+import BitNetBench
+import BitNetKit
+import BitNetPlots
+import Foundation
+
+struct DemoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Show what ternary weights are good for, and what they are not.",
+        subcommands: [
+            DemoRoundingCommand.self, DemoWidthCommand.self, DemoZerosCommand.self,
+            DemoLayersCommand.self,
+        ])
+}
+
+struct DemoRoundingCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rounding",
+        abstract: "Round an ordinary network to ternary weights, and train one with them.",
+        discussion: """
+            A small network learns to tell four classes of points apart. Rounded to -1, 0 and +1 \
+            it forgets; trained with rounded weights (shadow weights) it does not.
+            """)
+
+    @Option(parsing: .unconditional, help: .init("Seed of points and weights.", valueName: "n"))
+    var seed: UInt64 = 1
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        let line = StatusLine()
+        line.update("training")
+        let result = RoundingDemonstration.run(seed: seed)
+        line.clear()
+        if json { return try Terminal.write(try Terminal.json(result) + "\n") }
+        func row(_ name: String, _ share: Double) -> String {
+            name.padding(toLength: 44, withPad: " ", startingAt: 0)
+                + String(format: "%5.1f%%\n", share * 100)
+        }
+        try Terminal.write(
+            "points of four classes that get the right one\n"
+                + row("float weights", result.float)
+                + row("the same weights rounded to -1, 0, +1", result.rounded)
+                + row("trained with shadow weights, then rounded", result.shadow)
+                + row("guessing the most frequent class", result.chance)
+                + String(
+                    format: "rounding the float weights loses %.0f%% of their square\n",
+                    result.roundingError * 100))
+    }
+}
+
+struct DemoWidthCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "width",
+        abstract: "Show how finely a neuron with ternary weights hits a number, by its width.")
+
+    @Option(parsing: .unconditional, help: .init("Draw it, as SVG.", valueName: "file"))
+    var plot: String?
+
+    @Flag(help: "Print one JSON array.")
+    var json = false
+
+    func run() throws {
+        let rows = WidthDemonstration.run()
+        if let plot { try Terminal.writeFile(rows.plot.svg, to: plot) }
+        if json { return try Terminal.write(try Terminal.json(rows) + "\n") }
+        var text = "error of a neuron's output, relative to it\n"
+        text += "  inputs  each weight rounded  trits chosen together\n"
+        for row in rows {
+            text += String(format: "%8d %20.4f %22.6f\n", row.width, row.rounded, row.chosen)
+        }
+        try Terminal.write(text)
+    }
+}
+
+extension [WidthDemonstration] {
+    fileprivate var plot: LineChart {
+        var chart = LineChart(
+            title: "How finely a neuron with ternary weights hits a number",
+            x: PlotAxis("inputs, as a power of 2"),
+            y: PlotAxis("error relative to the output, as a power of 10"))
+        func points(_ value: (WidthDemonstration) -> Double) -> [(x: Double, y: Double)] {
+            map { (log2(Double($0.width)), log10(value($0))) }
+        }
+        chart.series = [
+            .init("each weight rounded for itself", points(\.rounded), hasDots: true),
+            .init("trits chosen together", points(\.chosen), hasDots: true),
+        ]
+        return chart
+    }
+}
+
+struct DemoZerosCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "zeros",
+        abstract: "Show that zeros among the weights make dense products no faster.")
+
+    @Option(
+        parsing: .unconditional, help: .init("Rows and columns of the matrix.", valueName: "n"))
+    var size = 2560
+
+    @Flag(help: "Print one JSON array.")
+    var json = false
+
+    func validate() throws {
+        guard (16...16_384).contains(size) else {
+            throw ValidationError("--size: \(size) is not in 16...16384")
+        }
+    }
+
+    func run() throws {
+        let line = StatusLine()
+        line.update("measuring")
+        let rows = try ZerosDemonstration.run(rows: size, columns: size)
+        line.clear()
+        if json { return try Terminal.write(try Terminal.json(rows) + "\n") }
+        var text = "a matrix of \(size) x \(size), in cache, \(KernelSet.best.name)\n"
+        text += "   zeros      bytes   Gweights/s        from to\n"
+        for row in rows {
+            text += String(
+                format: "%7.1f%% %10d %12.1f  %6.1f %6.1f\n", row.zeroShare * 100, row.bytes,
+                row.weightsPerSecond.median / 1e9, row.weightsPerSecond.min / 1e9,
+                row.weightsPerSecond.max / 1e9)
+        }
+        try Terminal.write(text)
+    }
+}
+
+struct DemoLayersCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "layers",
+        abstract: "Run a model too large for memory one synthetic layer after the other.",
+        discussion: """
+            Each layer of the shape is made of random weights, decodes a token, and is gone before \
+            the next: what is measured is speed and memory. There is no public ternary model of \
+            70B. Shapes: \(ModelShape.named.keys.sorted().joined(separator: ", ")).
+            """)
+
+    @Argument(help: "The shape.")
+    var shape = "llama-70b"
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Layers to run; the others count as like them (default: 4).", valueName: "n"))
+    var layers = 4
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Number of threads (default: one per core).", valueName: "n"))
+    var threads: Int?
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard ShapeArgument(argument: shape) != nil else {
+            let names = ModelShape.named.keys.sorted().joined(separator: ", ")
+            throw ValidationError(
+                "'\(shape)' is none of \(names) and not hidden,ffn,layers,heads,kvheads,vocab")
+        }
+        guard (1...1024).contains(layers), (1...1024).contains(threads ?? 1) else {
+            throw ValidationError("--layers and --threads take 1...1024")
+        }
+    }
+
+    func run() throws {
+        guard let sizes = ShapeArgument(argument: shape)?.shape else { return }
+        let line = StatusLine()
+        defer { line.clear() }
+        let wanted = min(layers, sizes.layerCount)
+        let result = try LayerwiseRun.run(
+            sizes, layers: layers, options: LoadOptions(threads: threads)
+        ) { line.update("layer \($0) of \(wanted)") }
+        line.clear()
+        if json { return try Terminal.write(try Terminal.json(result) + "\n") }
+        let mean = result.layerSeconds.reduce(0, +) / Double(result.layerSeconds.count)
+        try Terminal.write(
+            "SYNTHETIC: random weights in the shape of \(shape), no model\n"
+                + "\(wanted) of \(result.layers) layers were run, one in memory at a time\n"
+                + String(
+                    format: "a layer    %.1f ms, LM head %.1f ms\n", mean * 1e3,
+                    result.headSeconds * 1e3)
+                + String(
+                    format: "a token    %.2f s: %.2f tokens/s with all weights in memory\n",
+                    1 / result.tokensPerSecond, result.tokensPerSecond)
+                + "weights    \(result.ternaryBytes.asMemory) ternary, "
+                + "\(result.headBytes.asMemory) LM head\n"
+                + "used       \(result.peakBytes.asMemory) at most\n")
+    }
+}

@@ -1,0 +1,72 @@
+import ArgumentParser
+import BitNetKit
+import Foundation
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Check that a model file is whole, and that it is computed as it is meant.",
+        discussion: """
+            Reads all of the file, then runs the model: is every code a trit and every number \
+            finite, does the activation function predict text, do scales go the right way, does \
+            text come back from its tokens, does every kernel compute the same bits? --record \
+            writes what the model computes for fixed tokens, --against compares with such a \
+            record; it is the same on every machine. Exit code 1 if a check fails.
+            """)
+
+    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    var model: String
+
+    @Option(
+        parsing: .unconditional,
+        help: .init(
+            "Write what the model computes to this file, as JSON, if nothing is wrong.",
+            valueName: "file"))
+    var record: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Compare with a file that --record wrote.", valueName: "file"))
+    var against: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Number of threads (default: one per core).", valueName: "n"))
+    var threads: Int?
+
+    @Option(
+        name: .customLong("i2s-order"), parsing: .unconditional,
+        help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
+        transform: { try ComputeArguments.i2sOrder($0) })
+    var order: I2SOrder?
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard record == nil || against == nil else {
+            throw ValidationError("Give either --record or --against.")
+        }
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads: \(threads) is not in 1...1024")
+        }
+    }
+
+    func run() async throws {
+        let target = try record.map { try Terminal.newFile($0) }
+        let expected = try against.map { try ModelRecord.read(from: try Terminal.url($0)) }
+        let options = LoadOptions(threads: threads, i2sOrder: order ?? .a)
+        let line = StatusLine()
+        defer { line.clear() }
+        let result = try await naming(model) { () async throws(BitNetError) in
+            try await ModelVerification.verify(
+                Terminal.url(model), options: options, against: expected
+            ) { line.update($0) }
+        }
+        line.clear()
+        try json
+            ? Terminal.write(try Terminal.json(result) + "\n") : Terminal.write(result.shown)
+        guard result.hasPassed else { throw ExitCode(EXIT_FAILURE) }
+        if let target, let record = result.fingerprint { try record.write(to: target) }
+    }
+}
