@@ -53,7 +53,8 @@ final class ShadowNetwork: @unchecked Sendable {
         rope = try RopeTable(shape)
         attention = AttentionPass(shape)
         let widest = max(shape.hiddenSize, shape.feedForwardSize)
-        let gemm = blocks.first?.linears.compactMap(\.trits).map(KernelSet.gemmScratchSize).max()
+        let gemm = blocks.first?.linears.compactMap(\.trits)
+            .map(compute.kernels.gemmScratchSize).max()
         threads = try ThreadScratch(
             threads: compute.pool.threads,
             floats: max(2 * widest, attention.scratchCount),
