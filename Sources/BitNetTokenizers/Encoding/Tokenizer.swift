@@ -116,7 +116,8 @@ extension Tokenizer {
         let bytes = Array(text.utf8)
         var output: [Int] = []
         output.reserveCapacity(bytes.count / 3 + 1)
-        var scratch = BytePairEncoder.Scratch(byteCount: bytes.count, effort)
+        var scratch = BytePairEncoder.Scratch(
+            byteCount: bytes.count, special: special, effort)
         try storage.addedTokens.forEachPiece(in: bytes, special: special, effort: effort) {
             (piece) throws(BitNetError) in
             switch piece {
