@@ -61,8 +61,25 @@ public enum BitNetError: Error, Sendable, Hashable {
 }
 
 extension BitNetError: CustomStringConvertible {
-    /// What was found, where, and what to do, on one line.
+    /// What was found, where, and what to do, on one line; a file's text in it is cut.
     public var description: String {
+        // Paths are limited by the system, and are needed whole.
+        let path = path ?? ""
+        return path + whole.dropFirst(path.count).cutInTheMiddle(to: 1200)
+    }
+
+    private var path: String? {
+        switch self {
+        case .fileNotFound(let path), .unreadable(let path, _), .unwritable(let path, _),
+            .malformedFile(let path, _), .unsupportedFormat(let path, _, _),
+            .unsupportedFeature(let path, _, _), .invalidMetadata(let path, _, _),
+            .missingTensor(let path, _), .unexpectedTensor(let path, _):
+            path
+        default: nil
+        }
+    }
+
+    private var whole: String {
         switch self {
         case .fileNotFound(let path):
             "\(path): no such file or folder; check the path"
@@ -75,22 +92,23 @@ extension BitNetError: CustomStringConvertible {
         case .unsupportedFormat(let path, let detail, let remedy):
             "\(path): \(detail); \(remedy)"
         case .unsupportedArchitecture(let name, let known):
-            "architecture '\(name)' is not supported; known: \(known.joined(separator: ", "))"
+            "architecture \(name.quoted) is not supported; known: \(known.joined(separator: ", "))"
         case .unsupportedFeature(let path, let feature, let value):
-            "\(path): \(feature) = \(value) is not supported, and leaving it out could change the results"
+            "\(path): \(feature) = \(value) is not supported, and leaving it out could change "
+                + "the results"
         case .invalidMetadata(let path, let key, let detail):
-            "\(path): metadata '\(key)': \(detail)"
+            "\(path): metadata \(key.quoted): \(detail)"
         case .missingTensor(let path, let tensor):
-            "\(path): tensor '\(tensor)' is missing; is the file complete?"
+            "\(path): tensor \(tensor.quoted) is missing; is the file complete?"
         case .unexpectedTensor(let path, let tensor):
-            "\(path): tensor '\(tensor)' has no place in this architecture; "
+            "\(path): tensor \(tensor.quoted) has no place in this architecture; "
                 + "the file needs another graph than it declares"
         case .shapeMismatch(let tensor, let expected, let found):
-            "tensor '\(tensor)': shape \(found), expected \(expected)"
+            "tensor \(tensor.quoted): shape \(found), expected \(expected)"
         case .corruptTensor(let tensor, let detail):
-            "tensor '\(tensor)': \(detail)"
+            "tensor \(tensor.quoted): \(detail)"
         case .notTernary(let tensor, let relativeError):
-            "tensor '\(tensor)': not ternary, rounding it would change it by "
+            "tensor \(tensor.quoted): not ternary, rounding it would change it by "
                 + "\(relativeError * 100)% (relative squared error); only models trained with "
                 + "ternary weights can be run"
         case .tokenizer(let detail):
@@ -107,7 +125,7 @@ extension BitNetError: CustomStringConvertible {
         case .invalidArgument(let name, let detail):
             "\(name): \(detail)"
         case .kernelUnavailable(let name, let reason):
-            "kernel set '\(name)' is unavailable: \(reason)"
+            "kernel set \(name.quoted) is unavailable: \(reason)"
         case .blasUnavailable(let reason):
             "OpenBLAS is unavailable: \(reason)"
         case .outOfMemory(let bytes, let purpose):

@@ -95,8 +95,10 @@ struct ComputeArguments: ParsableArguments {
     }
 
     /// Loads a model and shows how far that is if it takes more than a second. What `needsText` also
-    /// needs a tokenizer that works.
-    func load(_ path: String, needsText: Bool = true) async throws(FileError) -> BitNetModel {
+    /// needs a tokenizer that works; what `usesTemplate` fails with what is wrong with the template.
+    func load(
+        _ path: String, needsText: Bool = true, usesTemplate: Bool = false
+    ) async throws(FileError) -> BitNetModel {
         var options = LoadOptions()
         options.threads = threads
         options.instructionSet = isa
@@ -115,7 +117,12 @@ struct ComputeArguments: ParsableArguments {
             return model
         }
         line.clear()
-        for warning in model.warnings { Terminal.warn("\(path): \(warning)") }
+        let template = model.chatTemplate
+        for warning in model.warnings {
+            // The error that follows says the same.
+            if usesTemplate, template?.isUsable == false, warning == template?.warning { continue }
+            Terminal.warn(warning, about: path)
+        }
         return model
     }
 }

@@ -71,7 +71,8 @@ struct GenerateCommand: AsyncParsableCommand {
         let files = [grammar, jsonSchema]
         if prompt == nil && model != nil && (files.contains("-") || files.contains("/dev/stdin")) {
             throw ValidationError(
-                "Standard input cannot be prompt and grammar at once: give the prompt as an argument."
+                "Standard input cannot be prompt and grammar at once: give the prompt as an "
+                    + "argument."
             )
         }
         if logprobs != nil && !json { throw ValidationError("--logprobs goes with --json.") }
@@ -82,7 +83,8 @@ struct GenerateCommand: AsyncParsableCommand {
         let prompt = try readPrompt()
         let grammar = try readGrammar()
         let start = ContinuousClock.now
-        let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
+        let model = try await compute.load(
+            try model ?? BitNetSampleModel.url.path, usesTemplate: conversation.chat)
         let loading = ContinuousClock.now - start
         let seed = sampling.seed ?? .random(in: .min ... .max)
         var options = options

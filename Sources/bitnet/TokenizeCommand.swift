@@ -63,6 +63,7 @@ struct TokenizeCommand: AsyncParsableCommand {
         let tokenizer = try await naming(model) { () async throws(BitNetError) in
             try Tokenizer.load(from: Terminal.url(model))
         }
+        for warning in tokenizer.warnings { Terminal.warn(warning, about: model) }
         if decode {
             let argument = text.map { Line(text: $0, number: 1, file: "the argument") }
             for line in try argument.map({ [$0] }) ?? Line.all(of: lines ?? "-") {

@@ -149,8 +149,18 @@ extension FuzzTarget {
         }
         for id in 0..<tokenizer.vocabularySize {
             check(
-                copy.bytes(of: id) == tokenizer.bytes(of: id),
+                copy.bytes(of: id) == tokenizer.bytes(of: id)
+                    && copy.isSpecial(id) == tokenizer.isSpecial(id),
                 "token \(id) is another one after the way through GGUF")
+        }
+        for isSpecial in [false, true] {
+            let ids = try tokenizer.encode(text, special: isSpecial)
+            check(
+                try copy.encode(text, special: isSpecial) == ids,
+                "other ids after the way through GGUF")
+            check(
+                copy.decode(ids).utf8.elementsEqual(tokenizer.decode(ids).utf8),
+                "another text after the way through GGUF")
         }
     }
 }

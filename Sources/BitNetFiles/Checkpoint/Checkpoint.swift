@@ -162,7 +162,9 @@ extension Checkpoint {
             }
             for tensor in part.tensors where !names.insert(ExactString(tensor.name)).inserted {
                 throw .malformedFile(
-                    path: part.path, detail: "tensor '\(tensor.name)' is in an earlier part too")
+                    path: part.path,
+                    detail: "tensor \(tensor.name.quoted) is in an earlier part "
+                        + "too")
             }
             tensors += part.tensors
             first = first ?? part

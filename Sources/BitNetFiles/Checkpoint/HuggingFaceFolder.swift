@@ -83,7 +83,7 @@ extension ModelFolder {
             else {
                 throw .malformedFile(
                     path: join(indexName),
-                    detail: "tensor '\(member.key)' is not mapped to a file in the folder")
+                    detail: "tensor \(member.key.quoted) is not mapped to a file in the folder")
             }
             names.insert(name)
         }
@@ -103,7 +103,7 @@ extension ModelFolder {
                 if let other = origins.updateValue(name, forKey: ExactString(tensor.name)) {
                     throw .malformedFile(
                         path: path,
-                        detail: "tensor '\(tensor.name)' is both in \(other) and in \(name); "
+                        detail: "tensor \(tensor.name.quoted) is both in \(other) and in \(name); "
                             + "remove the files that are not part of the model")
                 }
             }
@@ -125,7 +125,8 @@ extension ModelFolder {
             guard tensor.region.path == join(file) else {
                 throw .malformedFile(
                     path: path,
-                    detail: "tensor '\(member.key)' should be in \(file), but is in another file; "
+                    detail: "tensor \(member.key.quoted) should be in \(file), but is in another "
+                        + "file; "
                         + "the files are of different versions")
             }
         }

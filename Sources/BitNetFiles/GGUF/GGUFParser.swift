@@ -104,7 +104,7 @@ extension GGUFParser {
             entry.keyBytes == nil
             ? header.metadataPositions.updateValue(position, forKey: ExactString(key)) == nil
             : otherKeys.insert(bytes.bytes).inserted
-        guard isNew else { throw reader.malformed("metadata '\(key)' occurs twice") }
+        guard isNew else { throw reader.malformed("metadata \(key.quoted) occurs twice") }
         header.metadata.append(entry)
     }
 
@@ -112,7 +112,7 @@ extension GGUFParser {
         let position = reader.position
         let id = try reader.read(UInt32.self)
         guard let type = GGUFValueType(rawValue: id) else {
-            throw reader.malformed("metadata '\(key)': unknown type \(id) at byte \(position)")
+            throw reader.malformed("metadata \(key.quoted): unknown type \(id) at byte \(position)")
         }
         return type
     }
@@ -139,26 +139,26 @@ extension GGUFParser {
 
     /// Text that is not UTF-8 is an error only where somebody needs it.
     private mutating func parseString(of key: String) throws(BitNetError) -> GGUFValue {
-        let bytes = try reader.readStringBytes("metadata '\(key)'")
+        let bytes = try reader.readStringBytes("metadata \(key.quoted)")
         return bytes.text.map { .string($0) } ?? .bytes(bytes)
     }
 
     private mutating func parseArray(of key: String, depth: Int) throws(BitNetError) -> GGUFArray {
         let type = try parseType(of: key)
         let size = type.minimumSize
-        let count = try reader.readCount(of: "elements of metadata '\(key)'", size: size)
+        let count = try reader.readCount(of: "elements of metadata \(key.quoted)", size: size)
         switch type {
         case .string:
             let strings = try GGUFStringArray(reading: &reader, count: count)
             return GGUFArray(elementType: type, count: count, contents: .strings(strings))
         case .array:
             guard depth < Self.maximumArrayDepth else {
-                throw reader.malformed("metadata '\(key)': arrays nested too deeply")
+                throw reader.malformed("metadata \(key.quoted): arrays nested too deeply")
             }
             innerArrays += count
             guard innerArrays <= Self.maximumEntries else {
                 throw reader.malformed(
-                    "metadata '\(key)': more than \(Self.maximumEntries) arrays inside arrays")
+                    "metadata \(key.quoted): more than \(Self.maximumEntries) arrays inside arrays")
             }
             var arrays: [GGUFArray] = []
             for _ in 0..<count { arrays.append(try parseArray(of: key, depth: depth + 1)) }
@@ -168,7 +168,7 @@ extension GGUFParser {
             let values = try reader.readBytes(count * size)
             let array = GGUFArray(elementType: type, count: count, contents: .fixed(values))
             if type == .bool, array.bools == nil {
-                throw reader.malformed("metadata '\(key)': an element is not a truth value")
+                throw reader.malformed("metadata \(key.quoted): an element is not a truth value")
             }
             return array
         }
@@ -194,7 +194,7 @@ extension GGUFParser {
         let name = try reader.readString("a tensor name")
         let position = header.tensorPositions.count
         guard header.tensorPositions.updateValue(position, forKey: ExactString(name)) == nil else {
-            throw reader.malformed("tensor '\(name)' occurs twice")
+            throw reader.malformed("tensor \(name.quoted) occurs twice")
         }
         let shape = try parseShape(of: name)
         let id = try reader.read(UInt32.self)
@@ -205,7 +205,7 @@ extension GGUFParser {
         let type = try GGUFTensorType.elementType(id: id, tensor: name, path: region.path)
         guard let size = type.storedByteCount(shape: shape) else {
             throw reader.malformed(
-                "tensor '\(name)': \(type.rawValue) cannot have the shape \(shape)")
+                "tensor \(name.quoted): \(type.rawValue) cannot have the shape \(shape)")
         }
         let offset = try parseOffset(of: name)
         return Info(name: name, type: type, shape: shape, offset: offset, settledSize: size)
@@ -215,7 +215,7 @@ extension GGUFParser {
         let offset = try reader.read(UInt64.self)
         guard let start = Int(exactly: offset), start % header.alignment == 0 else {
             throw reader.malformed(
-                "tensor '\(name)': offset \(offset) is not a multiple of \(header.alignment)")
+                "tensor \(name.quoted): offset \(offset) is not a multiple of \(header.alignment)")
         }
         return start
     }
@@ -235,13 +235,14 @@ extension GGUFParser {
         let count = try reader.read(UInt32.self)
         guard count >= 1, count <= Self.maximumDimensions else {
             throw reader.malformed(
-                "tensor '\(name)': \(count) dimensions; 1 to \(Self.maximumDimensions) are allowed")
+                "tensor \(name.quoted): \(count) dimensions; 1 to \(Self.maximumDimensions) are "
+                    + "allowed")
         }
         var shape: [Int] = []
         for _ in 0..<count {
             let size = try reader.read(UInt64.self)
             guard let size = Int(exactly: size), size > 0 else {
-                throw reader.malformed("tensor '\(name)': a dimension is \(size)")
+                throw reader.malformed("tensor \(name.quoted): a dimension is \(size)")
             }
             shape.append(size)
         }
@@ -258,7 +259,8 @@ extension GGUFParser {
             let (end, overflow) = info.offset.addingReportingOverflow(info.size)
             guard !overflow, end <= data.count else {
                 throw reader.malformed(
-                    "tensor '\(info.name)' takes \(info.size) bytes at offset \(info.offset), the "
+                    "tensor \(info.name.quoted) takes \(info.size) bytes at offset "
+                        + "\(info.offset), the "
                         + "data has \(data.count); is the download complete?")
             }
             header.tensors.append(
@@ -282,14 +284,17 @@ extension GGUFParser {
             let room = next - info.offset
             guard info.size <= room else {
                 throw reader.malformed(
-                    "tensor '\(info.name)': \(info.type.rawValue) \(info.shape) takes \(info.size) "
+                    "tensor \(info.name.quoted): \(info.type.rawValue) \(info.shape) takes "
+                        + "\(info.size) "
                         + "bytes, but the next tensor begins after \(room)")
             }
             if room - info.size < header.alignment { continue }
             guard try data.isZero(info.offset + info.size..<next) else {
                 throw reader.malformed(
-                    "tensor '\(info.name)': \(info.type.rawValue) \(info.shape) takes \(info.size) "
-                        + "bytes, but the file holds \(room) for it, and what follows is not padding; "
+                    "tensor \(info.name.quoted): \(info.type.rawValue) \(info.shape) takes "
+                        + "\(info.size) "
+                        + "bytes, but the file holds \(room) for it, and what follows is not "
+                        + "padding; "
                         + "its type is not what it says")
             }
         }

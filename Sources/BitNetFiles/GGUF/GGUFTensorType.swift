@@ -52,14 +52,16 @@ package enum GGUFTensorType {
     ) -> BitNetError {
         let size =
             isTL2
-            ? "; its size is that of TL2, whose order depends on tile sizes that are not in the file"
+            ? "; its size is that of TL2, whose order depends on tile sizes that are not in the "
+                + "file"
             : isEither
                 ? "; its size is that of more than one of them"
                 : "; its size is none of theirs"
         return .unsupportedFormat(
             path: path,
             detail:
-                "tensor '\(tensor)' has type id 42, which is Q2_0 in llama.cpp (groups of 64 or "
+                "tensor \(tensor.quoted) has type id 42, which is Q2_0 in llama.cpp (groups of "
+                + "64 or "
                 + "128) and TL2 in bitnet.cpp (2026)" + size,
             remedy: toI2S)
     }
@@ -71,7 +73,9 @@ package enum GGUFTensorType {
         if let entry = readable.first(where: { $0.id == id }) { return entry.type }
         let (what, remedy) = explanation(of: id)
         throw .unsupportedFormat(
-            path: path, detail: "tensor '\(tensor)' has type id \(id), \(what)", remedy: remedy)
+            path: path,
+            detail: "tensor \(tensor.quoted) has type id \(id), "
+                + "\(what)", remedy: remedy)
     }
 
     private static func explanation(of id: UInt32) -> (what: String, remedy: String) {

@@ -45,9 +45,7 @@ extension GGUFValue {
         case .float64(let value): return "\(value)"
         case .bool(let value): return "\(value)"
         case .string, .bytes:
-            let text = repairedText ?? ""
-            let scalars = text.unicodeScalars
-            return scalars.count <= 60 ? "'\(text)'" : "'\(String(scalars.prefix(60)))...'"
+            return (repairedText ?? "").quoted
         case .array(let array): return array.shown
         }
     }

@@ -154,7 +154,10 @@ private struct JSONMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
         guard let value = value(key) else {
             throw DecodingError.keyNotFound(
                 key,
-                .init(codingPath: codingPath, debugDescription: "'\(key.stringValue)' is missing"))
+                .init(
+                    codingPath: codingPath,
+                    debugDescription: "\(key.stringValue.quoted) is "
+                        + "missing"))
         }
         return JSONContents(value, path: codingPath + [key], parts: parts)
     }

@@ -146,7 +146,7 @@ extension JSONParser {
             position = Int(max(keys[index - 1], keys[index]))
             let contents = JSONEscapes.decoded(Self.contents(position, bytes))
             let key = String(decoding: contents, as: UTF8.self)
-            throw malformed("duplicate key '\(key)'")
+            throw malformed("duplicate key \(key.quoted)")
         }
     }
 

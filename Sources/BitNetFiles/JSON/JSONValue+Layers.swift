@@ -29,8 +29,7 @@ extension JSONValue {
         switch self {
         case .null, .bool, .int, .double, .decimal, .notFinite: return kind
         case .string(let text):
-            let scalars = text.unicodeScalars
-            return scalars.count <= 60 ? "'\(text)'" : "'\(String(scalars.prefix(60)))...'"
+            return text.quoted
         case .array(let array):
             let texts = array.prefix(most).map(\.shown)
             return "[" + texts.joined(separator: ", ") + (array.count > most ? ", ...]" : "]")

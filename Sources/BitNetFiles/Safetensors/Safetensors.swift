@@ -34,13 +34,13 @@ package struct SafetensorsFile: Sendable {
             guard let type = Self.types[entry.dtype] else {
                 throw .unsupportedFormat(
                     path: region.path,
-                    detail: "tensor '\(entry.name)' has the dtype \(entry.dtype)",
+                    detail: "tensor \(entry.name.quoted) has the dtype \(entry.dtype)",
                     remedy: "save it as F32, F16 or BF16")
             }
             guard positions.updateValue(tensors.count, forKey: ExactString(entry.name)) == nil
             else {
                 throw .malformedFile(
-                    path: region.path, detail: "tensor '\(entry.name)' occurs twice")
+                    path: region.path, detail: "tensor \(entry.name.quoted) occurs twice")
             }
             tensors.append(
                 try CheckpointTensor(
@@ -124,7 +124,7 @@ package struct SafetensorsHeader {
         }
         for member in object.members {
             guard let text = member.value.string else {
-                throw malformed("__metadata__: '\(member.key)' is not a string")
+                throw malformed("__metadata__: \(member.key.quoted) is not a string")
             }
             metadata[member.key] = text
         }
@@ -135,23 +135,25 @@ package struct SafetensorsHeader {
     ) throws(BitNetError) -> Entry {
         let name = member.key
         guard let dtype = member.value["dtype"]?.string else {
-            throw malformed("tensor '\(name)' has no dtype")
+            throw malformed("tensor \(name.quoted) has no dtype")
         }
         guard let width = Self.widths[dtype] else {
             throw .unsupportedFormat(
-                path: path, detail: "tensor '\(name)' has the unknown dtype \(dtype)",
+                path: path, detail: "tensor \(name.quoted) has the unknown dtype \(dtype)",
                 remedy: "save it as F32, F16 or BF16")
         }
-        let shape = try sizes(member.value["shape"], "tensor '\(name)': the shape")
-        let offsets = try sizes(member.value["data_offsets"], "tensor '\(name)': data_offsets")
+        let shape = try sizes(member.value["shape"], "tensor \(name.quoted): the shape")
+        let offsets = try sizes(member.value["data_offsets"], "tensor \(name.quoted): data_offsets")
         guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= data.count else {
             throw malformed(
-                "tensor '\(name)': data_offsets \(offsets) do not lie in the \(data.count) bytes "
+                "tensor \(name.quoted): data_offsets \(offsets) do not lie in the \(data.count) "
+                    + "bytes "
                     + "of data; is the download complete?")
         }
         guard Self.byteCount(shape, width) == offsets[1] - offsets[0] else {
             throw malformed(
-                "tensor '\(name)': \(dtype) \(shape) does not take \(offsets[1] - offsets[0]) bytes"
+                "tensor \(name.quoted): \(dtype) \(shape) does not take "
+                    + "\(offsets[1] - offsets[0]) bytes"
             )
         }
         return Entry(
@@ -194,7 +196,7 @@ package struct SafetensorsHeader {
             guard entry.region.range.lowerBound == end else {
                 let problem =
                     entry.region.range.lowerBound < end ? "overlaps" : "leaves a gap after"
-                throw malformed("tensor '\(entry.name)' \(problem) the tensor before it")
+                throw malformed("tensor \(entry.name.quoted) \(problem) the tensor before it")
             }
             end = entry.region.range.upperBound
         }

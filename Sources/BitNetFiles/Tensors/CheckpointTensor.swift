@@ -19,12 +19,12 @@ package struct CheckpointTensor: Sendable {
         guard let size = type.storedByteCount(shape: shape) else {
             throw .malformedFile(
                 path: region.path,
-                detail: "tensor '\(name)': \(type.rawValue) cannot have the shape \(shape)")
+                detail: "tensor \(name.quoted): \(type.rawValue) cannot have the shape \(shape)")
         }
         guard size == region.count else {
             throw .malformedFile(
                 path: region.path,
-                detail: "tensor '\(name)': \(type.rawValue) \(shape) takes \(size) bytes, "
+                detail: "tensor \(name.quoted): \(type.rawValue) \(shape) takes \(size) bytes, "
                     + "the file has \(region.count)")
         }
         self.name = name

@@ -40,7 +40,7 @@ extension ModelConfiguration {
             endTokens: try reader.token("eos").map { [$0] } ?? [],
             beginToken: try reader.token("bos"),
             slidingAttention: try reader.slidingAttention(graph.architecture, layers: layers))
-        try validate(path: gguf.path)
+        try validate(path: gguf.path, prefix: declared)
         if try reader.activation() == nil { try reader.refuseMislabelled(self) }
     }
 }

@@ -83,7 +83,7 @@ extension GGUFConfigReader {
             guard let name = try gguf.string("\(prefix).\(key)") else { continue }
             guard let activation = Activation(name: name) else {
                 throw .unsupportedFeature(
-                    path: gguf.path, feature: "\(prefix).\(key)", value: "'\(name)'")
+                    path: gguf.path, feature: "\(prefix).\(key)", value: "\(name.quoted)")
             }
             return activation
         }

@@ -100,49 +100,6 @@ extension ModelConfiguration {
     }
 }
 
-extension ModelConfiguration {
-    /// Checks that the numbers make a graph; `path` is named in errors.
-    package func validate(path: String) throws(BitNetError) {
-        func require(_ holds: Bool, _ key: String, _ detail: String) throws(BitNetError) {
-            if !holds { throw .invalidMetadata(path: path, key: key, detail: detail) }
-        }
-        // No size overflows an Int, and float32 counts positions exactly. Whether the tensors have
-        // these sizes is checked before anything of that size is allocated.
-        let limit = 1 << 24
-        for (key, value) in [
-            ("vocabulary size", vocabularySize), ("hidden size", hiddenSize),
-            ("feed-forward size", feedForwardSize), ("layers", layerCount), ("heads", headCount),
-            ("key-value heads", keyValueHeadCount), ("head dimension", headDimension),
-            ("context length", contextLength),
-        ] {
-            try require(value > 0 && value <= limit, key, "\(value) is out of range")
-        }
-        try require(
-            headCount % keyValueHeadCount == 0, "key-value heads",
-            "\(headCount) heads cannot share \(keyValueHeadCount) key-value heads")
-        try require(hiddenSize % 16 == 0, "hidden size", "\(hiddenSize) is not a multiple of 16")
-        try require(
-            headDimension % 8 == 0 && headDimension <= 1024, "head dimension",
-            "\(headDimension) is not a multiple of 8 up to 1024")
-        try require(
-            headCount * headDimension <= limit, "heads",
-            "attention of \(headCount) heads is too wide")
-        for epsilon in [normEpsilon, linearNormEpsilon] {
-            try require(
-                epsilon.isFinite && epsilon >= 0, "norm epsilon", "\(epsilon) is not usable")
-        }
-        try require(ropeBase.isFinite && ropeBase > 0, "rope base", "\(ropeBase) is not usable")
-        try require(layerCount <= 1024, "layers", "\(layerCount) is out of range")
-        if let queryScalar {
-            try require(
-                queryScalar.isFinite && queryScalar > 0, "query_pre_attn_scalar",
-                "\(queryScalar) is not usable")
-        }
-        try ropeScaling?.validate(path: path)
-        try slidingAttention?.validate(layers: layerCount, path: path)
-    }
-}
-
 extension ModelConfiguration: CustomStringConvertible {
     /// Name and sizes, on one line.
     public var description: String {

@@ -62,11 +62,8 @@ extension Conversion {
             let key = "tokenizer.ggml.pre"
             // Other programs take another cut where the key is missing.
             if file[key] == nil, try file.string("tokenizer.ggml.model") == "gpt2" {
-                let inferred = try Tokenizer(
-                    checkpoint, rows: configuration.vocabularySize
-                ).ggufVocabulary(
-                    architecture: architectureName)
-                if let pre = inferred.pre { entries.append(.init(key, .string(pre))) }
+                let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
+                entries.append(.init(key, .string(try tokenizer.ggufPre())))
             }
             return (entries, [])
         case .huggingFace(let folder):
@@ -78,7 +75,7 @@ extension Conversion {
             if let template = try ChatTemplate.Origin(folder).text {
                 entries.append(.init("tokenizer.chat_template", .string(template)))
             }
-            return (entries, tokenizer.ggufWarnings)
+            return (entries, tokenizer.warnings + tokenizer.ggufWarnings(vocabulary))
         }
     }
 

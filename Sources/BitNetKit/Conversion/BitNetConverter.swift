@@ -137,7 +137,7 @@ extension Conversion {
     ) -> BitNetError {
         .unsupportedFormat(
             path: checkpoint.path,
-            detail: "tensor '\(tensor.name)' \(tensor.shape) does not fit \(type.rawValue)",
+            detail: "tensor \(tensor.name.quoted) \(tensor.shape) does not fit \(type.rawValue)",
             remedy: remedy)
     }
 

@@ -68,7 +68,7 @@ struct DenseWriter {
     private func doesNotFit(_ row: Int) -> BitNetError {
         .unsupportedFormat(
             path: path,
-            detail: "row \(row) of tensor '\(info.name)' does not fit \(info.type.rawValue)",
+            detail: "row \(row) of tensor \(info.name.quoted) does not fit \(info.type.rawValue)",
             remedy: "it is damaged, or needs --embedding bf16 or f32")
     }
 }

@@ -157,7 +157,7 @@ extension TernaryWriter {
             }
             throw .unsupportedFormat(
                 path: path,
-                detail: "the scale \(value) of tensor '\(info.name)' does not fit the "
+                detail: "the scale \(value) of tensor \(info.name.quoted) does not fit the "
                     + "\(precision == .f16 ? "float16" : "bfloat16") of \(info.type.rawValue)",
                 remedy: "use --type \(values.count == 1 ? "i2_s" : "f32")")
         }
@@ -180,8 +180,9 @@ extension TernaryWriter {
         let remedy = matrix.trits.groupCount == 1 && columns % 256 == 0 ? "tq2_0" : "f16"
         return .unsupportedFormat(
             path: path,
-            detail: "tensor '\(info.name)' has several scales, "
-                + "\(groupColumns < columns ? "one for \(groupColumns) columns" : "one a row"), and "
+            detail: "tensor \(info.name.quoted) has several scales, "
+                + "\(groupColumns < columns ? "one for \(groupColumns) columns" : "one a row"), "
+                + "and "
                 + "\(info.type.rawValue) holds \(holds)",
             remedy: "use --type \(groupColumns % 256 == 0 ? "tq2_0" : remedy)")
     }

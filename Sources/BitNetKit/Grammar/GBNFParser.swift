@@ -85,11 +85,11 @@ struct GBNFParser {
     private mutating func parseRule() throws(BitNetError) -> GrammarRule {
         let name = try parseName()
         skipSpace(newlines: false)
-        guard skip("::=") else { throw failure("expected '::=' after '\(name)'") }
+        guard skip("::=") else { throw failure("expected '::=' after \(name.quoted)") }
         skipSpace(newlines: true)
         let node = try parseChoice(isNested: false)
         guard peek == nil || peek == "\n" else {
-            throw failure("unexpected '\(peek.map { "\($0)" } ?? "")' in rule '\(name)'")
+            throw failure("unexpected '\(peek.map { "\($0)" } ?? "")' in rule \(name.quoted)")
         }
         return GrammarRule(name: name, node: node)
     }
@@ -214,7 +214,9 @@ struct GBNFParser {
             ranges.append(first...last)
         }
         guard skip("]") else { throw failure("a character class has no end") }
-        guard isNegated || !ranges.isEmpty else { throw failure("a character class is empty") }
+        guard isNegated || !ranges.isEmpty else {
+            throw failure("the class [] has no characters; write [^] for any, \\] for a bracket")
+        }
         return .scalars(isNegated ? GrammarNode.complement(of: ranges) : ranges)
     }
 

@@ -61,7 +61,7 @@ struct GrammarProgram: Sendable, Hashable {
     ) throws(BitNetError) {
         for rule in rules {
             guard names.updateValue(names.count, forKey: rule.name) == nil else {
-                throw .grammar(detail: "the rule '\(rule.name)' is there twice")
+                throw .grammar(detail: "the rule \(rule.name.quoted) is there twice")
             }
         }
         guard let start = names[root] else {
@@ -188,7 +188,7 @@ struct GrammarProgram: Sendable, Hashable {
         case .scalars(let ranges): try appendScalars(ranges, to: &sequence, effort)
         case .rule(let name):
             guard let index = names[name] else {
-                throw .grammar(detail: "there is no rule '\(name)'")
+                throw .grammar(detail: "there is no rule \(name.quoted)")
             }
             sequence.append(.rule(index))
         case .sequence(let nodes):
@@ -251,7 +251,7 @@ struct GrammarProgram: Sendable, Hashable {
 
 extension GrammarProgram {
     private func name(of rule: Int) -> String {
-        names.first { $0.value == rule }.map { "the rule '\($0.key)'" } ?? "a group"
+        names.first { $0.value == rule }.map { "the rule \($0.key.quoted)" } ?? "a group"
     }
 
     /// The symbols of the alternative that starts at `position`.

@@ -57,19 +57,22 @@ extension JSONSchemaGrammar {
         }
         let digits = (multiple.whole + multiple.fraction).drop { $0 == 0 }
         guard digits.count <= 7, multiple.fraction.count <= 18 else {
-            throw tooLarge(place)
+            throw tooLarge(schema["multipleOf"]?.spelling, place)
         }
         bounds.factor = digits.reduce(0) { $0 * 10 + Int($1) }
         bounds.scale = multiple.fraction.count
-        guard bounds.factor <= Self.maximumFactor else { throw tooLarge(place) }
+        guard bounds.factor <= Self.maximumFactor else {
+            throw tooLarge(schema["multipleOf"]?.spelling, place)
+        }
         if !isInteger { bounds.maximumFraction = multiple.fraction.count }
         return bounds
     }
 
-    private func tooLarge(_ place: String) -> BitNetError {
+    private func tooLarge(_ spelling: String?, _ place: String) -> BitNetError {
         .grammar(
-            detail: "\(place): multipleOf has more digits than the \(Self.maximumFactor) that is "
-                + "supported")
+            detail: "\(place): multipleOf is \((spelling ?? "").cut(to: 60)), which is not "
+                + "supported: at most \(Self.maximumFactor), its point left out, with at most 18 "
+                + "digits after the point")
     }
 
     /// The narrower of two bounds. In older drafts `exclusive` is a truth value.
@@ -98,7 +101,9 @@ extension JSONSchemaGrammar {
             throw .grammar(detail: "\(place): \(name) is \(value.kind), not a number")
         }
         guard let number = DecimalNumber(spelling) else {
-            throw .grammar(detail: "\(place): \(name) is \(spelling), which has too many digits")
+            throw .grammar(
+                detail: "\(place): \(name) is \(spelling.cut(to: 60)), which has too "
+                    + "many digits")
         }
         return number
     }

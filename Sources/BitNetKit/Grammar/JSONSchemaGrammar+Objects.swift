@@ -30,7 +30,7 @@ extension JSONSchemaGrammar {
         }
         let known = Set(keys.map(ExactString.init))
         if let missing = names.first(where: { !known.contains(ExactString($0)) }) {
-            throw .grammar(detail: "\(place): '\(missing)' is required, but no property")
+            throw .grammar(detail: "\(place): \(missing.quoted) is required, but no property")
         }
         return Set(names.map(ExactString.init))
     }

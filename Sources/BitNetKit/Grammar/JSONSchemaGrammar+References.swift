@@ -9,17 +9,18 @@ extension JSONSchemaGrammar {
         }
         guard let path = fragment(of: text) else {
             throw .grammar(
-                detail: "\(place): $ref '\(text)' is outside this schema; put it into $defs")
+                detail: "\(place): $ref \(text.quoted) is outside this schema; put it into $defs")
         }
         let key = ExactString("#" + path)
         if let name = references[key] { return .rule(name) }
         guard path.isEmpty || path.utf8.first == UInt8(ascii: "/") else {
             throw .grammar(
-                detail: "\(place): $ref '\(text)' names an $anchor, which is not supported; use a "
+                detail: "\(place): $ref \(text.quoted) names an $anchor, which is not supported; "
+                    + "use a "
                     + "path such as '#/$defs/name'")
         }
         guard let schema = path.utf8.first == UInt8(ascii: "/") ? value(at: path) : nil else {
-            throw .grammar(detail: "\(place): $ref '\(text)' leads to nothing in this schema")
+            throw .grammar(detail: "\(place): $ref \(text.quoted) leads to nothing in this schema")
         }
         let name = "ref-\(references.count)"
         references[key] = name

@@ -18,12 +18,13 @@ extension JSONSchemaGrammar {
         else {
             try effort.check()
             throw .grammar(
-                detail: "\(place): pattern '\(pattern)' takes too many rules; use smaller counts, "
+                detail: "\(place): pattern \(pattern.quoted) takes too many rules; use smaller "
+                    + "counts, "
                     + "or fewer of its parts at once")
         }
         guard !automaton.isEmpty else {
             throw .grammar(
-                detail: "\(place): pattern '\(pattern)' matches no string of these lengths")
+                detail: "\(place): pattern \(pattern.quoted) matches no string of these lengths")
         }
         // Rules for the sets of characters that there are: states have most of them in common.
         var made: [[Int]: GrammarNode] = [:]

@@ -116,16 +116,14 @@ struct JSONSchemaGrammar {
 
     /// The place of a part, for messages; a long one is cut, or names would be copied into every part.
     static func place(_ place: String, _ part: String) -> String {
-        let scalars = part.unicodeScalars
-        let part = scalars.count <= 60 ? part : String(scalars.prefix(60)) + "..."
-        return place.utf8.count > 2000 ? place : place + "/" + part
+        place.utf8.count > 2000 ? place : place + "/" + part.cut(to: 60)
     }
 
     private func check(
         _ keywords: [String], _ allowed: Set<String>, _ place: String
     ) throws(BitNetError) {
         if let other = keywords.first(where: { !allowed.contains($0) }) {
-            throw .grammar(detail: "\(place): the keyword '\(other)' is not supported here")
+            throw .grammar(detail: "\(place): the keyword \(other.quoted) is not supported here")
         }
     }
 
@@ -159,7 +157,7 @@ struct JSONSchemaGrammar {
             throw .grammar(detail: "\(place): type is not the name of a type")
         }
         if let unknown = types.first(where: { Self.keywords[$0] == nil }) {
-            throw .grammar(detail: "\(place): there is no type '\(unknown)'")
+            throw .grammar(detail: "\(place): there is no type \(unknown.quoted)")
         }
         return types
     }

@@ -36,7 +36,9 @@ struct PatternParser {
     }
 
     private func failure(_ detail: String) -> BitNetError {
-        .grammar(detail: "\(place): pattern '\(pattern)', character \(position + 1): \(detail)")
+        .grammar(
+            detail: "\(place): pattern \(pattern.quoted), character \(position + 1): "
+                + "\(detail)")
     }
 
     // MARK: - Parts

@@ -145,10 +145,26 @@ struct CacheBytes {
     private let view: BufferView<UInt8>
     /// The storage that the view looks at.
     private let owner: AnyObject
+    /// 4 for float32, 2 for float16, 1 for integers.
+    private let elementSize: Int
 
     init<Element>(_ buffer: AlignedBuffer<Element>, _ range: Range<Int>) {
         view = buffer.view[range].rebound(to: UInt8.self)
         owner = buffer
+        elementSize = MemoryLayout<Element>.size
+    }
+
+    /// Whether no number is infinite or NaN, whose exponents have every bit set.
+    var isFinite: Bool {
+        defer { withExtendedLifetime(owner) {} }
+        switch elementSize {
+        case 4:
+            return stride(from: 3, to: view.count, by: 4).allSatisfy {
+                view[$0] & 0x7F != 0x7F || view[$0 - 1] & 0x80 == 0
+            }
+        case 2: return stride(from: 1, to: view.count, by: 2).allSatisfy { view[$0] & 0x7C != 0x7C }
+        default: return true
+        }
     }
 
     var count: Int { view.count }

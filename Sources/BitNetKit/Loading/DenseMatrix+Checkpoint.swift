@@ -86,7 +86,7 @@ extension CheckpointTensor {
     /// The error for an embedding or an LM head that does not decode to floats.
     var notDense: BitNetError {
         .unsupportedFormat(
-            path: region.path, detail: "tensor '\(name)' is \(type.rawValue)",
+            path: region.path, detail: "tensor \(name.quoted) is \(type.rawValue)",
             remedy: "embeddings and LM heads are dense, for example F16 or Q6_K")
     }
 }

@@ -10,7 +10,8 @@ extension ModelLoader {
         if largest > ModelLoader.largestMean {
             hasNotedScale = true
             warnings.append(
-                "the weights of '\(name)' have the magnitude \(largest), which no known model has: "
+                "the weights of \(name.quoted) have the magnitude \(largest), which no known "
+                    + "model has: "
                     + "its scale may be one that divides; "
                     + (names.isGGUF
                         ? "convert the original checkpoint again with `bitnet convert`"
@@ -21,7 +22,8 @@ extension ModelLoader {
         {
             hasNotedScale = true
             warnings.append(
-                "'\(name)' is divided by its scale \(stored), which looks like one that multiplies; "
+                "\(name.quoted) is divided by its scale \(stored), which looks like one that "
+                    + "multiplies; "
                     + "check that quantization_config.linear_class in config.json is not missing")
         }
     }

@@ -212,7 +212,8 @@ extension ModelLoader {
         if tensor.type == .packedTernary, folder.config["quantization_config"]?.object == nil {
             throw .invalidMetadata(
                 path: checkpoint.path + "/config.json", key: "quantization_config",
-                detail: "is missing, but '\(tensor.name)' is packed; without it nobody can tell "
+                detail: "is missing, but \(tensor.name.quoted) is packed; without it nobody can "
+                    + "tell "
                     + "whether its scale multiplies or divides")
         }
     }
@@ -284,7 +285,7 @@ extension CheckpointTensor {
     func floats() throws(BitNetError) -> [Float] {
         guard type.isFloatLike, elementCount % type.block.elements == 0 else {
             throw .unsupportedFormat(
-                path: region.path, detail: "tensor '\(name)' is \(type.rawValue)",
+                path: region.path, detail: "tensor \(name.quoted) is \(type.rawValue)",
                 remedy: "it should hold floats, for example F32")
         }
         let values = try AlignedBuffer<Float>(count: elementCount, purpose: name)

@@ -132,7 +132,8 @@ extension TernarySource {
             // The last weights of such a tensor lie where its scale is: no writer is known.
             throw .unsupportedFormat(
                 path: tensor.region.path,
-                detail: "tensor '\(tensor.name)' \(tensor.shape) is no whole number of I2_S blocks",
+                detail: "tensor \(tensor.name.quoted) \(tensor.shape) is no whole number of I2_S "
+                    + "blocks",
                 remedy:
                     "I2_S in order \(order.rawValue) holds \(unit) weights a block; convert the "
                     + "original checkpoint to another type")

@@ -29,7 +29,7 @@ extension TernarySource {
     private var notTernaryType: BitNetError {
         .unsupportedFormat(
             path: tensor.region.path,
-            detail: "tensor '\(tensor.name)' is \(tensor.type.rawValue), which is not ternary",
+            detail: "tensor \(tensor.name.quoted) is \(tensor.type.rawValue), which is not ternary",
             remedy: "ternary matrices are I2_S, TQ1_0, TQ2_0, Q2_0, IQ1_BN, IQ2_BN, or floats")
     }
 

@@ -61,10 +61,19 @@ extension SessionMemory {
             .malformedFile(path: parts.path, detail: detail)
         }
         let configuration = model.configuration
-        guard file.limit >= 2, file.limit <= configuration.contextLength,
-            file.tokens.count <= file.limit,
-            file.tokens.allSatisfy({ $0 < configuration.vocabularySize })
-        else { throw malformed("the session does not fit its model") }
+        guard (2...max(2, configuration.contextLength)).contains(file.limit) else {
+            throw malformed(
+                "the session has a context of \(file.limit) tokens, the model one of "
+                    + "\(configuration.contextLength)")
+        }
+        guard file.tokens.count <= file.limit else {
+            throw malformed(
+                "the session has \(file.tokens.count) tokens in a context of \(file.limit)")
+        }
+        if let token = file.tokens.first(where: { $0 >= configuration.vocabularySize }) {
+            throw malformed(
+                "the session has token \(token), the model \(configuration.vocabularySize)")
+        }
         let context = try InferenceContext(
             model.transformer, contextLength: file.limit, cache: file.precision,
             capacity: max(file.tokens.count, 1))
@@ -72,6 +81,11 @@ extension SessionMemory {
         var offset = 0
         for part in context.filledParts {
             try part.read(from: try parts.slice(offset..<offset + part.count))
+            // Later it would look as if the model's weights were damaged.
+            guard part.isFinite else {
+                throw malformed(
+                    "the session has a key or value that is not a finite number; start a new one")
+            }
             offset += part.count
         }
         guard offset == parts.count else {

@@ -150,7 +150,7 @@ extension SessionFile {
         }
         let name = try reader.readString("precision")
         guard let precision = KVCachePrecision(rawValue: name) else {
-            throw reader.malformed("'\(name)' is no precision of a KV cache")
+            throw reader.malformed("\(name.quoted) is no precision of a KV cache")
         }
         self.precision = precision
         messages = []
@@ -158,7 +158,7 @@ extension SessionFile {
         for _ in 0..<(try reader.readCount(of: "messages", size: 16)) {
             let name = try reader.readString("role")
             guard let role = ChatMessage.Role(rawValue: name) else {
-                throw reader.malformed("'\(name)' is no role of a message")
+                throw reader.malformed("\(name.quoted) is no role of a message")
             }
             messages.append(ChatMessage(role, try reader.readString("message")))
         }

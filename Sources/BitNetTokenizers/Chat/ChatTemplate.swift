@@ -21,6 +21,10 @@ public struct ChatTemplate: Sendable {
     /// What other special tokens are in the template, `pad_token` for example.
     var specialTokens: [String: String] = [:]
     /// What the template uses that is not supported, and would fail if it were reached.
+    ///
+    /// jinja2 looks a filter or test up when it gets there where that is in a branch of an `if` or of
+    /// a condition, and refuses the template elsewhere. Here it is always when it gets there: all that
+    /// jinja2 renders renders, and whoever loads the template is warned of the rest.
     private let unsupported: BitNetError?
     /// A template that cannot be parsed is an error when it is used: its model can still be.
     private let statements: Result<[JinjaStatement], BitNetError>
@@ -55,6 +59,9 @@ public struct ChatTemplate: Sendable {
         (source, beginOfText, endOfText, unsupported) = ("", nil, nil, nil)
         statements = .failure(error)
     }
+
+    /// Whether it can be rendered at all.
+    package var isUsable: Bool { (try? statements.get()) != nil }
 
     /// What to tell whoever loads the template's model; nil where nothing is wrong.
     package var warning: String? {
@@ -135,9 +142,7 @@ public struct ChatTemplate: Sendable {
             .split(at: "\n", limit: -1)
         var detail = "line \(failure.line): \(failure.detail)"
         if lines.indices.contains(failure.line - 1) {
-            let line = lines[failure.line - 1].trimmed(.both).unicodeScalars
-            let shown = String(line.prefix(160)) + (line.count > 160 ? "..." : "")
-            detail += " in: \(shown)"
+            detail += " in: \(lines[failure.line - 1].trimmed(.both).cut(to: 160))"
         }
         return .chatTemplate(detail: detail)
     }

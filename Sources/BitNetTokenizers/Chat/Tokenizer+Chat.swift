@@ -30,6 +30,10 @@ extension Tokenizer {
         effort: Effort
     ) throws(BitNetError) -> [Int] {
         let special = SpecialTexts(of: self)
+        for message in messages where try hasHiddenSpecial(message.content, effort) {
+            return try encodeApart(
+                messages, template: template, addsGenerationPrompt: addsGenerationPrompt, effort)
+        }
         var marked: [ChatMessage]?
         var marker: Unicode.Scalar?
         for (index, message) in messages.enumerated() {
@@ -46,16 +50,18 @@ extension Tokenizer {
         }
         let text = try template.render(
             marked ?? messages, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
-        var ids =
+        let ids =
             if let marker {
                 try encode(text, removing: marker, effort)
             } else {
                 try encode(text, special: true, effort: effort)
             }
-        if addsBeginOfText, let beginOfText, ids.first != beginOfText {
-            ids.insert(beginOfText, at: 0)
-        }
-        return ids
+        return withBeginOfText(ids)
+    }
+
+    private func withBeginOfText(_ ids: [Int]) -> [Int] {
+        guard addsBeginOfText, let beginOfText, ids.first != beginOfText else { return ids }
+        return [beginOfText] + ids
     }
 
     /// A noncharacter that occurs in none of `texts`.
@@ -129,16 +135,69 @@ extension Tokenizer {
     }
 }
 
-/// The texts of a vocabulary's special tokens.
+// MARK: - Special tokens that normalising makes
+
+extension Tokenizer {
+    /// Whether a message becomes a special token once it is normalised, though it has none written
+    /// out: `<|END|>` in a vocabulary of lower case, for example.
+    private func hasHiddenSpecial(_ content: String, _ effort: Effort) throws(BitNetError) -> Bool {
+        guard !storage.normalizer.steps.isEmpty, storage.addedTokens.hasNormalizedSpecials else {
+            return false
+        }
+        return try encode(content, special: true, effort: effort).contains(where: isSpecial)
+    }
+
+    /// The tokens of a conversation, what the messages say and what the template says each by itself,
+    /// as a place in a text is not known any more once that is normalised.
+    private func encodeApart(
+        _ messages: [ChatMessage], template: ChatTemplate, addsGenerationPrompt: Bool,
+        _ effort: Effort
+    ) throws(BitNetError) -> [Int] {
+        let mark = try Self.marker(
+            absentFrom: messages.map(\.content) + [template.source], effort)
+        var marked = messages
+        for index in marked.indices {
+            var content = String.UnicodeScalarView()
+            for scalar in messages[index].content.unicodeScalars {
+                content.append(scalar)
+                content.append(mark)
+            }
+            try effort.spend(content.count)
+            marked[index].content = String(content)
+        }
+        let text = try template.render(
+            marked, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
+        var ids: [Int] = []
+        var (part, isMessage) = (String.UnicodeScalarView(), false)
+        func end() throws(BitNetError) {
+            ids += try encode(String(part), special: !isMessage, effort: effort)
+            part = String.UnicodeScalarView()
+        }
+        let scalars = Array(text.unicodeScalars)
+        for (index, scalar) in scalars.enumerated() where scalar != mark {
+            // A marker follows what a message has written.
+            let isMarked = index + 1 < scalars.count && scalars[index + 1] == mark
+            if isMarked != isMessage {
+                try end()
+                isMessage = isMarked
+            }
+            part.append(scalar)
+        }
+        try end()
+        return withBeginOfText(ids)
+    }
+}
+
+/// The texts that a vocabulary's special tokens are found by in a text that is not normalised.
 private struct SpecialTexts {
     private let finder: TextFinder
 
     init(of tokenizer: Tokenizer) {
         let vocabulary = tokenizer.vocabulary
-        let ids = vocabulary.kinds.indices.filter {
-            vocabulary.kinds[$0] == .control && !vocabulary.tokens[$0].isEmpty
+        let texts = vocabulary.addedTexts.filter {
+            vocabulary.kinds[$0.key] == .control && !$0.value.isEmpty
         }
-        finder = TextFinder(ids.map { (vocabulary.tokens[$0], true) })
+        finder = TextFinder(texts.values.map { ($0[...], true) })
     }
 
     /// Where special tokens are written out in `content`, in bytes, from the left.

@@ -19,31 +19,37 @@ extension BytePairEncoder {
             scores[Int(id)] = -Float(made)
             last = id
         }
-        return listsEveryPair ? scores : nil
+        return scores
     }
 
-    /// Whether no two tokens make a third without a merge that says so: scores would merge them.
-    private var listsEveryPair: Bool {
-        let storage = vocabulary.tokens.storage
-        for id in 0..<vocabulary.count where vocabulary.kinds[id] == .normal {
-            let range = vocabulary.tokens.range(id)
+    /// Whether scores of the pieces in `copy` merge the pairs that the merges here list, and no
+    /// others: they would merge any two pieces that make a third.
+    func listsEveryPair(of copy: BytePairEncoder) -> Bool {
+        let pieces = copy.vocabulary
+        let bytes = pieces.tokens.storage
+        var count = 0
+        for id in 0..<pieces.count {
+            let range = pieces.tokens.range(id)
+            guard pieces.id(of: bytes, range) == id else { continue }
             for middle in range.dropFirst() {
-                let left = vocabulary.id(of: storage, range.lowerBound..<middle)
-                let right = vocabulary.id(of: storage, middle..<range.upperBound)
+                let left = pieces.id(of: bytes, range.lowerBound..<middle)
+                let right = pieces.id(of: bytes, middle..<range.upperBound)
                 // With scores a character without a token merges too.
-                guard left >= 0 || isCharacter(storage, range.lowerBound..<middle),
-                    right >= 0 || isCharacter(storage, middle..<range.upperBound)
+                guard left >= 0 || Self.isCharacter(bytes, range.lowerBound..<middle),
+                    right >= 0 || Self.isCharacter(bytes, middle..<range.upperBound)
                 else { continue }
-                guard left >= 0, right >= 0, merges.merge(left, right) != MergeTable.none else {
-                    return false
-                }
+                guard left >= 0, right >= 0, case let merge = merges.merge(left, right),
+                    merge != MergeTable.none, Int32(truncatingIfNeeded: merge) == id
+                else { return false }
+                count += 1
             }
         }
-        return true
+        return count == merges.count
     }
 
-    private func isCharacter(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
-        bytes[range.lowerBound] & 0xC0 != 0x80
-            && Self.length(of: bytes[range.lowerBound]) == range.count
+    /// Whether `bytes[range]` is one character.
+    static func isCharacter(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+        !range.isEmpty && bytes[range.lowerBound] & 0xC0 != 0x80
+            && length(of: bytes[range.lowerBound]) == range.count
     }
 }

@@ -17,7 +17,7 @@ final class BytePairEncoder: Sendable {
     }
 
     /// What stands for a symbol without a token.
-    struct Unknown: Sendable {
+    struct Unknown: Sendable, Equatable {
         let id: Int32
         /// Whether one token stands for several such symbols in a row.
         let isFused: Bool
@@ -71,9 +71,12 @@ final class BytePairEncoder: Sendable {
         fileprivate var previous: [Int32] = []
         fileprivate var heap = MinimumHeap()
         fileprivate let effort: Effort
+        /// Whether a word may be a special token.
+        fileprivate let special: Bool
 
         /// Scratch for a text of this many bytes.
-        init(byteCount: Int = 0, _ effort: Effort = Effort()) {
+        init(byteCount: Int = 0, special: Bool = false, _ effort: Effort = Effort()) {
+            self.special = special
             cache = WordCache(byteCount: byteCount)
             self.effort = effort
         }
@@ -97,7 +100,7 @@ final class BytePairEncoder: Sendable {
         _ bytes: [UInt8], _ range: Range<Int>, into output: inout [Int], _ scratch: inout Scratch
     ) throws(BitNetError) {
         if ignoresMerges {
-            let whole = wholeToken(bytes, range)
+            let whole = wholeToken(bytes, range, special: scratch.special)
             if whole >= 0 { return output.append(Int(whole)) }
         }
         try begin(bytes, range, &scratch)
@@ -131,12 +134,14 @@ final class BytePairEncoder: Sendable {
 
     /// The token that a word is, -1 if there is none.
     ///
-    /// A special token is none: a user's word must not become one. A character may, as it has no
+    /// A special token of the vocabulary is one, as in tokenizers, where special tokens are looked
+    /// for; elsewhere it is not, as a user's word must not become one. A character may, as it has no
     /// other token.
-    private func wholeToken(_ bytes: [UInt8], _ range: Range<Int>) -> Int32 {
+    func wholeToken(_ bytes: [UInt8], _ range: Range<Int>, special: Bool) -> Int32 {
         let id = vocabulary.id(of: bytes, range)
         if id >= 0 {
-            return vocabulary.kinds[Int(id)] == .control && range.count > 1 ? -1 : id
+            let isRefused = !special && vocabulary.kinds[Int(id)] == .control && range.count > 1
+            return isRefused ? -1 : id
         }
         // A byte's token by its name: it is a text like others where words are taken whole.
         guard symbols == .characters, let byte = TokenSpelling.byte(named: bytes[range]) else {

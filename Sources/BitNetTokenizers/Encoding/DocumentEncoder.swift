@@ -29,6 +29,6 @@ package struct DocumentEncoder {
     package mutating func encode(_ text: String) throws(BitNetError) -> [Int] {
         if bytesLeft <= 0 { self = DocumentEncoder(tokenizer, effort: effort, interval: interval) }
         bytesLeft -= text.utf8.count
-        return try tokenizer.encode(text, special: false, &scratch, effort)
+        return try tokenizer.encode(text, &scratch, effort)
     }
 }

@@ -1,15 +1,15 @@
 /// How the bytes of tokens become a text.
-struct Decoding: Sendable {
+struct Decoding: Sendable, Equatable {
     /// What becomes of spaces where a text begins.
-    enum LeadingSpace: Sendable {
+    enum LeadingSpace: String, Sendable {
         /// They stay.
         case kept
         /// One is taken off (`Strip`).
         case dropped
         /// One is taken off, unless it is a byte by itself, as sentencepiece does.
-        case droppedFromPiece
+        case droppedFromPiece = "dropped_from_piece"
         /// All that the first token has are taken off (`Metaspace`).
-        case droppedFromFirstToken
+        case droppedFromFirstToken = "dropped_from_first_token"
     }
 
     var leadingSpace = LeadingSpace.kept

@@ -111,14 +111,17 @@ extension Tokenizer {
     package func encode(
         _ text: String, special: Bool = false, effort: Effort
     ) throws(BitNetError) -> [Int] {
-        var scratch = BytePairEncoder.Scratch(byteCount: text.utf8.count, effort)
-        return try encode(text, special: special, &scratch, effort)
+        var scratch = BytePairEncoder.Scratch(
+            byteCount: text.utf8.count, special: special, effort)
+        return try encode(text, &scratch, effort)
     }
 
-    /// The same, with scratch that other texts may have used.
+    /// The same, with scratch that other texts may have used; it says whether special tokens are
+    /// recognised.
     func encode(
-        _ text: String, special: Bool, _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+        _ text: String, _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
     ) throws(BitNetError) -> [Int] {
+        let special = scratch.special
         try effort.check()
         try TextLimit.check(length: text.utf8.count)
         let bytes = Array(text.utf8)

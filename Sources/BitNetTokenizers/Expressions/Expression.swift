@@ -42,13 +42,14 @@ struct Expression: Sendable, Equatable {
         node.compile(into: &program, limit: Self.longestProgram)
         program.append(.match)
         guard program.count <= Self.longestProgram else {
-            throw .tokenizer(detail: "expression '\(source)' is too long")
+            throw .tokenizer(detail: "expression \(source.quoted) is too long")
         }
         // Such a part fails where it has come back to itself, though not always: what fails once
         // could not be left out later, and attempts from every place would be quadratic.
         guard !node.repeatsEmpty else {
             throw .tokenizer(
-                detail: "expression '\(source)': something that may be empty is repeated without "
+                detail: "expression \(source.quoted): something that may be empty is repeated "
+                    + "without "
                     + "end, which is not supported; repeat what has at least one character")
         }
         self.source = source

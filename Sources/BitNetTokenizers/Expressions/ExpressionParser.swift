@@ -33,7 +33,8 @@ struct ExpressionParser {
 
     private func unsupported(_ what: String) -> BitNetError {
         .tokenizer(
-            detail: "expression '\(source)': \(what) at character \(position) is not supported")
+            detail: "expression \(source.quoted): \(what) at character \(position) is not "
+                + "supported")
     }
 
     private mutating func alternatives() throws(BitNetError) -> ExpressionNode {

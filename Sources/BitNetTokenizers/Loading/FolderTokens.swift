@@ -65,7 +65,7 @@ struct FolderTokens {
         for (name, entry) in tokens {
             guard let id = Int(name), id >= 0 else {
                 throw .tokenizer(
-                    detail: "tokenizer_config.json: added_tokens_decoder: '\(name)' is no id")
+                    detail: "tokenizer_config.json: added_tokens_decoder: \(name.quoted) is no id")
             }
             listed.append(entry.token(id: id))
         }
@@ -84,7 +84,7 @@ struct FolderTokens {
         let special = Set(named.map { Array($0.content.utf8) })
         return try members.map { member throws(BitNetError) in
             guard let id = member.value.int, id >= 0 else {
-                throw .tokenizer(detail: "\(name): the id of '\(member.key)' is no id")
+                throw .tokenizer(detail: "\(name): the id of \(member.key.quoted) is no id")
             }
             let isSpecial = special.contains(Array(member.key.utf8))
             return TokenizerJSON.AddedToken(

@@ -1,7 +1,27 @@
 extension GGUFVocabulary {
+    /// Bits of `tokenFlags`: an added token that is one of the model's own vocabulary, too, so that
+    /// text can become it without its being looked for, or is none, where a reader would take it for
+    /// the other.
+    static let (isMember, isNoMember) = (16, 32)
+    /// The largest value of `tokenFlags`.
+    static let mostFlags = 127
+
     /// How tokens are found that are not found in the usual way.
     var flags: [Int: AddedTokens.Flags] {
-        tokenFlags.mapValues { AddedTokens.Flags(rawValue: UInt8(truncatingIfNeeded: $0)) }
+        tokenFlags.mapValues {
+            let bits = $0 & ~(Self.isMember | Self.isNoMember)
+            return AddedTokens.Flags(rawValue: UInt8(truncatingIfNeeded: bits))
+        }
+    }
+
+    /// What a reader takes for members, with what the file says about them.
+    func correct(_ members: Set<Int>) -> Set<Int> {
+        var members = members
+        for (id, bits) in tokenFlags {
+            if bits & Self.isMember != 0 { members.insert(id) }
+            if bits & Self.isNoMember != 0 { members.remove(id) }
+        }
+        return members
     }
 
     /// The special and user-defined tokens of a byte-level vocabulary that text can become without
@@ -11,7 +31,10 @@ extension GGUFVocabulary {
     /// but a spelling that is one character of the byte alphabet is the only one of its byte, and
     /// one with a letter that stands for a space or a control is none of plain text. Others are
     /// members if they are ASCII, the same either way, or if merges name them.
-    func members(_ kinds: [Vocabulary.Kind]) -> Set<Int> {
+    func members(_ kinds: [Vocabulary.Kind]) -> Set<Int> { correct(likelyMembers(kinds)) }
+
+    /// The same of a file that says nothing about them.
+    func likelyMembers(_ kinds: [Vocabulary.Kind]) -> Set<Int> {
         var members: Set<Int> = []
         var open: [[UInt8]: Int] = [:]
         for (id, kind) in kinds.enumerated() where kind == .control || kind == .userDefined {

@@ -18,8 +18,12 @@ package struct GGUFVocabulary: Sendable {
     /// `tokenizer.ggml.add_space_prefix`: whether sentencepiece puts a space before a text.
     package var addsSpacePrefix: Bool?
     /// `tokenizer.bitnetkit.added_token_flags` by token: how tokens are found in a text
-    /// (`AddedTokens.Flags`). A key of this package: GGUF itself has none for it.
+    /// (`AddedTokens.Flags`), and `isMember` or `isNoMember`. A key of this package: GGUF itself has
+    /// none for it.
     package var tokenFlags: [Int: Int] = [:]
+    /// `tokenizer.bitnetkit.leading_space`: what becomes of a space where a decoded text begins,
+    /// where that is not what `addsSpacePrefix` implies. Another key of this package.
+    package var leadingSpace: String?
     /// `tokenizer.ggml.unknown_token_id`.
     package var unknown: Int?
     /// `tokenizer.ggml.bos_token_id`.

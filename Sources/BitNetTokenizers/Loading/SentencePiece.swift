@@ -7,9 +7,11 @@ extension Tokenizer {
     ///
     /// - Parameters:
     ///   - prefix: when a space is put before a text, nil for never.
+    ///   - leadingSpace: what becomes of it in decoding; nil for what sentencepiece does.
     init(
         pieces: Vocabulary, scores: [Float], unknown: Int?, prefix: Normalizer.Prefix?,
-        flags: [Int: AddedTokens.Flags] = [:], template: Template
+        leadingSpace: Decoding.LeadingSpace? = nil, flags: [Int: AddedTokens.Flags] = [:],
+        template: Template
     ) throws(BitNetError) {
         guard scores.count == pieces.count else {
             throw .tokenizer(detail: "\(scores.count) scores for \(pieces.count) tokens")
@@ -36,7 +38,14 @@ extension Tokenizer {
                 pieces.addedEntries(flags: flags), normalizer: normalizer, contents: marks),
             template: template,
             decoding: Decoding(
-                leadingSpace: prefix == nil ? .kept : .droppedFromPiece, repairsBytes: true))
+                leadingSpace: leadingSpace ?? .undoing(prefix), repairsBytes: true))
+    }
+}
+
+extension Decoding.LeadingSpace {
+    /// What sentencepiece does in decoding where it puts a space before a text.
+    static func undoing(_ prefix: Normalizer.Prefix?) -> Self {
+        prefix == nil ? .kept : .droppedFromPiece
     }
 }
 

@@ -93,7 +93,7 @@ struct SentencePieceModel {
         }
         guard !hasNormalizerMap, ["", "identity"].contains(normalizerName) else {
             throw .tokenizer(
-                detail: "sentencepiece normalizer '\(normalizerName)' is not supported; "
+                detail: "sentencepiece normalizer \(normalizerName.quoted) is not supported; "
                     + "supported: identity")
         }
         guard !removesExtraSpaces, escapesSpaces, !putsSpacesLast else {

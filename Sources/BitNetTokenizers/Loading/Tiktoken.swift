@@ -50,7 +50,8 @@ struct TiktokenModel {
         else {
             let text = String(decoding: line.prefix(40), as: UTF8.self)
             throw .tokenizer(
-                detail: "tokenizer.model, line \(number): '\(text)' is not a token in base64 and "
+                detail: "tokenizer.model, line \(number): \(text.quoted) is not a token in "
+                    + "base64 and "
                     + "its rank")
         }
         return (rank, Array(token))

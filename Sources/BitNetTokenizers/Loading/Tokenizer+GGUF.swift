@@ -14,7 +14,8 @@ extension Tokenizer {
         case "llama": try self.init(sentencePiece: gguf)
         default:
             throw .tokenizer(
-                detail: "tokenizer.ggml.model '\(gguf.model)' is not supported; supported: gpt2 "
+                detail: "tokenizer.ggml.model \(gguf.model.quoted) is not supported; supported: "
+                    + "gpt2 "
                     + "(byte-level byte pair encoding) and llama (sentencepiece)")
         }
     }
@@ -23,7 +24,8 @@ extension Tokenizer {
         let named = try gguf.wordCut()
         let kinds = try Self.kinds(of: gguf)
         let vocabulary = try Vocabulary(
-            spellings: gguf.tokens, kinds: kinds, members: gguf.members(kinds))
+            spellings: gguf.tokens, kinds: kinds, members: gguf.members(kinds),
+            foreign: .allowedBesideAllBytes)
         let merges = try MergeTable(gguf.merges, of: vocabulary)
         storage = Storage(
             encoder: BytePairEncoder(
@@ -46,12 +48,13 @@ extension Tokenizer {
         let kinds = try Self.kinds(of: gguf)
         let vocabulary = try Vocabulary(
             spellings: gguf.tokens, kinds: kinds, spelling: .spaceMarks,
-            members: Set(kinds.indices.filter { kinds[$0] == .userDefined }))
+            members: gguf.correct(Set(kinds.indices.filter { kinds[$0] == .userDefined })))
         let unknown =
             gguf.unknown ?? gguf.tokenTypes?.firstIndex(of: 2)
         try self.init(
             pieces: vocabulary, scores: scores, unknown: unknown,
-            prefix: gguf.addsSpacePrefix ?? true ? .always : nil, flags: gguf.flags,
+            prefix: gguf.addsSpacePrefix ?? true ? .always : nil,
+            leadingSpace: try gguf.knownLeadingSpace, flags: gguf.flags,
             template: try Self.template(of: gguf, addsBegin: gguf.beginOfText != nil, vocabulary))
     }
 
@@ -117,6 +120,18 @@ extension Tokenizer {
 }
 
 extension GGUFVocabulary {
+    fileprivate var knownLeadingSpace: Decoding.LeadingSpace? {
+        get throws(BitNetError) {
+            guard let leadingSpace else { return nil }
+            guard let known = Decoding.LeadingSpace(rawValue: leadingSpace) else {
+                throw .tokenizer(
+                    detail: "\(Self.leadingSpaceKey) \(leadingSpace.quoted) is not known; the file "
+                        + "may be of a later version")
+            }
+            return known
+        }
+    }
+
     /// How texts are cut into words: as named, or as architecture and vocabulary tell.
     fileprivate func wordCut() throws(BitNetError) -> NamedWordCut {
         if let pre { return try NamedWordCut.named(pre) }
@@ -144,7 +159,7 @@ extension GGUFVocabulary {
         default:
             throw .tokenizer(
                 detail: "tokenizer.ggml.pre is missing, and \(count) tokens of architecture "
-                    + "'\(architecture)' do not tell which it is; add the key "
+                    + "\(architecture.quoted) do not tell which it is; add the key "
                     + "(gguf_new_metadata.py --pre-tokenizer NAME), known: "
                     + NamedWordCut.allNames)
         }

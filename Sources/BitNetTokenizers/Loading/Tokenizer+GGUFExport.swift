@@ -1,7 +1,8 @@
 extension Tokenizer {
     /// The values that make this tokenizer when read from a GGUF file.
     ///
-    /// - Throws: `BitNetError.tokenizer` where GGUF has no words for how texts are cut or merged.
+    /// - Throws: `BitNetError.tokenizer` where GGUF has no words for how texts are cut or merged, or
+    ///   where what is read back would be another tokenizer.
     package func ggufVocabulary(architecture: String) throws(BitNetError) -> GGUFVocabulary {
         let encoder = storage.encoder
         let isSentencePiece = vocabulary.spelling == .spaceMarks
@@ -15,20 +16,26 @@ extension Tokenizer {
             addsBeginOfText: addsBeginOfText,
             addsEndOfText: endOfText != nil && appendedTokens == [endOfText])
         gguf.unknown = encoder.unknown.map { Int($0.id) }
-        gguf.tokenFlags = lostFlags.mapValues { Int($0.rawValue) }
         if isSentencePiece {
             guard let scores = encoder.scores(), let addsSpace = addsSpacePrefix else {
-                throw .tokenizer(
-                    detail: "GGUF has no words for how this tokenizer.json merges characters; put "
-                        + "the model's tokenizer.model into the folder in its place")
+                throw Self.unknownMerging
             }
             gguf.scores = scores
             gguf.addsSpacePrefix = addsSpace
+            let space = storage.decoding.leadingSpace
+            gguf.leadingSpace = space == .undoing(addsSpace ? .always : nil) ? nil : space.rawValue
         } else {
             gguf.merges = encoder.listedMerges()
         }
+        gguf.tokenFlags = ggufFlags(gguf)
+        try check(gguf)
         return gguf
     }
+
+    /// Where neither merges nor scores of GGUF give the same tokens.
+    static let unknownMerging = BitNetError.tokenizer(
+        detail: "GGUF has no words for how this tokenizer.json merges characters; put the model's "
+            + "tokenizer.model into the folder in its place")
 
     /// Refuses what would be read back as something else.
     private func checkGGUFHoldsMeaning() throws(BitNetError) {
@@ -52,31 +59,14 @@ extension Tokenizer {
         guard bytes == 256 || encoder.unknown?.isFused == true else {
             throw refuse(encoder.unknown == nil ? "no unk_token" : "fuse_unk false")
         }
+        // What is unknown is told by its id from what is not.
+        if bytes == 0, let id = encoder.unknown.map({ Int($0.id) }), isMadeOfText(id) {
+            throw refuse("an unk_token that text can become")
+        }
         let keepsSpace = storage.decoding.leadingSpace == .kept
         guard addsSpacePrefix.map({ $0 != keepsSpace }) ?? true else {
             throw refuse("a space before a text that decoding keeps, or the other way round")
         }
-    }
-
-    /// How tokens are found that GGUF has no words for. Whether a token is found before or after
-    /// normalising is nothing to say where nothing is normalised.
-    private var lostFlags: [Int: AddedTokens.Flags] {
-        let normalizes = !storage.normalizer.steps.isEmpty
-        return storage.addedTokens.flags.compactMapValues { flags in
-            let flags = normalizes ? flags : flags.subtracting(.normalized)
-            return flags.isEmpty ? nil : flags
-        }
-    }
-
-    /// What other programs do not know of a GGUF file that was made of this tokenizer.
-    package var ggufWarnings: [String] {
-        let flags = lostFlags.sorted { $0.key < $1.key }
-        guard let (id, first) = flags.first else { return [] }
-        let more = flags.count > 1 ? " and \(flags.count - 1) more tokens" : ""
-        return [
-            "'\(vocabulary.addedText(id))'\(more): \(first.names.joined(separator: ", ")) is kept "
-                + "under \(GGUFVocabulary.tokenFlagsKey), which other programs do not read"
-        ]
     }
 
     /// Whether a space is put before every text; nil where something else is done to it that a
@@ -89,11 +79,13 @@ extension Tokenizer {
         guard storage.wordCut.steps.isEmpty || isCutBySpaces,
             steps.allSatisfy({ $0 == space || $0 == marks })
         else { return nil }
+        // Twice a space would be two.
+        guard steps.contains(marks), steps.count(where: { $0 == space }) < 2 else { return nil }
         return steps.contains(space)
     }
 
     /// The name of the word cut.
-    private func ggufPre() throws(BitNetError) -> String {
+    package func ggufPre() throws(BitNetError) -> String {
         let isNFC = storage.normalizer.steps == [.form(.nfc)]
         guard isNFC || storage.normalizer.steps.isEmpty, storage.prefix.steps.isEmpty,
             let known = NamedWordCut.all.first(where: {
@@ -112,18 +104,14 @@ extension Tokenizer {
         let vocabulary = vocabulary
         let isSentencePiece = vocabulary.spelling == .spaceMarks
         let normal: TokenSpelling = isSentencePiece ? .spaceMarks : .byteAlphabet
+        let texts = vocabulary.addedTexts
         var tokens = ByteStrings()
         for id in 0..<vocabulary.count {
             let bytes = vocabulary.tokens[id]
             switch vocabulary.kinds[id] {
             case .normal:
                 tokens.append(isSpelledPlainly(id) ? Array(bytes) : normal.encode(bytes))
-            case .control, .userDefined:
-                if vocabulary.spelledAdded.contains(id) {
-                    tokens.append(ByteAlphabet.encode(bytes).utf8)
-                } else {
-                    tokens.append(bytes)
-                }
+            case .control, .userDefined: tokens.append(texts[id] ?? Array(bytes))
             case .unused where !bytes.isEmpty: tokens.append(bytes)
             case .unused: tokens.append("[PAD\(id)]".utf8)
             case .byte:
@@ -146,6 +134,8 @@ extension Tokenizer {
         return vocabulary.kinds.enumerated().map { id, kind in
             switch kind {
             case .normal: 1
+            // As llama.cpp's converter has tokens that are not spelled in the byte alphabet.
+            case .unused where !vocabulary.tokens[id].isEmpty: 1
             case .control: id == unknown ? 2 : 3
             case .userDefined: 4
             case .unused: 5
@@ -170,7 +160,9 @@ extension BytePairEncoder {
             return lines
         }
         let storage = vocabulary.tokens.storage
-        let ids = (0..<vocabulary.count).filter { vocabulary.kinds[$0] == .normal }
+        let ids = (0..<vocabulary.count).filter {
+            vocabulary.id(of: storage, vocabulary.tokens.range($0)) == $0
+        }
         for id in ids.sorted(by: { priorities[$0] < priorities[$1] }) {
             let range = vocabulary.tokens.range(id)
             var pairs: [(left: Int, right: Int)] = []

@@ -1,6 +1,8 @@
 extension GGUFVocabulary {
     /// The key for `tokenFlags`, in the order of the tokens.
     static let tokenFlagsKey = "tokenizer.bitnetkit.added_token_flags"
+    /// The key for `leadingSpace`.
+    static let leadingSpaceKey = "tokenizer.bitnetkit.leading_space"
 
     /// The `tokenizer.ggml.*` metadata of a GGUF file with this vocabulary.
     package var metadata: [GGUFFile.Entry] {
@@ -31,6 +33,9 @@ extension GGUFVocabulary {
             entries.append(.init(key("add_bos_token"), .bool(addsBeginOfText)))
         }
         if let addsEndOfText { entries.append(.init(key("add_eos_token"), .bool(addsEndOfText))) }
+        if let leadingSpace {
+            entries.append(.init(Self.leadingSpaceKey, .string(leadingSpace)))
+        }
         if !tokenFlags.isEmpty {
             let pairs = tokenFlags.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }
             entries.append(
@@ -44,5 +49,5 @@ extension GGUFVocabulary {
 
 extension ByteStrings {
     /// All strings, for a file's metadata.
-    var strings: [String] { (0..<count).map { text($0) } }
+    var strings: [String] { (0..<count).map { String(decoding: self[$0], as: UTF8.self) } }
 }

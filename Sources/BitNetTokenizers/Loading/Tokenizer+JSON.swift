@@ -92,7 +92,7 @@ func readJSON<T: Decodable>(
         let place = context?.codingPath.map(\.stringValue).joined(separator: ".") ?? ""
         var reason = context?.debugDescription ?? "\(error)"
         if case .keyNotFound(let key, _) = error {
-            reason = "'\(key.stringValue)' is missing; is this the right file?"
+            reason = "\(key.stringValue.quoted) is missing; is this the right file?"
         }
         throw .tokenizer(detail: "\(name): \(place.isEmpty ? "" : place + ": ")\(reason)")
     } catch {
@@ -110,7 +110,7 @@ extension TokenizerJSON {
         else { return nil }
         let listed = (0..<tokens.count).first { tokens[$0].elementsEqual(name.utf8) }
         guard let id = vocabulary.id(ofAdded: name) ?? listed.map({ ids[$0] }) else {
-            throw .tokenizer(detail: "unk_token '\(name)' is not in the vocabulary")
+            throw .tokenizer(detail: "unk_token \(name.quoted) is not in the vocabulary")
         }
         return .init(
             id: Int32(truncatingIfNeeded: id), isFused: model.fuseUnknown ?? false)
@@ -138,8 +138,18 @@ extension TokenizerJSON {
         var before: [Int] = []
         var after: [Int] = []
         for part in postProcessor?.flattened ?? [] where part.type != "ByteLevel" {
+            if let ends = part.ends {
+                guard ends.allSatisfy((0..<vocabulary.count).contains) else {
+                    throw .tokenizer(
+                        detail: "post_processor: ids \(ends) are not below the "
+                            + "\(vocabulary.count) tokens of the vocabulary")
+                }
+                before.append(ends[0])
+                after.append(ends[1])
+                continue
+            }
             guard part.type == "TemplateProcessing" else {
-                throw .tokenizer(detail: "post_processor '\(part.type)' is not supported")
+                throw .tokenizer(detail: "post_processor \(part.type.quoted) is not supported")
             }
             var hasText = false
             for piece in part.single {
@@ -150,7 +160,9 @@ extension TokenizerJSON {
                 guard let ids = part.specialTokens[name]?.ids,
                     ids.allSatisfy({ (0..<vocabulary.count).contains($0) })
                 else {
-                    throw .tokenizer(detail: "post_processor: '\(name)' is not in the vocabulary")
+                    throw .tokenizer(
+                        detail: "post_processor: \(name.quoted) is not in the "
+                            + "vocabulary")
                 }
                 if hasText { after += ids } else { before += ids }
             }

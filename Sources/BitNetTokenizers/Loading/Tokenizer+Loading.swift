@@ -40,7 +40,7 @@ extension Tokenizer {
         case .gguf(let file):
             try self.init(file)
         case .huggingFace(let folder):
-            try self.init(folder.files, endTokens: try folder.endTokens, rows: rows)
+            try self.init(folder.files, endTokens: folder.endTokens, rows: rows)
         }
     }
 
@@ -54,6 +54,19 @@ extension Tokenizer {
         }
     }
 
+    /// What is odd about the vocabulary, but no error.
+    package var warnings: [String] {
+        let texts = storage.addedTokens.normalizedTexts
+        let empty = texts.keys.filter { texts[$0]?.isEmpty == true }.sorted()
+        guard let id = empty.first else { return [] }
+        let more = empty.count > 1 ? " and \(empty.count - 1) more" : ""
+        return [
+            "added token \(id) \(vocabulary.addedText(id).quoted)\(more) is never found in a "
+                + "text: the "
+                + "normalizer leaves nothing of it; set its 'normalized' to false"
+        ]
+    }
+
     /// A sentence for every special token of a checkpoint whose id is no token of its tokenizer.
     package func missingTokens(of checkpoint: Checkpoint) throws(BitNetError) -> [String] {
         var named: [(name: String, id: Int)] = []
@@ -64,13 +77,25 @@ extension Tokenizer {
                 if let id = try file.int(key) { named.append((key, id)) }
             }
         case .huggingFace(let folder):
-            named += try folder.endTokens.map { ("eos_token_id", $0) }
+            named += folder.endTokens.map { ("eos_token_id", $0) }
         }
         var seen: Set<Int> = []
-        return named.filter { !(0..<vocabularySize).contains($0.id) }.compactMap { name, id in
-            guard seen.insert(id).inserted else { return nil }
-            let count = vocabularySize
-            return "\(name) \(id) is no token of the \(count) in the tokenizer: it is left out"
+        return unreadableFiles(of: checkpoint)
+            + named.filter { !(0..<vocabularySize).contains($0.id) }.compactMap { name, id in
+                guard seen.insert(id).inserted else { return nil }
+                let count = vocabularySize
+                return "\(name) \(id) is no token of the \(count) in the tokenizer: it is left out"
+            }
+    }
+
+    /// A sentence for a file that names end tokens, among other things, and that nobody can read.
+    private func unreadableFiles(of checkpoint: Checkpoint) -> [String] {
+        guard case .huggingFace(let folder) = checkpoint.metadata else { return [] }
+        do throws(BitNetError) {
+            _ = try folder.files.json(HuggingFaceFolder.generationConfig)
+            return []
+        } catch {
+            return ["\(error); it is left out, and with it the end tokens that it names"]
         }
     }
 
@@ -131,6 +156,7 @@ extension Tokenizer {
         vocabulary.addsSpacePrefix = try file.bool("tokenizer.ggml.add_space_prefix")
         vocabulary.unknown = try special("unknown")
         vocabulary.tokenFlags = try file.tokenFlags(of: tokens.count)
+        vocabulary.leadingSpace = try file.string(GGUFVocabulary.leadingSpaceKey)
         try self.init(gguf: vocabulary)
     }
 }
@@ -142,7 +168,7 @@ extension GGUFFile {
         var flags: [Int: Int] = [:]
         for index in stride(from: 0, to: pairs.count, by: 2) {
             guard index + 1 < pairs.count, (0..<count).contains(pairs[index]),
-                (0...15).contains(pairs[index + 1])
+                (0...GGUFVocabulary.mostFlags).contains(pairs[index + 1])
             else {
                 throw .tokenizer(
                     detail: "\(path): \(GGUFVocabulary.tokenFlagsKey) is not pairs of a token "
@@ -172,11 +198,13 @@ extension ByteStrings {
 }
 
 extension HuggingFaceFolder {
-    /// `eos_token_id` of `config.json` and `generation_config.json`.
+    fileprivate static let generationConfig = "generation_config.json"
+
+    /// `eos_token_id` of `config.json` and `generation_config.json`; as in transformers, the latter
+    /// is no obstacle if it cannot be read.
     fileprivate var endTokens: [Int] {
-        get throws(BitNetError) {
-            [config, try files.json("generation_config.json")].flatMap(\.endTokens)
-        }
+        let generation = (try? files.json(Self.generationConfig)) ?? nil
+        return [config, generation].flatMap(\.endTokens)
     }
 }
 

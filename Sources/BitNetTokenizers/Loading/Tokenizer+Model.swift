@@ -135,7 +135,7 @@ private struct AddedTokenList {
             if kinds.indices.contains(token.id) {
                 guard spellings[token.id].elementsEqual(token.content.utf8) else {
                     throw .tokenizer(
-                        detail: "added token '\(token.content)' has id \(token.id), which is "
+                        detail: "added token \(token.content.quoted) has id \(token.id), which is "
                             + "'\(spellings.text(token.id))'")
                 }
                 kinds[token.id] = kind
@@ -143,7 +143,7 @@ private struct AddedTokenList {
             }
             guard token.id <= ownCount + Self.mostHoles else {
                 throw .tokenizer(
-                    detail: "added token '\(token.content)' has id \(token.id), far above the "
+                    detail: "added token \(token.content.quoted) has id \(token.id), far above the "
                         + "\(ownCount) tokens of tokenizer.model")
             }
             while kinds.count < token.id {

@@ -89,7 +89,7 @@ extension TokenizerJSON {
             where isMarked && part.content == " " && part.stop ?? 0 == 0
                 && (0...1).contains(part.start ?? 0):
                 if part.start == 1 { decoding.leadingSpace = .dropped }
-            default: throw .tokenizer(detail: "decoder '\(part.type)' is not supported here")
+            default: throw .tokenizer(detail: "decoder \(part.type.quoted) is not supported here")
             }
         }
         if isMarked {
@@ -146,7 +146,7 @@ extension TextRules {
         case "WhitespaceSplit" where spelling == .byteAlphabet:
             wordCut.steps.append(.split(.whitespace, .removed, inverted: false))
         default:
-            throw .tokenizer(detail: "pre_tokenizer '\(part.type)' is not supported")
+            throw .tokenizer(detail: "pre_tokenizer \(part.type.quoted) is not supported")
         }
     }
 
@@ -158,7 +158,7 @@ extension TextRules {
         if let expression = part.pattern?.regex {
             guard spelling == .byteAlphabet else {
                 throw .tokenizer(
-                    detail: "pre_tokenizer expression '\(expression)' is not supported where "
+                    detail: "pre_tokenizer expression \(expression.quoted) is not supported where "
                         + "spaces are written as U+2581")
             }
             var step = try WordCut.Step(expression: expression)
@@ -206,7 +206,7 @@ extension TokenizerJSON.Component {
     fileprivate func splitBehavior() throws(BitNetError) -> WordCut.Behavior {
         guard let name = behavior else { return .isolated }
         guard let known = WordCut.Behavior(rawValue: name) else {
-            throw .tokenizer(detail: "pre_tokenizer \(type): behavior '\(name)' is not known")
+            throw .tokenizer(detail: "pre_tokenizer \(type): behavior \(name.quoted) is not known")
         }
         return known
     }
@@ -235,18 +235,20 @@ extension TokenizerJSON.Component {
                 // Tokenizers differs with the place of a match of nothing, or fails.
                 guard !expression.mayBeEmpty else {
                     throw .tokenizer(
-                        detail: "normalizer Replace of '\(source)' is not supported: it may match "
+                        detail: "normalizer Replace of \(source.quoted) is not supported: it may "
+                            + "match "
                             + "nothing")
                 }
                 return .replaceMatches(expression, with: Array(content.utf8))
             }
             guard let text = pattern?.string, !text.isEmpty, let content else {
                 throw .tokenizer(
-                    detail: "normalizer Replace of '\(pattern?.regex ?? pattern?.string ?? "")' is "
+                    detail: "normalizer Replace of "
+                        + "\((pattern?.regex ?? pattern?.string ?? "").quoted) is "
                         + "not supported: it needs a pattern that is not empty, and content")
             }
             return .replace(plain(text), with: plain(content))
-        default: throw .tokenizer(detail: "normalizer '\(type)' is not supported")
+        default: throw .tokenizer(detail: "normalizer \(type.quoted) is not supported")
         }
     }
 }

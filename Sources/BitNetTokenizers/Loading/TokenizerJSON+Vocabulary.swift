@@ -51,7 +51,13 @@ struct VocabularyAssembly {
     private mutating func place() throws(BitNetError) {
         for (index, id) in ids.enumerated() {
             let name = table.id(of: tokens.storage, tokens.range(index), in: names)
-            if name >= 0 { own[Int(name)] = id }
+            if name >= 0 {
+                if let first = own[Int(name)] {
+                    throw .tokenizer(
+                        detail: "token \(id) '\(tokens.text(index))' is token \(first) too")
+                }
+                own[Int(name)] = id
+            }
             guard id >= 0, id < tokens.count + Self.mostHoles else {
                 throw .tokenizer(
                     detail: "token '\(tokens.text(index))' has id \(id), but there are only "
@@ -60,10 +66,12 @@ struct VocabularyAssembly {
             if id >= places.count {
                 places += [Int](repeating: -1, count: id + 1 - places.count)
             }
+            // Tokenizers loads such a file, but which of the two the id decodes to, and is merged
+            // as, changes there from one run to the next. There is no right answer to give.
             guard places[id] < 0 else {
                 throw .tokenizer(
-                    detail: "tokens '\(tokens.text(places[id]))' and '\(tokens.text(index))' both "
-                        + "have id \(id)")
+                    detail: "tokenizer.json: model.vocab: tokens '\(tokens.text(places[id]))' and "
+                        + "'\(tokens.text(index))' both have id \(id); give one of them another")
             }
             places[id] = index
             highest = max(highest, id)
@@ -135,7 +143,7 @@ struct VocabularyAssembly {
         }
         let vocabulary = try Vocabulary(
             spellings: spellings, kinds: kinds, spelling: spelling, members: members,
-            allowsForeign: true)
+            foreign: .allowed)
         return (vocabulary, flags)
     }
 
@@ -172,8 +180,37 @@ extension TokenizerJSON {
     /// The vocabulary with the tokens that this file and its folder add, and how those are found.
     ///
     /// A token that only the folder's other files name is not added with an id from `rows` on, as
-    /// the model has no row for it.
+    /// the model has no row for it. Of a token that is listed several times the last counts, as
+    /// everywhere in JSON.
     func vocabulary(
+        _ tokens: ByteStrings, _ ids: [Int], _ spelling: TokenSpelling, _ folder: FolderTokens,
+        rows: Int
+    ) throws(BitNetError) -> (Vocabulary, flags: [Int: AddedTokens.Flags]) {
+        do throws(BitNetError) {
+            return try assembled(tokens, ids, spelling, folder, rows: rows)
+        } catch {
+            // Only now, as hardly any file has such a token, and looking for one takes a while.
+            guard let (tokens, ids) = Self.withoutRepeats(tokens, ids) else { throw error }
+            return try assembled(tokens, ids, spelling, folder, rows: rows)
+        }
+    }
+
+    /// The last of every token with its id; nil where all are listed once.
+    private static func withoutRepeats(
+        _ tokens: ByteStrings, _ ids: [Int]
+    ) -> (ByteStrings, [Int])? {
+        var last: [ArraySlice<UInt8>: Int] = [:]
+        for index in 0..<tokens.count { last[tokens[index]] = index }
+        guard last.count < tokens.count else { return nil }
+        var (unique, uniqueIDs) = (ByteStrings(), [Int]())
+        for index in last.values.sorted() {
+            unique.append(tokens[index])
+            uniqueIDs.append(ids[index])
+        }
+        return (unique, uniqueIDs)
+    }
+
+    private func assembled(
         _ tokens: ByteStrings, _ ids: [Int], _ spelling: TokenSpelling, _ folder: FolderTokens,
         rows: Int
     ) throws(BitNetError) -> (Vocabulary, flags: [Int: AddedTokens.Flags]) {

@@ -66,7 +66,7 @@ extension TokenizerJSON.Model {
         let type = try values.decodeIfPresent(String.self, forKey: .type)
         guard type == "BPE" || type == nil && values.contains(.merges) else {
             throw BitNetError.tokenizer(
-                detail: "model type '\(type ?? "none")' is not supported; supported: BPE")
+                detail: "model type \((type ?? "none").quoted) is not supported; supported: BPE")
         }
         if let dropout = try values.decodeIfPresent(Double.self, forKey: .dropout), dropout != 0 {
             throw BitNetError.tokenizer(detail: "dropout \(dropout) is not supported")
@@ -74,7 +74,9 @@ extension TokenizerJSON.Model {
         for key in [CodingKeys.prefix, .suffix] {
             let text = try values.decodeIfPresent(String.self, forKey: key) ?? ""
             guard text.isEmpty else {
-                throw BitNetError.tokenizer(detail: "\(key.stringValue) '\(text)' is not supported")
+                throw BitNetError.tokenizer(
+                    detail: "\(key.stringValue) \(text.quoted) is not "
+                        + "supported")
             }
         }
         ignoreMerges = try values.decodeIfPresent(Bool.self, forKey: .ignoreMerges)
@@ -117,11 +119,13 @@ extension TokenizerJSON {
         /// `TemplateProcessing`.
         var single: [TemplatePiece] = []
         var specialTokens: [String: TemplateToken] = [:]
+        /// `BertProcessing`, `RobertaProcessing`: the ids before and after a text.
+        var ends: [Int]?
 
         enum CodingKeys: String, CodingKey {
             case type, pretokenizers, processors, decoders, normalizers
             case pattern, behavior, invert, single, replacement, split, prepend, content
-            case start, stop
+            case start, stop, cls, sep
             case prependScheme = "prepend_scheme"
             case stripLeft = "strip_left"
             case stripRight = "strip_right"
@@ -163,6 +167,17 @@ extension TokenizerJSON {
         }
     }
 
+    /// A token's text and its id, one after the other.
+    struct NamedID: Decodable {
+        var id: Int
+
+        init(from decoder: any Decoder) throws {
+            var values = try decoder.unkeyedContainer()
+            _ = try values.decode(String.self)
+            id = try values.decode(Int.self)
+        }
+    }
+
     /// The ids behind a template's token.
     struct TemplateToken: Decodable {
         var ids: [Int]
@@ -198,6 +213,11 @@ extension TokenizerJSON.Component {
             single = try values.decode([TokenizerJSON.TemplatePiece].self, forKey: .single)
             specialTokens = try values.decode(
                 [String: TokenizerJSON.TemplateToken].self, forKey: .specialTokens)
+        case "BertProcessing", "RobertaProcessing":
+            ends = [
+                try values.decode(TokenizerJSON.NamedID.self, forKey: .cls).id,
+                try values.decode(TokenizerJSON.NamedID.self, forKey: .sep).id,
+            ]
         default: break
         }
         behavior = try values.decodeIfPresent(String.self, forKey: .behavior)

@@ -115,7 +115,8 @@ struct TokenizerJSONScanner {
         }
         guard count == 2 else {
             throw .tokenizer(
-                detail: "merge \(rank) '\(String(decoding: scratch, as: UTF8.self))' is not two "
+                detail: "merge \(rank) \(String(decoding: scratch, as: UTF8.self).quoted) is not "
+                    + "two "
                     + "tokens")
         }
         // No text has a plain space when it is merged.

@@ -18,6 +18,9 @@ struct AddedTokens: Sendable {
         static let stripsRight = Flags(rawValue: 4)
         /// Found only where it is not part of a longer word.
         static let singleWord = Flags(rawValue: 8)
+        /// Found in the second pass with what the normaliser puts before a text, where others are
+        /// found without it.
+        static let prefixed = Flags(rawValue: 64)
 
         /// The names of the flags, as in `tokenizer.json`.
         var names: [String] {
@@ -38,10 +41,15 @@ struct AddedTokens: Sendable {
         var flags: Flags = []
     }
 
+    /// Whether special tokens are found in texts that are normalised.
+    let hasNormalizedSpecials: Bool
     private let first: TokenFinder
     private let second: TokenFinder
     /// How the tokens are found that are not found in the usual way, by id.
     let flags: [Int: Flags]
+    /// By id the texts that tokens of the second pass are found by, where they are not their own;
+    /// one that is empty is not found.
+    let normalizedTexts: [Int: [UInt8]]
     /// Whether the second pass is for a text that has been normalised in between.
     private let secondIsSeparate: Bool
 
@@ -61,12 +69,17 @@ struct AddedTokens: Sendable {
         // Where texts have spaces for U+2581, that is no white space to those who wrote the file.
         let hidesSpaces = normalizer.steps.contains(.markSpaces)
         var changed: [Entry] = []
+        var texts: [Int: [UInt8]] = [:]
         for var entry in entries where entry.flags.contains(.normalized) {
-            let contents = contents ?? normalizer
-            entry.text = try contents.apply(Array(entry.text), isAtStart: true)[...]
-            if !entry.text.isEmpty { changed.append(entry) }
+            let steps = entry.flags.contains(.prefixed) ? normalizer : contents ?? normalizer
+            let text = try steps.apply(Array(entry.text), isAtStart: true)
+            if text[...] != entry.text { texts[entry.id] = text }
+            entry.text = text[...]
+            if !text.isEmpty { changed.append(entry) }
         }
         try Self.check(changed)
+        hasNormalizedSpecials = changed.contains(where: \.isSpecial)
+        normalizedTexts = texts
         second = TokenFinder(changed, spacesAreText: hidesSpaces)
         secondIsSeparate = !normalizer.steps.isEmpty
     }

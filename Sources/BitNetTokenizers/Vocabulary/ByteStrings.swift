@@ -25,8 +25,10 @@ package struct ByteStrings: Sendable {
     /// Where the bytes of string `index`, in `0..<count`, are in `storage`.
     func range(_ index: Int) -> Range<Int> { (index == 0 ? 0 : ends[index - 1])..<ends[index] }
 
-    /// String `index` for a message, with U+FFFD for what is not UTF-8.
-    func text(_ index: Int) -> String { String(decoding: self[index], as: UTF8.self) }
+    /// String `index` for a message, cut, with U+FFFD for what is not UTF-8.
+    func text(_ index: Int) -> String {
+        String(decoding: self[index].prefix(4 * 60 + 4), as: UTF8.self).cut(to: 60)
+    }
 
     /// Makes room for `count` strings of `bytes` bytes in total.
     package mutating func reserveCapacity(_ count: Int, bytes: Int) {

@@ -202,7 +202,7 @@ struct MergeTable: Sendable {
             let unknown = text[left < 0 ? spellings.0 : spellings.1]
             throw .tokenizer(
                 detail: "merge \(rank) '\(merges.text(rank))' names "
-                    + "'\(String(decoding: unknown, as: UTF8.self))', which is not a token")
+                    + "\(String(decoding: unknown, as: UTF8.self).quoted), which is not a token")
         }
         return (left, right)
     }

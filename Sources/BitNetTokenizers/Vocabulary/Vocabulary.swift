@@ -14,6 +14,16 @@ struct Vocabulary: Sendable {
         case byte
     }
 
+    /// What becomes of tokens of a byte-level vocabulary that are not spelled in its alphabet.
+    enum Foreign {
+        /// They are an error, as in a vocabulary of another kind that is taken for this one.
+        case refused
+        /// They are tokens that no text has.
+        case allowed
+        /// The same where every byte has a token, so that the vocabulary is of this kind for sure.
+        case allowedBesideAllBytes
+    }
+
     /// The bytes every token decodes to.
     let tokens: ByteStrings
     /// What every token is for.
@@ -36,13 +46,13 @@ struct Vocabulary: Sendable {
     /// - Parameters:
     ///   - members: the special and user-defined tokens that text can become without their being
     ///     looked for: those of a model's own vocabulary that are listed as added tokens too.
-    ///   - allowsForeign: whether there may be tokens that no text has, as they are not spelled in
-    ///     the byte alphabet.
+    ///   - foreign: whether there may be tokens that no text has, as they are not spelled in the
+    ///     byte alphabet.
     /// - Throws: `BitNetError.tokenizer` naming the first token that is listed twice or is not
     ///   spelled so.
     init(
         spellings: ByteStrings, kinds: [Kind], spelling: TokenSpelling = .byteAlphabet,
-        members: Set<Int> = [], allowsForeign: Bool = false
+        members: Set<Int> = [], foreign: Foreign = .refused
     ) throws(BitNetError) {
         guard spellings.count > 0, spellings.count < Int(Int32.max), spellings.count == kinds.count
         else {
@@ -51,7 +61,7 @@ struct Vocabulary: Sendable {
         }
         var kinds = kinds
         var builder = VocabularyBuilder(
-            spellings, spelling, members: members, allowsForeign: allowsForeign)
+            spellings, spelling, members: members, allowsForeign: foreign != .refused)
         for id in 0..<spellings.count {
             switch kinds[id] {
             case .normal: try builder.appendNormal(id)
@@ -69,9 +79,14 @@ struct Vocabulary: Sendable {
                 builder.table.id(of: [$0], 0..<1, in: builder.tokens)
             }
         }
+        if foreign == .allowedBesideAllBytes, byteTokens.contains(-1),
+            let id = builder.foreign.values.min()
+        {
+            throw builder.isForeign(id)
+        }
         tokens = builder.tokens
         spelledAdded = builder.spelledAdded
-        foreign = builder.foreign
+        self.foreign = builder.foreign
         table = builder.table
         self.kinds = kinds
         self.spelling = spelling
@@ -104,6 +119,11 @@ struct Vocabulary: Sendable {
 
     /// The special or user-defined token with this text.
     func id(ofAdded text: String) -> Int? { added[Array(text.utf8)] }
+
+    /// The texts of all special and user-defined tokens, as files spell them.
+    var addedTexts: [Int: [UInt8]] {
+        Dictionary(uniqueKeysWithValues: added.map { ($0.value, $0.key) })
+    }
 
     /// The text that a special or user-defined token is found by.
     func addedText(_ id: Int) -> String {
@@ -158,21 +178,27 @@ private struct VocabularyBuilder {
 
     mutating func appendNormal(_ id: Int) throws(BitNetError) {
         guard appendSpelled(id) else {
-            guard allowsForeign else {
-                throw .tokenizer(
-                    detail: "token \(id) '\(spellings.text(id))' is not spelled in the byte "
-                        + "alphabet; this is no byte-level vocabulary")
+            guard allowsForeign, String(validating: spellings[id], as: UTF8.self) != nil else {
+                throw isForeign(id)
             }
             tokens.replaceLast(spellings[id])
-            foreign[Array(spellings[id])] = id
-            return
+            guard let first = foreign.updateValue(id, forKey: Array(spellings[id])) else { return }
+            throw isRepeated(id, first)
         }
         // Text has marks for its spaces when it is looked up, so a plain space is never found.
         if spelling == .spaceMarks, spellings[id].contains(0x20) { return }
         let first = table.insert(id, from: tokens)
-        guard first < 0 else {
-            throw .tokenizer(detail: "token \(id) '\(spellings.text(id))' is token \(first) too")
-        }
+        guard first < 0 else { throw isRepeated(id, Int(first)) }
+    }
+
+    private func isRepeated(_ id: Int, _ first: Int) -> BitNetError {
+        .tokenizer(detail: "token \(id) '\(spellings.text(id))' is token \(first) too")
+    }
+
+    func isForeign(_ id: Int) -> BitNetError {
+        .tokenizer(
+            detail: "token \(id) '\(spellings.text(id))' is not spelled in the byte alphabet; this "
+                + "is no byte-level vocabulary")
     }
 
     mutating func appendByte(_ id: Int) throws(BitNetError) {

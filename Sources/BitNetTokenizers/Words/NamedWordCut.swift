@@ -59,7 +59,7 @@ struct NamedWordCut: Sendable {
     static func named(_ name: String) throws(BitNetError) -> NamedWordCut {
         guard let known = all.first(where: { $0.names.contains(name) }) else {
             throw .tokenizer(
-                detail: "tokenizer.ggml.pre '\(name)' is not supported; known: \(allNames)")
+                detail: "tokenizer.ggml.pre \(name.quoted) is not supported; known: \(allNames)")
         }
         return known
     }

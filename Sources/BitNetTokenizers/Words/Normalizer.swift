@@ -70,7 +70,9 @@ struct Normalizer: Sendable {
                 }
             if isWanted, !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
         case .replace(let pattern, let replacement):
-            if replacement.isEmpty, text.starts(with: pattern) { isAtStart = false }
+            if text.starts(with: pattern), hidesStart(pattern[...], replacement) {
+                isAtStart = false
+            }
             try replace(pattern, with: replacement, in: &text, effort)
         case .replaceMatches(let expression, let replacement):
             var output: [UInt8] = []
@@ -78,7 +80,9 @@ struct Normalizer: Sendable {
             try expression.forEachMatch(
                 in: text, 0..<text.count, isByteLevel: false, effort: effort
             ) { (match) throws(BitNetError) in
-                if replacement.isEmpty, match.lowerBound == 0 { isAtStart = false }
+                if match.lowerBound == 0, hidesStart(text[match], replacement) {
+                    isAtStart = false
+                }
                 output += text[end..<match.lowerBound]
                 output += replacement
                 end = match.upperBound
@@ -97,6 +101,12 @@ struct Normalizer: Sendable {
         case .form(let form): text = try form.apply(text, effort: effort)
         case .lowercase: try lowercase(&text, effort)
         }
+    }
+
+    /// Whether replacing what a text begins with takes its start away. In tokenizers what is written
+    /// in its place stands where the last character of it was.
+    private static func hidesStart(_ found: ArraySlice<UInt8>, _ replacement: [UInt8]) -> Bool {
+        replacement.isEmpty || found.count { $0 & 0xC0 != 0x80 } > 1
     }
 
     private static func replace(

@@ -58,6 +58,34 @@ final class CommandLineErrorTests {
         return copy
     }
 
+    @Test("what is wrong with a chat template is said once, and names its file once")
+    func badTemplate() throws {
+        let model = try modelFolder()
+        let template = model.appendingPathComponent("chat_template.jinja")
+        for (text, usesIt) in [("", true), ("{% if %}", true), ("{{ 1|nope }}", false)] {
+            try Data(text.utf8).write(to: template)
+            let plain = try bitnet(
+                "generate", "a", "--max-tokens", "1", "--model", model.path)
+            #expect(plain.code == 0)
+            let warnings = plain.errorLines.filter { $0.hasPrefix("warning: ") }
+            #expect(warnings.count == 1)
+            #expect(warnings[0].ranges(of: model.path).count == 1, "\(warnings[0])")
+            let chat = try bitnet("generate", "a", "--chat", "--model", model.path)
+            #expect(chat.code == 1)
+            #expect(chat.errorLines.count == (usesIt ? 1 : 2), "\(chat.error)")
+        }
+    }
+
+    @Test("a tokenizer that is not needed is warned of with its file once")
+    func badTokenizer() throws {
+        let model = try modelFolder()
+        try Data("{}".utf8).write(to: model.appendingPathComponent("tokenizer.json"))
+        let run = try bitnet("logits", "--tokens", "1", "--model", model.path)
+        #expect(run.code == 0 && run.errorLines.count == 1)
+        #expect(run.error.hasPrefix("warning: \(model.path): tokenizer: tokenizer.json"))
+        #expect(run.error.ranges(of: "tokenizer: ").count == 1, "\(run.error)")
+    }
+
     @Test("a truncated file is named, with the question whether it was downloaded whole")
     func truncated() throws {
         let data = try Data(contentsOf: sampleModel)

@@ -208,17 +208,17 @@ struct FileLimitTests {
             try configuration.validate(path: "x")
         }
         let most = 1 << 24
-        expectLimit("16777217 is out of range") { () throws(BitNetError) in
+        expectLimit("16777217 is not in 1...16777216") { () throws(BitNetError) in
             try check { $0.contextLength = most }
         } outside: { () throws(BitNetError) in
             try check { $0.contextLength = most + 1 }
         }
-        expectLimit("16777217 is out of range") { () throws(BitNetError) in
+        expectLimit("16777217 is not in 1...16777216") { () throws(BitNetError) in
             try check { $0.vocabularySize = most }
         } outside: { () throws(BitNetError) in
             try check { $0.vocabularySize = most + 1 }
         }
-        expectLimit("1025 is out of range") { () throws(BitNetError) in
+        expectLimit("1025 is not in 1...1024") { () throws(BitNetError) in
             try check { $0.layerCount = 1024 }
         } outside: { () throws(BitNetError) in
             try check { $0.layerCount = 1025 }

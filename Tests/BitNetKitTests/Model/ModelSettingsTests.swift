@@ -117,17 +117,17 @@ struct ModelSettingsTests {
                 "rope_parameters.partial_rotary_factor"
             ),
             ("partial_rotary_factor", 0.25, "partial_rotary_factor"),
-            ("rope_parameters", ["rope_theta": 0], "rope base"),
-            ("rope_parameters", ["rope_theta": -1e4], "rope base"),
-            ("rope_parameters", ["rope_theta": 1e39], "rope base"),
-            ("rms_norm_eps", -1e-5, "norm epsilon"),
-            ("rms_norm_eps", "tiny", "rms_norm_eps"), ("rms_norm_eps", 1e39, "norm epsilon"),
+            ("rope_parameters", ["rope_theta": 0], "rope_theta"),
+            ("rope_parameters", ["rope_theta": -1e4], "rope_theta"),
+            ("rope_parameters", ["rope_theta": 1e39], "rope_theta"),
+            ("rms_norm_eps", -1e-5, "rms_norm_eps"),
+            ("rms_norm_eps", "tiny", "rms_norm_eps"), ("rms_norm_eps", 1e39, "rms_norm_eps"),
             ("layer_types", ["full_attention", "sliding_attention"], "layer_types"),
             ("use_sliding_window", true, "use_sliding_window"),
             ("num_local_experts", 8, "num_local_experts"),
             ("tie_word_embeddings", "yes", "tie_word_embeddings"),
-            ("max_position_embeddings", 0, "context length"),
-            ("max_position_embeddings", Int.max, "context length"),
+            ("max_position_embeddings", 0, "max_position_embeddings"),
+            ("max_position_embeddings", Int.max, "max_position_embeddings"),
         ]
         for url in TinyModel.folders {
             for setting in settings {
@@ -158,7 +158,7 @@ struct ModelSettingsTests {
         let epsilon = try failure(ofFolder: TinyModel.llamaFolder) {
             $0[quantization: "rms_norm_eps"] = -1
         }
-        #expect(epsilon?.key == "norm epsilon")
+        #expect(epsilon?.key == "quantization_config.rms_norm_eps")
         let norms = try failure(ofFolder: TinyModel.bitnetFolder) {
             $0[quantization: "use_rms_norm"] = true
         }

@@ -89,7 +89,7 @@ struct ModelShapeTests {
         let error = try failure(ofFolder: TinyModel.llamaFolder) {
             $0.config["num_key_value_heads"] = count
         }
-        #expect(error?.key == "key-value heads")
+        #expect(error?.key == "num_key_value_heads")
     }
 
     @Test("a missing tensor is named", arguments: [0, 1, 7, 12, 25])

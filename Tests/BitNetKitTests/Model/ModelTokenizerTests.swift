@@ -119,8 +119,8 @@ struct ModelTokenizerTests {
                 $0[GGUFVocabulary.tokenFlagsKey] = .array(GGUFArray(values))
             }
         }
-        #expect(try error([1, 3, 2, 15]) == nil)
-        for values: [Int32] in [[1], [1, 16], [1, -1], [-1, 1], [100_000, 1], [1, 2, 3]] {
+        #expect(try error([1, 3, 2, 127]) == nil)
+        for values: [Int32] in [[1], [1, 128], [1, -1], [-1, 1], [100_000, 1], [1, 2, 3]] {
             #expect(try error(values)?.isTokenizer == true)
         }
     }

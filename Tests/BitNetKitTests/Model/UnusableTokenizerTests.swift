@@ -14,7 +14,6 @@ struct UnusableTokenizerTests {
         ("tokenizer.json", #"{"model": {"type": "WordPiece", "vocab": {"a": 0}}}"#),
         ("tokenizer_config.json", "{"), ("tokenizer_config.json", "[]"),
         ("special_tokens_map.json", "[1"), ("added_tokens.json", #"{"a": "b"}"#),
-        ("generation_config.json", ""), ("generation_config.json", "[]"),
     ]
 
     static let ggufFaults: [(key: String, value: GGUFValue?)] = [
@@ -50,6 +49,22 @@ struct UnusableTokenizerTests {
             try await check(
                 try model.write(to: folder), like: TinyModel.bitnetFolder, "\(fault)")
         }
+    }
+
+    @Test(
+        "a generation_config.json that cannot be read is left out, as in transformers, and warned of",
+        arguments: ["", "[", "{\"eos_token_id\": nan}"])
+    func generationConfig(_ content: String) async throws {
+        let folder = try TemporaryFolder()
+        var model = try EditableFolder(TinyModel.bitnetFolder)
+        model.files["generation_config.json"] = [UInt8](content.utf8)
+        let loaded = try await BitNetModel.load(try model.write(to: folder))
+        #expect(loaded.warnings.count == 1)
+        #expect(loaded.warnings[0].contains("generation_config.json: "))
+        #expect(loaded.warnings[0].contains("end tokens"))
+        var options = GenerationOptions()
+        options.maximumResponseTokens = 1
+        #expect(try await loaded.generate("a", options: options).tokens.count <= 1)
     }
 
     @Test("so do GGUF files")

@@ -193,6 +193,23 @@ struct SessionSavingTests {
                 != nil)
     }
 
+    @Test("keys and values that are not finite are the session's fault, and not the model's")
+    func notFinite() async throws {
+        let model = try await SessionModel.chat.load()
+        let data = try await saved(model)
+        for value in [Float.nan, .infinity, -.infinity] {
+            var forged = data
+            // The last numbers before the checksum.
+            for place in stride(from: data.count - 16, to: data.count - 8, by: 4) {
+                withUnsafeBytes(of: value.bitPattern.littleEndian) {
+                    forged.replaceSubrange(place..<place + 4, with: $0)
+                }
+            }
+            let error = await restoring(Self.sealed(forged), model)
+            #expect(error?.description.contains("not a finite number") == true)
+        }
+    }
+
     /// The same with the checksum that it should have.
     private static func sealed(_ data: Data) -> Data {
         var checksum = Checksum()

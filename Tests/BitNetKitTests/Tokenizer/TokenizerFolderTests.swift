@@ -201,10 +201,24 @@ struct TokenizerFolderTests {
                 let ids = try tokenizer.encode(text, special: true)
                 #expect(try copy.encode(text, special: true) == ids)
                 let keeps = bits & 7 != 0 || bits & 8 != 0 && !(normalizer is NSNull)
-                #expect(tokenizer.ggufWarnings.isEmpty == !keeps)
+                #expect(tokenizer.ggufWarnings(vocabulary).isEmpty == !keeps)
                 #expect(vocabulary.metadata.contains { $0.key.hasSuffix("token_flags") } == keeps)
             }
         }
+    }
+
+    @Test("the older post-processors frame a text too", arguments: ["Bert", "Roberta"])
+    func olderFrames(_ name: String) throws {
+        func tokenizer(_ ids: (Int, Int)) throws -> Tokenizer {
+            let processor: [String: Any] = [
+                "type": name + "Processing", "cls": ["a", ids.0], "sep": ["b", ids.1],
+            ]
+            return try Tokenizer(json: Self.json(parts: ["post_processor": processor]))
+        }
+        let framed = try tokenizer((0x61, 0x62))
+        #expect(framed.beginOfText == 0x61 && framed.addsBeginOfText)
+        #expect(framed.appendedTokens == [0x62])
+        #expect { try tokenizer((256, 0)) } throws: { "\($0)".contains("ids [256, 0]") }
     }
 
     @Test("what GGUF has no words for is refused")

@@ -104,7 +104,7 @@ struct TokenizerJSONTests {
         expectError(try json { $0["decoder"] = ["type": "Metaspace"] }, "tokenizer.json")
         expectError(try json { $0["decoder"] = ["type": "WordPiece"] }, "decoder 'WordPiece'")
         expectError(
-            try json { $0["post_processor"] = ["type": "BertProcessing"] }, "'BertProcessing'")
+            try json { $0["post_processor"] = ["type": "BertProcessing"] }, "'cls' is missing")
         expectError(Data(repeating: UInt8(ascii: "["), count: 100_000), "tokenizer.json")
         expectError(Data("{}".utf8), "model")
     }
