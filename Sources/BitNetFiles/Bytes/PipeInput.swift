@@ -82,8 +82,11 @@ struct PipeInput: ~Copyable {
             count += new
             let isAtEnd = new == 0
             if limit == nil, count >= next || isAtEnd, count > 0 {
+                // A copy that ends where the bytes do: what is behind them has not come.
+                let beginning = try AlignedBuffer<UInt8>(count: count, purpose: purpose)
+                beginning.view.copy(from: UnsafeRawBufferPointer(buffer.view[0..<count].bytes))
                 limit = try judge(
-                    ByteRegion(buffer, path: path, count: isAtEnd ? count : Self.mostBytes))
+                    ByteRegion(beginning, path: path, count: isAtEnd ? count : Self.mostBytes))
                 next = max(1 << 20, 2 * count)
             }
             if let limit, count > limit {

@@ -187,7 +187,7 @@ struct SoakTests {
                     }
                     return count
                 }
-                let program = strdup("/bin/true")
+                let program = try #require(strdup("/bin/true"))
                 defer { free(program) }
                 var arguments: [UnsafeMutablePointer<CChar>?] = [program, nil]
                 for number in 0..<times(20, soak: 2_000) {

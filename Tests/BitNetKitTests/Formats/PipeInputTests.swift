@@ -1,3 +1,4 @@
+import BitNetSampleModel
 import Foundation
 import Testing
 
