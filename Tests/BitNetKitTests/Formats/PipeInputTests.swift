@@ -26,7 +26,7 @@ import Testing
                 let descriptor = open(path, O_WRONLY)
                 defer { close(descriptor) }
                 let block = [UInt8]((0..<(1 << 16) / part.count).map { _ in part }.joined())
-                var next = beginning
+                var next = beginning.isEmpty ? block : beginning
                 while !next.isEmpty {
                     let count = write(descriptor, next, next.count)
                     if count < 0 { return }
