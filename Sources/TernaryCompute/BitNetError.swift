@@ -38,7 +38,8 @@ public enum BitNetError: Error, Sendable, Hashable {
     case chatTemplate(detail: String)
     /// The grammar or JSON schema is malformed or asks for what is not supported.
     case grammar(detail: String)
-    /// The prompt does not fit the context (both in tokens).
+    /// The prompt does not fit the context (both in tokens). Of a text that is far too long only a
+    /// beginning is read, and `requested` is what it has at least.
     case contextWindowExceeded(limit: Int, requested: Int)
     /// Bias, processors or grammar leave no token to go on with, after `position` tokens of the
     /// response.
@@ -118,7 +119,8 @@ extension BitNetError: CustomStringConvertible {
         case .grammar(let detail):
             "grammar: \(detail)"
         case .contextWindowExceeded(let limit, let requested):
-            "the prompt has \(requested) tokens, the context holds \(limit); shorten the prompt"
+            "the prompt has \(requested / 4 > limit ? "at least " : "")\(requested) tokens, the "
+                + "context holds \(limit); shorten the prompt"
         case .noAllowedToken(let position):
             "no token is allowed after \(position) tokens of the response; the logit bias, a "
                 + "processor or the grammar excludes all of them"

@@ -37,6 +37,7 @@ struct ChatInput {
 
     private func message(beginning line: String) throws(BitNetError) -> String {
         var lines: [Substring] = []
+        var size = 0
         var next: String? = line
         while let line = next {
             guard line.utf8.last == UInt8(ascii: "\\") else {
@@ -44,6 +45,7 @@ struct ChatInput {
                 break
             }
             lines.append(Substring(line.unicodeScalars.dropLast()))
+            try Self.check(line, &size)
             next = try readLine(true)
         }
         return lines.joined(separator: "\n")
@@ -52,10 +54,12 @@ struct ChatInput {
     /// A line that cannot be read makes the block an error, not the rest of it messages.
     private func block() throws(BitNetError) -> String {
         var lines: [String] = []
+        var size = 0
         var failure: BitNetError?
         while true {
             do throws(BitNetError) {
                 guard let line = try readLine(true), !Self.isQuotes(line) else { break }
+                try Self.check(line, &size)
                 lines.append(line)
             } catch .malformedFile(let path, let detail) {
                 failure = failure ?? .malformedFile(path: path, detail: detail)
@@ -63,6 +67,16 @@ struct ChatInput {
         }
         if let failure { throw failure }
         return lines.joined(separator: "\n")
+    }
+
+    /// Counts a line of a message, which must not go on without end.
+    private static func check(_ line: String, _ size: inout Int) throws(BitNetError) {
+        size += line.utf8.count + 1
+        guard size <= TextInput.longest else {
+            throw .invalidArgument(
+                name: "message",
+                detail: "it has more than the \(TextInput.longest) bytes that are read of one")
+        }
     }
 
     private static func command(_ line: Substring.UnicodeScalarView) -> Entry {

@@ -35,7 +35,9 @@ struct EmbedCommand: AsyncParsableCommand {
     func run() async throws {
         let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
         if texts.isEmpty {
-            for line in TextInput.lines(of: try Terminal.readText("-")) {
+            for line in TextInput.lines(
+                of: try Terminal.readText("-", limit: TextInput.longestFile))
+            {
                 try await embed(line, model)
             }
         } else {

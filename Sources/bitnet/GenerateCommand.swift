@@ -117,8 +117,11 @@ struct GenerateCommand: AsyncParsableCommand {
     }
 
     private func readGrammar() throws -> Grammar? {
-        if let grammar { return try Grammar(gbnf: try Terminal.readText(grammar)) }
-        return try jsonSchema.map { try Grammar(jsonSchema: try Terminal.readText($0)) }
+        let most = Grammar.longestSource
+        if let grammar { return try Grammar(gbnf: try Terminal.readText(grammar, limit: most)) }
+        return try jsonSchema.map {
+            try Grammar(jsonSchema: try Terminal.readText($0, limit: most))
+        }
     }
 
     /// All but the grammar, which is in a file.

@@ -40,9 +40,15 @@ struct TextInput: ~Copyable {
         if descriptor != STDIN_FILENO { _ = close(descriptor) }
     }
 
-    /// All that is left; it must be UTF-8.
-    mutating func readAll() throws(BitNetError) -> String {
-        while try fill() {}
+    /// The most bytes of a prompt or a message, which no context holds, and of other texts, which is
+    /// what is encoded at once: input can go on without end.
+    static let (longest, longestFile) = (1 << 26, 1 << 30)
+
+    /// All that is left, `limit` bytes at most; it must be UTF-8.
+    mutating func readAll(limit: Int = longest) throws(BitNetError) -> String {
+        while try fill() {
+            guard buffer.count <= limit else { throw isTooLong("", limit) }
+        }
         guard let text = String(validating: buffer, as: UTF8.self) else {
             throw .malformedFile(path: name, detail: "is not UTF-8 text")
         }
@@ -67,6 +73,9 @@ struct TextInput: ~Copyable {
                 break
             }
             searched = buffer.startIndex + count
+            guard buffer.count <= Self.longest else {
+                throw isTooLong("line \(line + 1) ", Self.longest)
+            }
         }
         if end == buffer.endIndex && buffer.isEmpty { return nil }
         line += 1
@@ -76,6 +85,13 @@ struct TextInput: ~Copyable {
             throw .malformedFile(path: name, detail: "line \(line) is not UTF-8 text")
         }
         return text
+    }
+
+    /// Nothing more is read: whatever sends so much may not end.
+    private mutating func isTooLong(_ what: String, _ limit: Int) -> BitNetError {
+        (buffer, hasEnded) = ([], true)
+        return .malformedFile(
+            path: name, detail: "\(what)has more than the \(limit) bytes that are read")
     }
 
     /// Reads more into the buffer; false at the end.
@@ -123,9 +139,11 @@ struct TextInput: ~Copyable {
 }
 
 extension Terminal {
-    /// All of a file, or of standard input for "-"; it must be UTF-8.
-    static func readText(_ path: String) throws(BitNetError) -> String {
+    /// All of a file, or of standard input for "-", `limit` bytes at most; it must be UTF-8.
+    static func readText(
+        _ path: String, limit: Int = TextInput.longest
+    ) throws(BitNetError) -> String {
         var input = try TextInput(path)
-        return try input.readAll()
+        return try input.readAll(limit: limit)
     }
 }

@@ -75,7 +75,9 @@ struct TokenizeCommand: AsyncParsableCommand {
                 try Terminal.write(encoded(text, tokenizer) + "\n")
             }
         } else {
-            try Terminal.write(encoded(text ?? Terminal.readText("-"), tokenizer) + "\n")
+            try Terminal.write(
+                encoded(text ?? Terminal.readText("-", limit: TextInput.longestFile), tokenizer)
+                    + "\n")
         }
     }
 
@@ -101,11 +103,12 @@ private struct Line {
 
     /// The lines of a file; the last one may lack its newline.
     static func all(of path: String) throws(BitNetError) -> [Line] {
-        TextInput.lines(of: try Terminal.readText(path)).enumerated().map { index, line in
-            Line(
-                text: line, number: index + 1,
-                file: path == "-" ? "standard input" : path)
-        }
+        TextInput.lines(of: try Terminal.readText(path, limit: TextInput.longestFile)).enumerated()
+            .map { index, line in
+                Line(
+                    text: line, number: index + 1,
+                    file: path == "-" ? "standard input" : path)
+            }
     }
 
     func parse<Value: Decodable>(

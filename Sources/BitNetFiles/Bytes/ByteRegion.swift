@@ -129,6 +129,17 @@ package struct ByteRegion: Sendable {
         return withUnsafeBytes { Array($0) }
     }
 
+    /// The first `size` bytes, or all that are there, or all that are in memory.
+    package func beginning(_ size: Int) -> [UInt8] {
+        let there: Int
+        if case .file(let file) = storage {
+            there = file.buffer.count
+        } else {
+            there = range.upperBound
+        }
+        return part(0..<max(0, min(size, count, there - range.lowerBound))).bytes
+    }
+
     /// The little-endian integer at `offset`, counted from the region's start.
     package func integer<Value: FixedWidthInteger & BitwiseCopyable>(
         at offset: Int, as type: Value.Type = Value.self

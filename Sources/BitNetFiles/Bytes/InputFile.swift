@@ -17,7 +17,7 @@ package final class InputFile: Sendable {
     /// Size in bytes when the file was opened, at least 1.
     package let count: Int
     private let descriptor: Int32
-    private let modified: Time
+    private let opened: Version
 
     /// Opens the file at `path`.
     ///
@@ -39,7 +39,7 @@ package final class InputFile: Sendable {
         do throws(BitNetError) {
             let status = try Self.status(of: descriptor, path: path)
             count = try Self.size(of: status, path: path)
-            modified = Time(status)
+            opened = Version(status)
         } catch {
             _ = close(descriptor)
             throw error
@@ -76,16 +76,38 @@ package final class InputFile: Sendable {
         return size
     }
 
-    /// When a file was written to last.
-    private struct Time: Equatable {
-        let seconds, nanoseconds: Int
+    /// What tells whether a file is still the one that was opened.
+    private struct Version: Equatable {
+        /// When it was written to last, and when anything of it was changed.
+        let modified, changed: Time
+        /// Its names, owner and rights.
+        let links, owner, group, mode: Int
 
         init(_ status: stat) {
             #if canImport(Darwin)
-                let time = status.st_mtimespec
+                modified = Time(status.st_mtimespec)
+                changed = Time(status.st_ctimespec)
             #else
-                let time = status.st_mtim
+                modified = Time(status.st_mtim)
+                changed = Time(status.st_ctim)
             #endif
+            links = Int(status.st_nlink)
+            owner = Int(status.st_uid)
+            group = Int(status.st_gid)
+            mode = Int(status.st_mode)
+        }
+
+        /// Whether something but the content explains that `changed` is another: names, owner or
+        /// rights.
+        func hasOtherAttributes(than other: Self) -> Bool {
+            (links, owner, group, mode) != (other.links, other.owner, other.group, other.mode)
+        }
+    }
+
+    private struct Time: Equatable {
+        let seconds, nanoseconds: Int
+
+        init(_ time: timespec) {
             seconds = Int(time.tv_sec)
             nanoseconds = Int(time.tv_nsec)
         }
@@ -117,11 +139,24 @@ extension InputFile {
 
     /// Throws `unreadable` where somebody has written to the file since it was opened, or has
     /// changed its size: what was read may be of two versions.
+    ///
+    /// Copying tools set the time of writing back to that of their source, so the time of the latest
+    /// change of any kind counts, too, unless a file that was renamed, linked, removed, or got other
+    /// rights explains it.
     package func checkUnchanged() throws(BitNetError) {
         let status = try Self.status(of: descriptor, path: path)
-        guard Int(status.st_size) == count, Time(status) == modified else {
-            throw hasChanged(size: Int(status.st_size))
-        }
+        let latest = Version(status)
+        guard Int(status.st_size) == count, latest.modified == opened.modified,
+            latest.changed == opened.changed || latest.hasOtherAttributes(than: opened)
+                || !isStillNamed(status)
+        else { throw hasChanged(size: Int(status.st_size)) }
+    }
+
+    /// Whether the path still names the file whose status this is.
+    private func isStillNamed(_ status: stat) -> Bool {
+        var named = stat()
+        return stat(path, &named) == 0 && named.st_ino == status.st_ino
+            && named.st_dev == status.st_dev
     }
 
     /// Runs `body`, which reads from the file.

@@ -6,22 +6,33 @@
     import Glibc
 #endif
 
+/// Says of the beginning of what comes through a pipe how many bytes it can have in all; nil where
+/// more has to come first.
+///
+/// The region has the length that is possible at most, of which a beginning is in memory. Throws
+/// where this is not what the reader wants.
+package typealias PipeJudgement = (ByteRegion) throws(BitNetError) -> Int?
+
 extension FileRegion {
     /// The whole of a file that a user has named: opened, or read to its end where it is a pipe.
     ///
     /// What a model's own files name is opened by `InputFile`, which refuses pipes: nobody meant to
     /// wait for those.
     ///
+    /// - Parameter judge: asked about a pipe after some KB, and again each time there is twice as
+    ///   much, until it knows.
     /// - Throws: as `InputFile`, `BitNetError.unreadable` also where nothing comes through a pipe
-    ///   for half a minute.
-    package init(opening path: String) throws(BitNetError) {
+    ///   for half a minute; what `judge` throws.
+    package init(
+        opening path: String, judge: PipeJudgement
+    ) throws(BitNetError) {
         var status = stat()
         guard !path.utf8.contains(0), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFIFO
         else {
             self.init(try InputFile(opening: path))
             return
         }
-        self.init(ByteRegion(try PipeInput(opening: path).all(), path: path))
+        self.init(try PipeInput(opening: path).all(judge: judge))
     }
 }
 
@@ -44,31 +55,74 @@ struct PipeInput: ~Copyable {
 
     deinit { _ = close(descriptor) }
 
+    /// What is read before `judge` is asked first.
+    private static let firstBytes = 4096
+
+    /// The most bytes that are read: half of the machine's memory.
+    private static var mostBytes: Int {
+        max(firstBytes, sysconf(Int32(_SC_PHYS_PAGES)) / 2 * sysconf(Int32(_SC_PAGESIZE)))
+    }
+
     /// All bytes.
     ///
-    /// - Throws: `BitNetError.unreadable`, `.malformedFile` where there are none, `.outOfMemory` for
-    ///   more than half of the machine's memory, `.cancelled`.
-    func all() throws(BitNetError) -> [UInt8] {
-        let limit = sysconf(Int32(_SC_PHYS_PAGES)) / 2 * sysconf(Int32(_SC_PAGESIZE))
-        var bytes: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 1 << 20)
+    /// - Throws: `BitNetError.unreadable`, `.malformedFile` where there are none or more than
+    ///   `judge` allows, `.outOfMemory` for more than half of the machine's memory, `.cancelled`.
+    func all(judge: PipeJudgement) throws(BitNetError) -> ByteRegion {
+        let purpose = "what comes from \(path)"
+        var buffer = try AlignedBuffer<UInt8>(count: 1 << 20, purpose: purpose)
+        var (count, next) = (0, Self.firstBytes)
+        var limit: Int?
         while true {
-            try waitForBytes()
-            let count = read(descriptor, &part, part.count)
-            if count < 0 {
-                if errno == EINTR || errno == EAGAIN { continue }
-                throw .unreadable(path: path, reason: systemErrorMessage(errno))
+            if count == buffer.count {
+                let larger = try AlignedBuffer<UInt8>(count: 2 * count, purpose: purpose)
+                larger.view[0..<count].copy(from: UnsafeRawBufferPointer(buffer.view.bytes))
+                buffer = larger
             }
-            if count == 0 { break }
-            guard bytes.count + count <= limit else {
-                throw .outOfMemory(bytes: bytes.count + count, purpose: "what comes from \(path)")
+            let new = try read(into: buffer.view[count..<buffer.count])
+            count += new
+            let isAtEnd = new == 0
+            if limit == nil, count >= next || isAtEnd, count > 0 {
+                // A copy that ends where the bytes do: what is behind them has not come.
+                let beginning = try AlignedBuffer<UInt8>(count: count, purpose: purpose)
+                beginning.view.copy(from: UnsafeRawBufferPointer(buffer.view[0..<count].bytes))
+                limit = try judge(
+                    ByteRegion(beginning, path: path, count: isAtEnd ? count : Self.mostBytes))
+                next = max(1 << 20, 2 * count)
             }
-            bytes += part.prefix(count)
+            if let limit, count > limit {
+                throw .malformedFile(
+                    path: path,
+                    detail: "more comes through this pipe than the \(limit) bytes that belong to "
+                        + "what it begins with; does its writer end?")
+            }
+            guard count <= Self.mostBytes else {
+                throw .outOfMemory(bytes: count, purpose: purpose)
+            }
+            if isAtEnd { break }
         }
-        guard !bytes.isEmpty else {
+        guard count > 0 else {
             throw .malformedFile(path: path, detail: "nothing came through this pipe")
         }
-        return bytes
+        return ByteRegion(buffer, path: path, count: count)
+    }
+
+    /// Reads some bytes, at least one but at the end.
+    private func read(into target: BufferView<UInt8>) throws(BitNetError) -> Int {
+        while true {
+            if Task.isCancelled { throw .cancelled }
+            try waitForBytes()
+            #if canImport(Darwin)
+                let count = Darwin.read(descriptor, target.bytes.baseAddress, target.count)
+            #elseif canImport(Musl)
+                let count = Musl.read(descriptor, target.bytes.baseAddress, target.count)
+            #else
+                let count = Glibc.read(descriptor, target.bytes.baseAddress, target.count)
+            #endif
+            if count >= 0 { return count }
+            guard errno == EINTR || errno == EAGAIN else {
+                throw .unreadable(path: path, reason: systemErrorMessage(errno))
+            }
+        }
     }
 
     /// Waits for bytes or the end.

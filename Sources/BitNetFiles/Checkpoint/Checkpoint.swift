@@ -34,14 +34,20 @@ package struct Checkpoint: Sendable {
         } else if path.hasSuffix(".safetensors") {
             self.init(try Self.folder(around: path))
         } else {
-            let file = try FileRegion(opening: path)
-            let isGGUF = try file.hasGGUFMagic
-            guard path.hasSuffix(".gguf") || isGGUF else {
-                throw .unsupportedFormat(
-                    path: path, detail: "neither a GGUF nor a safetensors file",
-                    remedy: "open a .gguf file or a Hugging Face model folder")
+            let file = try FileRegion(opening: path) { (beginning) throws(BitNetError) in
+                try Self.checkKind(isGGUF: beginning.hasGGUFMagic, path: path)
+                return try GGUFFile.mostBytes(of: beginning)
             }
+            try Self.checkKind(isGGUF: try file.hasGGUFMagic, path: path)
             try self.init(splitFrom: try GGUFFile(file))
+        }
+    }
+
+    private static func checkKind(isGGUF: Bool, path: String) throws(BitNetError) {
+        guard path.hasSuffix(".gguf") || isGGUF else {
+            throw .unsupportedFormat(
+                path: path, detail: "neither a GGUF nor a safetensors file",
+                remedy: "open a .gguf file or a Hugging Face model folder")
         }
     }
 

@@ -76,6 +76,14 @@ package struct GGUFFile: Sendable {
         self.init(try parser.parse(), path: region.path)
     }
 
+    /// Says of the beginning of a GGUF file how many bytes it can have; nil where the header does not
+    /// end in it.
+    ///
+    /// Throws as `init(_:)`, for what is wrong in the beginning.
+    package static func mostBytes(of beginning: ByteRegion) throws(BitNetError) -> Int? {
+        try GGUFParser.mostBytes(of: beginning)
+    }
+
     private init(_ header: GGUFParser.Header, path: String) {
         self.path = path
         version = header.version

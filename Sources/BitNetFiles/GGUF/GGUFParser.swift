@@ -56,6 +56,14 @@ struct GGUFParser {
     }
 
     mutating func parse() throws(BitNetError) -> Header {
+        var infos = try parseInfos()
+        try settleQ2(&infos)
+        try placeTensors(infos)
+        return header
+    }
+
+    /// Reads all of the header; tensors are not looked for in the file yet.
+    private mutating func parseInfos() throws(BitNetError) -> [Info] {
         try parseVersion()
         let tensorCount = try reader.readCount(of: "tensors", size: Self.smallestInfo)
         let entryCount = try reader.readCount(of: "metadata entries", size: Self.smallestEntry)
@@ -69,10 +77,33 @@ struct GGUFParser {
         try parseAlignment()
         var infos: [Info] = []
         for _ in 0..<tensorCount { infos.append(try parseInfo()) }
-        try settleQ2(&infos)
-        try placeTensors(infos)
-        return header
+        return infos
     }
+
+    /// Says of the beginning of a GGUF file how many bytes it has at most, padding behind the last
+    /// tensor included; nil where the header does not end in it.
+    static func mostBytes(of beginning: ByteRegion) throws(BitNetError) -> Int? {
+        var parser = GGUFParser(beginning, file: FileRegion(beginning))
+        do throws(BitNetError) {
+            var end = 0
+            for info in try parser.parseInfos() {
+                // No type takes more than eight bytes for an element.
+                let bytes = elementCount(of: info.shape + [8]) ?? .max
+                end = max(
+                    end,
+                    info.offset.addingReportingOverflow(bytes).overflow
+                        ? .max : info.offset + bytes)
+            }
+            return end.addingReportingOverflow(parser.dataStart + mostPadding).overflow
+                ? .max : end + parser.dataStart + mostPadding
+        } catch {
+            guard beginning.missing != nil else { throw error }
+            return nil
+        }
+    }
+
+    /// What may follow the last tensor in a pipe.
+    private static let mostPadding = 1 << 20
 
     private mutating func parseVersion() throws(BitNetError) {
         guard region.hasGGUFMagic else { throw reader.malformed("not a GGUF file") }

@@ -86,6 +86,7 @@ extension BitNetModel {
             return (tokenizer.addsBeginOfText ? tokenizer.beginOfText.map { [$0] } ?? [] : [])
                 + appended
         }
-        return try Prompt.text(text).tokens(for: self, effort: .ofTask()) + appended
+        return try Prompt.text(text).tokens(for: self, limit: contextLimit, effort: .ofTask())
+            + appended
     }
 }

@@ -56,7 +56,8 @@ extension BitNetModel {
     private func computeLogits(
         of prompt: Prompt, allPositions: Bool, isCancelled: @escaping () -> Bool
     ) throws(BitNetError) -> SequenceLogits {
-        let tokens = try prompt.tokens(for: self, effort: Effort(isCancelled: isCancelled))
+        let tokens = try prompt.tokens(
+            for: self, limit: contextLimit, effort: Effort(isCancelled: isCancelled))
         guard tokens.count <= contextLimit else {
             throw .contextWindowExceeded(limit: contextLimit, requested: tokens.count)
         }

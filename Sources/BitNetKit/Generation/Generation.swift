@@ -144,7 +144,8 @@ struct Generation {
         try options.validate(vocabularySize: backend.vocabularySize)
         let limit = try contextLimit()
         decoder = try backend.makeTextDecoder()
-        tokens = try prompt.tokens(for: backend, effort: Effort(isCancelled: isCancelled))
+        tokens = try prompt.tokens(
+            for: backend, limit: limit, effort: Effort(isCancelled: isCancelled))
         guard tokens.count <= limit else {
             throw .contextWindowExceeded(limit: limit, requested: tokens.count)
         }

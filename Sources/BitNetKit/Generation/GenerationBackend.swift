@@ -9,8 +9,9 @@ protocol GenerationBackend: Sendable {
     var beginOfText: Int? { get }
     var endTokens: Set<Int> { get }
 
-    /// The tokens of a text, without a begin-of-text token; `effort` says whether they are wanted.
-    func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int]
+    /// The tokens of a text, without a begin-of-text token; `effort` says whether they are wanted,
+    /// `most` how many can be used.
+    func encode(_ text: String, most: Int, effort: Effort) throws(BitNetError) -> [Int]
     /// Throws where the model has no tokenizer that works; nothing else is asked of it then.
     func makeTextDecoder() throws(BitNetError) -> any TextDecoder
     func makeTokenSource(
@@ -78,8 +79,8 @@ extension BitNetModel: GenerationBackend {
     var beginOfText: Int? { workingTokenizer?.beginOfText }
     var endTokens: Set<Int> { workingTokenizer?.endTokens ?? [] }
 
-    func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int] {
-        try tokenizer.encode(text, effort: effort)
+    func encode(_ text: String, most: Int, effort: Effort) throws(BitNetError) -> [Int] {
+        try tokenizer.encode(text, most: most, effort: effort)
     }
 
     func makeConstraint(

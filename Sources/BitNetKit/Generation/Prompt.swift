@@ -7,16 +7,19 @@ enum Prompt: Sendable {
 
     /// The prompt's token ids, at least one, all known to the model.
     ///
+    /// Of a text with far more than `limit`, the rest is not read: that is an error, as is one token
+    /// too many for whoever asks.
+    ///
     /// A text gets a begin-of-text token if the model wants one. An empty prompt becomes the
     /// begin-of-text token or else an end token, which is what starts a text in models that
     /// have only that.
     func tokens(
-        for backend: some GenerationBackend, effort: Effort = Effort()
+        for backend: some GenerationBackend, limit: Int = .max, effort: Effort = Effort()
     ) throws(BitNetError) -> [Int] {
         var tokens: [Int]
         switch self {
         case .text(let text):
-            tokens = try backend.encode(text, effort: effort)
+            tokens = try backend.encode(text, most: limit, effort: effort)
             if backend.addsBeginOfText, let begin = backend.beginOfText {
                 tokens.insert(begin, at: 0)
             }

@@ -58,7 +58,7 @@ public struct Grammar: Sendable, Hashable {
     }
 
     /// The most bytes that a grammar or schema may have.
-    static let longestSource = 1 << 22
+    package static let longestSource = 1 << 22
 
     private static func check(_ source: String, _ effort: Effort) throws(BitNetError) {
         try effort.check()

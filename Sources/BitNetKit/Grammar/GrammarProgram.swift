@@ -128,6 +128,7 @@ struct GrammarProgram: Sendable, Hashable {
     private mutating func finish(
         _ text: Beginning, of rule: Int, _ effort: Effort
     ) throws(BitNetError) {
+        try checkRoom(for: text.bytes.count)
         var sequence = Self.symbols(text.bytes)
         for node in text.rest { try append(node, to: &sequence, effort) }
         try finish(sequence, of: rule, effort)
@@ -166,11 +167,20 @@ struct GrammarProgram: Sendable, Hashable {
         _ sequence: [Symbol], of rule: Int, _ effort: Effort
     ) throws(BitNetError) {
         try effort.spend(sequence.count + 1)
-        guard symbols.count + sequence.count < Self.maximumSize else {
-            throw .grammar(detail: "the grammar is too large; use fewer or smaller repetitions")
-        }
+        try checkRoom(for: sequence.count)
         alternatives[rule].append(symbols.count)
-        symbols += sequence + [.end]
+        symbols += sequence
+        symbols.append(.end)
+    }
+
+    /// Refuses what has `count` more symbols than there are, before they take memory.
+    private func checkRoom(for count: Int) throws(BitNetError) {
+        guard symbols.count + count < Self.maximumSize else {
+            throw .grammar(
+                detail: "the grammar is too large: it has more than the \(Self.maximumSize) places "
+                    + "that are supported, one for each byte of its texts and each repetition; "
+                    + "shorten the texts, or use fewer or smaller repetitions")
+        }
     }
 
     /// A new rule without a name.
@@ -184,7 +194,9 @@ struct GrammarProgram: Sendable, Hashable {
     ) throws(BitNetError) {
         try effort.spend(1)
         switch node {
-        case .literal(let bytes): sequence += bytes.map { .bytes(ByteSet($0...$0)) }
+        case .literal(let bytes):
+            try checkRoom(for: sequence.count + bytes.count)
+            for byte in bytes { sequence.append(.bytes(ByteSet(byte...byte))) }
         case .scalars(let ranges): try appendScalars(ranges, to: &sequence, effort)
         case .rule(let name):
             guard let index = names[name] else {
@@ -224,9 +236,7 @@ struct GrammarProgram: Sendable, Hashable {
     ) throws(BitNetError) {
         let part = makeRule()
         try define(part, [node], effort)
-        guard sequence.count + minimum < Self.maximumSize else {
-            throw .grammar(detail: "the grammar is too large; use fewer or smaller repetitions")
-        }
+        try checkRoom(for: sequence.count + minimum)
         sequence += repeatElement(.rule(part), count: minimum)
         guard let maximum else {
             let more = makeRule()

@@ -13,11 +13,13 @@ extension BitNetModel {
     /// `LoadOptions.keepsFileMapped` says so.
     ///
     /// - Throws: `BitNetError`, which names the file, the tensor or key, and the remedy;
-    ///   `.unreadable` also where somebody changes a file while it is read.
+    ///   `.unreadable` also where somebody changes a file while it is read, `.outOfMemory` also
+    ///   where the system starts no thread to load on.
     public static func load(
         _ url: URL, options: LoadOptions = LoadOptions(),
         progress: (@Sendable (LoadProgress) -> Void)? = nil
     ) async throws(BitNetError) -> BitNetModel {
+        try ThreadCheck.run()
         let result: Result<BitNetModel, BitNetError> = await withCheckedContinuation { done in
             DispatchQueue.global(qos: .userInitiated).async {
                 done.resume(

@@ -41,7 +41,9 @@ extension BitNetSession {
     ) async throws(BitNetError) -> BitNetSession {
         try await model.onQueue {
             Result { () throws(BitNetError) in
-                let input = try FileRegion(opening: url.path)
+                let input = try FileRegion(opening: url.path) { (beginning) throws(BitNetError) in
+                    try SessionFile.mostBytes(of: beginning, model: model)
+                }
                 let (file, parts) = try SessionFile.read(input, fingerprint: model.fingerprint)
                 let memory = try input.reading { () throws(BitNetError) in
                     try SessionMemory(file, parts: parts, model: model)

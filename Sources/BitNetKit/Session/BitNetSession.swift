@@ -180,8 +180,10 @@ extension BitNetSession {
         var reading = await model.onQueue {
             Result { () throws(BitNetError) in
                 do throws(BitNetError) {
+                    // What slides out of a window has to be counted first.
                     let tokens = try model.tokens(
                         of: messages, addsGenerationPrompt: addsGenerationPrompt,
+                        limit: memory.sliding == nil ? memory.limit : .max,
                         effort: Effort { cancellation.isRequested })
                     let window = try memory.window(of: tokens)
                     return SessionReading(
@@ -252,16 +254,17 @@ extension BitNetSession {
 
 extension BitNetModel {
     /// The tokens of a conversation: in the format of the model's chat template, or else of all
-    /// contents joined to one text.
+    /// contents joined to one text. Far more than `limit` are an error before all are found.
     func tokens(
-        of messages: [ChatMessage], addsGenerationPrompt: Bool, effort: Effort = Effort()
+        of messages: [ChatMessage], addsGenerationPrompt: Bool, limit: Int = .max,
+        effort: Effort = Effort()
     ) throws(BitNetError) -> [Int] {
         guard let chatTemplate else {
             return try Prompt.text(messages.map(\.content).joined())
-                .tokens(for: self, effort: effort)
+                .tokens(for: self, limit: limit, effort: effort)
         }
         return try tokenizer.encode(
             messages, template: chatTemplate, addsGenerationPrompt: addsGenerationPrompt,
-            effort: effort)
+            most: limit, effort: effort)
     }
 }

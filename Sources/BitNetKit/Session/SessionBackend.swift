@@ -10,8 +10,8 @@ struct SessionBackend: GenerationBackend {
     var addsBeginOfText: Bool { model.addsBeginOfText }
     var beginOfText: Int? { model.beginOfText }
 
-    func encode(_ text: String, effort: Effort) throws(BitNetError) -> [Int] {
-        try model.encode(text, effort: effort)
+    func encode(_ text: String, most: Int, effort: Effort) throws(BitNetError) -> [Int] {
+        try model.encode(text, most: most, effort: effort)
     }
 
     /// An answer is a text of its own; without a chat template it goes on with the prompt's.

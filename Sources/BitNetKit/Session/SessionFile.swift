@@ -90,15 +90,42 @@ extension SessionFile {
         let (file, size) = try whole.parseBeginning(of: end) { (region) throws(BitNetError) in
             var reader = ByteReader(region)
             try checkKind(&reader)
-            let saved = try reader.read(UInt64.self)
-            guard saved == fingerprint() else {
-                throw .unsupportedFormat(
-                    path: whole.path, detail: "the session was saved with another model",
-                    remedy: "restore it with the model it was saved with")
-            }
+            let saved = try checkModel(&reader, fingerprint())
             return (try SessionFile(&reader, fingerprint: saved), reader.offset)
         }
         return (file, try whole.slice(size..<end))
+    }
+
+    /// Says of the beginning of a session how many bytes it can have.
+    ///
+    /// - Throws: as `read`, for what is wrong in the beginning.
+    static func mostBytes(
+        of beginning: ByteRegion, model: BitNetModel
+    ) throws(BitNetError) -> Int? {
+        var reader = ByteReader(beginning)
+        try checkKind(&reader)
+        _ = try checkModel(&reader, model.fingerprint)
+        let c = model.configuration
+        // A key or a value has four bytes at most, or one and its share of a scale.
+        let state = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 4 + 4
+        let (cache, overflow) = state.multipliedReportingOverflow(by: c.contextLength)
+        return overflow
+            ? .max : cache.addingReportingOverflow(mostText).overflow ? .max : cache + mostText
+    }
+
+    /// What messages and the rest of the header may take in a pipe.
+    private static let mostText = 1 << 30
+
+    private static func checkModel(
+        _ reader: inout ByteReader, _ fingerprint: UInt64
+    ) throws(BitNetError) -> UInt64 {
+        let saved = try reader.read(UInt64.self)
+        guard saved == fingerprint else {
+            throw .unsupportedFormat(
+                path: reader.region.path, detail: "the session was saved with another model",
+                remedy: "restore it with the model it was saved with")
+        }
+        return saved
     }
 
     /// Checks that the file is a session, and that the first `end` bytes have the checksum that

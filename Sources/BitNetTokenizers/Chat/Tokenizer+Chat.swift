@@ -24,10 +24,10 @@ extension Tokenizer {
             effort: .ofTask())
     }
 
-    /// The same, and `effort` says whether the tokens are still wanted.
+    /// The same, and `effort` says whether the tokens are still wanted, `most` how many can be used.
     package func encode(
         _ messages: [ChatMessage], template: ChatTemplate, addsGenerationPrompt: Bool,
-        effort: Effort
+        most: Int = .max, effort: Effort
     ) throws(BitNetError) -> [Int] {
         let special = SpecialTexts(of: self)
         for message in messages where try hasHiddenSpecial(message.content, effort) {
@@ -52,9 +52,9 @@ extension Tokenizer {
             marked ?? messages, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
         let ids =
             if let marker {
-                try encode(text, removing: marker, effort)
+                try encode(text, removing: marker, most: most, effort)
             } else {
-                try encode(text, special: true, effort: effort)
+                try encode(text, special: true, most: most, effort: effort)
             }
         return withBeginOfText(ids)
     }
@@ -111,10 +111,11 @@ extension Tokenizer {
 
     /// The tokens of `text` with its special tokens, `marker` left out of what is between them.
     private func encode(
-        _ text: String, removing marker: Unicode.Scalar, _ effort: Effort
+        _ text: String, removing marker: Unicode.Scalar, most: Int, _ effort: Effort
     ) throws(BitNetError) -> [Int] {
         let bytes = Array(text.utf8)
         let mark = ByteSearch(Array(String(marker).utf8))
+        var limit = TextLimit(of: bytes.count, tokens: most)
         var ids: [Int] = []
         try storage.addedTokens.forEachPiece(in: bytes, special: true, effort: effort) {
             (piece) throws(BitNetError) in
@@ -128,8 +129,11 @@ extension Tokenizer {
                     copied = match.upperBound
                 }
                 plain += bytes[copied..<range.upperBound]
-                ids += try encode(String(decoding: plain, as: UTF8.self), effort: effort)
+                ids += try encode(
+                    String(decoding: plain, as: UTF8.self), special: false, limit: &limit,
+                    effort: effort)
             }
+            try limit.check(tokens: ids.count)
         }
         return ids
     }

@@ -34,6 +34,8 @@ final class BytePairEncoder: Sendable {
     let unknown: Unknown?
     /// Whether a word that is itself a token is taken whole, whatever the merges say.
     let ignoresMerges: Bool
+    /// Bytes of the longest token where every text is tokens for all its bytes; else nothing is known.
+    private let longestToken: Int
 
     init(
         vocabulary: Vocabulary, merges: MergeTable = MergeTable(), priorities: [UInt32] = [],
@@ -45,6 +47,17 @@ final class BytePairEncoder: Sendable {
         self.symbols = symbols
         self.unknown = unknown
         self.ignoresMerges = ignoresMerges
+        // What has no token may be dropped, or many of it become one.
+        let isComplete = vocabulary.byteTokens.allSatisfy { $0 >= 0 }
+        longestToken =
+            isComplete
+            ? (0..<vocabulary.count).reduce(1) { max($0, vocabulary.tokens.range($1).count) } : .max
+    }
+
+    /// Fewer tokens than this no word of these bytes has; only of long ones anything is known.
+    @inline(__always)
+    func leastTokens(of word: Range<Int>) -> Int {
+        word.count < 4096 ? 0 : word.count / longestToken
     }
 
     /// Words up to this many symbols search their best pair one by one, longer ones keep a heap.

@@ -101,15 +101,27 @@ extension Tokenizer {
     ///
     /// Time is n log n in the length of the text, whatever the text is.
     ///
-    /// - Throws: `BitNetError.invalidArgument` for a text of more than 1 GiB, also one that the
-    ///   normaliser makes so long; `.cancelled` soon after the current task is cancelled.
+    /// - Throws: `BitNetError.invalidArgument` for a text of more than 1 GiB, or one of which the
+    ///   normaliser makes more than 12 bytes for each of its own and 65,536; `.cancelled` soon after
+    ///   the current task is cancelled.
     public func encode(_ text: String, special: Bool = false) throws(BitNetError) -> [Int] {
         try encode(text, special: special, effort: .ofTask())
     }
 
-    /// The same, and `effort` says whether the tokens are still wanted.
+    /// The same, and `effort` says whether the tokens are still wanted, `most` how many can be used.
+    ///
+    /// - Throws: `BitNetError.contextWindowExceeded` also where there are far more, as soon as that
+    ///   is known.
     package func encode(
-        _ text: String, special: Bool = false, effort: Effort
+        _ text: String, special: Bool = false, most: Int = .max, effort: Effort
+    ) throws(BitNetError) -> [Int] {
+        var limit = TextLimit(of: text.utf8.count, tokens: most)
+        return try encode(text, special: special, limit: &limit, effort: effort)
+    }
+
+    /// The same for a text, or a part of one, that is counted in `limit`.
+    func encode(
+        _ text: String, special: Bool, limit: inout TextLimit, effort: Effort
     ) throws(BitNetError) -> [Int] {
         var scratch = BytePairEncoder.Scratch(
             byteCount: text.utf8.count, special: special, effort)
@@ -133,8 +145,9 @@ extension Tokenizer {
             case .token(let id): output.append(id)
             case .text(let range):
                 try storage.encode(
-                    bytes, range, special: special, into: &output, &scratch, effort)
+                    bytes, range, special: special, into: &output, &limit, &scratch, effort)
             }
+            try limit.check(tokens: output.count)
         }
         return output
     }
@@ -144,15 +157,16 @@ extension Tokenizer.Storage {
     /// Appends the tokens of `bytes[range]`, a piece of text that `addedTokens.forEachPiece` gave.
     func encode(
         _ bytes: [UInt8], _ range: Range<Int>, special: Bool, into output: inout [Int],
-        _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+        _ limit: inout TextLimit, _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
     ) throws(BitNetError) {
         var isAtStart = range.lowerBound == 0
         guard !normalizer.steps.isEmpty else {
             return try encodeWords(
-                bytes, range, isAtStart: isAtStart, into: &output, &scratch, effort)
+                bytes, range, isAtStart: isAtStart, into: &output, &limit, &scratch, effort)
         }
         let text = try normalizer.apply(
-            Array(bytes[range]), isAtStart: &isAtStart, effort: effort)
+            Array(bytes[range]), isAtStart: &isAtStart, limit: limit, effort: effort)
+        try limit.take(length: text.count)
         try addedTokens.forEachNormalizedPiece(in: text, special: special, effort: effort) {
             (piece) throws(BitNetError) in
             switch piece {
@@ -160,7 +174,7 @@ extension Tokenizer.Storage {
             case .text(let part):
                 let isAtStart = isAtStart && part.lowerBound == 0
                 try encodeWords(
-                    text, part, isAtStart: isAtStart, into: &output, &scratch, effort)
+                    text, part, isAtStart: isAtStart, into: &output, &limit, &scratch, effort)
             }
         }
     }
@@ -168,19 +182,22 @@ extension Tokenizer.Storage {
     /// Appends the tokens of a text that is normalised and has no added tokens.
     private func encodeWords(
         _ bytes: [UInt8], _ range: Range<Int>, isAtStart: Bool, into output: inout [Int],
-        _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+        _ limit: inout TextLimit, _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
     ) throws(BitNetError) {
         let encoder = encoder
         guard !prefix.steps.isEmpty else {
             return try wordCut.forEachWord(in: bytes, range, effort: effort) {
                 (word) throws(BitNetError) in
+                try limit.check(tokens: output.count + encoder.leastTokens(of: word))
                 try encoder.encode(bytes, word, into: &output, &scratch)
             }
         }
         let text = try prefix.apply(
-            Array(bytes[range]), isAtStart: isAtStart, effort: effort)
+            Array(bytes[range]), isAtStart: isAtStart, limit: limit, effort: effort)
+        try limit.take(length: text.count)
         try wordCut.forEachWord(in: text, 0..<text.count, effort: effort) {
             (word) throws(BitNetError) in
+            try limit.check(tokens: output.count + encoder.leastTokens(of: word))
             try encoder.encode(text, word, into: &output, &scratch)
         }
     }

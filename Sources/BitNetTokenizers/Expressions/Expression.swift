@@ -29,8 +29,26 @@ struct Expression: Sendable, Equatable {
     /// Whether it may match nothing at all.
     let mayBeEmpty: Bool
 
-    /// The most instructions an expression may have; real ones have some hundred.
-    static let longestProgram = 4096
+    /// The most instructions that the expressions of a tokenizer may have together, and how many of
+    /// them may branch: a character takes so many steps at most. Published ones have up to 150 and
+    /// 50.
+    static let (longestProgram, mostBranches) = (1024, 256)
+
+    /// Refuses expressions that are too long to be run on every text.
+    ///
+    /// - Throws: `BitNetError.tokenizer`.
+    static func checkLength(of expressions: [Expression]) throws(BitNetError) {
+        let length = expressions.reduce(0) { $0 + $1.program.count }
+        let branches = expressions.reduce(0) { $0 + $1.branchCount }
+        guard length <= longestProgram, branches <= mostBranches else {
+            let what =
+                expressions.count == 1
+                ? "expression '\(expressions[0].source)'" : "the expressions together"
+            throw .tokenizer(
+                detail: "\(what): \(length) instructions with \(branches) branches are more than "
+                    + "the \(longestProgram) and \(mostBranches) that are supported")
+        }
+    }
 
     /// Reads an expression.
     ///
@@ -63,6 +81,7 @@ struct Expression: Sendable, Equatable {
         }
         branchNumbers = numbers
         branchCount = count
+        try Self.checkLength(of: [self])
     }
 
     static func == (left: Self, right: Self) -> Bool { left.source == right.source }

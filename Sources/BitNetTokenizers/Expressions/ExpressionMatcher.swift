@@ -18,6 +18,7 @@ extension Expression {
             try effort.spend(1)
         }
         matcher.offsets.append(range.upperBound)
+        matcher.limitNotes()
         var start = 0
         while start < matcher.scalars.count {
             if let end = try matcher.match(at: start), end > start {
@@ -69,15 +70,26 @@ private struct ExpressionMatcher {
         let place: Int
     }
 
+    /// The most branches that are noted at once: pending, on the trail, and with known ends.
+    private var mostNotes = 0
+    private let source: String
+
     /// Shorter ways are walked again rather than remembered.
     private static let longWay = 8
+    /// Notes for each character of a text. One that is repeated needs two; an expression made for it
+    /// would note all its branches for each.
+    private static let notesPerCharacter = 8
 
     init(_ expression: Expression, _ effort: Effort) {
         program = expression.program
         numbers = expression.branchNumbers
         wordCount = (expression.branchCount + 63) / 64
         self.effort = effort
+        source = expression.source
     }
+
+    /// Sets how much may be noted, once the characters are known.
+    mutating func limitNotes() { mostNotes = Self.notesPerCharacter * scalars.count + 4096 }
 
     /// Where the match at `start` ends, if there is one; starts rise from call to call.
     mutating func match(at start: Int) throws(BitNetError) -> Int? {
@@ -104,6 +116,26 @@ private struct ExpressionMatcher {
         if failed[word] & mask != 0 { return false }
         failed[word] |= mask
         return true
+    }
+
+    /// Refuses to note any more.
+    @inline(__always)
+    private func checkNotes() throws(BitNetError) {
+        guard pending.count + trail.count + ends.count <= mostNotes else { throw tooManyNotes }
+    }
+
+    private var tooManyNotes: BitNetError {
+        .tokenizer(
+            detail: "expression '\(source)' can go on in too many ways in this text: more than "
+                + "\(mostNotes) in \(scalars.count) characters are not followed")
+    }
+
+    /// Takes off the trail what lies behind the latest branch that is pending, or behind `depth` where
+    /// none is.
+    @inline(__always)
+    private mutating func forgetTrail(after depth: Int?) {
+        guard let depth = depth ?? pending.last?.depth else { return }
+        trail.removeLast(trail.count - depth)
     }
 
     /// Notes that what is on the trail from `depth` on has not failed, but ended at `end`.
@@ -140,6 +172,8 @@ private struct ExpressionMatcher {
             case .take(let set):
                 if place < scalars.count, set.contains(scalars[place]) {
                     (instruction, place, goesOn) = (instruction + 1, place + 1, true)
+                    // The match ends behind this place, and no attempt begins before its end.
+                    if !isPart { forgetTrail(after: pending.count > base ? nil : depth) }
                 }
             case .jump(let next):
                 (instruction, goesOn) = (next, true)
@@ -150,6 +184,7 @@ private struct ExpressionMatcher {
                     return end
                 }
                 if enter(instruction, place) {
+                    try checkNotes()
                     trail.append(pair)
                     pending.append((other, place, trail.count))
                     (instruction, goesOn) = (one, true)

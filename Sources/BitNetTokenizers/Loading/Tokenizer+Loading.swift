@@ -17,7 +17,9 @@ extension Tokenizer {
         if url.pathExtension == "json" {
             return try Tokenizer(folder, file: url.lastPathComponent)
         }
-        let opened = try FileRegion(opening: url.path)
+        let opened = try FileRegion(opening: url.path) { (beginning) throws(BitNetError) in
+            try mostBytes(of: beginning)
+        }
         if try opened.hasGGUFMagic { return try Tokenizer(try GGUFFile(opened)) }
         let bytes = try opened.reading { () throws(BitNetError) in try opened.bytes }
         // A pipe has no name to go by, no folder around it, and cannot be read twice.
@@ -25,13 +27,30 @@ extension Tokenizer {
             return try Tokenizer(json: Data(bytes))
         }
         guard SentencePieceModel.matches(bytes) || TiktokenModel.matches(bytes) else {
-            throw .unsupportedFormat(
-                path: url.path,
-                detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
-                remedy: "give a .gguf file, a model folder, or its tokenizer.json")
+            throw unknownKind(path: url.path)
         }
         if opened.isInMemory { return try Tokenizer(model: Data(bytes)) }
         return try Tokenizer(folder, file: url.lastPathComponent)
+    }
+
+    /// Says of the beginning of what comes through a pipe how many bytes it can have.
+    private static func mostBytes(of beginning: ByteRegion) throws(BitNetError) -> Int? {
+        if beginning.hasGGUFMagic { return try GGUFFile.mostBytes(of: beginning) }
+        let bytes = beginning.beginning(4096)
+        guard
+            bytes.first == UInt8(ascii: "{") || SentencePieceModel.matches(bytes)
+                || TiktokenModel.matches(bytes)
+        else { throw unknownKind(path: beginning.path) }
+        return mostBytes
+    }
+
+    /// What comes through a pipe at most: as much as JSON may have.
+    private static let mostBytes = 1 << 30
+
+    private static func unknownKind(path: String) -> BitNetError {
+        .unsupportedFormat(
+            path: path, detail: "neither a GGUF file nor a tokenizer.json or tokenizer.model",
+            remedy: "give a .gguf file, a model folder, or its tokenizer.json")
     }
 
     /// The tokenizer that belongs to a checkpoint, whose embedding has `rows`.

@@ -52,6 +52,7 @@ extension TokenizerJSON {
         for (index, part) in cuts.enumerated() {
             try rules.append(part, isFirst: index == 0)
         }
+        try Expression.checkLength(of: rules.normalizer.expressions + rules.wordCut.expressions)
         rules.decoding = try decoding(isMarked: isMarked)
         return rules
     }

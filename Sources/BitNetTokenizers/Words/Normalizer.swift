@@ -35,30 +35,39 @@ struct Normalizer: Sendable {
 
     var steps: [Step]
 
+    /// The expressions whose matches are replaced.
+    var expressions: [Expression] {
+        steps.compactMap {
+            if case .replaceMatches(let expression, _) = $0 { expression } else { nil }
+        }
+    }
+
     /// The text after all steps; `isAtStart` tells whether nothing of the whole text is before it.
     func apply(
-        _ text: [UInt8], isAtStart: Bool, effort: Effort = Effort()
+        _ text: [UInt8], isAtStart: Bool, limit: TextLimit = TextLimit(),
+        effort: Effort = Effort()
     ) throws(BitNetError) -> [UInt8] {
         var isAtStart = isAtStart
-        return try apply(text, isAtStart: &isAtStart, effort: effort)
+        return try apply(text, isAtStart: &isAtStart, limit: limit, effort: effort)
     }
 
     /// The same, and afterwards `isAtStart` is false also if the start has been taken away.
     ///
     /// - Throws: `BitNetError.invalidArgument` where the text becomes too long, `.cancelled`.
     func apply(
-        _ text: [UInt8], isAtStart: inout Bool, effort: Effort
+        _ text: [UInt8], isAtStart: inout Bool, limit: TextLimit, effort: Effort
     ) throws(BitNetError) -> [UInt8] {
         var text = text
         for step in steps {
-            try Self.apply(step, to: &text, isAtStart: &isAtStart, effort)
-            try TextLimit.check(length: text.count)
+            try Self.apply(step, to: &text, isAtStart: &isAtStart, limit, effort)
+            try limit.check(length: text.count)
         }
         return text
     }
 
     private static func apply(
-        _ step: Step, to text: inout [UInt8], isAtStart: inout Bool, _ effort: Effort
+        _ step: Step, to text: inout [UInt8], isAtStart: inout Bool, _ limit: TextLimit,
+        _ effort: Effort
     ) throws(BitNetError) {
         switch step {
         case .prepend(let prefix, let rule):
@@ -73,7 +82,7 @@ struct Normalizer: Sendable {
             if text.starts(with: pattern), hidesStart(pattern[...], replacement) {
                 isAtStart = false
             }
-            try replace(pattern, with: replacement, in: &text, effort)
+            try replace(pattern, with: replacement, in: &text, limit, effort)
         case .replaceMatches(let expression, let replacement):
             var output: [UInt8] = []
             var end = 0
@@ -86,12 +95,13 @@ struct Normalizer: Sendable {
                 output += text[end..<match.lowerBound]
                 output += replacement
                 end = match.upperBound
-                try TextLimit.check(length: output.count)
+                try limit.check(length: output.count)
             }
             text = output + text[end...]
         case .strip(let left, let right):
             if try strip(&text, left: left, right: right, effort) > 0 { isAtStart = false }
-        case .markSpaces: try replace(TokenSpelling.spaceMark, with: [0x20], in: &text, effort)
+        case .markSpaces:
+            try replace(TokenSpelling.spaceMark, with: [0x20], in: &text, limit, effort)
         case .spellSpaces:
             var output: [UInt8] = []
             output.reserveCapacity(text.count)
@@ -110,7 +120,8 @@ struct Normalizer: Sendable {
     }
 
     private static func replace(
-        _ pattern: [UInt8], with replacement: [UInt8], in text: inout [UInt8], _ effort: Effort
+        _ pattern: [UInt8], with replacement: [UInt8], in text: inout [UInt8],
+        _ limit: TextLimit, _ effort: Effort
     ) throws(BitNetError) {
         guard let first = pattern.first, text.contains(first) else { return }
         var output: [UInt8] = []
@@ -121,7 +132,7 @@ struct Normalizer: Sendable {
             output += text[end..<match.lowerBound]
             output += replacement
             end = match.upperBound
-            try TextLimit.check(length: output.count)
+            try limit.check(length: output.count)
         }
         text = output + text[end...]
     }

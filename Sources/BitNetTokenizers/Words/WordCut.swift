@@ -41,6 +41,13 @@ struct WordCut: Sendable, Equatable {
 
     init(steps: [Step]) { self.steps = steps }
 
+    /// The expressions that are run, not scanned.
+    var expressions: [Expression] {
+        steps.compactMap {
+            if case .split(.expression(let expression), _, _) = $0 { expression } else { nil }
+        }
+    }
+
     /// The scanner, if that is all there is.
     var scanner: PreTokenizer? {
         if steps.count == 1, case .scanner(let scanner) = steps[0] { scanner } else { nil }

@@ -133,6 +133,39 @@ struct CommandLineStreamTests {
         #expect(empty.code == 1 && empty.error.contains("nothing came through this pipe"))
     }
 
+    @Test("input that never ends is refused, as a model, a grammar, a prompt or a session")
+    func endless() throws {
+        for (script, words) in [
+            ("yes | \"$0\" generate Hi --model /dev/stdin", "neither a GGUF"),
+            ("\"$0\" generate Hi --model <(cat /dev/zero)", "neither a GGUF"),
+            ("\"$0\" generate Hi --model <(cat \"$1\" /dev/zero)", "more comes through this pipe"),
+            ("\"$0\" tokenize --model <(yes) x", "neither a GGUF"),
+            ("\"$0\" chat --restore <(yes)", "is not a saved session"),
+            ("\"$0\" generate Hi --grammar /dev/zero", "more than the 4194304 bytes"),
+            ("\"$0\" generate Hi --json-schema <(yes)", "more than the 4194304 bytes"),
+            (
+                "yes | \"$0\" generate --model \"$1\"",
+                "standard input: has more than the 67108864 bytes"
+            ),
+            ("\"$0\" chat </dev/zero", "line 1 has more than the 67108864 bytes"),
+            ("(echo '\"\"\"'; yes) | head -c 70000000 | \"$0\" chat", "message: it has more"),
+        ] {
+            let run = try shell("ulimit -v 4000000; cd \"$2\"; " + script, Self.sample, folder.path)
+            #expect(run.code == 1 && run.error.contains(words), "\(script): \(run)")
+        }
+        // Nobody meant to wait for a pipe that a model's folder names.
+        for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+            let run = try shell(
+                """
+                cd "$2"; cp -r "$3" m; rm m/\(name); mkfifo m/\(name)
+                yes >m/\(name) & "$0" generate Hi --model m; code=$?
+                kill $!; rm -r m; exit $code
+                """, Self.sample, folder.path,
+                Fixtures.url("reference/bitnet-untied/packed").path)
+            #expect(run.error.contains("not a regular file"), "\(name): \(run)")
+        }
+    }
+
     @Test("what cannot be read is named in a sentence without numbers of other systems")
     func unreadable() throws {
         let start = "cd \"$2\"; mkdir folder; "

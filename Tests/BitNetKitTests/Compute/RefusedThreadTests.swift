@@ -44,6 +44,32 @@ import Testing
             }
         }
 
+        @Test(
+            "loading is an error where no thread starts at all, and does not wait for one",
+            .timeLimit(.minutes(1)))
+        func none() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit()
+                getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+                let old = limit
+                limit.rlim_cur = rlim_t(try addressSpace() + (40 << 20))
+                setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+                // Takes all the threads there are.
+                let pool = WorkerPool(threads: 64, sharing: .every)
+                #expect(pool.threads < 64)
+                do throws(BitNetError) {
+                    _ = try await BitNetModel.load(TinyModel.llamaGGUF)
+                    fatalError("a thread started")
+                } catch .outOfMemory(_, let purpose) {
+                    #expect(purpose.contains("a thread"))
+                } catch { fatalError("\(error)") }
+                var all = old
+                setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &all)
+                _ = try await BitNetModel.load(TinyModel.llamaGGUF)
+                withExtendedLifetime(pool) {}
+            }
+        }
+
         @Test("a model is loaded with fewer threads then, says so, and computes the same bits")
         func model() async {
             await #expect(processExitsWith: .success) {

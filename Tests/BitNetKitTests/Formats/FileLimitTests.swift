@@ -182,6 +182,14 @@ struct FileLimitTests {
         } outside: { () throws(BitNetError) in
             try expression(Expression.longestProgram)
         }
+        func branches(_ count: Int) throws(BitNetError) {
+            _ = try Expression(String(repeating: "a?", count: count))
+        }
+        expectLimit("with 257 branches") { () throws(BitNetError) in
+            try branches(Expression.mostBranches)
+        } outside: { () throws(BitNetError) in
+            try branches(Expression.mostBranches + 1)
+        }
         expectLimit("this count") { () throws(BitNetError) in
             _ = try Expression("a{1000}")
         } outside: { () throws(BitNetError) in
@@ -195,6 +203,32 @@ struct FileLimitTests {
             try group(63)
         } outside: { () throws(BitNetError) in
             try group(64)
+        }
+    }
+
+    @Test("the expressions of a tokenizer have a size together")
+    func expressions() throws {
+        func tokenizer(_ count: Int) throws -> Tokenizer {
+            let expression = String(repeating: "a?", count: count) + "b"
+            let split: [String: Any] = ["type": "Split", "pattern": ["Regex": expression]]
+            let byteLevel: [String: Any] = [
+                "type": "ByteLevel", "use_regex": false, "add_prefix_space": false,
+            ]
+            return try Tokenizer(
+                json: TokenizerFolderTests.json(parts: [
+                    "pre_tokenizer": [
+                        "type": "Sequence", "pretokenizers": [split, split, byteLevel],
+                    ] as [String: Any],
+                    "normalizer": [
+                        "type": "Replace", "pattern": ["Regex": expression], "content": "x",
+                    ],
+                ]))
+        }
+        #expect(try tokenizer(Expression.mostBranches / 3).encode("aab").count == 1)
+        #expect {
+            try tokenizer(Expression.mostBranches / 3 + 1)
+        } throws: {
+            "\($0)".contains("the expressions together")
         }
     }
 

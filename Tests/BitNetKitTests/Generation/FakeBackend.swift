@@ -48,7 +48,7 @@ final class FakeBackend: GenerationBackend {
         self.beforeToken = beforeToken
     }
 
-    func encode(_ text: String, effort: Effort) -> [Int] {
+    func encode(_ text: String, most: Int, effort: Effort) -> [Int] {
         text.unicodeScalars.map { Int($0.value) }
     }
     func makeTextDecoder() -> any TextDecoder { Decoder() }

@@ -227,6 +227,15 @@ struct GrammarLimitTests {
             #expect(effort.total < 256 * count, "\(text.prefix(30))")
         }
         #expect(try Grammar(gbnf: texts[4]).accepts("b"))
+        let most = GrammarProgram.maximumSize
+        #expect(
+            try Grammar(gbnf: "root ::= \"" + repeated("a", of: most - 1) + "\"").program.symbols
+                .count == most)
+        for text in ["\"" + repeated("a", of: most) + "\"", repeated("\"aaaaa\" ", of: 2 * most)] {
+            #expect(
+                refusal { () throws(BitNetError) in try Grammar(gbnf: "root ::= " + text) }?
+                    .contains("too large: it has more than the 1048576 places") == true)
+        }
         let detail = refusal { () throws(BitNetError) in
             try Grammar(gbnf: repeated(" ", of: Grammar.longestSource + 1))
         }

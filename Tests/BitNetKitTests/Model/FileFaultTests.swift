@@ -11,10 +11,16 @@ import Testing
 /// What somebody does to a file that a model is, or was, loaded from.
 enum FileFault: String, CaseIterable, Sendable {
     case emptied, halved, grown, overwritten, replaced, removed
+    /// Overwritten, and then dated back to what it was, as copying tools do.
+    case disguised
+    /// Names and rights are no content.
+    case renamed, linked, locked
 
     /// Whether bytes that were there when the file was opened are still what they were, and the size
     /// too.
-    var leavesOpenFile: Bool { self == .replaced || self == .removed }
+    var leavesOpenFile: Bool {
+        [.replaced, .removed, .renamed, .linked, .locked].contains(self)
+    }
 
     func happen(to path: String) throws {
         let size = try #require(
@@ -31,6 +37,16 @@ enum FileFault: String, CaseIterable, Sendable {
             try Data("another file".utf8).write(to: URL(fileURLWithPath: path + ".new"))
             #expect(rename(path + ".new", path) == 0)
         case .removed: #expect(unlink(path) == 0)
+        case .disguised:
+            let date = try #require(
+                try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date)
+            // File systems may count in steps of some milliseconds.
+            usleep(30_000)
+            try FileFault.overwritten.happen(to: path)
+            try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: path)
+        case .renamed: #expect(rename(path, path + ".new") == 0)
+        case .linked: #expect(link(path, path + ".new") == 0)
+        case .locked: #expect(chmod(path, 0o400) == 0)
         }
     }
 }
@@ -141,7 +157,7 @@ struct FileFaultTests {
     @Test(
         "a source that changes while it is converted is an error, and nothing is written",
         arguments: TinyModel.files + [TinyModel.bitnetFolder],
-        [FileFault.emptied, .halved, .overwritten])
+        [FileFault.emptied, .halved, .overwritten, .disguised])
     func converting(_ source: URL, _ fault: FileFault) throws {
         let copy = try ModelCopy(source)
         let target = copy.folder.file("target.gguf")

@@ -89,6 +89,23 @@ struct ExpressionTests {
         #expect(two.steps <= 2 * one.steps + one.steps / 10 + 1000)
     }
 
+    @Test("a text with more ways to go on than are noted is refused, others are matched")
+    func notes() throws {
+        let text = String(repeating: "a", count: 20_000)
+        // Every branch is tried for every character, and none is left over.
+        #expect(try matches("(?:(?:b?){120}a)+", text) == [text])
+        #expect(try matches("(?:a?){100}b|a+", text) == [text])
+        #expect(try matches("(?=a*)a+", text) == [text])
+        for source in ["(?:(?:|b){120}a)+", "(?=(?:(?:b?){120}a)+)a+", "(?>(?:(?:b?){120}a)+)"] {
+            #expect {
+                try matches(source, text)
+            } throws: {
+                "\($0)".contains("too many ways") && "\($0)".contains(source)
+            }
+            #expect(try matches(source, "aa") == ["aa"])
+        }
+    }
+
     @Test("a match after others that failed is that of the definition")
     func remembered() throws {
         #expect(try matches("a*b|a", "aaacaab") == ["a", "a", "a", "aab"])
