@@ -6,8 +6,9 @@ extension ModelRecord {
     /// - Throws: `BitNetError.malformedFile` for anything else, `.unsupportedFormat` for a record of a
     ///   later version, and what reading a file can throw.
     public static func read(from url: URL) throws(BitNetError) -> ModelRecord {
-        let region = try FileRegion(opening: url.path)
-        guard region.count <= 1 << 16 else {
+        let largest = 1 << 16
+        let region = try FileRegion(opening: url.path) { _ in largest }
+        guard region.count <= largest else {
             throw .malformedFile(path: url.path, detail: "too large for a record of a model")
         }
         let record: ModelRecord

@@ -85,7 +85,7 @@ final class BytePairEncoder: Sendable {
         fileprivate var heap = MinimumHeap()
         fileprivate let effort: Effort
         /// Whether a word may be a special token.
-        fileprivate let special: Bool
+        let special: Bool
 
         /// Scratch for a text of this many bytes.
         init(byteCount: Int = 0, special: Bool = false, _ effort: Effort = Effort()) {

@@ -29,6 +29,7 @@ package struct DocumentEncoder {
     package mutating func encode(_ text: String) throws(BitNetError) -> [Int] {
         if bytesLeft <= 0 { self = DocumentEncoder(tokenizer, effort: effort, interval: interval) }
         bytesLeft -= text.utf8.count
-        return try tokenizer.encode(text, &scratch, effort)
+        var limit = TextLimit(of: text.utf8.count, tokens: .max)
+        return try tokenizer.encode(text, limit: &limit, &scratch, effort)
     }
 }

@@ -125,13 +125,14 @@ extension Tokenizer {
     ) throws(BitNetError) -> [Int] {
         var scratch = BytePairEncoder.Scratch(
             byteCount: text.utf8.count, special: special, effort)
-        return try encode(text, &scratch, effort)
+        return try encode(text, limit: &limit, &scratch, effort)
     }
 
     /// The same, with scratch that other texts may have used; it says whether special tokens are
     /// recognised.
     func encode(
-        _ text: String, _ scratch: inout BytePairEncoder.Scratch, _ effort: Effort
+        _ text: String, limit: inout TextLimit, _ scratch: inout BytePairEncoder.Scratch,
+        _ effort: Effort
     ) throws(BitNetError) -> [Int] {
         let special = scratch.special
         try effort.check()

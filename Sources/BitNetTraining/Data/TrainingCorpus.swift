@@ -27,12 +27,15 @@ public struct TrainingCorpus: Sendable {
     /// Size in bytes, with separators.
     public let byteCount: Int
 
-    /// The documents of some files, in order.
+    /// The documents of some files, in order. What comes through a pipe is kept in memory.
     ///
     /// - Throws: `BitNetError.fileNotFound`, `.unreadable`, `.malformedFile` for an empty file.
     public init(files: [URL]) throws(BitNetError) {
         var regions: [FileRegion] = []
-        for file in files { regions.append(try FileRegion(opening: file.path)) }
+        for file in files {
+            // Text may be as long as it likes: the machine's memory is the limit.
+            regions.append(try FileRegion(opening: file.path) { _ in .max })
+        }
         self.init(regions)
     }
 

@@ -151,7 +151,7 @@ struct SafetensorsWriterTests {
         }
         #expect(!FileManager.default.fileExists(atPath: path))
         #expect(throws: BitNetError.self) {
-            try SafetensorsWriter(
+            _ = try SafetensorsWriter(
                 path: path,
                 tensors: [
                     .init(name: "a", type: .f32, shape: [1]),

@@ -19,7 +19,7 @@ struct StraightThroughTests {
         let compute = Compute(kernels: .best, pool: WorkerPool(threads: 2, sharing: .every))
         let scratch = try ThreadScratch(
             threads: 2, floats: columns, trits: ShadowLinear.packedRows * columns,
-            gemm: KernelSet.gemmScratchSize(try #require(linear.trits)))
+            gemm: compute.kernels.gemmScratchSize(try #require(linear.trits)))
         let products = try ProductScratch(
             packedCount: KernelSet.packedFactorSize(depth: 64, columns: 64), threads: 2)
         linear.snap(compute, scratch: scratch.trits)
