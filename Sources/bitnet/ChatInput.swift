@@ -36,47 +36,31 @@ struct ChatInput {
     }
 
     private func message(beginning line: String) throws(BitNetError) -> String {
-        var lines: [Substring] = []
-        var size = 0
+        var lines = MessageLines()
         var next: String? = line
         while let line = next {
             guard line.utf8.last == UInt8(ascii: "\\") else {
-                lines.append(line[...])
+                lines.append(line)
                 break
             }
-            lines.append(Substring(line.unicodeScalars.dropLast()))
-            try Self.check(line, &size)
+            lines.append(String(line.unicodeScalars.dropLast()))
             next = try readLine(true)
         }
-        return lines.joined(separator: "\n")
+        return try lines.text
     }
 
     /// A line that cannot be read makes the block an error, not the rest of it messages.
     private func block() throws(BitNetError) -> String {
-        var lines: [String] = []
-        var size = 0
-        var failure: BitNetError?
+        var lines = MessageLines()
         while true {
             do throws(BitNetError) {
                 guard let line = try readLine(true), !Self.isQuotes(line) else { break }
-                try Self.check(line, &size)
                 lines.append(line)
             } catch .malformedFile(let path, let detail) {
-                failure = failure ?? .malformedFile(path: path, detail: detail)
+                lines.fail(.malformedFile(path: path, detail: detail))
             }
         }
-        if let failure { throw failure }
-        return lines.joined(separator: "\n")
-    }
-
-    /// Counts a line of a message, which must not go on without end.
-    private static func check(_ line: String, _ size: inout Int) throws(BitNetError) {
-        size += line.utf8.count + 1
-        guard size <= TextInput.longest else {
-            throw .invalidArgument(
-                name: "message",
-                detail: "it has more than the \(TextInput.longest) bytes that are read of one")
-        }
+        return try lines.text
     }
 
     private static func command(_ line: Substring.UnicodeScalarView) -> Entry {
@@ -84,5 +68,37 @@ struct ChatInput {
         var argument = line[name.endIndex...].drop(while: \.properties.isWhitespace)
         while argument.last?.properties.isWhitespace == true { argument.removeLast() }
         return .command(String(name), argument: String(argument))
+    }
+}
+
+/// The lines of one message. Those of one that has become an error are not kept, however many come.
+private struct MessageLines {
+    private var lines: [String] = []
+    private var size = 0
+    private var failure: BitNetError?
+
+    mutating func append(_ line: String) {
+        guard failure == nil else { return }
+        size += line.utf8.count + 1
+        lines.append(line)
+        if size > TextInput.longest {
+            fail(
+                .invalidArgument(
+                    name: "message",
+                    detail: "it has more than the \(TextInput.longest) bytes that are read of one"))
+        }
+    }
+
+    /// Makes the message an error; the first one counts.
+    mutating func fail(_ error: BitNetError) {
+        failure = failure ?? error
+        lines = []
+    }
+
+    var text: String {
+        get throws(BitNetError) {
+            if let failure { throw failure }
+            return lines.joined(separator: "\n")
+        }
     }
 }

@@ -148,7 +148,10 @@ struct CommandLineStreamTests {
                 "standard input: has more than the 67108864 bytes"
             ),
             ("\"$0\" chat </dev/zero", "line 1 has more than the 67108864 bytes"),
-            ("(echo '\"\"\"'; yes) | head -c 70000000 | \"$0\" chat", "message: it has more"),
+            (
+                "(echo '\"\"\"'; yes $(printf %01000d 0)) | head -c 70000000 | \"$0\" chat",
+                "message: it has more"
+            ),
         ] {
             let run = try shell("ulimit -v 4000000; cd \"$2\"; " + script, Self.sample, folder.path)
             #expect(run.code == 1 && run.error.contains(words), "\(script): \(run)")

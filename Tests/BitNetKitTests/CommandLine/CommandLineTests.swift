@@ -1,5 +1,6 @@
 import BitNetSampleModel
 import Foundation
+import Synchronization
 import Testing
 
 /// The executable under test, built beside the test bundle.
@@ -42,13 +43,21 @@ struct CommandLineTests {
         process.standardOutput = output
         process.standardError = error
         try process.run()
-        // Standard error is a few lines; it cannot fill its pipe while the output is read.
+        // Both are read at once: a full pipe that nobody reads would stop the program.
+        let complaints = Mutex(Data())
+        let isRead = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            let data = try? error.fileHandleForReading.readToEnd()
+            complaints.withLock { $0 = data ?? Data() }
+            isRead.signal()
+        }
         let text = try output.fileHandleForReading.readToEnd() ?? Data()
-        let complaints = try error.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()
+        isRead.wait()
         return Run(
             output: String(decoding: text, as: UTF8.self),
-            error: String(decoding: complaints, as: UTF8.self), code: process.terminationStatus)
+            error: String(decoding: complaints.withLock { $0 }, as: UTF8.self),
+            code: process.terminationStatus)
     }
 
     private struct Report: Decodable {
