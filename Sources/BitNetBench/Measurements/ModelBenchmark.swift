@@ -93,7 +93,7 @@ public struct ModelBenchmark: Sendable {
     public func run(
         _ tests: [Test], repetitions: Int = 5, progress: (String) -> Void = { _ in }
     ) throws(BitNetError) -> Report {
-        let measured = try rounds(repetitions, of: tests, progress: progress) { _ in }
+        let measured = try takeTurns(repetitions, of: tests, progress: progress) { _ in }
         return Report(rows: measured.map(row), limits: measured.limits)
     }
 
@@ -115,11 +115,11 @@ public struct ModelBenchmark: Sendable {
     /// - Throws: as `run`; `.invalidArgument` if `other` returns another number of speeds, or one
     ///   that is not positive; what `other` throws.
     public func compare(
-        _ tests: [Test], rounds count: Int = 3, progress: (String) -> Void = { _ in },
+        _ tests: [Test], rounds: Int = 3, progress: (String) -> Void = { _ in },
         with other: ([Test]) throws(BitNetError) -> [Double]
     ) throws(BitNetError) -> EngineComparison {
         var theirs = Array(repeating: [Double](), count: tests.count)
-        let measured = try rounds(count, of: tests, progress: progress) {
+        let measured = try takeTurns(rounds, of: tests, progress: progress) {
             (round) throws(BitNetError) in
             progress("round \(round): the other engine")
             let speeds = try other(tests)
@@ -146,7 +146,7 @@ public struct ModelBenchmark: Sendable {
     }
 
     /// Runs all tests in turn, round by round; `last` comes at the end of each round.
-    private func rounds(
+    private func takeTurns(
         _ repetitions: Int, of tests: [Test], progress: (String) -> Void,
         last: (_ round: Int) throws(BitNetError) -> Void
     ) throws(BitNetError) -> Measured {

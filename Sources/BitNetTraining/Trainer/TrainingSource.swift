@@ -14,7 +14,9 @@ public protocol TrainingSource: Sendable {
     /// Windows that no step has, of `length` tokens or fewer, to measure progress on; none if nothing
     /// is held out.
     ///
-    /// - Parameter limit: the most windows, spread evenly over all.
+    /// - Parameters:
+    ///   - length: the most tokens of a window.
+    ///   - limit: the most windows, spread evenly over all.
     func validationWindows(length: Int, limit: Int) throws(BitNetError) -> HeldOutWindows
 
     /// Tells this data from other data: a checkpoint keeps it, and training goes on with no other.
