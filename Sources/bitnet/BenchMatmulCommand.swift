@@ -134,7 +134,7 @@ struct BenchMatmulCommand: ParsableCommand {
             }
         }
         line.clear()
-        if let plot { try Terminal.writeFile(MatmulComparison.svg(all), to: plot) }
+        if let plot { try Terminal.writePlot(MatmulComparison.svg(all), to: plot) }
         guard json else { return try Terminal.write(table.notes) }
         let report = ReportJSON(rows: all.flatMap(\.rows), limits: limits(all))
         try Terminal.write(try Terminal.json(report) + "\n")

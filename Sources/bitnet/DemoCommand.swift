@@ -64,7 +64,7 @@ struct DemoWidthCommand: ParsableCommand {
 
     func run() throws {
         let rows = WidthDemonstration.run()
-        if let plot { try Terminal.writeFile(rows.plot.svg, to: plot) }
+        if let plot { try Terminal.writePlot(rows.plot.svg, to: plot) }
         if json { return try Terminal.write(try Terminal.json(rows) + "\n") }
         var text = "error of a neuron's output, relative to it\n"
         text += "  inputs  each weight rounded  trits chosen together\n"

@@ -7,7 +7,7 @@ struct HexCommand: ParsableCommand {
         commandName: "hex",
         abstract: "Show the bytes of a tensor, and the weights that they are.",
         usage: """
-            bitnet hex MODEL TENSOR [--rows 0..<2] [--values] [--json]
+            bitnet hex MODEL TENSOR [--rows '0..<2'] [--values] [--json]
             bitnet hex --bytes "4B 3C" [--json]
             bitnet hex --article [--json]
             """,
@@ -104,6 +104,6 @@ struct HexCommand: ParsableCommand {
             return first..<end
         }
         if let row = Int(text), row >= 0, row < Int.max { return row..<row + 1 }
-        throw ValidationError("'\(text)' is no range of rows; write 0..<2")
+        throw ValidationError("'\(text)' is no range of rows; write '0..<2', with the quotes")
     }
 }

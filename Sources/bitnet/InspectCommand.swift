@@ -45,7 +45,7 @@ struct InspectCommand: ParsableCommand {
             line.clear()
             throw FileError(path: model, error: error)
         }
-        if let plot { try Terminal.writeFile(inspection.plot.svg, to: plot) }
+        if let plot { try Terminal.writePlot(inspection.plot.svg, to: plot) }
         if json {
             try Terminal.write(try Terminal.json(inspection) + "\n")
         } else {

@@ -158,10 +158,12 @@ enum Terminal {
         return url
     }
 
-    /// Writes `text` as the file `path`, whole or not at all.
-    static func writeFile(_ text: String, to path: String) throws(BitNetError) {
-        let file = try AtomicFile(replacing: try newFile(path).path)
-        try file.write(ByteRegion(Array(text.utf8)))
+    /// Writes a plot as the file `path`, whole or not at all. Replaces no file but a plot.
+    static func writePlot(_ svg: String, to path: String) throws(BitNetError) {
+        let path = try newFile(path).path
+        try AtomicFile.check(path, beginsWith: Array("<svg".utf8), what: "plot")
+        let file = try AtomicFile(replacing: path)
+        try file.write(ByteRegion(Array(svg.utf8)))
         try file.commit()
     }
 

@@ -104,3 +104,22 @@ package final class AtomicFile {
         .unwritable(path: path, reason: systemErrorMessage(code))
     }
 }
+
+extension AtomicFile {
+    /// Refuses to replace a file that holds something else than what is to be written: a slip of the
+    /// hand must not cost a model.
+    ///
+    /// - Parameters:
+    ///   - start: the bytes that every file of the kind begins with.
+    ///   - what: the kind, for the message.
+    /// - Throws: `BitNetError.unwritable`.
+    package static func check(
+        _ path: String, beginsWith start: [UInt8], what: String
+    ) throws(BitNetError) {
+        // What is not there, is empty or is no file is for the writer to judge.
+        guard let old = try? InputFile(opening: path), old.count > 0 else { return }
+        guard try FileRegion(old).slice(0..<min(old.count, start.count)).bytes == start else {
+            throw .unwritable(path: path, reason: "it is there and no \(what); give another name")
+        }
+    }
+}

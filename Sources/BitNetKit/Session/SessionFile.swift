@@ -146,13 +146,7 @@ extension SessionFile {
 
     /// Refuses to replace a file that holds something else than a session.
     static func checkReplaceable(_ path: String) throws(BitNetError) {
-        // What is not there, is empty or is no file is for the writer to judge.
-        guard let old = try? InputFile(opening: path) else { return }
-        let start = try FileRegion(old).slice(0..<min(old.count, magic.count)).bytes
-        guard start == magic else {
-            throw .unwritable(
-                path: path, reason: "it is there and no saved session; give another name")
-        }
+        try AtomicFile.check(path, beginsWith: magic, what: "saved session")
     }
 
     private static func checkKind(_ reader: inout ByteReader) throws(BitNetError) {

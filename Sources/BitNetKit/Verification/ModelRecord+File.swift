@@ -32,8 +32,14 @@ extension ModelRecord {
 
     /// Writes the record as JSON, whole or not at all.
     ///
-    /// - Throws: `BitNetError.unwritable`.
+    /// - Throws: `BitNetError.unwritable`, also for a file that is there and holds something else.
     public func write(to url: URL) throws(BitNetError) {
+        if let old = try? InputFile(opening: url.path), old.count > 0,
+            (try? ModelRecord.read(from: url)) == nil
+        {
+            throw .unwritable(
+                path: url.path, reason: "it is there and no record of a model; give another name")
+        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         let data: Data

@@ -1,12 +1,10 @@
 // The same weights computed another way, to see what a file most likely means.
 extension Transformer {
     /// With another activation function in the feed-forward networks.
-    func with(_ activation: Activation) -> Transformer {
+    func with(_ activation: Activation) throws(BitNetError) -> Transformer {
         var variant = self
         for layer in blocks.indices {
-            let network = blocks[layer].feedForward
-            variant.blocks[layer].feedForward = FeedForward(
-                gate: network.gate, up: network.up, down: network.down, activation: activation)
+            variant.blocks[layer].feedForward = try blocks[layer].feedForward.with(activation)
         }
         return variant
     }
@@ -40,10 +38,24 @@ extension TransformerBlock {
                 headCount: a.headCount, keyValueHeadCount: a.keyValueHeadCount,
                 headDimension: a.headDimension, queryScalar: a.queryScalar, window: a.window),
             feedForwardNorm: feedForwardNorm,
-            feedForward: FeedForward(
-                gate: try change(f.gate), up: try change(f.up), down: try change(f.down),
-                activation: f.activation),
+            feedForward: try f.with(f.activation, change),
             attentionPostNorm: attentionPostNorm, feedForwardPostNorm: feedForwardPostNorm)
+    }
+}
+
+extension FeedForward {
+    /// The network with another activation function and its matrices changed. It leaves out no zeros
+    /// of activations: which are zero has changed.
+    fileprivate func with(
+        _ activation: Activation,
+        _ change: (BitLinear) throws(BitNetError) -> BitLinear = { $0 }
+    ) throws(BitNetError) -> FeedForward {
+        var network = FeedForward(
+            gate: try change(gate), up: try change(up), down: try change(down),
+            activation: activation)
+        network.silent = silent
+        network.gateBias = gateBias
+        return network
     }
 }
 

@@ -94,10 +94,19 @@ public struct TrainingRun: Sendable {
         public var modelBytes: Int
     }
 
+    /// Refuses a folder in which something else would be replaced.
+    private func checkIsFree() throws(BitNetError) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: output.path)) ?? []
+        guard !isResumed, let name = names.sorted().first else { return }
+        throw .invalidArgument(
+            name: "output",
+            detail: "\(output.path) is not empty: it has '\(name)'; take another folder")
+    }
+
     /// Trains until the end, or until the task is cancelled: then a checkpoint is written first.
     ///
     /// - Parameter event: called now and then, on a task of this run.
-    /// - Throws: `BitNetError.invalidArgument` for a folder with a checkpoint that is not gone on
+    /// - Throws: `BitNetError.invalidArgument` for a folder that is not empty and is not gone on
     ///   from; `.cancelled`; what reading text, training, and writing throw.
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
@@ -110,6 +119,7 @@ public struct TrainingRun: Sendable {
                 detail: "\(output.path) has the checkpoint of a training; go on from it, or take "
                     + "another folder")
         }
+        try checkIsFree()
         let (source, data) = try prepare(event)
         var configuration = configuration
         configuration.shape.vocabularySize = data.vocabularySize

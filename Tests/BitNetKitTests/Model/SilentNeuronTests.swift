@@ -131,6 +131,14 @@ struct SilentNeuronTests {
         #expect(seen[1]["up 1"]?.count == 4 * Self.neurons)
     }
 
+    @Test("whether the model is whole and meant so does not depend on them")
+    func verification() async throws {
+        let folder = try TemporaryFolder()
+        let url = try model().write(to: folder)
+        let failed = try await ModelVerification.verify(url).results.filter { $0.outcome == .failed }
+        #expect(failed.isEmpty)
+    }
+
     @Test("memory is smaller, and the model is still itself")
     func figures() throws {
         let folder = try TemporaryFolder()
