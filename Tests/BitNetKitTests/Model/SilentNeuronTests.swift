@@ -135,7 +135,9 @@ struct SilentNeuronTests {
     func verification() async throws {
         let folder = try TemporaryFolder()
         let url = try model().write(to: folder)
-        let failed = try await ModelVerification.verify(url).results.filter { $0.outcome == .failed }
+        let failed = try await ModelVerification.verify(url).results.filter {
+            $0.outcome == .failed
+        }
         #expect(failed.isEmpty)
     }
 
