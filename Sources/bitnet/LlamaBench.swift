@@ -74,15 +74,22 @@ struct LlamaBench {
         process.standardOutput = output
         process.standardError = complaints
         let said = Said()
-        complaints.fileHandleForReading.readabilityHandler = { said.append($0.availableData) }
-        defer { complaints.fileHandleForReading.readabilityHandler = nil }
         do {
             try process.run()
         } catch {
             throw failure("it cannot be started: \(error.localizedDescription)")
         }
+        // Both are read at once: a full pipe that nobody reads would stop the program.
+        let isRead = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            while case let data = complaints.fileHandleForReading.availableData, !data.isEmpty {
+                said.append(data)
+            }
+            isRead.signal()
+        }
         let printed = (try? output.fileHandleForReading.readToEnd()) ?? Data()
         process.waitUntilExit()
+        isRead.wait()
         guard process.terminationReason == .exit, process.terminationStatus == 0 else {
             throw failure("it ended with code \(process.terminationStatus)\(said.lastLine)")
         }
