@@ -159,15 +159,6 @@ extension Int {
         }
         return "\(self) bytes"
     }
-
-    /// With commas between thousands.
-    fileprivate var grouped: String {
-        let digits = String(self)
-        return String(
-            digits.enumerated().flatMap { index, digit in
-                index > 0 && (digits.count - index).isMultiple(of: 3) ? [",", digit] : [digit]
-            })
-    }
 }
 
 extension String {

@@ -27,6 +27,19 @@ func seconds(_ body: () throws(BitNetError) -> Void) throws(BitNetError) -> Doub
     return Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
 }
 
+/// How many calls of `body` take `group` seconds or more, at least one, and what they took.
+private func firstGroup(
+    seconds group: Double, _ body: () throws(BitNetError) -> Void
+) throws(BitNetError) -> (calls: Int, seconds: Double) {
+    var calls = 1
+    var last = try seconds(body)
+    while last < group && calls < 1 << 20 {
+        calls = max(calls * 2, Int(Double(calls) * group / max(last, 1e-9)))
+        last = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
+    }
+    return (calls, last)
+}
+
 /// Seconds of one call of `body` in each of several groups of calls, and the energy of a call.
 ///
 /// A group takes `group` seconds or one call. There are `repetitions` groups; fewer, but at least
@@ -35,12 +48,7 @@ func measureCalls(
     repetitions: Int, group: Double, budget: Double, energy meter: EnergyMeter,
     _ body: () throws(BitNetError) -> Void
 ) throws(BitNetError) -> (seconds: Spread, joules: EnergyReading) {
-    var calls = 1
-    var last = try seconds(body)
-    while last < group && calls < 1 << 20 {
-        calls = max(calls * 2, Int(Double(calls) * group / max(last, 1e-9)))
-        last = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
-    }
+    let (calls, last) = try firstGroup(seconds: group, body)
     // The last group of those that were to find out how long they take counts too.
     var times = [last / Double(calls)]
     var spent = last
@@ -61,12 +69,7 @@ func measureCalls(
 func medianSeconds(
     repetitions: Int, group: Double = 0.01, _ body: () throws(BitNetError) -> Void
 ) throws(BitNetError) -> Double {
-    var calls = 1
-    var last = try seconds(body)
-    while last < group && calls < 1 << 20 {
-        calls = max(calls * 2, Int(Double(calls) * group / max(last, 1e-9)))
-        last = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
-    }
+    let (calls, last) = try firstGroup(seconds: group, body)
     var times = [last / Double(calls)]
     for _ in 1..<max(repetitions, 1) {
         let time = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }

@@ -123,7 +123,7 @@ extension String {
 
 extension Int {
     /// With commas between thousands.
-    fileprivate var grouped: String {
+    package var grouped: String {
         let digits = String(magnitude)
         var text = ""
         for (index, digit) in digits.enumerated() {

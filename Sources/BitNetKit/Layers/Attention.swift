@@ -2,13 +2,13 @@
 /// before the output projection (the sub-norm, which is `output.inputNorm`).
 public struct Attention: Sendable {
     /// What a token looks for, `[heads * head size, hidden]`.
-    public let query: BitLinear
+    public internal(set) var query: BitLinear
     /// What a token is found by, `[key-value heads * head size, hidden]`.
-    public let key: BitLinear
+    public internal(set) var key: BitLinear
     /// What a token gives to those that find it, `[key-value heads * head size, hidden]`.
-    public let value: BitLinear
+    public internal(set) var value: BitLinear
     /// What the heads have found, as an addition to the token, `[hidden, heads * head size]`.
-    public let output: BitLinear
+    public internal(set) var output: BitLinear
     /// Norm of each query head before the rotation (Qwen3).
     public let queryNorm: RMSNorm?
     /// Norm of each key head before the rotation (Qwen3).

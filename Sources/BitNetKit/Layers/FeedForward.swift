@@ -2,13 +2,13 @@
 /// models, is `down.inputNorm`.
 public struct FeedForward: Sendable {
     /// How far each neuron is open, `[neurons, hidden]`.
-    public let gate: BitLinear
+    public internal(set) var gate: BitLinear
     /// What each neuron lets through, `[neurons, hidden]`.
     public internal(set) var up: BitLinear
     /// What the neurons add to the token, `[hidden, neurons]`.
     public package(set) var down: BitLinear
     /// What the gate goes through.
-    public let activation: Activation
+    public internal(set) var activation: Activation
     /// How zeros are left out when a few tokens come; nil where none are.
     var skipping: Skipping?
     /// Neurons that the matrices do not have; nil where they have all.

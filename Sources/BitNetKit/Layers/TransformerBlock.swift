@@ -6,7 +6,7 @@ public struct TransformerBlock: Sendable {
     /// Normalises what attention takes.
     public let attentionNorm: RMSNorm
     /// Lets every token look at those before it.
-    public let attention: Attention
+    public internal(set) var attention: Attention
     /// Normalises what the feed-forward network takes.
     public let feedForwardNorm: RMSNorm
     /// Works on every token for itself.

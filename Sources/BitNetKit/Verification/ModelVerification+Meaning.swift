@@ -73,7 +73,7 @@ extension ModelVerification {
         progress("predicting a text with scales the other way")
         let right =
             activation == model.configuration.activation
-            ? transformer : try transformer.with(activation)
+            ? transformer : transformer.with(activation)
         let inverse = try TextLosses(
             try right.withInverseScales(), tokens, isCancelled: isCancelled)
         guard min(best.mean, inverse.mean) < chance * Self.informative else {
@@ -103,7 +103,7 @@ extension ModelVerification {
         for other in [Activation.squaredReLU, .silu, .gelu] where other != activation {
             progress("predicting a text with \(other.rawValue)")
             let losses = try TextLosses(
-                try model.transformer.with(other), tokens, isCancelled: isCancelled)
+                model.transformer.with(other), tokens, isCancelled: isCancelled)
             words.append("\(other.rawValue) \(losses.mean.short)")
             if losses.isClearlyBetter(than: best.1) { best = (other, losses) }
         }

@@ -1,10 +1,11 @@
 // The same weights computed another way, to see what a file most likely means.
 extension Transformer {
     /// With another activation function in the feed-forward networks.
-    func with(_ activation: Activation) throws(BitNetError) -> Transformer {
+    func with(_ activation: Activation) -> Transformer {
         var variant = self
         for layer in blocks.indices {
-            variant.blocks[layer].feedForward = try blocks[layer].feedForward.with(activation)
+            variant.blocks[layer].feedForward.activation = activation
+            variant.blocks[layer].feedForward.skipping = nil
         }
         return variant
     }
@@ -25,37 +26,21 @@ extension Transformer {
 }
 
 extension TransformerBlock {
-    /// The block with every ternary layer changed.
+    /// The block with every ternary layer changed. It leaves out no zeros of activations: which are
+    /// zero has changed.
     func mapped(
         _ change: (BitLinear) throws(BitNetError) -> BitLinear
     ) throws(BitNetError) -> TransformerBlock {
-        let (a, f) = (attention, feedForward)
-        return TransformerBlock(
-            attentionNorm: attentionNorm,
-            attention: Attention(
-                query: try change(a.query), key: try change(a.key), value: try change(a.value),
-                output: try change(a.output), queryNorm: a.queryNorm, keyNorm: a.keyNorm,
-                headCount: a.headCount, keyValueHeadCount: a.keyValueHeadCount,
-                headDimension: a.headDimension, queryScalar: a.queryScalar, window: a.window),
-            feedForwardNorm: feedForwardNorm,
-            feedForward: try f.with(f.activation, change),
-            attentionPostNorm: attentionPostNorm, feedForwardPostNorm: feedForwardPostNorm)
-    }
-}
-
-extension FeedForward {
-    /// The network with another activation function and its matrices changed. It leaves out no zeros
-    /// of activations: which are zero has changed.
-    fileprivate func with(
-        _ activation: Activation,
-        _ change: (BitLinear) throws(BitNetError) -> BitLinear = { $0 }
-    ) throws(BitNetError) -> FeedForward {
-        var network = FeedForward(
-            gate: try change(gate), up: try change(up), down: try change(down),
-            activation: activation)
-        network.silent = silent
-        network.gateBias = gateBias
-        return network
+        var block = self
+        block.attention.query = try change(attention.query)
+        block.attention.key = try change(attention.key)
+        block.attention.value = try change(attention.value)
+        block.attention.output = try change(attention.output)
+        block.feedForward.gate = try change(feedForward.gate)
+        block.feedForward.up = try change(feedForward.up)
+        block.feedForward.down = try change(feedForward.down)
+        block.feedForward.skipping = nil
+        return block
     }
 }
 
