@@ -30,6 +30,7 @@ struct SentencePieceModel {
     ///
     /// - Throws: `BitNetError.tokenizer` naming what is malformed, or not byte pair encoding.
     init(_ bytes: [UInt8]) throws(BitNetError) {
+        try ByteStrings.check(bytes.count, of: "tokenizer.model")
         var reader = ProtobufReader(bytes)
         while let (field, value) = try reader.next() {
             guard case .bytes(let range) = value else { continue }

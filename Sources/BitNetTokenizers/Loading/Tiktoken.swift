@@ -20,23 +20,37 @@ struct TiktokenModel {
     ///
     /// - Throws: `BitNetError.tokenizer` naming the first line that is malformed or out of order.
     init(_ bytes: [UInt8]) throws(BitNetError) {
-        var byRank: [(rank: Int, token: [UInt8])] = []
-        var number = 0
-        for line in bytes.split(separator: 0x0A) {
-            number += 1
-            byRank.append(try Self.parse(line, number: number))
+        try ByteStrings.check(bytes.count, of: "tokenizer.model")
+        var listed = ByteStrings()
+        var ranks: [Int] = []
+        var rest = bytes[...]
+        while let start = rest.firstIndex(where: { $0 != 0x0A }) {
+            let line = rest[start...].prefix { $0 != 0x0A }
+            let (rank, token) = try Self.parse(line, number: ranks.count + 1)
+            listed.append(token)
+            ranks.append(rank)
+            rest = rest[line.endIndex...]
         }
-        byRank.sort { $0.rank < $1.rank }
+        guard listed.count > 0 else { throw .tokenizer(detail: "tokenizer.model is empty") }
+        tokens = try Self.sorted(listed, by: ranks)
+    }
+
+    /// The tokens in the order of their ranks, which must be all from 0 on.
+    private static func sorted(
+        _ listed: ByteStrings, by ranks: [Int]
+    ) throws(BitNetError) -> ByteStrings {
+        if ranks.elementsEqual(0..<ranks.count) { return listed }
+        var places = [Int](repeating: -1, count: ranks.count)
+        for (place, rank) in ranks.enumerated() where rank < places.count {
+            places[rank] = place
+        }
+        if let rank = places.firstIndex(of: -1) {
+            throw .tokenizer(
+                detail: "tokenizer.model: rank \(rank) is missing or listed twice")
+        }
         var tokens = ByteStrings()
-        for (index, entry) in byRank.enumerated() {
-            guard entry.rank == index else {
-                throw .tokenizer(
-                    detail: "tokenizer.model: rank \(index) is missing or listed twice")
-            }
-            tokens.append(entry.token)
-        }
-        guard tokens.count > 0 else { throw .tokenizer(detail: "tokenizer.model is empty") }
-        self.tokens = tokens
+        for place in places { tokens.append(listed[place]) }
+        return tokens
     }
 
     private static func parse(

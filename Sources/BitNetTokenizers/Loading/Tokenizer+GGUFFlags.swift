@@ -138,7 +138,7 @@ extension Tokenizer {
                     + "\(names.joined(separator: ", ")) is kept under "
                     + "\(GGUFVocabulary.tokenFlagsKey), which other programs do not read")
         }
-        if let id = vocabulary.foreign.values.min() {
+        if let id = vocabulary.foreign.first.map(Int.init) {
             warnings.append(
                 "token \(id) '\(vocabulary.tokens.text(id))'\(more(vocabulary.foreign.count)): not "
                     + "spelled in the byte alphabet; other programs show something else for it")

@@ -33,7 +33,7 @@ extension Tokenizer {
 
     /// The same of files that are read; tokens that only `folder` names are below `rows`.
     init(
-        json: [UInt8], folder: FolderTokens, endTokens: [Int], rows: Int = .max
+        json: consuming [UInt8], folder: FolderTokens, endTokens: [Int], rows: Int = .max
     ) throws(BitNetError) {
         let scanner = try TokenizerJSONScanner(json)
         let file = try readJSON(TokenizerJSON.self, from: scanner.rest, named: "tokenizer.json")
@@ -103,13 +103,13 @@ func readJSON<T: Decodable>(
 extension TokenizerJSON {
     /// What stands for characters without a token; nil where there are none or they are dropped.
     fileprivate func unknown(
-        _ vocabulary: Vocabulary, _ tokens: ByteStrings, _ ids: [Int]
+        _ vocabulary: Vocabulary, _ tokens: ByteStrings, _ ids: [Int32]
     ) throws(BitNetError) -> BytePairEncoder.Unknown? {
         guard let name = model.unknownToken,
             vocabulary.byteTokens.contains(-1)
         else { return nil }
         let listed = (0..<tokens.count).first { tokens[$0].elementsEqual(name.utf8) }
-        guard let id = vocabulary.id(ofAdded: name) ?? listed.map({ ids[$0] }) else {
+        guard let id = vocabulary.id(ofAdded: name) ?? listed.map({ Int(ids[$0]) }) else {
             throw .tokenizer(detail: "unk_token \(name.quoted) is not in the vocabulary")
         }
         return .init(

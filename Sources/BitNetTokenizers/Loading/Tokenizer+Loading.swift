@@ -162,8 +162,8 @@ extension Tokenizer {
         var vocabulary = GGUFVocabulary(
             model: model, pre: try file.string("tokenizer.ggml.pre"),
             architecture: try file.string("general.architecture") ?? "",
-            tokens: ByteStrings(tokens),
-            merges: try file.strings("tokenizer.ggml.merges").map { ByteStrings($0) } ?? .init(),
+            tokens: try ByteStrings(tokens, named: "tokenizer.ggml.tokens"),
+            merges: try file.byteStrings("tokenizer.ggml.merges") ?? .init(),
             tokenTypes: try file.ints("tokenizer.ggml.token_type").map { types in
                 types.map { Int32(truncatingIfNeeded: $0) }
             },
@@ -181,6 +181,12 @@ extension Tokenizer {
 }
 
 extension GGUFFile {
+    /// The strings of an array, if there is one.
+    fileprivate func byteStrings(_ key: String) throws(BitNetError) -> ByteStrings? {
+        guard let array = try strings(key) else { return nil }
+        return try ByteStrings(array, named: key)
+    }
+
     /// How tokens are found in a text, by id: pairs of an id and flags.
     fileprivate func tokenFlags(of count: Int) throws(BitNetError) -> [Int: Int] {
         guard let pairs = try ints(GGUFVocabulary.tokenFlagsKey) else { return [:] }
@@ -201,8 +207,11 @@ extension GGUFFile {
 
 extension ByteStrings {
     /// The strings of a GGUF array, as they are in the file.
-    init(_ array: GGUFStringArray) {
+    ///
+    /// - Throws: `BitNetError.tokenizer` for more than `mostBytes`.
+    init(_ array: GGUFStringArray, named key: String) throws(BitNetError) {
         self.init()
+        try Self.check(array.region.count, of: key)
         reserveCapacity(array.count, bytes: array.count * 8)
         // One copy of all, and not a view of each: there are some 400,000.
         let bytes = array.region.bytes

@@ -55,7 +55,7 @@ extension Tokenizer {
         scores += [Float](repeating: 0, count: kinds.count - scores.count)
         let vocabulary = try Vocabulary(
             spellings: spellings, kinds: kinds, spelling: .spaceMarks,
-            members: Set(isText.indices.filter { isText[$0] }))
+            members: Set(isText.indices.filter { isText[$0] && kinds[$0].isAdded }))
         var template = try Template(folder, endTokens, vocabulary)
         let known = 0..<model.pieces.count
         if template.beginOfText == nil, known.contains(model.beginOfText) {
@@ -85,7 +85,7 @@ extension Tokenizer {
         }
         let vocabulary = try Vocabulary(
             spellings: spellings, kinds: kinds, spelling: .raw,
-            members: Set(0..<model.tokens.count))
+            members: Set((0..<model.tokens.count).filter { kinds[$0].isAdded }))
         if let byte = vocabulary.byteTokens.firstIndex(of: -1) {
             throw .tokenizer(detail: "tokenizer.model has no token for byte \(byte)")
         }

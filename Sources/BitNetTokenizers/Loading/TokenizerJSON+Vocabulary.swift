@@ -5,7 +5,7 @@
 /// ids that files write beside added tokens are repetitions. Ids may have holes.
 struct VocabularyAssembly {
     private let tokens: ByteStrings
-    private let ids: [Int]
+    private let ids: [Int32]
     /// The texts of added tokens, each once, and where they are found in it.
     private var names = ByteStrings()
     private var table: TokenTable
@@ -15,7 +15,7 @@ struct VocabularyAssembly {
     private var latest: [TokenizerJSON.AddedToken] = []
     private var isSpecial: [Bool] = []
     /// Per id its place in `tokens`, -1 for a hole.
-    private var places: [Int]
+    private var places: [Int32]
     private var highestAdded = -1
     private var given: Set<Int> = []
     /// The id of the next new token.
@@ -29,7 +29,7 @@ struct VocabularyAssembly {
     ///
     /// - Throws: `BitNetError.tokenizer` naming an id that is none, or that two tokens have.
     init(
-        _ tokens: ByteStrings, _ ids: [Int], adding candidates: [TokenizerJSON.AddedToken]
+        _ tokens: ByteStrings, _ ids: [Int32], adding candidates: [TokenizerJSON.AddedToken]
     ) throws(BitNetError) {
         self.tokens = tokens
         self.ids = ids
@@ -44,12 +44,12 @@ struct VocabularyAssembly {
         added = own
         isSpecial = [Bool](repeating: false, count: names.count)
         latest = candidates
-        places = [Int](repeating: -1, count: tokens.count)
+        places = [Int32](repeating: -1, count: tokens.count)
         try place()
     }
 
     private mutating func place() throws(BitNetError) {
-        for (index, id) in ids.enumerated() {
+        for (index, id) in ids.lazy.map(Int.init).enumerated() {
             let name = table.id(of: tokens.storage, tokens.range(index), in: names)
             if name >= 0 {
                 if let first = own[Int(name)] {
@@ -64,16 +64,17 @@ struct VocabularyAssembly {
                         + "\(tokens.count) tokens; ids are below that, or not far above")
             }
             if id >= places.count {
-                places += [Int](repeating: -1, count: id + 1 - places.count)
+                places += [Int32](repeating: -1, count: id + 1 - places.count)
             }
             // Tokenizers loads such a file, but which of the two the id decodes to, and is merged
             // as, changes there from one run to the next. There is no right answer to give.
             guard places[id] < 0 else {
                 throw .tokenizer(
-                    detail: "tokenizer.json: model.vocab: tokens '\(tokens.text(places[id]))' and "
-                        + "'\(tokens.text(index))' both have id \(id); give one of them another")
+                    detail: "tokenizer.json: model.vocab: tokens "
+                        + "'\(tokens.text(Int(places[id])))' and '\(tokens.text(index))' both have id "
+                        + "\(id); give one of them another")
             }
-            places[id] = index
+            places[id] = Int32(truncatingIfNeeded: index)
             highest = max(highest, id)
         }
     }
@@ -157,14 +158,14 @@ struct VocabularyAssembly {
         }
         var spellings = ByteStrings()
         var first = 0
-        if ids.elementsEqual(0..<tokens.count) {
+        if ids.elementsEqual(0..<Int32(truncatingIfNeeded: tokens.count)) {
             // The usual case: the vocabulary is in the order of its ids.
             spellings = tokens
             first = tokens.count
         }
         for id in first..<max(first, count) {
             if places.indices.contains(id), places[id] >= 0 {
-                spellings.append(tokens[places[id]])
+                spellings.append(tokens[Int(places[id])])
             } else if let name = nameOf[id] {
                 spellings.append(names[name])
             } else {
@@ -183,7 +184,7 @@ extension TokenizerJSON {
     /// the model has no row for it. Of a token that is listed several times the last counts, as
     /// everywhere in JSON.
     func vocabulary(
-        _ tokens: ByteStrings, _ ids: [Int], _ spelling: TokenSpelling, _ folder: FolderTokens,
+        _ tokens: ByteStrings, _ ids: [Int32], _ spelling: TokenSpelling, _ folder: FolderTokens,
         rows: Int
     ) throws(BitNetError) -> (Vocabulary, flags: [Int: AddedTokens.Flags]) {
         do throws(BitNetError) {
@@ -197,13 +198,13 @@ extension TokenizerJSON {
 
     /// The last of every token with its id; nil where all are listed once.
     private static func withoutRepeats(
-        _ tokens: ByteStrings, _ ids: [Int]
-    ) -> (ByteStrings, [Int])? {
-        var last: [ArraySlice<UInt8>: Int] = [:]
-        for index in 0..<tokens.count { last[tokens[index]] = index }
+        _ tokens: ByteStrings, _ ids: [Int32]
+    ) -> (ByteStrings, [Int32])? {
+        var table = TokenTable(capacity: tokens.count)
+        let last = (0..<tokens.count).reversed().filter { table.insert($0, from: tokens) < 0 }
         guard last.count < tokens.count else { return nil }
-        var (unique, uniqueIDs) = (ByteStrings(), [Int]())
-        for index in last.values.sorted() {
+        var (unique, uniqueIDs) = (ByteStrings(), [Int32]())
+        for index in last.reversed() {
             unique.append(tokens[index])
             uniqueIDs.append(ids[index])
         }
@@ -211,7 +212,7 @@ extension TokenizerJSON {
     }
 
     private func assembled(
-        _ tokens: ByteStrings, _ ids: [Int], _ spelling: TokenSpelling, _ folder: FolderTokens,
+        _ tokens: ByteStrings, _ ids: [Int32], _ spelling: TokenSpelling, _ folder: FolderTokens,
         rows: Int
     ) throws(BitNetError) -> (Vocabulary, flags: [Int: AddedTokens.Flags]) {
         var assembly = try VocabularyAssembly(

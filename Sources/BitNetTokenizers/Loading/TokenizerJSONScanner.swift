@@ -3,12 +3,12 @@ import Foundation
 /// Takes vocabulary and merges out of a `tokenizer.json`, which are nearly all of it, so that only
 /// the rest goes through the general JSON decoder.
 struct TokenizerJSONScanner {
-    private let bytes: [UInt8]
+    private var bytes: [UInt8]
     private var position = 0
 
     /// `model.vocab`: tokens as they are spelled, and their ids, in the order of the file.
     private(set) var tokens: ByteStrings?
-    private(set) var ids: [Int] = []
+    private(set) var ids: [Int32] = []
     /// `model.merges`: two tokens with a space between, best first.
     private(set) var merges: ByteStrings?
     /// The file with an empty object and an empty array in their places.
@@ -17,8 +17,9 @@ struct TokenizerJSONScanner {
     /// Reads a file; the parts that are not taken out are checked only as far as they are passed.
     ///
     /// - Throws: `BitNetError.tokenizer` saying where vocabulary or merges are malformed.
-    init(_ bytes: [UInt8]) throws(BitNetError) {
-        self.bytes = bytes
+    init(_ file: consuming [UInt8]) throws(BitNetError) {
+        try ByteStrings.check(file.count, of: "tokenizer.json")
+        bytes = file
         // What is left of a real file is small; room for more is not used, and takes no memory.
         rest.reserveCapacity(bytes.count)
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
@@ -46,6 +47,8 @@ struct TokenizerJSONScanner {
             }
         }
         rest.append(contentsOf: bytes[copied...])
+        // What is made of the parts needs the memory.
+        bytes = []
         guard tokens.map({ String(validating: $0.storage, as: UTF8.self) != nil }) ?? true else {
             throw .tokenizer(detail: "tokenizer.json: model.vocab is not UTF-8")
         }
@@ -53,7 +56,7 @@ struct TokenizerJSONScanner {
 
     private mutating func readVocabulary() throws(BitNetError) {
         var tokens = ByteStrings()
-        var ids: [Int] = []
+        var ids: [Int32] = []
         guard try open("{", "}") else {
             self.tokens = tokens
             return
@@ -209,7 +212,7 @@ extension TokenizerJSONScanner {
         throw malformed("unexpected end")
     }
 
-    private mutating func readInteger() throws(BitNetError) -> Int {
+    private mutating func readInteger() throws(BitNetError) -> Int32 {
         let start = position
         if peek == UInt8(ascii: "-") { position += 1 }
         var value = 0
@@ -221,7 +224,11 @@ extension TokenizerJSONScanner {
         guard position > digits, peek.map({ $0 == 0x2C || $0 == 0x7D || $0 <= 0x20 }) == true else {
             throw malformed("model.vocab: an id is not a whole number")
         }
-        return bytes[start] == UInt8(ascii: "-") ? -value : value
+        let signed = bytes[start] == UInt8(ascii: "-") ? -value : value
+        guard let id = Int32(exactly: signed) else {
+            throw malformed("model.vocab: \(signed) is too large for an id")
+        }
+        return id
     }
 
     @inline(__always)

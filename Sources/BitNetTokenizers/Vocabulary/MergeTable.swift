@@ -32,8 +32,8 @@ struct MergeTable: Sendable {
         guard merges.count < Int(Int32.max) else {
             throw .tokenizer(detail: "\(merges.count) merges are more than a vocabulary can have")
         }
-        let size = min(TokenTable.size(holding: merges.count), Self.firstSize)
-        slots = [UInt64](repeating: Self.none, count: 2 * size)
+        let most = TokenHash.size(holding: merges.count)
+        slots = [UInt64](repeating: Self.none, count: 2 * min(most, Self.firstSize))
         var rank = 0
         while rank < merges.count {
             // Some at a time: what is known of a merge before it is in the table is large.
@@ -58,7 +58,7 @@ struct MergeTable: Sendable {
                     rank += 1
                     continue
                 }
-                if count >= slots.count / 16 * 5 { grow() }
+                if count >= slots.count / 4 { grow(to: merges.count) }
                 let slot = slot(of: pair)
                 guard repeats == .lastCounts || slots[slot] == Self.none else {
                     throw .tokenizer(
@@ -72,10 +72,11 @@ struct MergeTable: Sendable {
         }
     }
 
-    /// Twice the slots.
-    private mutating func grow() {
+    /// Twice the slots, or as many as all `merges` need.
+    private mutating func grow(to merges: Int) {
         let old = slots
-        slots = [UInt64](repeating: Self.none, count: 2 * old.count)
+        let size = min(old.count, TokenHash.size(holding: merges))
+        slots = [UInt64](repeating: Self.none, count: 2 * size)
         for index in stride(from: 0, to: old.count, by: 2) where old[index] != Self.none {
             let slot = slot(of: old[index])
             slots[slot] = old[index]
@@ -147,9 +148,10 @@ struct MergeTable: Sendable {
     /// Where `pair` is, or where it would go.
     @inline(__always)
     private func slot(of pair: UInt64) -> Int {
-        let mask = slots.count - 2
-        var slot = Int(truncatingIfNeeded: hasher(pair) << 1) & mask
-        while slots[slot] != pair && slots[slot] != Self.none { slot = (slot + 2) & mask }
+        var slot = TokenHash.start(hasher(pair), in: slots.count)
+        while slots[slot] != pair && slots[slot] != Self.none {
+            slot = TokenHash.next(slot, in: slots.count)
+        }
         return slot
     }
 
@@ -196,7 +198,7 @@ struct MergeTable: Sendable {
         let right = rightIsSpelled ? vocabulary.id(of: scratch, middle..<scratch.count) : -1
         guard left >= 0, right >= 0 else {
             func isForeign(_ id: Int32, _ range: Range<Int>) -> Bool {
-                id < 0 && vocabulary.foreign[Array(text[range])] != nil
+                id < 0 && vocabulary.hasForeign(text, range)
             }
             if isForeign(left, spellings.0) || isForeign(right, spellings.1) { return nil }
             let unknown = text[left < 0 ? spellings.0 : spellings.1]

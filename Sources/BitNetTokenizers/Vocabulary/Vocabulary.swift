@@ -12,6 +12,9 @@ struct Vocabulary: Sendable {
         case unused
         /// One byte of a character that has no token, named `<0xE2>` (sentencepiece).
         case byte
+
+        /// Whether tokens of this kind are found by their text.
+        var isAdded: Bool { self == .control || self == .userDefined }
     }
 
     /// What becomes of tokens of a byte-level vocabulary that are not spelled in its alphabet.
@@ -24,6 +27,9 @@ struct Vocabulary: Sendable {
         case allowedBesideAllBytes
     }
 
+    /// The most special and user-defined tokens: looking for them in texts takes memory for each.
+    static let mostAdded = 1 << 17
+
     /// The bytes every token decodes to.
     let tokens: ByteStrings
     /// What every token is for.
@@ -34,8 +40,9 @@ struct Vocabulary: Sendable {
     let spelling: TokenSpelling
     /// Added tokens whose text is in the byte alphabet, as they are in the model's own vocabulary.
     let spelledAdded: Set<Int>
-    /// Tokens of a byte-level vocabulary that no text has, as they are not spelled in its alphabet.
-    let foreign: [[UInt8]: Int]
+    /// Tokens of a byte-level vocabulary that no text has, as they are not spelled in its alphabet;
+    /// smallest id first.
+    let foreign: [Int32]
     private let table: TokenTable
     /// Special and user-defined tokens by their text, which is compared byte by byte.
     private let added: [[UInt8]: Int]
@@ -70,7 +77,7 @@ struct Vocabulary: Sendable {
             case .control, .userDefined: try builder.appendAdded(id)
             }
         }
-        for id in builder.foreign.values { kinds[id] = .unused }
+        for id in builder.foreign { kinds[Int(id)] = .unused }
         added = try builder.indexAdded(kinds)
         if spelling == .spaceMarks {
             byteTokens = builder.byteTokens
@@ -80,9 +87,9 @@ struct Vocabulary: Sendable {
             }
         }
         if foreign == .allowedBesideAllBytes, byteTokens.contains(-1),
-            let id = builder.foreign.values.min()
+            let id = builder.foreign.first
         {
-            throw builder.isForeign(id)
+            throw builder.isForeign(Int(id))
         }
         tokens = builder.tokens
         spelledAdded = builder.spelledAdded
@@ -99,6 +106,11 @@ struct Vocabulary: Sendable {
     @inline(__always)
     func id(of bytes: [UInt8], _ range: Range<Int>) -> Int32 {
         table.id(of: bytes, range, in: tokens)
+    }
+
+    /// Whether `bytes[range]` is how a foreign token is spelled.
+    func hasForeign(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+        table.hasForeign(bytes, range, in: tokens)
     }
 
     /// Whether `id` is a normal token of a byte-level vocabulary with these bytes; such a token is
@@ -155,7 +167,7 @@ private struct VocabularyBuilder {
     var table: TokenTable
     var byteTokens = [Int32](repeating: -1, count: 256)
     var spelledAdded: Set<Int> = []
-    var foreign: [[UInt8]: Int] = [:]
+    var foreign: [Int32] = []
 
     init(
         _ spellings: ByteStrings, _ spelling: TokenSpelling, members: Set<Int>,
@@ -182,8 +194,10 @@ private struct VocabularyBuilder {
                 throw isForeign(id)
             }
             tokens.replaceLast(spellings[id])
-            guard let first = foreign.updateValue(id, forKey: Array(spellings[id])) else { return }
-            throw isRepeated(id, first)
+            foreign.append(Int32(truncatingIfNeeded: id))
+            let first = table.insert(id, from: tokens, isForeign: true)
+            guard first < 0 else { throw isRepeated(id, Int(first)) }
+            return
         }
         // Text has marks for its spaces when it is looked up, so a plain space is never found.
         if spelling == .spaceMarks, spellings[id].contains(0x20) { return }
@@ -241,8 +255,13 @@ private struct VocabularyBuilder {
     /// Indexes special and user-defined tokens by text; those that text can become without being
     /// looked for go to the table too.
     mutating func indexAdded(_ kinds: [Vocabulary.Kind]) throws(BitNetError) -> [[UInt8]: Int] {
+        let ids = kinds.indices.lazy.filter { kinds[$0].isAdded }
+        guard ids.dropFirst(Vocabulary.mostAdded).isEmpty else {
+            throw .tokenizer(
+                detail: "more than \(Vocabulary.mostAdded) special and user-defined tokens")
+        }
         var added: [[UInt8]: Int] = [:]
-        for id in 0..<kinds.count where kinds[id] == .control || kinds[id] == .userDefined {
+        for id in ids {
             let text = spellings[id]
             if let first = added.updateValue(id, forKey: Array(text)) {
                 throw .tokenizer(
