@@ -13,29 +13,8 @@
 /// try writer.finish()
 /// ```
 package struct GGUFWriter: ~Copyable {
-    /// What the header says about a tensor.
-    package struct TensorInfo: Sendable, Hashable {
-        package let name: String
-        package let type: ElementType
-        /// Sizes, outermost first: `[rows, columns]`.
-        package let shape: [Int]
-
-        package init(name: String, type: ElementType, shape: [Int]) {
-            self.name = name
-            self.type = type
-            self.shape = shape
-        }
-    }
-
     private let path: String
-    private let file: AtomicFile
-    private let alignment: Int
-    private let tensors: [TensorInfo]
-    private let sizes: [Int]
-    /// The tensor being written, and how many of its bytes are.
-    private var current = 0
-    private var written = 0
-    private var failed = false
+    private var data: TensorFileWriter
 
     /// Opens the file and writes metadata and tensor infos.
     ///
@@ -43,16 +22,14 @@ package struct GGUFWriter: ~Copyable {
     /// `invalidArgument` for a duplicate or impossible entry, `unwritable` where the file cannot be
     /// created.
     package init(
-        path: String, metadata: [GGUFFile.Entry], tensors: [TensorInfo]
+        path: String, metadata: [GGUFFile.Entry], tensors: [AnnouncedTensor]
     ) throws(BitNetError) {
         let header = try GGUFHeaderWriter(metadata: metadata, tensors: tensors)
-        let file = try AtomicFile(replacing: path)
-        try file.write(ByteRegion(header.bytes, path: path))
-        self.file = file
+        let data = try TensorFileWriter(
+            path: path, header: header.bytes, tensors: tensors, sizes: header.sizes,
+            alignment: header.alignment)
         self.path = path
-        self.tensors = tensors
-        alignment = header.alignment
-        sizes = header.sizes
+        self.data = data
     }
 
     /// Appends bytes of the tensor `name`: all of them, or the next part.
@@ -60,23 +37,7 @@ package struct GGUFWriter: ~Copyable {
     /// Tensors come in the order they were announced. `invalidArgument` where another tensor is due
     /// or the bytes are more than the tensor has left.
     package mutating func append(_ bytes: ByteRegion, to name: String) throws(BitNetError) {
-        guard current < tensors.count, tensors[current].name == name else {
-            let due = current < tensors.count ? "'\(tensors[current].name)'" : "none"
-            throw .invalidArgument(name: "name", detail: "tensor '\(name)' given, due is \(due)")
-        }
-        guard bytes.count <= sizes[current] - written else {
-            throw .invalidArgument(
-                name: "bytes",
-                detail: "\(bytes.count) bytes for tensor '\(name)', which has "
-                    + "\(sizes[current] - written) of \(sizes[current]) left")
-        }
-        try write(bytes)
-        written += bytes.count
-        guard written == sizes[current] else { return }
-        let rest = written % alignment
-        if rest != 0 { try write(ByteRegion([UInt8](repeating: 0, count: alignment - rest))) }
-        current += 1
-        written = 0
+        try data.append(bytes, to: name)
     }
 
     /// Appends bytes of the tensor `name`: all of them, or the next part.
@@ -99,22 +60,7 @@ package struct GGUFWriter: ~Copyable {
     /// both cases nothing is left behind.
     @discardableResult
     package consuming func finish() throws(BitNetError) -> Int {
-        guard !failed else {
-            throw .unwritable(path: path, reason: "an earlier write to it failed")
-        }
-        guard current == tensors.count else {
-            throw .invalidArgument(
-                name: "tensors", detail: "the data of '\(tensors[current].name)' is not complete")
-        }
-        try file.commit()
-        return file.count
-    }
-
-    private mutating func write(_ bytes: ByteRegion) throws(BitNetError) {
-        do { try file.write(bytes) } catch {
-            failed = true
-            throw error
-        }
+        try data.finish()
     }
 }
 
@@ -129,7 +75,7 @@ struct GGUFHeaderWriter {
     private var writer = ByteWriter()
 
     init(
-        metadata: [GGUFFile.Entry], tensors: [GGUFWriter.TensorInfo]
+        metadata: [GGUFFile.Entry], tensors: [AnnouncedTensor]
     ) throws(BitNetError) {
         if let entry = metadata.first(where: { $0.key == "general.alignment" }) {
             guard case .uint32(let value) = entry.value, value >= 8, value <= 1 << 30,
@@ -166,7 +112,7 @@ struct GGUFHeaderWriter {
         }
     }
 
-    private mutating func writeInfos(_ tensors: [GGUFWriter.TensorInfo]) throws(BitNetError) {
+    private mutating func writeInfos(_ tensors: [AnnouncedTensor]) throws(BitNetError) {
         var names: Set<ExactString> = []
         var offset = 0
         for tensor in tensors {

@@ -13,24 +13,6 @@ internal import Foundation
 /// try writer.finish()
 /// ```
 package struct SafetensorsWriter: ~Copyable {
-    /// What the header says about a tensor.
-    package struct TensorInfo: Sendable, Hashable {
-        package let name: String
-        package let type: ElementType
-        /// Sizes, outermost first, as the file has them: of packed trits a quarter of the rows.
-        package let shape: [Int]
-
-        package init(name: String, type: ElementType, shape: [Int]) {
-            self.name = name
-            self.type = type
-            self.shape = shape
-        }
-
-        fileprivate var byteCount: Int {
-            shape.reduce(1, *) * SafetensorsWriter.widths[type, default: 0]
-        }
-    }
-
     private static let dtypes: [ElementType: String] = [
         .f32: "F32", .f16: "F16", .bf16: "BF16", .packedTernary: "U8",
     ]
@@ -39,34 +21,34 @@ package struct SafetensorsWriter: ~Copyable {
     ]
 
     private let path: String
-    private let file: AtomicFile
-    private let tensors: [TensorInfo]
-    /// The tensor being written, and how many of its bytes are.
-    private var current = 0
-    private var written = 0
+    private let types: [ExactString: ElementType]
+    private var data: TensorFileWriter
 
     /// Opens the file and writes the header.
     ///
     /// Throws `invalidArgument` for a type that is not F32, F16, BF16 or packed trits or a name that
     /// comes twice, `unwritable` where the file cannot be created.
     package init(
-        path: String, metadata: [String: String] = [:], tensors: [TensorInfo]
+        path: String, metadata: [String: String] = [:], tensors: [AnnouncedTensor]
     ) throws(BitNetError) {
         var members = try [
             "\"__metadata__\":"
                 + SafetensorsWriter.json(metadata.merging(["format": "pt"]) { old, _ in old })
         ]
-        var names: Set<String> = []
+        var types: [ExactString: ElementType] = [:]
+        var sizes: [Int] = []
         var offset = 0
         for tensor in tensors {
             guard let dtype = SafetensorsWriter.dtypes[tensor.type] else {
                 throw .invalidArgument(
                     name: "type", detail: "\(tensor.type.rawValue) is not written to safetensors")
             }
-            guard names.insert(tensor.name).inserted else {
+            guard types.updateValue(tensor.type, forKey: ExactString(tensor.name)) == nil else {
                 throw .invalidArgument(name: "tensors", detail: "'\(tensor.name)' comes twice")
             }
-            let end = offset + tensor.byteCount
+            let width = SafetensorsWriter.widths[tensor.type, default: 0]
+            sizes.append(tensor.shape.reduce(width, *))
+            let end = offset + sizes[sizes.count - 1]
             let shape = tensor.shape.map { "\($0)" }.joined(separator: ",")
             members.append(
                 try SafetensorsWriter.json(tensor.name)
@@ -77,12 +59,11 @@ package struct SafetensorsWriter: ~Copyable {
         var header = Array("{\(members.joined(separator: ","))}".utf8)
         while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
         let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
-        let file = try AtomicFile(replacing: path)
-        try file.write(ByteRegion(length + header, path: path))
+        let data = try TensorFileWriter(
+            path: path, header: length + header, tensors: tensors, sizes: sizes)
         self.path = path
-        self.file = file
-        self.tensors = tensors
-        skipEmpty()
+        self.types = types
+        self.data = data
     }
 
     private static func json(_ value: some Encodable) throws(BitNetError) -> String {
@@ -98,30 +79,15 @@ package struct SafetensorsWriter: ~Copyable {
     ///
     /// `invalidArgument` where another tensor is due or the bytes are more than it has left.
     package mutating func append(_ bytes: [UInt8], to name: String) throws(BitNetError) {
-        guard current < tensors.count, tensors[current].name == name else {
-            let due = current < tensors.count ? "'\(tensors[current].name)'" : "none"
-            throw .invalidArgument(name: "name", detail: "tensor '\(name)' given, due is \(due)")
-        }
-        let left = tensors[current].byteCount - written
-        guard bytes.count <= left else {
-            throw .invalidArgument(
-                name: "bytes",
-                detail: "\(bytes.count) bytes for tensor '\(name)', which has \(left) left")
-        }
-        try file.write(ByteRegion(bytes, path: path))
-        written += bytes.count
-        guard written == tensors[current].byteCount else { return }
-        current += 1
-        written = 0
-        skipEmpty()
+        try data.append(ByteRegion(bytes, path: path), to: name)
     }
 
     /// Appends floats of the tensor `name`, a piece at a time, as its type: F32, F16 or BF16.
     package mutating func append(
         _ values: BufferView<Float>, to name: String
     ) throws(BitNetError) {
-        guard let type = tensors.first(where: { $0.name == name })?.type,
-            let width = SafetensorsWriter.widths[type], type != .packedTernary
+        guard let type = types[ExactString(name)], type != .packedTernary,
+            let width = SafetensorsWriter.widths[type]
         else { throw .invalidArgument(name: "name", detail: "'\(name)' holds no floats") }
         let piece = 1 << 18
         for start in stride(from: 0, to: values.count, by: piece) {
@@ -132,21 +98,12 @@ package struct SafetensorsWriter: ~Copyable {
         }
     }
 
-    private mutating func skipEmpty() {
-        while current < tensors.count, tensors[current].byteCount == 0 { current += 1 }
-    }
-
     /// Puts the complete file in place of the target and returns its size in bytes.
     ///
     /// `invalidArgument` where data is missing, `unwritable` where the operating system refuses; in
     /// both cases nothing is left behind.
     @discardableResult
     package consuming func finish() throws(BitNetError) -> Int {
-        guard current == tensors.count else {
-            throw .invalidArgument(
-                name: "tensors", detail: "the data of '\(tensors[current].name)' is not complete")
-        }
-        try file.commit()
-        return file.count
+        try data.finish()
     }
 }

@@ -104,7 +104,7 @@ struct Conversion {
 // MARK: - Tensors
 
 extension Conversion {
-    private func info(_ tensor: PlannedTensor) throws(BitNetError) -> GGUFWriter.TensorInfo {
+    private func info(_ tensor: PlannedTensor) throws(BitNetError) -> AnnouncedTensor {
         var type = ElementType.f32
         switch tensor.content {
         case .ternary:
@@ -142,7 +142,7 @@ extension Conversion {
     }
 
     private func write(
-        _ tensor: PlannedTensor, _ info: GGUFWriter.TensorInfo, loader: inout ModelLoader,
+        _ tensor: PlannedTensor, _ info: AnnouncedTensor, loader: inout ModelLoader,
         to writer: inout GGUFWriter
     ) throws(BitNetError) -> ConversionReport.Entry {
         switch tensor.content {

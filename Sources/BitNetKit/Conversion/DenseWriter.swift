@@ -1,7 +1,7 @@
 /// Writes an embedding or an LM head to a GGUF file, a few rows at a time.
 struct DenseWriter {
     let source: CheckpointTensor
-    let info: GGUFWriter.TensorInfo
+    let info: AnnouncedTensor
     /// The source, for errors.
     let path: String
 

@@ -1,7 +1,7 @@
 /// Writes one ternary matrix to a GGUF file, a few rows at a time.
 struct TernaryWriter {
     let matrix: TernaryMatrix
-    let info: GGUFWriter.TensorInfo
+    let info: AnnouncedTensor
     /// Heads whose rows the file interleaves, or 0.
     let heads: Int
     /// The source, for errors.

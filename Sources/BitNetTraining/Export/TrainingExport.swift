@@ -194,7 +194,7 @@ struct ModelFolderWriter {
     }
 
     private func writePacked() throws(BitNetError) {
-        var infos: [SafetensorsWriter.TensorInfo] = []
+        var infos: [AnnouncedTensor] = []
         for tensor in network.layout.tensors {
             guard tensor.isTernary else {
                 infos.append(.init(name: tensor.name, type: dense, shape: tensor.shape))

@@ -153,6 +153,24 @@ struct FileLimitTests {
         }
     }
 
+    @Test("a vocabulary has a number of special tokens, and a file for it a size")
+    func vocabularies() {
+        func vocabulary(_ special: Int) throws(BitNetError) {
+            let kinds = [Vocabulary.Kind](repeating: .control, count: special) + [.normal]
+            _ = try Vocabulary(spellings: ByteStrings((0...special).map { "x\($0)" }), kinds: kinds)
+        }
+        expectLimit("more than 131072 special") { () throws(BitNetError) in
+            try vocabulary(Vocabulary.mostAdded)
+        } outside: { () throws(BitNetError) in
+            try vocabulary(Vocabulary.mostAdded + 1)
+        }
+        expectLimit("1073741825 bytes, more than the 1073741824") { () throws(BitNetError) in
+            try ByteStrings.check(ByteStrings.mostBytes, of: "tokenizer.model")
+        } outside: { () throws(BitNetError) in
+            try ByteStrings.check(ByteStrings.mostBytes + 1, of: "tokenizer.model")
+        }
+    }
+
     @Test("normalisers and expressions have a size")
     func tokenizers() {
         func grow(_ factor: Int) throws(BitNetError) {

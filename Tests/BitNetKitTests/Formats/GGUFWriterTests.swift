@@ -10,8 +10,8 @@ import Testing
 @Suite("Writing GGUF files")
 struct GGUFWriterTests {
     private static let infos = [
-        GGUFWriter.TensorInfo(name: "a", type: .f32, shape: [3]),
-        GGUFWriter.TensorInfo(name: "b", type: .i2_s, shape: [2, 128]),
+        AnnouncedTensor(name: "a", type: .f32, shape: [3]),
+        AnnouncedTensor(name: "b", type: .i2_s, shape: [2, 128]),
     ]
 
     /// Writes all that `file` holds to `path`, each tensor in parts of at most `part` bytes.
@@ -146,7 +146,7 @@ struct GGUFWriterTests {
     func headers() throws {
         let folder = try TemporaryFolder()
         func error(
-            _ metadata: [GGUFFile.Entry], _ tensors: [GGUFWriter.TensorInfo]
+            _ metadata: [GGUFFile.Entry], _ tensors: [AnnouncedTensor]
         ) -> BitNetError? {
             failure { () throws(BitNetError) in
                 try GGUFWriter(path: folder.file("a"), metadata: metadata, tensors: tensors)
@@ -165,7 +165,7 @@ struct GGUFWriterTests {
                 error([], [.init(name: "t", type: type, shape: shape)])?.isInvalidArgument == true)
         }
         let huge = (0..<3).map {
-            GGUFWriter.TensorInfo(name: "\($0)", type: .i8, shape: [Int.max / 2])
+            AnnouncedTensor(name: "\($0)", type: .i8, shape: [Int.max / 2])
         }
         #expect(error([], huge)?.isInvalidArgument == true)
         #expect(try folder.names.isEmpty)

@@ -43,6 +43,16 @@ struct TiktokenTests {
         #expect(try tokenizer.encode("<|eot_id|>", special: true) == [268])
     }
 
+    @Test("ranks may come in any order, each once, and empty lines are none")
+    func order() throws {
+        let sorted = lines().split(separator: "\n")
+        let shuffled = "\n\n" + sorted.reversed().joined(separator: "\r\n\n")
+        let tokenizer = try Tokenizer(model: Data(shuffled.utf8))
+        #expect(try tokenizer.encode("the the th") == [257, 258, 32, 256])
+        expectError("rank 258 is missing", sorted.dropLast().joined(separator: "\n") + "\neHk= 259")
+        expectError("rank 258 is missing", lines([("th", 256), ("the", 257), ("x", 257)]))
+    }
+
     @Test("what is written to a GGUF file makes the same tokens")
     func written() throws {
         let tokenizer = try Tokenizer(model: Data(lines().utf8))
