@@ -2,8 +2,8 @@
 """Random small texts, and the merges that Hugging Face's trainer learns from them.
 
     pip install tokenizers
-    python3 Tests/Differential/bpe_trainer.py --seed 1 --count 2000 > /tmp/merges.jsonl
-    BITNET_MERGE_CASES=/tmp/merges.jsonl swift test --filter BytePairTrainerDifferentialTests
+    python3 Tests/Differential/bpe_trainer.py --seed 1 --count 2000 > merges.jsonl
+    BITNET_MERGE_CASES=$PWD/merges.jsonl swift test --filter BytePairTrainerDifferentialTests
 
 Every line has "documents", "size", "minimum", "special", and what came out: "merges", and the "ids"
 of every document. With a seed the output is the same each time.

@@ -2,8 +2,8 @@
 """Random tokenizer folders, and what Hugging Face's transformers makes of texts with them.
 
     pip install transformers
-    python3 Tests/Differential/random_folders.py --seed 1 --count 300 > /tmp/folders.jsonl
-    BITNET_FOLDER_CASES=/tmp/folders.jsonl swift test --filter TokenizerFolderTests
+    python3 Tests/Differential/random_folders.py --seed 1 --count 300 > folders.jsonl
+    BITNET_FOLDER_CASES=$PWD/folders.jsonl swift test --filter TokenizerFolderTests
 
 Every line has "vocab", tokens beside the 256 of the byte alphabet, "tokenizer", parts of
 tokenizer.json, other files by name, and "cases" of a text and its ids. Folders in which

@@ -2,8 +2,8 @@
 """Random small JSON schemas, and which of many small texts jsonschema finds valid.
 
     pip install jsonschema
-    python3 Tests/Differential/random_schemas.py --seed 1 --count 5000 > /tmp/schemas.jsonl
-    BITNET_SCHEMA_CASES=/tmp/schemas.jsonl swift test --filter JSONSchemaDifferentialTests
+    python3 Tests/Differential/random_schemas.py --seed 1 --count 5000 > schemas.jsonl
+    BITNET_SCHEMA_CASES=$PWD/schemas.jsonl swift test --filter JSONSchemaDifferentialTests
 
 Every line is a schema, the texts that a grammar of it must take, and those that it must not. Of
 valid texts a grammar takes those with properties in the schema's order, and with others only where

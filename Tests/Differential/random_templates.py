@@ -2,8 +2,8 @@
 """Random chat templates, and what jinja2 makes of them in the environment of transformers.
 
     pip install jinja2
-    python3 Tests/Differential/random_templates.py --seed 1 --count 20000 > /tmp/templates.jsonl
-    BITNET_TEMPLATE_CASES=/tmp/templates.jsonl swift test --filter JinjaReferenceTests
+    python3 Tests/Differential/random_templates.py --seed 1 --count 20000 > templates.jsonl
+    BITNET_TEMPLATE_CASES=$PWD/templates.jsonl swift test --filter JinjaReferenceTests
 
 Every line is a template and its output, null where jinja2 refuses it. With a seed the output is the
 same each time.

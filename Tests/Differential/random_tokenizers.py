@@ -2,8 +2,8 @@
 """Random small tokenizers, and what Hugging Face's tokenizers makes of texts with them.
 
     pip install tokenizers
-    python3 Tests/Differential/random_tokenizers.py --seed 1 --count 2000 > /tmp/cases.jsonl
-    BITNET_TOKENIZER_CASES=/tmp/cases.jsonl swift test --filter TokenizerDifferentialTests
+    python3 Tests/Differential/random_tokenizers.py --seed 1 --count 2000 > cases.jsonl
+    BITNET_TOKENIZER_CASES=$PWD/cases.jsonl swift test --filter TokenizerDifferentialTests
 
 Every line is a tokenizer.json under "json" and "cases" of a text, its ids, and what they decode to.
 With a seed the output is the same each time. The settings are those that this package reads, in
