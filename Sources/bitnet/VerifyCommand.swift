@@ -34,11 +34,8 @@ struct VerifyCommand: AsyncParsableCommand {
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
-    @Option(
-        name: .customLong("i2s-order"), parsing: .unconditional,
-        help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
-        transform: { try ComputeArguments.i2sOrder($0) })
-    var order: I2SOrder?
+    @OptionGroup
+    var i2s: I2SArguments
 
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -55,7 +52,7 @@ struct VerifyCommand: AsyncParsableCommand {
     func run() async throws {
         let target = try record.map { try Terminal.newFile($0) }
         let expected = try against.map { try ModelRecord.read(from: try Terminal.url($0)) }
-        let options = LoadOptions(threads: threads, i2sOrder: order ?? .a)
+        let options = LoadOptions(threads: threads, i2sOrder: i2s.order ?? .a)
         let line = StatusLine()
         defer { line.clear() }
         let result = try await naming(model) { () async throws(BitNetError) in
