@@ -106,7 +106,13 @@ package func shortNumber(_ value: Double, step: Double) -> String {
     let (factor, unit) =
         [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")].first { size >= $0.0 }
         .map { ($0.1 == "k" ? 1e3 : $0.0, $0.1) } ?? (1, "")
-    let digits = step > 0 ? min(max(Int(ceil(-log10(step / factor) - 1e-9)), 0), 12) : 0
+    let digits = step > 0 ? max(Int(min(ceil(-log10(step / factor) - 1e-9), 400)), 0) : 0
+    // Labels have room for seven characters or so.
+    if digits > 5, value != 0 {
+        let ratio = max(abs(value) / step, 1)
+        return String(format: "%.*e", min(Int(log10(ratio).rounded(.down)), 3), value)
+            .replacingOccurrences(of: "e-0", with: "e-")
+    }
     // Not "-0".
     let shown = value == 0 ? 0 : value / factor
     return value == 0 ? "0" : String(format: "%.\(digits)f", shown) + unit
