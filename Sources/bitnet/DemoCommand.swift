@@ -36,8 +36,8 @@ struct DemoRoundingCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let line = StatusLine()
-        line.update("training")
+        let line = ProgressLine(after: .zero)
+        line.update("training:", 0)
         let result = try RoundingDemonstration.run(seed: seed, hidden: hidden)
         line.clear()
         if json { return try Terminal.write(try Terminal.json(result) + "\n") }
@@ -118,8 +118,8 @@ struct DemoZerosCommand: ParsableCommand {
 
     func run() throws {
         warnAboutDebugBuild()
-        let line = StatusLine()
-        line.update("measuring")
+        let line = ProgressLine(after: .zero)
+        line.update("measuring:", 0)
         let rows = try ZerosDemonstration.run(rows: size, columns: size)
         line.clear()
         if json { return try Terminal.write(try Terminal.json(rows) + "\n") }
@@ -173,12 +173,16 @@ struct DemoLayersCommand: ParsableCommand {
     func run() throws {
         guard let sizes = ShapeArgument(argument: shape)?.shape else { return }
         warnAboutDebugBuild()
-        let line = StatusLine()
+        let line = ProgressLine(after: .zero)
         defer { line.clear() }
         let wanted = min(layers, sizes.layerCount)
+        line.update("running layers:", 0)
         let result = try LayerwiseRun.run(
             sizes, layers: layers, options: LoadOptions(threads: threads)
-        ) { line.update("layer \($0) of \(wanted)") }
+        ) {
+            line.update(
+                $0 < wanted ? "running layers:" : "LM head:", Double($0) / Double(wanted + 1))
+        }
         line.clear()
         if json { return try Terminal.write(try Terminal.json(result) + "\n") }
         let mean = result.layerSeconds.reduce(0, +) / Double(result.layerSeconds.count)

@@ -51,9 +51,9 @@ struct PlanCommand: ParsableCommand {
     func run() throws {
         let options = LoadOptions(threads: threads, lmHead: head ?? .asStored)
         let plan = try plan(options)
-        let line = StatusLine()
+        let line = ProgressLine(after: .zero)
         defer { line.clear() }
-        line.update("measuring memory")
+        if !noSpeed { line.update("measuring memory:", 0) }
         let speed = noSpeed ? nil : try plan.speed(options: options)
         line.clear()
         let report = PlanReport(plan, speed: speed)

@@ -11,7 +11,8 @@ struct VerifyCommand: AsyncParsableCommand {
             finite, does the activation function predict text, do scales go the right way, does \
             text come back from its tokens, does every kernel compute the same bits? --record \
             writes what the model computes for fixed tokens, --against compares with such a \
-            record; it is the same on every machine. Exit code 1 if a check fails.
+            record; it is the same on every machine. Exit code 1 if a check fails: one that is \
+            undecided, or could not be made, is no failure.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")

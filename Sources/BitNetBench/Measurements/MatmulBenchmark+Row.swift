@@ -60,13 +60,14 @@ extension MatmulBenchmark {
         /// The float activation is multiplied by a float weight, and the product added.
         case floatProducts
 
-        /// What a kernel set does with a layout.
+        /// What a kernel set does with a layout. Look-ups are those of a GEMV: from a larger batch on,
+        /// codes are taken apart for products.
         init(of set: String, _ layout: TernaryLayout, batch: Int) {
-            self =
-                set == "scalar"
-                ? .additions
-                // Look-ups are for one input; with more, tables would cost more than they save.
-                : layout == .l2 && batch == 1 ? .lookUps : .int8Products
+            if set == "scalar" {
+                self = .additions
+            } else {
+                self = layout == .l2 && batch <= layout.gemvBatch ? .lookUps : .int8Products
+            }
         }
     }
 }
