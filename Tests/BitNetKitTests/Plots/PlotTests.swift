@@ -135,6 +135,8 @@ struct PlotTests {
             (.nan, 1, "-"), (.infinity, 1, "∞"), (1e-12, 1e-12, "1e-12"),
             (0.00001, 0.00001, "0.00001"),
             (3e-9, 1e-9, "3e-9"), (1.2e-7, 1e-8, "1.2e-7"), (0, 1e-9, "0"),
+            (1e308, 0.001, "1.0e308"),
+            (-2e300, 1e300, "-2.0e300"), (7e12, 7e10, "7.00T"),
         ] as [(Double, Double, String)])
     func numbers(_ value: Double, _ step: Double, _ text: String) {
         #expect(shortNumber(value, step: step) == text)
@@ -146,7 +148,7 @@ struct PlotTests {
             "x", "a rather long name of a kernel or of a series", "model.layers.29.mlp.down",
         ])
     func inside(_ name: String) throws {
-        for values in [[0.001, 0.002], [-3, 12], [5e-12, 7e12], [42]] {
+        for values in [[0.001, 0.002], [-3, 12], [5e-12, 7e12], [42], [1e300, 3e15]] {
             var bars = BarChart(title: "Title of \(name)", unit: "billions of weights a second")
             bars.subtitle = String(repeating: "Words about \(name). ", count: 9)
             bars.series = (0..<3).map { "\(name) \($0)" }
