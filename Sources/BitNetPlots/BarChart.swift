@@ -138,7 +138,10 @@ private struct BarDrawing {
                 start += value
             } else {
                 document.text(
-                    shortNumber(value, step: value >= 100 ? 1 : value >= 1 ? 0.1 : 0.001),
+                    shortNumber(
+                        value,
+                        step: value >= 10_000
+                            ? value / 100 : value >= 100 ? 1 : value >= 1 ? 0.1 : 0.001),
                     x: labelWidth + to * plotWidth + 5, y: y + 9, color: .faint, size: 10)
             }
         }

@@ -103,10 +103,20 @@ struct PlotScale {
 package func shortNumber(_ value: Double, step: Double) -> String {
     guard value.isFinite else { return value.isNaN ? "-" : value > 0 ? "∞" : "-∞" }
     let size = max(abs(value), step)
+    if size > 1e16, value != 0 {
+        return String(format: "%.1e", value).replacingOccurrences(of: "e+", with: "e")
+    }
     let (factor, unit) =
         [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")].first { size >= $0.0 }
         .map { ($0.1 == "k" ? 1e3 : $0.0, $0.1) } ?? (1, "")
-    let digits = step > 0 ? min(max(Int(ceil(-log10(step / factor) - 1e-9)), 0), 12) : 0
+    let digits =
+        step > 0 ? Int(min(max(ceil(-log10(step / factor) - 1e-9), 0), unit.isEmpty ? 12 : 6)) : 0
+    // A label has room for some seven characters.
+    if size < 1e-4, value != 0, digits > 5 {
+        let places = min(max(log10(abs(value) / step), 0).rounded(.down), 3)
+        return String(format: "%.*e", Int(places), value)
+            .replacingOccurrences(of: "e-0", with: "e-")
+    }
     // Not "-0".
     let shown = value == 0 ? 0 : value / factor
     return value == 0 ? "0" : String(format: "%.\(digits)f", shown) + unit

@@ -51,7 +51,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
             options: withOptions.split(separator: " ").map(String.init))
         var comparisons: [EngineComparison] = []
         for threads in arguments.threadCounts {
-            Terminal.report("\(threads) threads: loading")
+            Terminal.report("\(threadCount(threads)): loading")
             let model = try await arguments.load(threads: threads)
             let comparison = try ModelBenchmark(model).compare(
                 arguments.tests, rounds: rounds, progress: Terminal.report
@@ -82,18 +82,21 @@ extension BenchCompareCommand {
     static func table(_ comparison: EngineComparison) -> String {
         let limits = comparison.limits
         return
-            "\(limits.threads) threads: memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
+            "\(threadCount(limits.threads)): memory gives \(tenths(limits.bytesPerSecond / 1e9)) GB/s, "
             + "\(tenths(limits.int8PerSecond / 1e9)) G int8 products/s\n"
-            + pad("test", 13) + pad("ours, tokens/s", 22) + pad("the other's", 22)
-            + pad("ratio", 16) + "share\n" + comparison.rows.map(line).joined()
+            + "test".padded(to: 13) + "ours, tokens/s".padded(to: 22)
+            + "the other's".padded(to: 22) + "ratio".padded(to: 16) + "share\n"
+            + comparison.rows.map(line).joined()
     }
 
     private static func line(_ row: EngineComparison.Row) -> String {
         let share =
-            row.ours.test.hasPrefix("pp") ? row.ours.int8PeakShare : row.ours.bandwidthShare
-        return pad(row.ours.test, 13) + pad(text(row.ours.tokensPerSecond), 22)
-            + pad(text(row.theirs), 22) + pad(text(row.ratio), 17)
-            + String(format: "%3.0f%%\n", share * 100)
+            row.ours.test.hasPrefix("pp")
+            ? String(format: "%3.0f%%", row.ours.int8PeakShare * 100)
+            : row.ours.bandwidthShare.asBandwidth(width: 4)
+        return row.ours.test.padded(to: 13) + text(row.ours.tokensPerSecond).padded(to: 22)
+            + text(row.theirs).padded(to: 22) + text(row.ratio).padded(to: 17)
+            + share + "\n"
     }
 
     /// The median and the ends, with three or four digits.
@@ -102,9 +105,5 @@ extension BenchCompareCommand {
         return String(
             format: "%.*f (%.*f-%.*f)", digits, values.median, digits, values.min, digits,
             values.max)
-    }
-
-    private static func pad(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(width - text.count, 1))
     }
 }

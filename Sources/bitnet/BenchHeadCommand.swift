@@ -94,17 +94,12 @@ struct BenchHeadCommand: ParsableCommand {
         "head  method         us   GB/s  x full  rows kept    (most)  all rows  different\n"
 
     private static func line(_ row: LMHeadBenchmark.Row) -> String {
-        row.type.padding(toLength: 5, withPad: " ", startingAt: 0) + " "
-            + row.method.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)
+        row.type.padded(to: 6) + row.method.rawValue.padded(to: 7)
             + String(
                 format: "%10.0f %6.1f %7.2f %10d %9d", row.seconds * 1e6,
                 row.bytesPerSecond / 1e9, row.speedup, row.medianCandidates,
                 row.largestCandidates)
-            + Self.right("\(row.fallbacks)/\(row.states)", 10)
-            + Self.right("\(row.differences)", 11) + "\n"
-    }
-
-    private static func right(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(1, width - text.count)) + text
+            + "\(row.fallbacks)/\(row.states)".leftPadded(to: 10)
+            + "\(row.differences)".leftPadded(to: 11) + "\n"
     }
 }

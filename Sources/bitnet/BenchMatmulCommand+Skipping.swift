@@ -31,8 +31,7 @@ extension BenchMatmulCommand {
         "kernel                    where   zeros        us   Gw/s  MB read  x dense time\n"
 
     private static func line(_ row: SkippingBenchmark.Row) -> String {
-        row.kernel.padding(toLength: 25, withPad: " ", startingAt: 0) + " "
-            + row.placement.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0)
+        row.kernel.padded(to: 26) + row.placement.rawValue.padded(to: 6)
             + String(
                 format: "%6.0f%% %9.1f %6.1f %8.2f %13.2f\n", row.zeroShare * 100,
                 row.seconds * 1e6, row.weightsPerSecond / 1e9, Double(row.bytesRead) / 1e6,

@@ -12,14 +12,15 @@ struct BenchMatmulCommand: ParsableCommand {
             compared with the scalar ones before it is timed. 'in cache' uses one matrix again and \
             again, 'from memory' one of many copies that no cache holds. '±%' is half of what lies \
             between the fastest and the slowest repetition, 'mem' the share of the memory's \
-            bandwidth, 'x float' how much faster than the fastest float row, 'error' the largest \
+            bandwidth, a dash where a cache gives more, 'x float' how much faster than the fastest float row, 'error' the largest \
             difference from the product in float64 as a share of its largest element, and 'uJ' the \
-            energy of a product where the machine has counters that may be read. OpenBLAS is there \
-            where its library is.
+            energy of a product where the machine has counters that may be read. Below the table is \
+            what each kernel does for a weight. OpenBLAS is there where its library is.
 
             With --json: {"rows": [{kernel, layout, rows, columns, batch, threads, placement, \
             seconds, time {median, min, max}, weightsPerSecond, bytesPerSecond, bandwidthShare, \
-            speedup, largestError, energy {joules, source} or {unavailable}, core, remark}], \
+            speedup, largestError, energy {joules, source} or {unavailable}, operation, core, \
+            remark}], \
             "limits": [{threads, bytesPerSecond, int8PerSecond}]}; what there is not is left out.
             """)
 

@@ -156,4 +156,10 @@ struct ShapeArgument: ExpressibleByArgument {
     }
 
     static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
+
+    /// What a shape can be given as, in words.
+    static var forms: String {
+        allValueStrings.joined(separator: ", ")
+            + ", or six numbers: hidden,ffn,layers,heads,kvheads,vocab"
+    }
 }

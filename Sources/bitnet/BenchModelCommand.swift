@@ -11,7 +11,7 @@ struct BenchModelCommand: AsyncParsableCommand {
             Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
             (behind 2048 others). All tests take turns, round by round, and the machine's limits are \
             measured in between: what else the machine does weighs on all rows. 'mem' is the share \
-            of the memory's bandwidth, 'int8' that of the int8 products on registers. Zero gates \
+            of the memory's bandwidth, a dash where a cache gives more, 'int8' that of the int8 products on registers. Zero gates \
             and zero inputs of down, and what was left out for them, are shares of what the \
             feed-forward networks compute for the test's tokens, by layer in JSON, counted while \
             warming up. Energy is that of the processor's own counters, above the machine at rest; \
@@ -79,15 +79,12 @@ extension BenchModelCommand {
     }
 
     private func line(_ row: ModelBenchmark.Row) -> String {
-        func pad(_ text: String, _ width: Int) -> String {
-            text.padding(toLength: width, withPad: " ", startingAt: 0)
-        }
         let speed = row.tokensPerSecond
-        return pad(row.test, 13) + String(format: "%9.1f  ", speed.median)
-            + pad(String(format: "%.1f - %.1f", speed.min, speed.max), 19)
-            + String(
-                format: "%10.1f %4.0f%% %4.0f%%", Double(row.bytesPerToken) / 1e6,
-                row.bandwidthShare * 100, row.int8PeakShare * 100)
+        return row.test.padded(to: 13) + String(format: "%9.1f  ", speed.median)
+            + String(format: "%.1f - %.1f", speed.min, speed.max).padded(to: 19)
+            + String(format: "%10.1f", Double(row.bytesPerToken) / 1e6)
+            + row.bandwidthShare.asBandwidth(width: 6)
+            + String(format: " %4.0f%%", row.int8PeakShare * 100)
             + (row.sparsity.map {
                 String(format: " %5.1f%% %5.1f%%", $0.gateZeroShare * 100, $0.downZeroShare * 100)
             } ?? "") + "\n" + skipped(row) + energy(row)
@@ -107,7 +104,7 @@ extension BenchModelCommand {
                 case .unavailable(let reason): "energy: unavailable: \(reason)"
                 }
             })
-        return notes.sorted().flatMap { MatmulTable.wrapped($0) }.map { $0 + "\n" }.joined()
+        return notes.sorted().flatMap { $0.wrapped(to: 80, indent: 2) }.map { $0 + "\n" }.joined()
     }
 
     /// What was left out for zeros; nothing on rows where nothing was.

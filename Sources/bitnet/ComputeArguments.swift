@@ -24,14 +24,8 @@ struct ComputeArguments: ParsableArguments {
         transform: Self.layout)
     var layout: TernaryLayout?
 
-    @Option(
-        name: .customLong("i2s-order"),
-        parsing: .unconditional,
-        help: .init(
-            "Byte order of I2_S tensors: a, b or c; no file says which (default: a).",
-            valueName: "name"),
-        transform: Self.i2sOrder)
-    var order: I2SOrder?
+    @OptionGroup
+    var i2s: I2SArguments
 
     @Option(
         parsing: .unconditional,
@@ -80,13 +74,6 @@ struct ComputeArguments: ParsableArguments {
         return layout
     }
 
-    static func i2sOrder(_ name: String) throws -> I2SOrder {
-        guard let order = I2SOrder(rawValue: name.lowercased()) else {
-            throw ValidationError("'\(name)' is none of a, b, c")
-        }
-        return order
-    }
-
     static func head(_ name: String) throws -> LMHeadStorage {
         guard let storage = LMHeadStorage(rawValue: name.lowercased()) else {
             throw ValidationError("'\(name)' is not one of \(heads)")
@@ -103,7 +90,7 @@ struct ComputeArguments: ParsableArguments {
         options.threads = threads
         options.instructionSet = isa
         options.layout = layout
-        if let order { options.i2sOrder = order }
+        if let order = i2s.order { options.i2sOrder = order }
         options.lmHead = head ?? .asStored
         options.sparsity = sparsity
         options.keepsFileMapped = keepFileMapped

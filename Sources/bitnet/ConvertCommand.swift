@@ -43,15 +43,8 @@ struct ConvertCommand: AsyncParsableCommand {
         transform: { try elementType($0, of: [.f32, .f16, .bf16, .q8_0, .q6_K, .q4_0]) })
     var embedding: ElementType?
 
-    @Option(
-        name: .customLong("i2s-order"),
-        parsing: .unconditional,
-        help: """
-            Byte order of the input's I2_S tensors, a, b or c; no file says which (default: a, \
-            that of published files).
-            """,
-        transform: { try ComputeArguments.i2sOrder($0) })
-    var order: I2SOrder?
+    @OptionGroup
+    var i2s: I2SArguments
 
     @Flag(help: "Round weights that are not ternary, instead of refusing them.")
     var allowLossy = false
@@ -71,7 +64,7 @@ struct ConvertCommand: AsyncParsableCommand {
         var options = ConversionOptions()
         if let type { options.ternary = type }
         options.embedding = embedding
-        if let order { options.i2sOrder = order }
+        if let order = i2s.order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
         let (source, target) = (try Terminal.url(input), try Terminal.newFile(output))
         let isStream = Terminal.isStandardOutput(output)

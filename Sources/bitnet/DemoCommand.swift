@@ -20,27 +20,33 @@ struct DemoRoundingCommand: ParsableCommand {
         abstract: "Round an ordinary network to ternary weights, and train one with them.",
         discussion: """
             A small network learns to tell four classes of points apart. Rounded to -1, 0 and +1 \
-            it forgets; trained with rounded weights (shadow weights) it does not.
+            it forgets; trained with rounded weights (shadow weights) it does not. The fewer \
+            neurons there are, the more that costs: --hidden 8.
             """)
 
     @Option(parsing: .unconditional, help: .init("Seed of points and weights.", valueName: "n"))
     var seed: UInt64 = 1
 
+    @Option(
+        parsing: .unconditional,
+        help: .init("Neurons of each of the two hidden layers.", valueName: "n"))
+    var hidden = 32
+
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func run() throws {
-        let line = StatusLine()
-        line.update("training")
-        let result = RoundingDemonstration.run(seed: seed)
+        let line = ProgressLine(after: .zero)
+        line.update("training:", 0)
+        let result = try RoundingDemonstration.run(seed: seed, hidden: hidden)
         line.clear()
         if json { return try Terminal.write(try Terminal.json(result) + "\n") }
         func row(_ name: String, _ share: Double) -> String {
-            name.padding(toLength: 44, withPad: " ", startingAt: 0)
+            name.padded(to: 44)
                 + String(format: "%5.1f%%\n", share * 100)
         }
         try Terminal.write(
-            "points of four classes that get the right one\n"
+            "points of four classes that get the right one, with two layers of \(hidden) neurons\n"
                 + row("float weights", result.float)
                 + row("the same weights rounded to -1, 0, +1", result.rounded)
                 + row("trained with shadow weights, then rounded", result.shadow)
@@ -111,8 +117,9 @@ struct DemoZerosCommand: ParsableCommand {
     }
 
     func run() throws {
-        let line = StatusLine()
-        line.update("measuring")
+        warnAboutDebugBuild()
+        let line = ProgressLine(after: .zero)
+        line.update("measuring:", 0)
         let rows = try ZerosDemonstration.run(rows: size, columns: size)
         line.clear()
         if json { return try Terminal.write(try Terminal.json(rows) + "\n") }
@@ -135,7 +142,7 @@ struct DemoLayersCommand: ParsableCommand {
         discussion: """
             Each layer of the shape is made of random weights, decodes a token, and is gone before \
             the next: what is measured is speed and memory. There is no public ternary model of \
-            70B. Shapes: \(ModelShape.named.keys.sorted().joined(separator: ", ")).
+            70B. Shapes: \(ShapeArgument.forms).
             """)
 
     @Argument(help: "The shape.")
@@ -143,7 +150,7 @@ struct DemoLayersCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Layers to run; the others count as like them (default: 4).", valueName: "n"))
+        help: .init("Layers to run; the others count as like them.", valueName: "n"))
     var layers = 4
 
     @Option(
@@ -156,9 +163,7 @@ struct DemoLayersCommand: ParsableCommand {
 
     func validate() throws {
         guard ShapeArgument(argument: shape) != nil else {
-            let names = ModelShape.named.keys.sorted().joined(separator: ", ")
-            throw ValidationError(
-                "'\(shape)' is none of \(names) and not hidden,ffn,layers,heads,kvheads,vocab")
+            throw ValidationError("'\(shape)' is no shape: \(ShapeArgument.forms)")
         }
         guard (1...1024).contains(layers), (1...1024).contains(threads ?? 1) else {
             throw ValidationError("--layers and --threads take 1...1024")
@@ -167,18 +172,23 @@ struct DemoLayersCommand: ParsableCommand {
 
     func run() throws {
         guard let sizes = ShapeArgument(argument: shape)?.shape else { return }
-        let line = StatusLine()
+        warnAboutDebugBuild()
+        let line = ProgressLine(after: .zero)
         defer { line.clear() }
         let wanted = min(layers, sizes.layerCount)
+        line.update("running layers:", 0)
         let result = try LayerwiseRun.run(
             sizes, layers: layers, options: LoadOptions(threads: threads)
-        ) { line.update("layer \($0) of \(wanted)") }
+        ) {
+            line.update(
+                $0 < wanted ? "running layers:" : "LM head:", Double($0) / Double(wanted + 1))
+        }
         line.clear()
         if json { return try Terminal.write(try Terminal.json(result) + "\n") }
         let mean = result.layerSeconds.reduce(0, +) / Double(result.layerSeconds.count)
         try Terminal.write(
             "SYNTHETIC: random weights in the shape of \(shape), no model\n"
-                + "\(wanted) of \(result.layers) layers were run, one in memory at a time\n"
+                + "layers     \(wanted) of \(result.layers) run, one in memory at a time\n"
                 + String(
                     format: "a layer    %.1f ms, LM head %.1f ms\n", mean * 1e3,
                     result.headSeconds * 1e3)

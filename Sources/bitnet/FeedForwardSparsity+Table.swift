@@ -32,7 +32,7 @@ extension FeedForwardSparsity {
     private static func line(
         _ name: String, _ up: [Double], _ down: [Double], _ bytes: [Int]
     ) -> String {
-        String(repeating: " ", count: max(0, 5 - name.count)) + name
+        name.leftPadded(to: 5)
             + String(
                 format: "%7.1f%% %8.1f%% %7.1f%% %8.1f%%", up[0] * 100, up[1] * 100, down[0] * 100,
                 down[1] * 100)

@@ -41,11 +41,8 @@ struct HexCommand: ParsableCommand {
     @Flag(help: "Show the weights of ternary tensors as numbers, too.")
     var values = false
 
-    @Option(
-        name: .customLong("i2s-order"), parsing: .unconditional,
-        help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
-        transform: { try ComputeArguments.i2sOrder($0) })
-    var order: I2SOrder?
+    @OptionGroup
+    var i2s: I2SArguments
 
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -58,7 +55,7 @@ struct HexCommand: ParsableCommand {
         guard isFile == (tensor != nil) else {
             throw ValidationError("Give the name of a tensor behind the model.")
         }
-        guard isFile || (rows == nil && !values && order == nil) else {
+        guard isFile || (rows == nil && !values && i2s.order == nil) else {
             throw ValidationError("--rows, --values and --i2s-order are for a model's tensors.")
         }
     }
@@ -82,7 +79,7 @@ struct HexCommand: ParsableCommand {
         do {
             dump = try TensorDump.read(
                 try Terminal.url(path), tensor: tensor ?? "", rows: rows ?? 0..<1,
-                i2sOrder: order ?? .a)
+                i2sOrder: i2s.order ?? .a)
         } catch {
             throw FileError(path: path, error: error)
         }

@@ -9,7 +9,9 @@ struct InspectCommand: ParsableCommand {
         discussion: """
             Reads the file once: graph and sizes, shares of -1, 0 and +1, bits per weight, rows \
             and columns that are all zero, and what is odd. A file whose graph is not known is \
-            described as far as it can be. Exit code 1 if a matrix cannot be read.
+            described as far as it can be. Exit code 1 if a matrix cannot be read: then not all is \
+            described. Whether the model is right is another question, which bitnet verify answers; \
+            what is wrong with it, such as a norm that is not finite, is a warning here.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
@@ -18,11 +20,8 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "Print a line for every tensor.")
     var tensors = false
 
-    @Option(
-        name: .customLong("i2s-order"), parsing: .unconditional,
-        help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
-        transform: { try ComputeArguments.i2sOrder($0) })
-    var order: I2SOrder?
+    @OptionGroup
+    var i2s: I2SArguments
 
     @Option(
         parsing: .unconditional,
@@ -38,7 +37,7 @@ struct InspectCommand: ParsableCommand {
         let inspection: ModelInspection
         do {
             inspection = try ModelInspection.inspect(
-                try Terminal.url(model), i2sOrder: order ?? .a
+                try Terminal.url(model), i2sOrder: i2s.order ?? .a
             ) { line.update("reading:", $0) }
             line.clear()
         } catch {

@@ -7,8 +7,8 @@ struct PerplexityCommand: AsyncParsableCommand {
         commandName: "perplexity",
         abstract: "Measure how well a model predicts a text, or how two models differ on it.",
         discussion: """
-            Reads the text in windows of --context tokens, each --stride tokens after the one \
-            before, as transformers' guide to perplexity does. With --against, --against-head or \
+            Reads the text in windows of --context tokens (at most 2048 unless it is given), each \
+            --stride tokens after the one before, as transformers' guide to perplexity does. With --against, --against-head or \
             --against-cache the predictions of another model, or of this one with another LM head \
             or KV cache, are compared with the model's own: Kullback-Leibler divergence, and how \
             often the likeliest token is the same.
@@ -22,21 +22,13 @@ struct PerplexityCommand: AsyncParsableCommand {
         help: .init("A file with the text, or - for standard input.", valueName: "file"))
     var file: String
 
-    @Option(
-        parsing: .unconditional,
-        help: .init(
-            "Tokens of a window (default: the model's context, or 2048).", valueName: "n"))
-    var context: Int?
+    @OptionGroup
+    var context: ContextArguments
 
     @Option(
         parsing: .unconditional,
         help: .init("Tokens from window to window (default: the context).", valueName: "n"))
     var stride: Int?
-
-    @Option(
-        name: .customLong("kv-cache"), parsing: .unconditional, help: KVCachePrecision.help,
-        transform: KVCachePrecision.parse)
-    var cache = KVCachePrecision.f16
 
     @Option(
         parsing: .unconditional,
@@ -62,17 +54,16 @@ struct PerplexityCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        for (name, value) in [("context", context), ("stride", stride)] {
-            if let value, !(1...1 << 24).contains(value) {
-                throw ValidationError("--\(name): \(value) is not in 1...\(1 << 24)")
-            }
+        if let stride, !(1...1 << 24).contains(stride) {
+            throw ValidationError("--stride: \(stride) is not in 1...\(1 << 24)")
         }
     }
 
     func run() async throws {
         let text = try Terminal.readText(file)
         let base = try await compute.load(model)
-        let options = PerplexityOptions(context: context, stride: stride, cache: cache)
+        let options = PerplexityOptions(
+            context: context.context, stride: stride, cache: context.cache)
         guard against != nil || againstHead != nil || againstCache != nil else {
             let result = try await measured { progress throws(BitNetError) in
                 try await base.perplexity(of: text, options: options, progress: progress)

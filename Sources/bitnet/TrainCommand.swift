@@ -38,7 +38,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "The model: tiny (0.5 M parameters), small (5 M), or a file (default: small).",
+            "The model: tiny (0.5 M parameters), small (5 M), or a file.",
             valueName: "name"))
     var config = "small"
 

@@ -11,7 +11,8 @@ struct VerifyCommand: AsyncParsableCommand {
             finite, does the activation function predict text, do scales go the right way, does \
             text come back from its tokens, does every kernel compute the same bits? --record \
             writes what the model computes for fixed tokens, --against compares with such a \
-            record; it is the same on every machine. Exit code 1 if a check fails.
+            record; it is the same on every machine. Exit code 1 if a check fails: one that is \
+            undecided, or could not be made, is no failure.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
@@ -34,11 +35,8 @@ struct VerifyCommand: AsyncParsableCommand {
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
-    @Option(
-        name: .customLong("i2s-order"), parsing: .unconditional,
-        help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
-        transform: { try ComputeArguments.i2sOrder($0) })
-    var order: I2SOrder?
+    @OptionGroup
+    var i2s: I2SArguments
 
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -55,7 +53,7 @@ struct VerifyCommand: AsyncParsableCommand {
     func run() async throws {
         let target = try record.map { try Terminal.newFile($0) }
         let expected = try against.map { try ModelRecord.read(from: try Terminal.url($0)) }
-        let options = LoadOptions(threads: threads, i2sOrder: order ?? .a)
+        let options = LoadOptions(threads: threads, i2sOrder: i2s.order ?? .a)
         let line = StatusLine()
         defer { line.clear() }
         let result = try await naming(model) { () async throws(BitNetError) in

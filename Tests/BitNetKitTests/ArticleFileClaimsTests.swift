@@ -114,8 +114,8 @@ struct ArticleFileClaimsTests {
     }
 
     @Test("rounding an ordinary network ruins it; one trained with shadow weights keeps its skill")
-    func rounding() {
-        let result = RoundingDemonstration.run(seed: 1, epochs: 20)
+    func rounding() throws {
+        let result = try RoundingDemonstration.run(seed: 1, epochs: 20)
         #expect(result.float > 0.9 && result.chance < 0.35)
         #expect(result.rounded < result.float - 0.15)
         #expect(result.shadow > result.rounded + 0.08)

@@ -4,16 +4,23 @@ perplexity --json --kv-cache f32` on the same tokens.
 
     pip install torch transformers accelerate
     bitnet tokenize --model MODEL.gguf < TEXT > IDS.json
-    python3 Tests/Differential/perplexity.py MODEL.gguf IDS.json [--context N] [--stride S]
+    python3 Tests/Differential/perplexity.py MODEL.gguf IDS.json [--context N] [--stride S] [--no-bos]
 
 The file's matrices are packed as Hugging Face does and loaded by BitNetForCausalLM with its offline
-linear layers, in float32. Windows are those of transformers' guide to perplexity.
+linear layers. Windows are those of transformers' guide to perplexity.
+
+Activations are rounded to int8, so that the last bit of a float decides now and then which way one
+goes, and with it a few thousandths of a nat: transformers in float32 differs from transformers in
+float64 as much as from any other program. Both are computed. With --bitnet PROGRAM the losses of a
+text of one window are compared token by token, as three witnesses: "alone" counts the tokens for
+which two agree to 1e-4 nats and the third does not. A fault of one shows as a count near "tokens".
 """
 
 import argparse
 import json
 import os
 import struct
+import subprocess
 import tempfile
 
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -136,21 +143,8 @@ def folder(path, target):
         json.dump(config, file)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("ids")
-    parser.add_argument("--context", type=int)
-    parser.add_argument("--stride", type=int)
-    arguments = parser.parse_args()
-    ids = torch.tensor(json.load(open(arguments.ids)))
-    with tempfile.TemporaryDirectory() as target:
-        folder(arguments.model, target)
-        model = BitNetForCausalLM.from_pretrained(target, dtype=torch.float32)
-        # Tensors of a quantised checkpoint may have been loaded in another type.
-        model = torch.nn.Module.float(model).eval()
-    context = arguments.context or min(model.config.max_position_embeddings, 2048)
-    stride = arguments.stride or context
+def losses_of(model, ids, context, stride):
+    """-log p of every token that a window counts."""
     losses, end = [], 0
     for begin in range(0, len(ids), stride):
         next_end = min(begin + context, len(ids))
@@ -163,10 +157,70 @@ def main():
         end = next_end
         if end == len(ids):
             break
-    print(json.dumps({
+    return np.array(losses)
+
+
+def program_losses(program, model, ids):
+    """The same of one window, by `bitnet logits`."""
+    run = subprocess.run(
+        [program, "logits", "--model", model, "--all-positions",
+         "--tokens", ",".join(map(str, ids.tolist()))],
+        check=True, capture_output=True)
+    logits = torch.tensor(json.loads(run.stdout)["logits"], dtype=torch.float64)
+    probabilities = torch.log_softmax(logits, -1)
+    return np.array([-probabilities[i, ids[i + 1]].item() for i in range(len(ids) - 1)])
+
+
+def alone(witnesses):
+    """How often each differs from the other two, which agree."""
+    counts = {}
+    for name, losses in witnesses.items():
+        first, second = [other for key, other in witnesses.items() if key != name]
+        agree = np.abs(first - second) < 1e-4
+        differs = np.minimum(np.abs(losses - first), np.abs(losses - second)) >= 1e-4
+        counts[name] = int((agree & differs).sum())
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("ids")
+    parser.add_argument("--context", type=int)
+    parser.add_argument("--stride", type=int)
+    parser.add_argument("--no-bos", action="store_true")
+    parser.add_argument("--bitnet", help="the program to compare with, token by token")
+    arguments = parser.parse_args()
+    ids = json.load(open(arguments.ids))
+    keys, _, _ = directory(arguments.model)
+    # `bitnet tokenize` adds none, and a text that is read has one where the file says so.
+    if keys.get("tokenizer.ggml.add_bos_token", False) and not arguments.no_bos:
+        ids = [keys["tokenizer.ggml.bos_token_id"]] + ids
+    ids = torch.tensor(ids)
+    with tempfile.TemporaryDirectory() as target:
+        folder(arguments.model, target)
+        model = BitNetForCausalLM.from_pretrained(target, dtype=torch.float32)
+        # Tensors of a quantised checkpoint may have been loaded in another type.
+        model = torch.nn.Module.float(model).eval()
+    context = arguments.context or min(model.config.max_position_embeddings, 2048)
+    stride = arguments.stride or context
+    losses = losses_of(model, ids, context, stride)
+    double = losses_of(torch.nn.Module.double(model), ids, context, stride)
+    result = {
         "tokens": len(losses), "meanLoss": float(np.mean(losses)),
         "standardError": float(np.std(losses, ddof=1) / len(losses) ** 0.5),
-    }))
+        "meanLossFloat64": float(np.mean(double)),
+        "largestDifference": float(np.abs(losses - double).max()),
+    }
+    if arguments.bitnet:
+        assert len(ids) <= context, "more than one window"
+        ours = program_losses(arguments.bitnet, arguments.model, ids)
+        witnesses = {"float32": losses, "float64": double, "bitnet": ours}
+        result["meanLossBitnet"] = float(np.mean(ours))
+        result["alone"] = alone(witnesses)
+        result["noTwoAgree"] = int(sum(
+            min(abs(a - b), abs(a - c), abs(b - c)) >= 1e-4 for a, b, c in zip(losses, double, ours)))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

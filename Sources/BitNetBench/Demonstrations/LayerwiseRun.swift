@@ -33,7 +33,7 @@ public struct LayerwiseRun: Sendable, Hashable, Codable {
     ///   - lmHead: type of the LM head.
     ///   - options: threads, kernels and layout.
     ///   - progress: called with the number of layers done.
-    /// - Throws: `BitNetError.invalidMetadata` for an impossible shape, `.invalidArgument`,
+    /// - Throws: `BitNetError.invalidArgument`, also for a shape that makes no graph,
     ///   `.kernelUnavailable`, `.outOfMemory`, `.cancelled` when the current task is.
     public static func run(
         _ shape: ModelShape, layers count: Int? = nil, lmHead: ElementType = .q6_K,

@@ -8,14 +8,15 @@
 
 /// Why an ordinary network cannot be converted: a small one is trained with float weights, and
 /// rounding these to trits ruins it; the same network, trained with shadow weights that are rounded
-/// in every step, keeps most of what the float one can do.
+/// in every step, keeps most of what the float one can do. The fewer neurons there are, the less it
+/// keeps: a small network has few switches to say a number with.
 ///
 /// The task is to tell four classes of random points apart: whether their first two numbers have the
 /// same sign, and whether their last two have. Rounding is that of BitNet: `round(w / mean|w|)` for
 /// each matrix, with its mean as the scale.
 ///
 /// ```swift
-/// let result = RoundingDemonstration.run(seed: 1)
+/// let result = try RoundingDemonstration.run(seed: 1)
 /// print(result.float, result.rounded, result.shadow)
 /// ```
 public struct RoundingDemonstration: Sendable, Hashable, Codable {
@@ -26,16 +27,27 @@ public struct RoundingDemonstration: Sendable, Hashable, Codable {
     public let chance: Double
     /// Squared error of rounding the float network's weights, relative to the squared weights.
     public let roundingError: Double
-    /// Epochs of training, and seed of points and weights.
+    /// Epochs of training, seed of points and weights, and neurons of each of the two hidden layers.
     public let epochs: Int
     public let seed: UInt64
+    public let hidden: Int
 
     /// Trains both networks, which takes about a second in an optimised build.
-    public static func run(seed: UInt64 = 1, epochs: Int = 40) -> RoundingDemonstration {
+    ///
+    /// - Parameters:
+    ///   - seed: seed of points and weights.
+    ///   - epochs: how often each point is trained on.
+    ///   - hidden: neurons of each of the two hidden layers, 1 to 256.
+    /// - Throws: `BitNetError.invalidArgument`.
+    public static func run(
+        seed: UInt64 = 1, epochs: Int = 40, hidden: Int = 32
+    ) throws(BitNetError) -> RoundingDemonstration {
+        try require((1...256).contains(hidden), "hidden", "\(hidden) is not in 1...256")
+        try require((1...1000).contains(epochs), "epochs", "\(epochs) is not in 1...1000")
         var random = SeededGenerator(seed: seed)
         let train = Points(1024, &random)
         let test = Points(1024, &random)
-        let start = SmallNetwork(&random)
+        let start = SmallNetwork(hidden: hidden, &random)
         var float = start
         float.train(train, epochs: epochs, isTernary: false)
         var shadow = start
@@ -45,7 +57,7 @@ public struct RoundingDemonstration: Sendable, Hashable, Codable {
             float: float.accuracy(test), rounded: float.rounded.accuracy(test),
             shadow: shadow.rounded.accuracy(test),
             chance: Double(most.max() ?? 0) / Double(test.labels.count),
-            roundingError: float.roundingError, epochs: epochs, seed: seed)
+            roundingError: float.roundingError, epochs: epochs, seed: seed, hidden: hidden)
     }
 }
 
@@ -71,20 +83,25 @@ private struct Points {
 /// Three matrices with ReLU between them.
 private struct SmallNetwork {
     static let inputs = 4
-    static let hidden = 32
     static let classes = 4
-    private static let shapes = [(hidden, inputs), (hidden, hidden), (classes, hidden)]
 
     /// The outputs of each matrix before ReLU, and what comes back for them.
     struct States {
-        var outputs = SmallNetwork.shapes.map { [Float](repeating: 0, count: $0.0) }
-        var errors = SmallNetwork.shapes.map { [Float](repeating: 0, count: $0.0) }
+        var outputs: [[Float]]
+        var errors: [[Float]]
+
+        init(_ network: SmallNetwork) {
+            outputs = network.shapes.map { [Float](repeating: 0, count: $0.0) }
+            errors = outputs
+        }
     }
 
+    private let shapes: [(Int, Int)]
     private var matrices: [[Float]]
 
-    init(_ random: inout SeededGenerator) {
-        matrices = Self.shapes.map { rows, columns in
+    init(hidden: Int, _ random: inout SeededGenerator) {
+        shapes = [(hidden, Self.inputs), (hidden, hidden), (Self.classes, hidden)]
+        matrices = shapes.map { rows, columns in
             let scale = (2 / Float(columns)).squareRoot()
             return (0..<rows * columns).map { _ in random.gaussian() * scale }
         }
@@ -110,7 +127,7 @@ private struct SmallNetwork {
     }
 
     func accuracy(_ points: Points) -> Double {
-        var states = States()
+        var states = States(self)
         let right = points.labels.indices.count {
             classify(points.point($0), &states) == points.labels[$0]
         }
@@ -126,7 +143,7 @@ private struct SmallNetwork {
     private func run(_ point: [Float], _ states: inout States) {
         var input = point
         for layer in 0..<3 {
-            let (rows, columns) = Self.shapes[layer]
+            let (rows, columns) = shapes[layer]
             matrices[layer].withUnsafeBufferPointer { w in
                 input.withUnsafeBufferPointer { x in
                     for row in 0..<rows {
@@ -144,7 +161,7 @@ private struct SmallNetwork {
     /// 0. Ternary: the gradients of the rounded weights change the weights behind them (the
     /// straight-through estimator).
     mutating func train(_ points: Points, epochs: Int, isTernary: Bool) {
-        var states = States()
+        var states = States(self)
         let steps = epochs * points.labels.count
         for step in 0..<steps {
             let index = step % points.labels.count
@@ -175,7 +192,7 @@ private struct SmallNetwork {
             states.errors[2][row] = exponentials[row] / sum - (row == label ? 1 : 0)
         }
         for layer in (0..<3).reversed() {
-            let (rows, columns) = Self.shapes[layer]
+            let (rows, columns) = shapes[layer]
             let input = layer == 0 ? point : states.outputs[layer - 1].map { max($0, 0) }
             if layer > 0 {
                 for column in 0..<columns {

@@ -123,6 +123,6 @@ extension MachineSurvey: CustomStringConvertible {
             }
         }
         lines.append("advice: \(advice)")
-        return lines.flatMap { MatmulTable.wrapped($0, indent: 4) }.joined(separator: "\n")
+        return lines.flatMap { $0.wrapped(to: 80, indent: 4) }.joined(separator: "\n")
     }
 }

@@ -37,10 +37,50 @@ extension MatmulBenchmark {
         public let largestError: Double?
         /// Energy of one product, above what the machine takes at rest.
         public let energy: EnergyReading
+        /// What is done for a weight.
+        public let operation: Operation
         /// Who multiplied: a kernel set, or the kernels that OpenBLAS used.
         public let core: String
         /// Why OpenBLAS used these, or what is wrong with them; nil if there is nothing to say.
         public internal(set) var remark: String?
+    }
+}
+
+extension MatmulBenchmark {
+    /// What a kernel does for a weight. Each row's sum of a ternary matrix is multiplied by a scale
+    /// besides, once.
+    public enum Operation: String, Sendable, Hashable, Codable, CaseIterable {
+        /// The int8 activation is added, subtracted, or left out: the scalar reference.
+        case additions
+        /// The int8 activation is multiplied by a code of two bits, and the product added: what
+        /// processors are fastest at.
+        case int8Products
+        /// Two weights choose one of the sums of two activations from a table, which is added.
+        case lookUps
+        /// The float activation is multiplied by a float weight, and the product added.
+        case floatProducts
+
+        /// What a kernel set does with a layout. Look-ups are those of a GEMV: from a larger batch on,
+        /// codes are taken apart for products.
+        init(of set: String, _ layout: TernaryLayout, batch: Int) {
+            if set == "scalar" {
+                self = .additions
+            } else {
+                self = layout == .l2 && batch <= layout.gemvBatch ? .lookUps : .int8Products
+            }
+        }
+    }
+}
+
+extension MatmulBenchmark.Operation: CustomStringConvertible {
+    /// In words, for a line of text.
+    public var description: String {
+        switch self {
+        case .additions: "an int8 activation added or subtracted, or nothing, for each weight"
+        case .int8Products: "a product of an int8 activation and a 2-bit code for each weight"
+        case .lookUps: "a table look-up and an addition for every two weights"
+        case .floatProducts: "a float product for each weight"
+        }
     }
 }
 
@@ -65,6 +105,7 @@ extension MatmulBenchmark.Row {
         bandwidthShare = Double(bytes) / time.median / limits.bytesPerSecond
         largestError = error
         self.energy = energy
+        operation = layout.map { .init(of: core, $0, batch: subject.batch) } ?? .floatProducts
         self.core = core
     }
 }

@@ -91,6 +91,3 @@ extension MatmulBenchmark.Row {
         "\(rows)x\(columns), " + (batch == 1 ? "" : "\(batch) inputs, ") + threadCount(threads)
     }
 }
-
-/// A number of threads in words.
-package func threadCount(_ count: Int) -> String { count == 1 ? "1 thread" : "\(count) threads" }

@@ -19,7 +19,7 @@ package struct MatmulTable {
         }
         if row.placement != placement {
             let place = row.placement == .cache ? "in cache" : "from memory"
-            text += MatmulTable.padded(place, 20)
+            text += place.padded(to: 20)
             text += "       us   ±%   Gw/s   GB/s   mem x float    error"
             text += hasEnergy(row) ? "       uJ\n" : "\n"
         }
@@ -38,12 +38,12 @@ package struct MatmulTable {
         let ratio = row.speedup.map { String(format: "%8.1f", $0) } ?? "       -"
         let error = row.largestError.map { String(format: "%9.1e", $0) } ?? "        -"
         let joules = row.energy.joules.map { String(format: "%9.2f", $0 * 1e6) }
-        return MatmulTable.padded(row.kernel, 20)
+        return row.kernel.padded(to: 20)
             + MatmulTable.number(row.seconds * 1e6, width: 9)
             + String(format: "%5.0f", min(spread, 999))
             + MatmulTable.number(row.weightsPerSecond / 1e9, width: 7)
             + MatmulTable.number(row.bytesPerSecond / 1e9, width: 7)
-            + String(format: "%5.0f%%", min(row.bandwidthShare * 100, 9999))
+            + row.bandwidthShare.asBandwidth(width: 6)
             + ratio + error + (joules ?? (hasEnergy(row) ? "        -" : ""))
     }
 
@@ -60,8 +60,19 @@ package struct MatmulTable {
                 case .unavailable(let reason): "energy: unavailable: \(reason)"
                 }
             })
-        return (lines + energies.sorted()).flatMap { MatmulTable.wrapped($0) }
-            .map { $0 + "\n" }.joined()
+        return (operationNotes + lines + energies.sorted())
+            .flatMap { $0.wrapped(to: 80, indent: 2) }.map { $0 + "\n" }.joined()
+    }
+
+    /// What the ternary rows do for a weight, kernels that do the same together.
+    private var operationNotes: [String] {
+        MatmulBenchmark.Operation.allCases.compactMap { operation in
+            var kernels: [String] = []
+            for row in rows where row.operation == operation && row.layout != nil {
+                if !kernels.contains(row.kernel) { kernels.append(row.kernel) }
+            }
+            return kernels.isEmpty ? nil : "\(kernels.joined(separator: ", ")): \(operation)"
+        }
     }
 
     /// What there is to say of float rows, those of the same together.
@@ -81,26 +92,14 @@ package struct MatmulTable {
     private static func number(_ value: Double, width: Int) -> String {
         let digits = value < 10 ? 2 : value < 10_000 ? 1 : 0
         let text = String(format: "%.\(digits)f", value)
-        return String(repeating: " ", count: max(1, width - text.count)) + text
+        return text.leftPadded(to: width)
     }
+}
 
-    static func padded(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.count))
-    }
-
-    /// `text` in lines of up to 80 columns, those after the first indented more than that.
-    package static func wrapped(_ text: String, indent: Int = 2) -> [String] {
-        let begin = String(text.prefix { $0 == " " })
-        var lines = [begin]
-        var isEmpty = true
-        for word in text.split(separator: " ") {
-            if !isEmpty && lines[lines.count - 1].count + 1 + word.count > 80 {
-                lines.append(begin + String(repeating: " ", count: indent))
-                isEmpty = true
-            }
-            lines[lines.count - 1] += (isEmpty ? "" : " ") + word
-            isEmpty = false
-        }
-        return lines
+extension Double {
+    /// A share of the memory's bandwidth as percent; a dash where weights came faster than memory gives
+    /// them, so that a cache did. Both are measured, and a few percent more is memory all the same.
+    package func asBandwidth(width: Int) -> String {
+        (self <= 1.05 ? String(format: "%.0f%%", self * 100) : "-").leftPadded(to: width)
     }
 }

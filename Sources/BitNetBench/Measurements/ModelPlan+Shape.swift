@@ -8,18 +8,18 @@ extension ModelPlan {
     ///   - context: tokens of one sequence.
     ///   - options: what a model would be loaded with.
     ///   - cache: how keys and values are cached.
-    /// - Throws: `BitNetError.invalidMetadata` for an impossible shape, `.invalidArgument` for a
-    ///   context or threads out of range, `.kernelUnavailable`, `.outOfMemory`.
+    /// - Throws: `BitNetError.invalidArgument` for a shape that makes no graph, a type that cannot hold
+    ///   its rows, and a context or threads out of range; `.kernelUnavailable`, `.outOfMemory`.
     public init(
         _ shape: ModelShape, lmHead: ElementType = .q6_K, context: Int = 4096,
         options: LoadOptions = LoadOptions(), cache: KVCachePrecision = .f16
     ) throws(BitNetError) {
-        let configuration = ModelConfiguration(
-            bitnet: "synthetic", vocabularySize: shape.vocabularySize,
-            hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
-            layerCount: shape.layerCount, headCount: shape.headCount,
-            keyValueHeadCount: shape.keyValueHeadCount, contextLength: 1 << 17)
-        try configuration.validate(path: "synthetic")
+        // Trained for nothing: for what is asked, or as the longest that is usual.
+        let configuration = try ModelConfiguration(
+            shape, contextLength: max(1 << 17, min(context, 1 << 24)))
+        try require(
+            shape.hiddenSize % lmHead.block.elements == 0, "lmHead",
+            "\(lmHead.rawValue) cannot hold rows of \(shape.hiddenSize) weights")
         var files = FileSizes()
         files.embedding = lmHead
         self = try ModelPlan(
@@ -39,6 +39,7 @@ extension ModelPlan {
         return speed(
             weightsPerSecond: own?.weightsPerSecond ?? limits.bytesPerSecond * 8 / bits,
             bytesPerSecond: limits.bytesPerSecond,
-            jobSeconds: try MachineLimits.dispatchSeconds(threads: threads))
+            jobSeconds: try MachineLimits.dispatchSeconds(threads: threads),
+            isOptimized: MachineReport.isOptimized)
     }
 }

@@ -169,15 +169,15 @@ extension SkippingBenchmark.Bench {
         var times: (dense: [Double], skipping: [Double]) = ([], [])
         for _ in 0..<owner.repetitions {
             times.dense.append(
-                try medianSeconds(repetitions: 1) {
+                try measureCalls(repetitions: 1) {
                     compute.multiply(q, TernaryProduct(dense[next], into: output))
                     step()
-                })
+                }.seconds.median)
             times.skipping.append(
-                try medianSeconds(repetitions: 1) {
+                try measureCalls(repetitions: 1) {
                     skip(arranged[next], q, listed, output.storage)
                     step()
-                })
+                }.seconds.median)
         }
         let time = Spread(times.skipping).median
         let bytes = stays.count * arranged[0].trits.strandBytes

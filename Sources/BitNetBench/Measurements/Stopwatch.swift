@@ -42,38 +42,27 @@ private func firstGroup(
 
 /// Seconds of one call of `body` in each of several groups of calls, and the energy of a call.
 ///
-/// A group takes `group` seconds or one call. There are `repetitions` groups; fewer, but at least
-/// three, where they would take longer than `budget` seconds.
+/// A group takes `group` seconds or one call. There are `repetitions` groups, the first of which is
+/// the last of those that find out how many calls it takes; fewer, but at least three, where they
+/// would take longer than `budget` seconds. Without a meter there is no energy.
 func measureCalls(
-    repetitions: Int, group: Double, budget: Double, energy meter: EnergyMeter,
-    _ body: () throws(BitNetError) -> Void
+    repetitions: Int, group: Double = 0.01, budget: Double = .infinity,
+    energy meter: EnergyMeter? = nil, _ body: () throws(BitNetError) -> Void
 ) throws(BitNetError) -> (seconds: Spread, joules: EnergyReading) {
     let (calls, last) = try firstGroup(seconds: group, body)
-    // The last group of those that were to find out how long they take counts too.
     var times = [last / Double(calls)]
     var spent = last
-    var energy = EnergyCount(meter)
-    energy.begin()
+    var energy = meter.map { EnergyCount($0) }
+    energy?.begin()
     while times.count < max(repetitions, 1) && (spent < budget || times.count < 3) {
         let time = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
         times.append(time / Double(calls))
         spent += time
     }
-    energy.end()
+    energy?.end()
     let count = calls * (times.count - 1)
-    return (Spread(times), energy.reading.divided(by: Double(max(count, 1))))
-}
-
-/// Median seconds of one call of `body`: calls are grouped until a group takes `group` seconds, and
-/// groups are repeated.
-func medianSeconds(
-    repetitions: Int, group: Double = 0.01, _ body: () throws(BitNetError) -> Void
-) throws(BitNetError) -> Double {
-    let (calls, last) = try firstGroup(seconds: group, body)
-    var times = [last / Double(calls)]
-    for _ in 1..<max(repetitions, 1) {
-        let time = try seconds { () throws(BitNetError) in for _ in 0..<calls { try body() } }
-        times.append(time / Double(calls))
-    }
-    return Spread(times).median
+    return (
+        Spread(times),
+        energy?.reading.divided(by: Double(max(count, 1))) ?? .unavailable(reason: "not measured")
+    )
 }

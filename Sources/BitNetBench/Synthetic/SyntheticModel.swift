@@ -46,6 +46,27 @@ public struct ModelShape: Sendable, Hashable {
     }
 }
 
+extension ModelConfiguration {
+    /// The graph of BitNet b1.58 with squared ReLU and a tied LM head, in a shape.
+    ///
+    /// - Throws: `BitNetError.invalidArgument` that says what of the shape makes no graph.
+    init(_ shape: ModelShape, contextLength: Int) throws(BitNetError) {
+        self.init(
+            bitnet: "synthetic", vocabularySize: shape.vocabularySize,
+            hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
+            layerCount: shape.layerCount, headCount: shape.headCount,
+            keyValueHeadCount: shape.keyValueHeadCount, contextLength: contextLength)
+        try require(
+            shape.headCount < 1 || shape.hiddenSize % shape.headCount == 0, "shape",
+            "its hidden_size: \(shape.hiddenSize) cannot be split into \(shape.headCount) heads")
+        do throws(BitNetError) {
+            try validate(path: "")
+        } catch .invalidMetadata(_, let key, let detail) {
+            throw .invalidArgument(name: "shape", detail: "its \(key): \(detail)")
+        }
+    }
+}
+
 extension Transformer {
     /// A model with random weights: right in shape, bytes and speed, meaningless in text. Fills the
     /// packed layout, or the fastest one here, with random trits, all threads at once.
@@ -55,12 +76,7 @@ extension Transformer {
         random shape: ModelShape, lmHead: ElementType, layout: TernaryLayout?, compute: Compute,
         seed: UInt64
     ) throws(BitNetError) {
-        let configuration = ModelConfiguration(
-            bitnet: "synthetic", vocabularySize: shape.vocabularySize,
-            hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
-            layerCount: shape.layerCount, headCount: shape.headCount,
-            keyValueHeadCount: shape.keyValueHeadCount, contextLength: 1 << 20)
-        try configuration.validate(path: "synthetic")
+        let configuration = try ModelConfiguration(shape, contextLength: 1 << 20)
         let layout = try LayoutChoice.layout(
             forWeights: configuration.ternaryWeightCount, compute, asked: layout)
         var builder = Builder(
@@ -79,7 +95,7 @@ extension BitNetModel {
     ///     Q6_K or Q4_0.
     ///   - zeroShares: zeros to impose on the feed-forward layers, or nil for what random weights
     ///     give.
-    /// - Throws: `BitNetError.invalidArgument`, `.invalidMetadata` for an impossible shape,
+    /// - Throws: `BitNetError.invalidArgument`, also for a shape that makes no graph,
     ///   `.kernelUnavailable`, `.outOfMemory`.
     public static func synthetic(
         _ shape: ModelShape, lmHead: ElementType = .q6_K, options: LoadOptions = LoadOptions(),

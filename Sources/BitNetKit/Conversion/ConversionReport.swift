@@ -54,14 +54,7 @@ public struct ConversionReport: Sendable, Hashable, Codable, CustomStringConvert
     /// A line for each tensor: name, shape, types, scale, share of zeros, error.
     public var table: String {
         let head = ["tensor", "shape", "from", "to", "scale", "zeros", "error"]
-        let rows = [head] + tensors.map(\.columns)
-        let widths = head.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            let cells = zip(row, widths).map { cell, width in
-                cell + String(repeating: " ", count: width - cell.count)
-            }
-            return cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
-        }.joined(separator: "\n")
+        return ([head] + tensors.map(\.columns)).table(separator: "  ")
     }
 }
 

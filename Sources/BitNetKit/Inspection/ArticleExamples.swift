@@ -56,18 +56,3 @@ extension ArticleExample: CustomStringConvertible {
         return lines
     }
 }
-
-extension String {
-    /// Lines of whole words, each of up to `width` characters where words are not longer.
-    package func wrapped(to width: Int) -> [String] {
-        var lines: [String] = []
-        for word in split(separator: " ") {
-            if let last = lines.last, last.count + 1 + word.count <= width {
-                lines[lines.count - 1] = "\(last) \(word)"
-            } else {
-                lines.append(String(word))
-            }
-        }
-        return lines
-    }
-}

@@ -62,12 +62,7 @@ extension ModelInspection: CustomStringConvertible {
         let rest = widths.dropFirst().reduce(0) { $0 + $1 + 1 }
         widths[0] = min(widths[0], max(24, 80 - rest))
         rows = rows.map { [$0[0].shortened(to: widths[0])] + $0.dropFirst() }
-        return rows.map { row in
-            let cells = zip(row, widths).map { cell, width in
-                cell + String(repeating: " ", count: width - cell.count)
-            }
-            return cells.joined(separator: " ").trimmingCharacters(in: .whitespaces)
-        }.joined(separator: "\n")
+        return rows.table(widths: widths)
     }
 }
 
@@ -118,18 +113,5 @@ extension String {
             text.append(scalar.properties.generalCategory == .control ? "\u{240A}" : scalar)
         }
         return String(text)
-    }
-}
-
-extension Int {
-    /// With commas between thousands.
-    package var grouped: String {
-        let digits = String(magnitude)
-        var text = ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index).isMultiple(of: 3) { text.append(",") }
-            text.append(digit)
-        }
-        return self < 0 ? "-" + text : text
     }
 }

@@ -91,6 +91,7 @@ extension ModelPlan {
         name = c.name
         self.context = context
         trainedContext = c.contextLength
+        scan = weights.scanKind
         self.cache = cache.rawValue
         self.layout = layout.rawValue
         threads = compute.pool.threads
@@ -100,7 +101,7 @@ extension ModelPlan {
         scratchBytesPerToken = (next - scratch) / 1024
         memory = Memory(
             process: before, ternary: weights.ternary, embedding: weights.embedding,
-            lmHead: weights.lmHead, pages: weights.pages,
+            lmHead: weights.lmHead, scan: weights.scan, pages: weights.pages,
             keyValues: context * keyValueBytesPerToken,
             scratch: scratch, loading: files.largestTernary)
         weightBytesPerToken = weights.ternary + weights.headRead
@@ -119,6 +120,9 @@ private struct WeightSizes {
     var pages = 0
     var embedding = 0
     var lmHead = 0
+    /// Beside the LM head, and what it is.
+    var scan = 0
+    var scanKind: ModelPlan.Scan?
     /// Of the LM head, for a greedy choice.
     var headRead = 0
 
@@ -142,14 +146,17 @@ private struct WeightSizes {
         switch storage.scanType(for: held) {
         case nil: headRead = held.byteCount(rows, columns)
         case .q6_K:
-            headRead = held.byteCount(rows, columns) + rows * 4
-            lmHead += rows * 4
+            scanKind = .bounds
+            scan = rows * 4
+            headRead = held.byteCount(rows, columns) + scan
         case .int8:
-            headRead = rows * columns + rows * 12
-            lmHead += headRead
+            scanKind = .int8
+            scan = rows * columns + rows * 12
+            headRead = scan
         case .int4:
-            headRead = rows * columns / 2 + rows * 12
-            lmHead += headRead
+            scanKind = .int4
+            scan = rows * columns / 2 + rows * 12
+            headRead = scan
         }
     }
 }

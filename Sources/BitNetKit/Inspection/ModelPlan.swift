@@ -14,8 +14,11 @@ public struct ModelPlan: Sendable, Hashable, Codable {
         public let ternary: Int
         /// The embedding; it is the LM head too where that is tied and held the same way.
         public let embedding: Int
-        /// The LM head where it is not the embedding, and what a two-stage head scans.
+        /// The LM head where it is not the embedding.
         public let lmHead: Int
+        /// What is held beside the LM head to find its likeliest rows: bounds of a Q6_K head's rows, or
+        /// the smaller copy that a two-stage head scans.
+        public let scan: Int
         /// What large matrices take beyond their bytes, since they are whole pages of 2 MB.
         public let pages: Int
         /// Keys and values of the whole context.
@@ -25,16 +28,29 @@ public struct ModelPlan: Sendable, Hashable, Codable {
         /// What loading holds besides weights and is freed before a sequence runs.
         public let loading: Int
 
+        /// What is there all the time, whatever the context.
+        var weights: Int { process + ternary + embedding + lmHead + scan + pages }
+
         /// The most at any time: while the model loads, or while it runs.
         public var total: Int {
-            process + ternary + embedding + lmHead + pages + max(loading, keyValues + scratch)
+            weights + max(loading, keyValues + scratch)
         }
+    }
+
+    /// What is read to find the likeliest rows of an LM head.
+    public enum Scan: String, Sendable, Hashable, Codable {
+        /// The head itself, and bounds of its rows.
+        case bounds
+        /// A copy of it in int8, or in 4.5 bits a weight.
+        case int8, int4
     }
 
     /// The model's name, or its file's.
     public let name: String
     /// Tokens of the context that is planned for, and those the model was trained to take.
     public let context, trainedContext: Int
+    /// How the likeliest rows of the LM head are found; nil where all are computed.
+    public let scan: Scan?
     /// How keys and values are cached, a raw value of `KVCachePrecision`.
     public let cache: String
     /// How ternary weights are packed, a raw value of `TernaryLayout`.
@@ -78,7 +94,7 @@ extension ModelPlan.Memory {
         let running =
             keyValues + scratch + change
             * (plan.keyValueBytesPerToken + plan.scratchBytesPerToken)
-        return process + ternary + embedding + lmHead + pages + max(loading, running)
+        return weights + max(loading, running)
     }
 }
 
@@ -86,6 +102,9 @@ extension ModelPlan.Memory {
 public struct PlannedSpeed: Sendable, Hashable, Codable {
     /// Tokens a second with an empty context, and with a full one.
     public let tokensPerSecond, tokensPerSecondAtFullContext: Double
+    /// Whether what was measured for it was compiled with optimisation: kernels of a debug build are
+    /// as fast, but what lies between them is not.
+    public let isOptimized: Bool
 }
 
 extension ModelPlan {
@@ -100,8 +119,10 @@ extension ModelPlan {
     ///   - weightsPerSecond: ternary weights a second from memory, in this plan's layout.
     ///   - bytesPerSecond: bytes a second from memory.
     ///   - jobSeconds: what an empty job of all threads takes from start to end.
+    ///   - isOptimized: whether that was measured by code compiled with optimisation.
     public func speed(
-        weightsPerSecond: Double, bytesPerSecond: Double, jobSeconds: Double
+        weightsPerSecond: Double, bytesPerSecond: Double, jobSeconds: Double,
+        isOptimized: Bool = true
     ) -> PlannedSpeed {
         // What kernels were measured with may have been in a large cache.
         let ternary = max(
@@ -113,6 +134,7 @@ extension ModelPlan {
         let empty = ternary + head + rest
         let full = empty + Double(context) * Double(keyValueBytesPerToken) / bytesPerSecond
         return PlannedSpeed(
-            tokensPerSecond: 1 / empty, tokensPerSecondAtFullContext: 1 / full)
+            tokensPerSecond: 1 / empty, tokensPerSecondAtFullContext: 1 / full,
+            isOptimized: isOptimized)
     }
 }

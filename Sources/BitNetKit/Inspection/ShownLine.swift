@@ -39,13 +39,6 @@ extension [ShownLine] {
     package var plain: String { map(\.plain).joined(separator: "\n") }
 }
 
-extension String {
-    /// With blanks up to `count` characters, and one blank where it is longer already.
-    func padded(to count: Int) -> String {
-        self + String(repeating: " ", count: Swift.max(1, count - self.count))
-    }
-}
-
 extension UInt8 {
     /// Two digits.
     var hexadecimal: String {

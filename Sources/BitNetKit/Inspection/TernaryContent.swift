@@ -16,7 +16,9 @@ public struct TernaryContent: Sendable, Hashable, Codable {
     /// The columns that are all zero.
     public let zeroColumns: [Int]
     /// Bits that a coder which knows the shares of the stored byte values needs for a byte, in
-    /// [0, 8]; what is below 8 could be saved in the file.
+    /// [0, 8]; what is below 8 could be saved in the file. Of a matrix that is stored as floats, as in
+    /// folders of master weights, these are the bytes of the floats, and say nothing of trits:
+    /// `bitsPerWeight` does.
     public let bitsPerByte: Double
     /// Squared error of rounding to trits what the file holds, relative to the squared weights; 0 for
     /// weights that are ternary in the file.
@@ -61,6 +63,9 @@ extension TernarySource {
         let histogram =
             if let codes = plan.codes { codes.histogram() } else { try tensor.region.histogram() }
         let scales = plan.scale.values
+        // Of weights that are meant to be rounded a plan does not measure it.
+        var error = plan.roundingError
+        if let g = plan.g, error == 0 { error = try roundingError(g: g, pool) }
         return found.withLock { count in
             let trits = count.statistics(of: rows)
             return TernaryContent(
@@ -69,7 +74,7 @@ extension TernarySource {
                 groupColumns: plan.scale.groupColumns(of: columns),
                 zeroRows: count.zeroRows.sorted(),
                 zeroColumns: count.seen.indices.filter { count.seen[$0] == 0 },
-                bitsPerByte: entropy(histogram), roundingError: plan.roundingError,
+                bitsPerByte: entropy(histogram), roundingError: error,
                 bitsPerWeight: entropy([trits.negatives, trits.zeros, trits.positives]))
         }
     }

@@ -1,3 +1,29 @@
+/// Why a scale looks as if it were meant the other way.
+enum ScaleDoubt: Sendable, Hashable {
+    /// Weights have a magnitude that no known model has.
+    case largeWeights(tensor: String, magnitude: Float, isGGUF: Bool)
+    /// It divides, and looks like one that multiplies.
+    case smallDivisor(tensor: String, stored: Float)
+}
+
+extension ScaleDoubt: CustomStringConvertible {
+    /// What was found, and what to do.
+    var description: String {
+        switch self {
+        case .largeWeights(let tensor, let magnitude, let isGGUF):
+            "the weights of \(tensor.quoted) have the magnitude \(magnitude), which no known model "
+                + "has: its scale may be one that divides; "
+                + (isGGUF
+                    ? "convert the original checkpoint again with `bitnet convert`"
+                    : "check quantization_config.linear_class in config.json")
+        case .smallDivisor(let tensor, let stored):
+            "\(tensor.quoted) is divided by its scale \(stored), which looks like one that "
+                + "multiplies; check that quantization_config.linear_class in config.json is not "
+                + "missing"
+        }
+    }
+}
+
 extension ModelLoader {
     /// Scales that multiply are mean magnitudes of weights, at most a few; those that divide are the
     /// inverse, ten or more. A scale that is on the wrong side of both was meant the other way.
@@ -5,28 +31,23 @@ extension ModelLoader {
 
     /// Warns, once a model, of scales that look as if they were applied in the wrong direction.
     mutating func note(largestScale largest: Float, of source: TernarySource) throws(BitNetError) {
-        guard !hasNotedScale else { return }
+        guard scaleDoubt == nil else { return }
         let name = source.tensor.name
         if largest > ModelLoader.largestMean {
-            hasNotedScale = true
-            warnings.append(
-                "the weights of \(name.quoted) have the magnitude \(largest), which no known "
-                    + "model has: "
-                    + "its scale may be one that divides; "
-                    + (names.isGGUF
-                        ? "convert the original checkpoint again with `bitnet convert`"
-                        : "check quantization_config.linear_class in config.json"))
+            note(.largeWeights(tensor: name, magnitude: largest, isGGUF: names.isGGUF))
         } else if source.tensor.type == .packedTernary, source.direction == .divide,
             let stored = try source.storedScales().min(), stored > 0,
             stored < ModelLoader.largestMean
         {
-            hasNotedScale = true
-            warnings.append(
-                "\(name.quoted) is divided by its scale \(stored), which looks like one that "
-                    + "multiplies; "
-                    + "check that quantization_config.linear_class in config.json is not missing")
+            note(.smallDivisor(tensor: name, stored: stored))
         }
     }
+
+    private mutating func note(_ doubt: ScaleDoubt) {
+        scaleDoubt = doubt
+        warnings.append("\(doubt)")
+    }
+
     /// Warns of an LM head that is used although config.json says that the embedding is the head.
     mutating func noteLMHead() throws(BitNetError) {
         guard case .huggingFace(let folder) = checkpoint.metadata, !configuration.isLMHeadTied,

@@ -19,8 +19,8 @@ package struct ModelLoader {
     var allowsLossy = false
     /// Things that are odd, but no error.
     var warnings: [String] = []
-    /// Whether a warning is about a scale; one is enough.
-    var hasNotedScale = false
+    /// The first scale that looks as if it were meant the other way; one warning is enough.
+    var scaleDoubt: ScaleDoubt?
     private var taken: Set<String> = []
     /// Holds one ternary matrix after the other as the file has it.
     private let scratch = TensorScratch()

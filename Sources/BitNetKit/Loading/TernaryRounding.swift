@@ -70,7 +70,7 @@ extension TernarySource {
     }
 
     /// Squared error of rounding, relative to the squared weights.
-    private func roundingError(g: Float, _ pool: WorkerPool) throws(BitNetError) -> Double {
+    func roundingError(g: Float, _ pool: WorkerPool) throws(BitNetError) -> Double {
         let errors = try AlignedBuffer<StorageError>(count: rows, purpose: tensor.name)
         try forEachChunk(pool) { (chunk) throws(BitNetError) in
             let rounded = try AlignedBuffer<Float>(count: columns, purpose: tensor.name)

@@ -10,6 +10,10 @@ struct FileVerifier {
     let plan: [PlannedTensor]
     let pool: WorkerPool
     let progress: @Sendable (String) -> Void
+    private var loader: ModelLoader
+
+    /// A scale that looks as if it were meant the other way, once all have been read.
+    var scaleDoubt: ScaleDoubt? { loader.scaleDoubt }
 
     /// Looks for tensors that are missing, or one too many, or have another shape. Notes the
     /// structure and the sizes; nil where nothing more can be looked at.
@@ -20,20 +24,22 @@ struct FileVerifier {
         self.checkpoint = checkpoint
         self.progress = progress
         pool = compute.pool
+        let count = checkpoint.tensors.count
+        let cutShort = "\(count) tensors, not all of which were looked for"
         do throws(BitNetError) {
             configuration = try ModelConfiguration(checkpoint)
-            var loader = ModelLoader(
+            loader = ModelLoader(
                 checkpoint, configuration, compute: compute, layout: .t2, progress: nil)
             loader.i2sOrder = i2sOrder
             plan = try loader.plan()
         } catch .shapeMismatch(let tensor, let expected, let found) {
-            result.note(.structure, .passed, "\(checkpoint.tensors.count) tensors")
+            result.note(.structure, .undecided, cutShort)
             try result.fail(
                 .sizes, .shapeMismatch(tensor: tensor, expected: expected, found: found))
             return nil
         } catch .corruptTensor(let tensor, let detail) {
             // A norm was read while the tensors were looked for.
-            result.note(.structure, .passed, "\(checkpoint.tensors.count) tensors")
+            result.note(.structure, .undecided, cutShort)
             result.note(.sizes, .skipped, "a value is not usable")
             result.note(.codes, .skipped, "a value is not usable")
             try result.fail(.values, .corruptTensor(tensor: tensor, detail: detail))
@@ -44,8 +50,9 @@ struct FileVerifier {
         }
         result.note(
             .structure, .passed,
-            "\(configuration.architecture.rawValue), \(configuration.layerCount) layers, all of "
-                + "\(checkpoint.tensors.count) tensors have their place")
+            "\(configuration.architecture.rawValue), \(configuration.layerCount) "
+                + (configuration.layerCount == 1 ? "layer" : "layers")
+                + ", all of \(count) tensors have their place")
         try checkSizes(&result)
     }
 
@@ -66,63 +73,96 @@ struct FileVerifier {
                 + "\(configuration.vocabularySize)")
     }
 
-    /// Reads everything. Notes codes and values.
-    func readAll(
+    /// Reads everything. Notes codes and values, and what shows only now of structure and sizes.
+    mutating func readAll(
         into result: inout ModelVerification, _ isCancelled: () -> Bool
     ) throws(BitNetError) {
-        var (codes, values): ([String], [String]) = ([], [])
+        var findings = ReadFindings()
         var (trits, rounded, numbers) = (0, 0, 0)
         for (index, planned) in plan.enumerated() {
             if isCancelled() { throw .cancelled }
             progress("reading tensor \(index + 1) of \(plan.count)")
             switch planned.content {
             case .ternary(let source):
-                guard
-                    let plan = try noting(
-                        &values, &codes,
-                        { () throws(BitNetError) in
-                            try source.plan(pool)
-                        })
-                else { continue }
-                let content = try noting(&values, &codes) { () throws(BitNetError) in
-                    try source.content(plan, pool)
-                }
-                trits += content?.trits.count ?? 0
-                if let content, content.roundingError > 0 { rounded += 1 }
+                guard let content = try read(source, &findings) else { continue }
+                trits += content.trits.count
+                if content.roundingError > 0 { rounded += 1 }
             case .dense(let tensor):
-                if let odd = try tensor.firstNotFinite(pool) { values.append(odd) }
+                if let odd = try tensor.firstNotFinite(pool) {
+                    findings.problems[.values, default: []].append(odd)
+                }
                 numbers += tensor.elementCount
             case .vector(let vector): numbers += vector.count
             }
         }
         let note = rounded > 0 ? "; \(rounded) matrices are master weights" : ""
-        result.note(.codes, codes, "\(trits) trits" + note)
-        result.note(.values, values, "\(numbers) numbers and all scales are finite")
+        findings.note(.codes, "\(trits.grouped) trits" + note, in: &result)
+        findings.note(.values, "\(numbers.grouped) numbers and all scales are finite", in: &result)
+        for check in [ModelVerification.Check.structure, .sizes]
+        where findings.problems[check] != nil { findings.note(check, "", in: &result) }
     }
 
-    /// The value of `body`; where it fails, what is wrong goes to the list it belongs to.
-    private func noting<Value>(
-        _ values: inout [String], _ codes: inout [String],
-        _ body: () throws(BitNetError) -> Value
-    ) throws(BitNetError) -> Value? {
-        do throws(BitNetError) { return try body() } catch {
-            switch error {
-            case .cancelled, .outOfMemory, .unreadable: throw error
-            case .corruptTensor(_, let detail)
-            where detail.contains("scale is") || detail.contains("not finite"):
-                values.append("\(error)")
-            default: codes.append("\(error)")
-            }
+    /// A matrix; nil where it cannot be read, which is noted.
+    private mutating func read(
+        _ source: TernarySource, _ findings: inout ReadFindings
+    ) throws(BitNetError) -> TernaryContent? {
+        var stage = ReadFindings.Stage.scales
+        do throws(BitNetError) {
+            let plan = try source.plan(pool)
+            stage = .trits
+            let content = try source.content(plan, pool)
+            try loader.note(largestScale: content.largestScale, of: source)
+            return content
+        } catch {
+            try findings.add(error, stage, of: source.tensor.name)
             return nil
         }
     }
 }
 
-extension ModelVerification {
-    fileprivate mutating func note(_ check: Check, _ problems: [String], _ good: String) {
-        guard let first = problems.first else { return note(check, .passed, good) }
+/// What reading matrices has found, by the check that it belongs to.
+private struct ReadFindings {
+    /// What is read of a matrix: first its scales, or weights that are stored as floats, then its
+    /// trits.
+    enum Stage {
+        case scales, trits
+    }
+
+    var problems: [ModelVerification.Check: [String]] = [:]
+    /// Matrices of which another check has made the reading end.
+    private var unread: [ModelVerification.Check: [String]] = [:]
+
+    /// Files an error; where it is an interruption it goes on.
+    mutating func add(
+        _ error: BitNetError, _ stage: Stage, of tensor: String
+    ) throws(BitNetError) {
+        let check: ModelVerification.Check
+        switch error {
+        case .cancelled, .outOfMemory, .unreadable: throw error
+        case .shapeMismatch: check = .sizes
+        case .missingTensor, .unexpectedTensor, .invalidMetadata: check = .structure
+        case .corruptTensor: check = stage == .scales ? .values : .codes
+        default: check = .codes
+        }
+        problems[check, default: []].append("\(error)")
+        if check != .codes { unread[.codes, default: []].append(tensor) }
+        if check != .values, stage == .scales { unread[.values, default: []].append(tensor) }
+    }
+
+    /// Notes a check: failed, undecided where something was not read, else passed with `good`.
+    func note(
+        _ check: ModelVerification.Check, _ good: String, in result: inout ModelVerification
+    ) {
+        var rest = ""
+        if let names = unread[check], let first = names.first {
+            let more = names.count > 1 ? " and \(names.count - 1) more" : ""
+            rest = "; not read: \(first.quoted)\(more)"
+        }
+        guard let problems = problems[check], let first = problems.first else {
+            return result.note(check, rest.isEmpty ? .passed : .undecided, good + rest)
+        }
         let more = problems.count > 1 ? "; \(problems.count - 1) more like that" : ""
-        note(check, .failed, first + more)
+        result.note(check, .failed, first + more + rest)
     }
 }
 

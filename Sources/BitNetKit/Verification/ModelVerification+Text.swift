@@ -30,7 +30,7 @@ extension ModelVerification {
                 guard index == 0 else {
                     // Vocabularies may lack bytes, and normalisers change what they please.
                     return note(
-                        .tokenizer, .skipped,
+                        .tokenizer, .undecided,
                         "English comes back from its tokens; \(Self.shown(text)) comes back as "
                             + "\(Self.shown(back)), which a vocabulary without all bytes or a "
                             + "normaliser may do")

@@ -48,7 +48,7 @@ extension ModelVerification {
         let found = results
         results = Check.allCases.map { check in
             found.first { $0.check == check }
-                ?? Result(check: check, outcome: .skipped, detail: reason)
+                ?? Result(check: check, outcome: .skipped, detail: reason, figures: [:])
         }
     }
 
@@ -64,19 +64,20 @@ extension ModelVerification {
         }
         var result = self
         defer { self = result }
+        var scaleDoubt: ScaleDoubt?
         let model = try checkpoint.reading { () throws(BitNetError) -> BitNetModel? in
             guard
-                let verifier = try FileVerifier(
+                var verifier = try FileVerifier(
                     checkpoint, compute, i2sOrder: options.i2sOrder, into: &result,
                     progress: progress)
             else { return nil }
             if result.hasPassed { try verifier.readAll(into: &result, isCancelled) }
+            scaleDoubt = verifier.scaleDoubt
             guard result.hasPassed else { return nil }
             progress("loading")
             do throws(BitNetError) {
                 return try BitNetModel(checkpoint, options: options)
             } catch {
-                result.results.removeAll { $0.check == .structure }
                 try result.fail(.structure, error)
                 return nil
             }
@@ -86,14 +87,12 @@ extension ModelVerification {
         try result.checkTemplate(model)
         do throws(BitNetError) {
             try result.checkMeaning(
-                model, magnitude: model.warnings.first { $0.contains("scale") },
-                progress: progress, isCancelled: isCancelled)
+                model, doubt: scaleDoubt, progress: progress, isCancelled: isCancelled)
             try result.checkKernels(model, progress: progress, isCancelled: isCancelled)
             progress("computing the fingerprint")
             try result.checkFingerprint(model, against: record, isCancelled: isCancelled)
         } catch .corruptTensor(let tensor, let detail) {
             // Finite weights that make numbers overflow.
-            result.results.removeAll { $0.check == .values }
             try result.fail(.values, .corruptTensor(tensor: tensor, detail: detail))
         }
         return "the model does not compute"

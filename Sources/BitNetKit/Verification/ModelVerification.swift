@@ -32,11 +32,15 @@ public struct ModelVerification: Sendable, Hashable, Codable {
     }
 
     /// What came out of a check.
-    public enum Outcome: String, Sendable, Hashable, Codable {
+    public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
+        /// Everything was looked at, and is right.
         case passed
         /// Something is wrong with the file, or with the engine on this machine.
         case failed
-        /// Nothing can be said, for the reason that is given.
+        /// Nothing wrong was found, but what was looked at does not say that all is right: part of the
+        /// file could not be read, or no way of computing is clearly the best.
+        case undecided
+        /// Nothing was looked at, for the reason that is given.
         case skipped
     }
 
@@ -48,6 +52,9 @@ public struct ModelVerification: Sendable, Hashable, Codable {
         public let outcome: Outcome
         /// What was found, or why nothing could be.
         public let detail: String
+        /// Losses in nats a token of the ways of computing that were compared, by their names; empty
+        /// for checks that compare none. Those that are not finite are left out.
+        public let figures: [String: Double]
     }
 
     /// The file or folder.
@@ -63,8 +70,15 @@ public struct ModelVerification: Sendable, Hashable, Codable {
     /// The result of a check.
     public subscript(check: Check) -> Result? { results.first { $0.check == check } }
 
-    mutating func note(_ check: Check, _ outcome: Outcome, _ detail: String) {
-        results.append(Result(check: check, outcome: outcome, detail: detail))
+    /// Notes a result in place of what has been noted of the check.
+    mutating func note(
+        _ check: Check, _ outcome: Outcome, _ detail: String, figures: [String: Double] = [:]
+    ) {
+        results.removeAll { $0.check == check }
+        results.append(
+            Result(
+                check: check, outcome: outcome, detail: detail,
+                figures: figures.filter { $0.value.isFinite }))
     }
 
     /// Notes an error as a failure; where it is an interruption it goes on.
@@ -108,25 +122,29 @@ extension ModelVerification: CustomStringConvertible {
                 switch result.outcome {
                 case .passed: .positive
                 case .failed: .invalid
+                case .undecided: .scale
                 case .skipped: .zero
                 }
-            let words = result.detail.wrapped(to: 57)
+            let words = result.detail.wrapped(to: 56)
             for (index, words) in words.enumerated() {
-                var line = ShownLine((index == 0 ? result.check.rawValue : "").padded(to: 13))
-                line.add((index == 0 ? result.outcome.rawValue : "").padded(to: 9), kind)
+                var line = ShownLine((index == 0 ? result.check.rawValue : "").padded(to: 12))
+                line.add((index == 0 ? result.outcome.rawValue : "").padded(to: 11), kind)
                 line.add(words)
                 lines.append(line)
             }
         }
         if let fingerprint { lines.append(ShownLine("sha256 \(fingerprint.sha256)")) }
+        let counts = Outcome.allCases.map { outcome in
+            (outcome, results.count { $0.outcome == outcome })
+        }
+        let others = counts.filter { $0.0 != .failed && $0.1 > 0 }
+            .map { "\($0.1) \($0.0.rawValue)" }.joined(separator: ", ")
         let failures = results.count { $0.outcome == .failed }
-        let skipped = results.count { $0.outcome == .skipped }
         lines.append(
             ShownLine(
                 failures == 0
-                    ? "nothing wrong was found; \(results.count - skipped) of \(results.count) "
-                        + "checks could be made"
-                    : "\(failures) of \(results.count) checks failed"))
+                    ? "nothing wrong was found: \(others)"
+                    : "\(failures) of \(results.count) checks failed; \(others)"))
         return lines
     }
 }

@@ -98,6 +98,8 @@ typedef struct tk_matrix {
 const char *tk_layout_name(tk_layout layout);
 /// Columns in one block: 128, of T5 160.
 size_t tk_block_columns(tk_layout layout);
+/// Activation rows up to which tk_gemm is one tk_gemv for each of them; 0 where it never is.
+size_t tk_gemv_batch(tk_layout layout);
 /// Bytes of a packed matrix (always a multiple of 128).
 size_t tk_packed_size(tk_layout layout, size_t rows, size_t columns);
 /// Packs rows [row_begin, row_end) of a matrix of `rows` x `columns` into `packed`, which is the

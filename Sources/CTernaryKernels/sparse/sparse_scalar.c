@@ -35,7 +35,7 @@ static void gemv_rows(const tk_strands *w, const int8_t *q, int32_t sum, const i
       int8_t trits[TK_MOST_COLUMNS];
       d.unpack(bytes, trits);
       for (size_t j = 0; j < width; j++) {
-        total += trits[j] * q[c + j];
+        total += tk_term(trits[j], q[c + j]);
       }
     }
     y[row] = total;
@@ -56,7 +56,7 @@ static void gemv_columns(const tk_strands *w, const int8_t *q, int32_t sum, cons
       int8_t trits[TK_MOST_COLUMNS];
       d.unpack(block + column * tk_strand_bytes(w), trits);
       for (size_t j = 0; j < rows; j++) {
-        total[j] += trits[j] * q[column];
+        total[j] += tk_term(trits[j], q[column]);
       }
     }
     for (size_t j = 0; j < rows; j++) {

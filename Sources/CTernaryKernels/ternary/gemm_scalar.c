@@ -20,7 +20,7 @@ static void gemm(const tk_matrix *w, const int8_t *q, size_t q_stride, const int
       for (size_t t = 0; t < batch; t++) {
         int32_t total = 0;
         for (size_t c = 0; c < d.columns; c++) {
-          total += trits[c] * q[t * q_stride + begin + c];
+          total += tk_term(trits[c], q[t * q_stride + begin + c]);
         }
         y[t * y_stride + r - row_begin] += total;
       }

@@ -1,6 +1,7 @@
 // GEMV in plain C, of every layout: the specification that every instruction set equals. It decodes
-// trits and adds products, with none of the tricks of the fast kernels (codes, look-ups, sums of
-// activations, 16-bit sums), so that a mistake in those cannot hide here too.
+// trits and adds or subtracts activations, with none of the tricks of the fast kernels (products
+// with codes, look-ups, sums of activations, 16-bit sums), so that a mistake in those cannot hide
+// here too.
 
 #include "ternary/ternary.h"
 
@@ -15,7 +16,7 @@ static void gemv(const tk_matrix *w, const int8_t *q, int32_t sum, size_t block_
       int8_t trits[TK_MOST_COLUMNS];
       d.unpack(lane + b * d.bytes, trits);
       for (size_t c = 0; c < d.columns; c++) {
-        total += trits[c] * q[b * d.columns + c];
+        total += tk_term(trits[c], q[b * d.columns + c]);
       }
     }
     y[r - row_begin] = total;

@@ -65,6 +65,8 @@ const char *tk_layout_name(tk_layout layout) { return tk_describe(layout).name; 
 
 size_t tk_block_columns(tk_layout layout) { return tk_describe(layout).columns; }
 
+size_t tk_gemv_batch(tk_layout layout) { return tk_describe(layout).gemv_batch; }
+
 size_t tk_packed_size(tk_layout layout, size_t rows, size_t columns) {
   const tk_layout_description d = tk_describe(layout);
   return (rows + d.rows - 1) / d.rows * tk_block_count(layout, columns) * d.bytes;

@@ -117,6 +117,10 @@ enum {
 /// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
 static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
 
+/// What a weight adds to a sum: the activation, its negative, or nothing. The scalar kernels only
+/// add and subtract.
+static inline int32_t tk_term(int8_t trit, int8_t q) { return trit > 0 ? q : trit < 0 ? -q : 0; }
+
 /// tk_gemm by panels, or by the kernels' own product.
 void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
                     const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,

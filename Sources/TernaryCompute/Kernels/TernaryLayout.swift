@@ -31,6 +31,9 @@ public enum TernaryLayout: String, Sendable, Hashable, Codable, CaseIterable {
         columns / groupColumns * tk_packed_size(kernelLayout, rows, groupColumns)
     }
 
+    /// Inputs of a batch up to which each is multiplied for itself, by a GEMV.
+    package var gemvBatch: Int { max(1, tk_gemv_batch(kernelLayout)) }
+
     /// Columns in one block.
     var blockColumns: Int { tk_block_columns(kernelLayout) }
 }

@@ -62,7 +62,12 @@ struct BenchCommandTests {
         #expect(run.output.contains("energy: "))
         let svg = try String(contentsOfFile: folder.file("bars.svg"), encoding: .utf8)
         #expect(svg.hasPrefix("<svg ") && svg.hasSuffix("</svg>\n"))
-        #expect(try folder.names == ["bars.svg"])
+        #expect(try Picture(svg).outside.isEmpty)
+        let width = folder.file("width.svg")
+        #expect(try CommandLineTests.bitnet(["demo", "width", "--plot", width]).code == 0)
+        let lines = try Picture(try String(contentsOfFile: width, encoding: .utf8))
+        #expect(lines.outside.isEmpty && lines.texts.contains("trits chosen together"))
+        #expect(try folder.names == ["bars.svg", "width.svg"])
         for arguments in [
             small + ["--zero-share", "0.5"],
             ["bench", "head", "--rows", "512", "--columns", "256", "--states", "2"],

@@ -26,6 +26,36 @@ struct CommandLineOutputTests {
         #expect(try bitnet("help", "bench", "model").output.contains("(default: 64)"))
     }
 
+    @Test("no option's help says its default twice, and options of a kind are worded alike")
+    func defaults() throws {
+        let commands: [[String]] = [
+            ["generate"], ["chat"], ["embed"], ["logits"], ["tokenize"], ["convert"], ["inspect"],
+            ["hex"], ["plan"], ["verify"], ["perplexity"], ["train"], ["bench", "matmul"],
+            ["bench", "model"], ["bench", "head"], ["bench", "compare"], ["demo", "rounding"],
+            ["demo", "width"], ["demo", "zeros"], ["demo", "layers"], ["doctor"],
+        ]
+        var orders: Set<String> = []
+        for command in commands {
+            let help = try CommandLineTests.bitnet(["help"] + command)
+            #expect(help.code == 0 && help.output.contains("OPTIONS:"), "\(command)")
+            // An option begins in column 2, and its help goes on further right.
+            var options: [String] = []
+            for line in help.output.split(separator: "\n") {
+                if line.hasPrefix("  -") {
+                    options.append(String(line))
+                } else if line.hasPrefix("   "), !options.isEmpty {
+                    options[options.count - 1] += " " + line.drop { $0 == " " }
+                }
+            }
+            for option in options {
+                #expect(
+                    option.components(separatedBy: "(default").count <= 2, "\(command): \(option)")
+                if option.contains("--i2s-order") { orders.insert(option) }
+            }
+        }
+        #expect(orders.count == 1)
+    }
+
     @Test("JSON has the documented keys in their order, and nothing else on standard output")
     func json() throws {
         let run = try bitnet("generate", "A \"cat\"", "--json", "--max-tokens", "3")

@@ -42,6 +42,21 @@ struct InspectCommandTests {
         #expect(run.code == 1 && run.output.contains("ternary   "))
     }
 
+    @Test("a norm that is not finite is a warning here, and a failure of verify")
+    func damagedNorm() throws {
+        let folder = try TemporaryFolder()
+        var file = try EditableGGUF(TinyModel.bitnetGGUF)
+        let norm = "blk.0.attn_norm.weight"
+        file[tensor: norm].bytes.replaceSubrange(4..<8, with: floatBytes([.nan]))
+        let path = try file.write(to: folder).path
+        let run = try CommandLineTests.bitnet(["inspect", path])
+        #expect(run.code == 0 && run.output.contains("ternary   "))
+        let warnings = run.output.split(separator: "\n").filter { $0.hasPrefix("warning: ") }
+        #expect(warnings.count { $0.contains(norm) && $0.contains("nan") } == 1)
+        let verified = try CommandLineTests.bitnet(["verify", path])
+        #expect(verified.code == 1 && verified.output.contains("values      failed"))
+    }
+
     @Test("the plot has a bar for every kind, layer and matrix, and its numbers")
     func plot() throws {
         let folder = try TemporaryFolder()
@@ -52,5 +67,6 @@ struct InspectCommandTests {
         for part in ["<svg", "by kind", "by layer", "mlp.down_proj", "layer 5"] {
             #expect(text.contains(part), "\(part)")
         }
+        #expect(try Picture(text).outside.isEmpty)
     }
 }

@@ -48,6 +48,33 @@ struct PerplexityTests {
         #expect(abs(result.perplexity - Foundation.exp(mean)) < 1e-3)
     }
 
+    @Test(
+        "losses are those of the logits that transformers computes of the same tokens",
+        arguments: ReferenceCheckpoint.languageModels.filter { $0.hiddenPath != nil })
+    func reference(checkpoint: ReferenceCheckpoint) async throws {
+        let expected = try SafetensorsFixture(try #require(checkpoint.hiddenPath))
+        let tokens = expected.int32s("tokens").map(Int.init)
+        let logits = expected.floats("logits").map { Double($0) }
+        let width = logits.count / tokens.count
+        var losses: [Double] = []
+        for position in 0..<tokens.count - 1 {
+            let row = logits[position * width..<(position + 1) * width]
+            let largest = row.max() ?? 0
+            let sum = row.reduce(0) { $0 + Foundation.exp($1 - largest) }
+            losses.append(
+                largest + Foundation.log(sum) - row[row.startIndex + tokens[position + 1]])
+        }
+        let mean = losses.reduce(0, +) / Double(losses.count)
+        let model = try BitNetModel(
+            loading: checkpoint.path, options: LoadOptions(threads: 1))
+        let found = try await model.perplexity(
+            tokens: tokens, options: PerplexityOptions(cache: .f32))
+        #expect(found.tokens == tokens.count - 1)
+        // These sequences are short and have no int8 value between two: the bits of floats decide
+        // nothing, and what is left are the seventh digits of logits.
+        #expect(abs(found.meanLoss - mean) < 1e-5, "\(found.meanLoss) \(mean)")
+    }
+
     @Test("every token but the first counts once where windows overlap")
     func windows() throws {
         for (count, context, stride) in [(2, 2, 1), (100, 16, 5), (33, 16, 15), (33, 64, 1)] {

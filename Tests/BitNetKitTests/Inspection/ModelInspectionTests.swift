@@ -90,6 +90,48 @@ struct ModelInspectionTests {
         }
     }
 
+    @Test(
+        "a model without a name has that of its folder or file, if that is one",
+        arguments: [
+            ("Falcon3-1.58bit", nil, "Falcon3-1.58bit"), ("tiny/packed", nil, "tiny"),
+            ("tiny/model/packed", nil, "tiny"), ("packed", "owner/base-1b", "base-1b"),
+            ("mine", "owner/base-1b", "mine"),
+            (
+                "models--owner--name-2B/snapshots/0123456789abcdef0123456789abcdef01234567", nil,
+                "owner/name-2B"
+            ),
+        ] as [(String, String?, String)])
+    func names(path: String, origin: String?, name: String) throws {
+        let folder = try TemporaryFolder()
+        let place = folder.file(path)
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        let written = try TemporaryFolder()
+        var model = try EditableFolder(TinyModel.bitnetFolder)
+        model.config["_name_or_path"] = origin
+        let source = try model.write(to: written)
+        for file in try written.names {
+            try FileManager.default.copyItem(
+                at: source.appendingPathComponent(file),
+                to: URL(fileURLWithPath: "\(place)/\(file)"))
+        }
+        let url = URL(fileURLWithPath: place)
+        #expect(try ModelInspection.inspect(url).graph?.name == name)
+        #expect(try BitNetModel.plan(url).name == name)
+        // A file without a name of its own, in the same place.
+        var file = try EditableGGUF(TinyModel.bitnetGGUF)
+        file["general.name"] = nil
+        let bytes = try Data(contentsOf: try file.write(to: written, "model.gguf"))
+        try bytes.write(to: URL(fileURLWithPath: "\(place)/model.gguf"))
+        let inspection = try ModelInspection.inspect(
+            URL(fileURLWithPath: "\(place)/model.gguf"))
+        // Such a file has no configuration beside it that would say more.
+        if path != "packed" { #expect(inspection.graph?.name == name) }
+        try bytes.write(to: URL(fileURLWithPath: "\(place)/story-1.58b.gguf"))
+        let named = try ModelInspection.inspect(
+            URL(fileURLWithPath: "\(place)/story-1.58b.gguf"))
+        #expect(named.graph?.name == "story-1.58b")
+    }
+
     @Test("what was found goes to JSON and back")
     func coded() throws {
         let inspection = try ModelInspection.inspect(TinyModel.llamaGGUF)
@@ -227,6 +269,36 @@ struct OddInspectionTests {
         #expect(inspection.warnings.contains { $0.contains("1 matrices are not ternary") })
         let before = try ModelInspection.inspect(TinyModel.llamaGGUF)
         #expect(before.warnings.allSatisfy { !$0.contains("not ternary") })
+    }
+
+    @Test("master weights are said to be such, with what rounding them loses as intended")
+    func masters() async throws {
+        let folder = try TemporaryFolder()
+        var model = try EditableFolder(TinyModel.bitnetFolder)
+        model[quantization: "quantization_mode"] = "online"
+        model.tensors.removeAll { $0.name.hasSuffix("_scale") }
+        let count = model.tensors.count { $0.dtype == "U8" }
+        model.tensors = model.tensors.enumerated().map { index, tensor in
+            guard tensor.dtype == "U8" else { return tensor }
+            var master = tensor
+            master.dtype = "F32"
+            master.shape[0] *= 4
+            master.bytes = floatBytes(
+                randomFloats(master.shape.reduce(1, *), seed: UInt64(index)))
+            return master
+        }
+        let url = try model.write(to: folder)
+        let inspection = try ModelInspection.inspect(url)
+        let errors = inspection.tensors.compactMap(\.ternary?.roundingError)
+        #expect(errors.count == count && errors.allSatisfy { $0 > 0.05 && $0 < 0.5 })
+        #expect(
+            inspection.warnings.count {
+                $0.contains("\(count) matrices") && $0.contains("master weights")
+            } == 1)
+        let verified = try await ModelVerification.verify(
+            url, options: LoadOptions(threads: 1))
+        #expect(verified[.codes]?.outcome == .passed)
+        #expect(verified[.codes]?.detail.contains("\(count) matrices are master weights") == true)
     }
 
     @Test("what a file leaves open is noted: words, activation function, template")

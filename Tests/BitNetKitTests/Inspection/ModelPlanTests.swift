@@ -17,7 +17,9 @@ struct ModelPlanTests {
             let model = try BitNetModel(loading: url, options: options)
             // Scales of a row or a group are in matrices of their own.
             #expect(plan.memory.ternary == model.byteCount.ternary)
-            #expect(plan.memory.embedding + plan.memory.lmHead == model.byteCount.dense)
+            #expect(
+                plan.memory.embedding + plan.memory.lmHead + plan.memory.scan
+                    == model.byteCount.dense)
             #expect(
                 plan.weightBytesPerToken - plan.memory.ternary
                     == model.transformer.lmHeadBytesRead)

@@ -161,7 +161,7 @@ struct EnergyTests {
 }
 
 /// A powercap tree and a clock that are moved by hand.
-private final class FakeMachine: @unchecked Sendable {
+final class FakeMachine: @unchecked Sendable {
     private struct State {
         var time = 0.0
         var watts: [String: Double] = [:]

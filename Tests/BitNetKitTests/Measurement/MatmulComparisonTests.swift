@@ -164,6 +164,7 @@ struct MatmulComparisonTests {
             time: Spread([seconds, seconds * 9]), weightsPerSecond: weights / seconds,
             bytesPerSecond: weights / 4 / seconds, bandwidthShare: weights / 4 / seconds / 20e9,
             speedup: speedup, largestError: 0.0123, energy: .unavailable(reason: "none"),
+            operation: kernel.hasPrefix("own") ? .floatProducts : .int8Products,
             core: "avx2", remark: kernel.hasPrefix("OpenBLAS") ? longRemark : nil)
     }
 

@@ -2,10 +2,6 @@ import BitNetPlots
 import Foundation
 import Testing
 
-#if canImport(FoundationXML)
-    import FoundationXML
-#endif
-
 /// Pictures: what is in them, and that nothing given to them makes a file that is none.
 @Suite("Plots")
 struct PlotTests {
@@ -136,10 +132,47 @@ struct PlotTests {
             (0, 1, "0"), (0.30000000000000004, 0.1, "0.3"), (150, 50, "150"),
             (9000, 1000, "9000"), (20_000, 5000, "20k"), (1.5e6, 5e5, "1.5M"),
             (2e6, 1e6, "2M"), (5e7, 1e7, "50M"), (0.005, 0.005, "0.005"), (-2, 1, "-2"),
-            (.nan, 1, "-"), (.infinity, 1, "∞"),
+            (.nan, 1, "-"), (.infinity, 1, "∞"), (1e-12, 1e-12, "1e-12"),
+            (0.00001, 0.00001, "0.00001"),
+            (3e-9, 1e-9, "3e-9"), (1.2e-7, 1e-8, "1.2e-7"), (0, 1e-9, "0"),
+            (1e308, 0.001, "1.0e308"),
+            (-2e300, 1e300, "-2.0e300"), (7e12, 7e10, "7.00T"),
         ] as [(Double, Double, String)])
     func numbers(_ value: Double, _ step: Double, _ text: String) {
         #expect(shortNumber(value, step: step) == text)
+    }
+
+    @Test(
+        "everything that is drawn lies within the picture, whatever names and values are",
+        arguments: [
+            "x", "a rather long name of a kernel or of a series", "model.layers.29.mlp.down",
+        ])
+    func inside(_ name: String) throws {
+        for values in [[0.001, 0.002], [-3, 12], [5e-12, 7e12], [42], [1e300, 3e15]] {
+            var bars = BarChart(title: "Title of \(name)", unit: "billions of weights a second")
+            bars.subtitle = String(repeating: "Words about \(name). ", count: 9)
+            bars.series = (0..<3).map { "\(name) \($0)" }
+            bars.groups = (0..<4).map { group in
+                .init("\(group) \(name)", values.map { .init(name, [$0, abs($0), nil]) })
+            }
+            for isStacked in [false, true] {
+                bars.isStacked = isStacked
+                let picture = try Picture(bars.svg)
+                #expect(picture.outside.isEmpty, "bars, \(isStacked)")
+            }
+            for isLogarithmic in [false, true] {
+                var lines = LineChart(
+                    title: name, x: PlotAxis(name, isLogarithmic: isLogarithmic),
+                    y: PlotAxis("nats a token", isLogarithmic: isLogarithmic))
+                lines.series = (0..<3).map { index in
+                    .init(
+                        "\(name) \(index)", values.map { (abs($0) + Double(index), $0) },
+                        hasDots: true, isDashed: index == 1)
+                }
+                let picture = try Picture(lines.svg)
+                #expect(picture.outside.isEmpty, "lines, \(isLogarithmic)")
+            }
+        }
     }
 
     @Test("a picture has other colours in dark mode, and says what it shows")
@@ -147,61 +180,5 @@ struct PlotTests {
         let svg = LineChart(title: "A & B", x: PlotAxis("x"), y: PlotAxis("y")).svg
         #expect(svg.contains("@media (prefers-color-scheme: dark)"))
         #expect(svg.contains("<title>A &amp; B</title>"))
-    }
-}
-
-/// The elements of an SVG file.
-private final class Picture: NSObject, XMLParserDelegate {
-    private var found: [(name: String, attributes: [String: String])] = []
-    private(set) var texts: [String] = []
-    private var text = ""
-
-    init(_ svg: String) throws {
-        super.init()
-        let parser = XMLParser(data: Data(svg.utf8))
-        parser.delegate = self
-        try #require(parser.parse(), "\(parser.parserError.map { "\($0)" } ?? "")\n\(svg)")
-        for (_, attributes) in found {
-            for key in ["x", "y", "width", "height", "r"] {
-                guard let value = attributes[key] else { continue }
-                try #require(Double(value)?.isFinite == true, "\(key)=\(value)")
-            }
-        }
-    }
-
-    func parser(
-        _ parser: XMLParser, didStartElement name: String, namespaceURI: String?,
-        qualifiedName: String?, attributes: [String: String]
-    ) {
-        found.append((name, attributes))
-        text = ""
-    }
-
-    func parser(_ parser: XMLParser, foundCharacters characters: String) { text += characters }
-
-    func parser(
-        _ parser: XMLParser, didEndElement name: String, namespaceURI: String?,
-        qualifiedName: String?
-    ) {
-        if name == "text" { texts.append(text) }
-    }
-
-    func elements(_ name: String, _ color: String) -> [[String: String]] {
-        found.filter { $0.name == name && $0.attributes["class"] == color }.map(\.attributes)
-    }
-
-    func rectangles(of color: String) -> [(x: Double, width: Double)] {
-        elements("rect", color).map { (Double($0["x"] ?? "") ?? 0, Double($0["width"] ?? "") ?? 0) }
-    }
-
-    func lengths(of color: String) -> [Double] { rectangles(of: color).map(\.width) }
-
-    func lines(of color: String) -> [[(x: Double, y: Double)]] {
-        elements("polyline", color).map { line in
-            (line["points"] ?? "").split(separator: " ").map { point in
-                let pair = point.split(separator: ",").compactMap { Double($0) }
-                return (pair[0], pair[1])
-            }
-        }
     }
 }

@@ -42,6 +42,11 @@ struct ModelVerificationTests {
         #expect(first.results.map(\.check) == ModelVerification.Check.allCases)
         let skipped = first.results.filter { $0.outcome == .skipped }.map(\.check)
         #expect(skipped == [.template, .fingerprint])
+        #expect(first.results.allSatisfy { $0.outcome != .undecided })
+        let losses = first[.activation]?.figures ?? [:]
+        #expect(losses.keys.sorted() == ["gelu_pytorch_tanh", "relu2", "silu"])
+        #expect(losses.values.min() == losses["relu2"])
+        #expect(first[.scale]?.figures["as stated"] == losses["relu2"])
         let second = try await ModelVerification.verify(
             sample, options: LoadOptions(threads: 1, instructionSet: "scalar", layout: .t5),
             against: first.fingerprint)
@@ -55,8 +60,10 @@ struct ModelVerificationTests {
     func random(url: URL) async throws {
         let result = try await verify(url)
         #expect(failures(result).isEmpty)
-        #expect(result[.activation]?.outcome == .skipped)
+        #expect(result[.activation]?.outcome == .undecided)
         #expect(result[.activation]?.detail.contains("chance") == true)
+        // A magnitude that models have says that nothing is wrong, not that all is right.
+        #expect(result[.scale]?.outcome == .undecided)
         #expect(result[.scale]?.detail.contains("magnitude") == true)
         #expect(result[.kernels]?.outcome == .passed)
     }
@@ -120,6 +127,64 @@ struct ModelVerificationTests {
         }
         #expect(failures(result) == [.values])
         #expect(result[.values]?.detail.contains(name) == true)
+        // The codes of a matrix whose scale is none were not read.
+        guard name == Self.up else { return }
+        #expect(result[.codes]?.outcome == .undecided)
+        #expect(result[.codes]?.detail.contains("not read: '\(name)'") == true)
+    }
+
+    @Test("what is read although a check has failed is told from what is not")
+    func unread() async throws {
+        // A matrix that is not ternary: its scale does not count as a finite one.
+        let floats = try await verify(TinyModel.llamaGGUF) { model in
+            let count = model[tensor: Self.up].shape.reduce(1, *)
+            model[tensor: Self.up].type = .f32
+            model[tensor: Self.up].bytes = floatBytes(randomFloats(count, seed: 3))
+        }
+        #expect(floats[.values]?.outcome == .undecided)
+        #expect(floats[.values]?.detail.contains("not read: '\(Self.up)'") == true)
+        // A weight that is not finite is a value, whatever else is stored there.
+        let infinite = try await verify(TinyModel.llamaGGUF) { model in
+            let count = model[tensor: Self.up].shape.reduce(1, *)
+            var weights = [Float](repeating: 1, count: count)
+            weights[7] = .infinity
+            model[tensor: Self.up].type = .f32
+            model[tensor: Self.up].bytes = floatBytes(weights)
+        }
+        #expect(failures(infinite) == [.values] && infinite[.codes]?.outcome == .undecided)
+        // A code that is none leaves the scale, which is read before.
+        let code = try await verify(TinyModel.bitnetGGUF) { $0[tensor: Self.up].bytes[5] = 0xFF }
+        #expect(failures(code) == [.codes] && code[.values]?.outcome == .passed)
+        // Tensors after a norm that is not finite were not looked for.
+        let norm = try await verify(TinyModel.bitnetGGUF) { model in
+            model[tensor: "output_norm.weight"].bytes.replaceSubrange(
+                0..<4, with: floatBytes([.nan]))
+        }
+        #expect(failures(norm) == [.values] && norm[.structure]?.outcome == .undecided)
+        #expect("\(norm)".contains("1 of 10 checks failed; 1 undecided, 8 skipped"))
+    }
+
+    @Test("another activation function that is better by a little is named with its lead")
+    func closeRival() {
+        func losses(_ values: [Double]) -> TextLosses { TextLosses(losses: values) }
+        let stated = losses((0..<60).map { 2 + Double($0 % 7) * 0.1 })
+        let closely = losses(stated.losses.enumerated().map { $1 - ($0 % 2 == 0 ? 0.06 : -0.02) })
+        let clearly = losses(stated.losses.map { $0 - 0.2 })
+        let worse = losses(stated.losses.map { $0 + 0.3 })
+        typealias Way = (Activation, TextLosses)
+        func judge(_ rivals: [Way], best: Way) -> (ModelVerification.Outcome, String) {
+            ModelVerification.judge([(.silu, stated)] + rivals, best: best, chance: 8)
+        }
+        #expect(!closely.isClearlyBetter(than: stated) && clearly.isClearlyBetter(than: stated))
+        let near = judge([(.gelu, closely), (.squaredReLU, worse)], best: (.silu, stated))
+        #expect(near.0 == .undecided)
+        #expect(near.1.contains("gelu_pytorch_tanh") && near.1.contains("0.020 +- 0.00"))
+        let wrong = judge([(.gelu, clearly)], best: (.gelu, clearly))
+        #expect(wrong.0 == .failed && wrong.1.contains("silu is wrong"))
+        let right = judge([(.gelu, worse)], best: (.silu, stated))
+        #expect(right.0 == .passed && right.1.contains("by 0.300 +- 0.000"))
+        let none = judge([(.gelu, losses([.infinity]))], best: (.silu, losses([7.5])))
+        #expect(none.0 == .undecided && none.1.contains("chance"))
     }
 
     @Test("the wrong activation function: activation, which names the right one")
