@@ -242,7 +242,9 @@ extension ShadowNetwork {
         for block in blocks {
             for linear in block.linears {
                 let range = linear.offset..<linear.offset + linear.rows * linear.columns
-                guard let trits = linear.trits, range.contains(tensor.offset) else { continue }
+                guard range.contains(tensor.offset),
+                    let trits = linear.trits(compute, scratch: threads.trits)
+                else { continue }
                 let first = (tensor.offset - range.lowerBound) / linear.columns
                 let buffer = try AlignedBuffer<Int8>(count: tensor.count, purpose: tensor.name)
                 trits.unpack(rows: first..<first + tensor.shape[0], into: buffer.view)
