@@ -124,12 +124,15 @@ private struct LineDrawing {
     }
 
     private func drawMarks(into document: inout SVGDocument) {
-        for mark in chart.marks {
-            guard let place = xScale.place(mark.x) else { continue }
-            let x = Self.left + place * plotWidth
+        let places = chart.marks.map { mark in
+            xScale.place(mark.x).map { Self.left + $0 * plotWidth }
+        }
+        for (index, mark) in chart.marks.enumerated() {
+            guard let x = places[index] else { continue }
             document.line([(x, top - 8), (x, bottom)], color: .faint, isDashed: true)
-            // A name that would leave the picture ends at its line.
-            let isLate = x + SVGDocument.width(of: mark.name) + 4 > Self.width
+            // A name that would leave the picture, or meet the next one's, ends at its line.
+            let limit = places.dropFirst(index + 1).compactMap(\.self).first ?? Self.width
+            let isLate = x + SVGDocument.width(of: mark.name) + 4 > limit
             document.text(
                 mark.name, x: isLate ? x - 4 : x + 4, y: top - 4, anchor: isLate ? .end : .start,
                 color: .faint, size: 11)

@@ -51,9 +51,12 @@ extension Trainer {
         to file: URL, ternary: ElementType = .i2_s, embedding: ElementType = .f32,
         tokenizer: URL
     ) async throws(BitNetError) -> ConversionReport {
-        let folder = file.deletingLastPathComponent().appendingPathComponent(
+        let place = file.deletingLastPathComponent().appendingPathComponent(
             ".\(file.lastPathComponent).\(UUID().uuidString).folder")
-        defer { try? FileManager.default.removeItem(at: folder) }
+        defer { try? FileManager.default.removeItem(at: place) }
+        // A model has the name of its folder.
+        let name = file.deletingPathExtension().lastPathComponent
+        let folder = place.appendingPathComponent(name.isEmpty ? "model" : name)
         try await exportFolder(to: folder, tokenizer: tokenizer)
         return try await onQueue { (_) throws(BitNetError) in
             try BitNetConverter.convert(

@@ -106,6 +106,9 @@ struct PlotTests {
         }
         #expect(late(picture) == late(plain) + 1)
         #expect(plain.lines(of: "l-faint").allSatisfy { abs($0[0].y - $0[1].y) < 100 })
+        // Two names that would lie on each other stand on both sides.
+        chart.marks = [.init(at: 48, "first stage"), .init(at: 50, "second stage")]
+        #expect(late(try Picture(chart.svg)) == late(plain) + 1)
     }
 
     @Test("of many points those are drawn that can be seen, the extremes among them")
