@@ -2,8 +2,9 @@ public import BitNetKit
 internal import Foundation
 
 /// Why a ternary model has to be trained as one: the same small network learns the same text twice,
-/// once with float weights and once with shadow weights. Rounded to trits, the float network loses
-/// most of what it has learnt; the other one is what it is when it is rounded.
+/// once with float weights and once with shadow weights. Rounded to trits, the float network loses a
+/// good part of what it has learnt, and more the finer its weights become; the other one learns with
+/// the trits that it will have.
 ///
 /// ```swift
 /// let result = try RoundingComparison.run(

@@ -17,7 +17,7 @@ struct RoundingComparisonTests {
     private static let data = TokenArray(
         countingTokens(4000), validation: countingTokens(500), seed: 3)
 
-    @Test("Both learn, rounding ruins the float one, and threads change no bit")
+    @Test("Both learn, rounding costs the float one, and threads change no bit")
     func lesson() async throws {
         var shares: [Double] = []
         let result = try RoundingComparison.run(
@@ -33,7 +33,7 @@ struct RoundingComparisonTests {
         // Rounded is what the shadow network is before it has learnt.
         #expect(first.rounded == first.shadow)
         #expect(last.float < 0.5 * first.float && last.shadow < 0.5 * first.shadow)
-        #expect(last.rounded > 3 * last.float)
+        #expect(last.rounded > last.float && last.rounded > 1.1 * last.shadow)
 
         // The network with shadow weights is the one that a trainer trains.
         let trainer = try Trainer(configuration: Self.configuration, data: Self.data, threads: 1)
