@@ -61,7 +61,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(
             name: "BitNetTraining",
-            dependencies: ["BitNetKit"],
+            dependencies: ["BitNetKit", "BitNetPlots"],
             swiftSettings: swiftSettings),
         .target(
             name: "BitNetSampleModel",
@@ -95,7 +95,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "BitNetTrainingTests",
-            dependencies: ["BitNetTraining", "BitNetKit", "TestSupport"],
+            dependencies: ["BitNetTraining", "BitNetKit", "BitNetPlots", "TestSupport"],
             resources: [.copy("Data/Fixtures")],
             swiftSettings: swiftSettings),
     ],

@@ -26,6 +26,17 @@ package struct LineChart: Sendable {
         }
     }
 
+    /// A place on the x axis with a name: something begins there.
+    package struct Mark: Sendable {
+        package var x: Double
+        package var name: String
+
+        package init(at x: Double, _ name: String) {
+            self.x = x
+            self.name = name
+        }
+    }
+
     /// What the picture shows.
     package var title: String
     /// What else has to be known to read it.
@@ -33,6 +44,8 @@ package struct LineChart: Sendable {
     package var x: PlotAxis
     package var y: PlotAxis
     package var series: [Series] = []
+    /// Vertical lines behind the series, each with its name above the plot.
+    package var marks: [Mark] = []
 
     package init(title: String, x: PlotAxis, y: PlotAxis) {
         self.title = title
@@ -58,17 +71,20 @@ private struct LineDrawing {
             title: chart.title, subtitle: chart.subtitle,
             series: names.allSatisfy(\.isEmpty) ? [] : names)
         let points = chart.series.lazy.flatMap(\.points)
-        xScale = PlotScale(chart.x, covering: points.lazy.map(\.x))
+        xScale = PlotScale(
+            chart.x, covering: Array(points.lazy.map(\.x)) + chart.marks.map(\.x))
         yScale = PlotScale(chart.y, covering: points.lazy.map(\.y))
     }
 
     private var plotWidth: Double { Self.width - Self.left - Self.right }
-    private var bottom: Double { header.height + Self.plotHeight }
+    private var top: Double { header.height + (chart.marks.isEmpty ? 0 : 14) }
+    private var bottom: Double { top + Self.plotHeight }
 
     var svg: String {
         var document = SVGDocument(width: Self.width, height: bottom + 52, title: chart.title)
         header.draw(into: &document)
         drawAxes(into: &document)
+        drawMarks(into: &document)
         for (index, series) in chart.series.enumerated() {
             for run in runs(of: series) {
                 // A point between two gaps has no line.
@@ -105,6 +121,22 @@ private struct LineDrawing {
         document.text(
             chart.y.label, x: 18, y: bottom - Self.plotHeight / 2, anchor: .middle, color: .faint,
             isUpright: true)
+    }
+
+    private func drawMarks(into document: inout SVGDocument) {
+        let places = chart.marks.map { mark in
+            xScale.place(mark.x).map { Self.left + $0 * plotWidth }
+        }
+        for (index, mark) in chart.marks.enumerated() {
+            guard let x = places[index] else { continue }
+            document.line([(x, top - 8), (x, bottom)], color: .faint, isDashed: true)
+            // A name that would leave the picture, or meet the next one's, ends at its line.
+            let limit = places.dropFirst(index + 1).compactMap(\.self).first ?? Self.width
+            let isLate = x + SVGDocument.width(of: mark.name) + 4 > limit
+            document.text(
+                mark.name, x: isLate ? x - 4 : x + 4, y: top - 4, anchor: isLate ? .end : .start,
+                color: .faint, size: 11)
+        }
     }
 
     /// The points in pixels, cut where one has no place.

@@ -10,20 +10,31 @@ struct TrainCommand: AsyncParsableCommand {
         abstract: "Train a ternary model from scratch on text.",
         usage: """
             bitnet train --data FILE ... --out DIR [--config tiny|small|FILE.json] \
-            [--steps N | --time DURATION] [--resume]
+            [--steps N | --time DURATION] [--resume] [--teacher PATH]
+            bitnet train --compare-rounding [--data FILE ...] [--steps N] [--plot FILE]
             """,
         discussion: """
             Text is UTF-8, documents separated by <|endoftext|>. DIR gets a tokenizer, \
-            checkpoints, loss.csv, and at the end model.gguf and the Hugging Face folders model \
-            (packed trits) and masters (shadow weights). Ctrl-C writes a checkpoint and stops; \
-            --resume goes on from it. With --steps, an interrupted training gives the same \
-            weights as one that is not. A FILE.json has the members of a configuration that \
-            --json prints.
+            checkpoints, loss.csv and loss.svg, and at the end model.gguf and the Hugging Face \
+            folders model (packed trits) and masters (shadow weights). Ctrl-C writes a \
+            checkpoint and stops with code 130; --resume goes on from it. With --steps, an \
+            interrupted training gives the same weights as one that is not. A FILE.json has the \
+            members of a configuration that --json prints.
+
+            With --json every line is an object with one member, named after what it tells: \
+            training (once, first), step, validation, sample, checkpoint, and summary (once, last).
+
+            --teacher takes a trained model with the same tokenizer; its predictions are learnt \
+            besides the text. Its folder gives the tokenizer; for a GGUF file give --tokenizer.
+
+            --compare-rounding is a lesson of a minute or two: the same small network is trained \
+            with float weights, which are then rounded to trits, and with shadow weights. \
+            Without --data both learn stories that the sample model writes.
             """)
 
     @Option(
         parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"))
-    var data: [String]
+    var data: [String] = []
 
     @Option(
         parsing: .upToNextOption,
@@ -33,14 +44,14 @@ struct TrainCommand: AsyncParsableCommand {
     var validation: [String] = []
 
     @Option(parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"))
-    var out: String
+    var out: String?
 
     @Option(
         parsing: .unconditional,
         help: .init(
             "The model: tiny (0.5 M parameters), small (5 M), or a file.",
             valueName: "name"))
-    var config = "small"
+    var config: String?
 
     @Option(parsing: .unconditional, help: .init("Steps of training.", valueName: "n"))
     var steps: Int?
@@ -62,6 +73,30 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
+        help: .init("A model to learn from besides the text.", valueName: "path"))
+    var teacher: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("The teacher's share in what is learnt, 0 to 1 (default: 0.5).", valueName: "w")
+    )
+    var teacherWeight: Float?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("The temperature of both models' predictions (default: 2).", valueName: "t"))
+    var teacherTemperature: Float?
+
+    @Flag(help: "Compare a float network, rounded, with one trained with shadow weights.")
+    var compareRounding = false
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("With --compare-rounding: draw the losses, as SVG.", valueName: "file"))
+    var plot: String?
+
+    @Option(
+        parsing: .unconditional,
         help: .init("Text that samples begin with.", valueName: "text"))
     var prompt = "Once upon a time"
 
@@ -74,13 +109,25 @@ struct TrainCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        if data.isEmpty { throw ValidationError("--data needs a file") }
+        if compareRounding {
+            try validateComparison()
+        } else {
+            if data.isEmpty { throw ValidationError("--data needs a file") }
+            if out == nil { throw ValidationError("--out needs a folder") }
+            if plot != nil { throw ValidationError("--plot belongs to --compare-rounding") }
+        }
         if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1") }
         if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
+        if teacherWeight != nil || teacherTemperature != nil, resume || teacher == nil {
+            throw ValidationError(
+                "--teacher-weight and --teacher-temperature belong to a new training with --teacher"
+            )
+        }
     }
 
     func run() async throws {
+        if compareRounding { return try await compare() }
         let run = try trainingRun()
         let output = TrainOutput(isJSON: json)
         let task = Task.detached {
@@ -97,9 +144,14 @@ struct TrainCommand: AsyncParsableCommand {
         let result = await task.value
         output.clear()
         switch result {
-        case .success(let summary): try output.finish(summary, folder: out)
+        case .success(let summary): try output.finish(summary, folder: out ?? "")
         case .failure(.cancelled):
-            Terminal.report("stopped; bitnet train with --resume goes on")
+            let hasCheckpoint = FileManager.default.fileExists(
+                atPath: run.output.appendingPathComponent("checkpoint.safetensors").path)
+            Terminal.report(
+                hasCheckpoint
+                    ? "stopped; bitnet train with --resume goes on"
+                    : "stopped before the first step")
             throw ExitCode(interrupt.exitCode ?? 130)
         case .failure(let error): throw error
         }
@@ -107,25 +159,32 @@ struct TrainCommand: AsyncParsableCommand {
 
     private func trainingRun() throws -> TrainingRun {
         var run = TrainingRun(
-            files: try data.map { try Terminal.url($0) }, output: try Terminal.url(out))
+            files: try data.map { try Terminal.url($0) }, output: try Terminal.url(out ?? ""))
         let length: TrainingConfiguration.Length? =
             steps.map { .steps($0) } ?? time.map { .seconds($0) }
-        run.configuration = try trainingConfiguration()
+        run.configuration = try trainingConfiguration(config ?? "small")
         if let length {
             run.configuration.length = length
-        } else if ["tiny", "small"].contains(config) {
+        } else if ["tiny", "small"].contains(config ?? "small") {
             run.configuration.length = .seconds(1200)
         }
         run.validationFiles = try validation.map { try Terminal.url($0) }
         run.isResumed = resume
         run.resumedLength = length
         run.tokenizer = try tokenizer.map { try Terminal.url($0) }
+        run.teacher = try teacher.map { try Terminal.url($0) }
+        if let path = run.teacher?.path, !resume {
+            var distillation = TrainingConfiguration.Distillation(teacher: path)
+            if let teacherWeight { distillation.weight = teacherWeight }
+            if let teacherTemperature { distillation.temperature = teacherTemperature }
+            run.configuration.distillation = distillation
+        }
         run.samplePrompt = prompt
         run.threads = threads
         return run
     }
 
-    private func trainingConfiguration() throws -> TrainingConfiguration {
+    func trainingConfiguration(_ config: String) throws -> TrainingConfiguration {
         switch config {
         case "tiny": return TrainingConfiguration(shape: .tiny)
         case "small": return TrainingConfiguration(shape: .small)

@@ -26,6 +26,7 @@ final class TrainOutput: Sendable {
             reading.update(
                 progress.stage == .encoding ? "encoding text:" : "training the tokenizer:",
                 progress.fraction)
+        case .loadingTeacher(let url): report("teacher: \(url.path)")
         case .training(let start):
             reading.clear()
             report(text(start))
@@ -117,7 +118,7 @@ final class TrainOutput: Sendable {
     private func showJSON(_ event: TrainingRun.Event) {
         do {
             switch event {
-            case .reading: break
+            case .reading, .loadingTeacher: break
             case .training(let start): Terminal.writeOrExit(try line("training", start))
             case .step(let step): Terminal.writeOrExit(try line("step", step))
             case .validation(let report): Terminal.writeOrExit(try line("validation", report))

@@ -74,6 +74,28 @@ extension ShadowNetwork {
     }
 }
 
+extension ShadowNetwork {
+    /// Writes the int8 codes of a pass's activations and the gradients, for
+    /// `Tests/Differential/training_gradients.py`: raw, layer by layer, and as the layout has them.
+    func writePass(_ tokens: Int, to folder: URL) throws {
+        var codes: [Int8] = []
+        for layer in buffers.layers {
+            for input in [
+                layer.attentionInput, layer.outputInput, layer.feedForwardInput, layer.downInput,
+            ] {
+                for token in 0..<tokens {
+                    let start = token * input.stride
+                    codes += input.values.view[start..<start + input.columns].array
+                }
+            }
+        }
+        try Data(codes.map { UInt8(bitPattern: $0) }).write(
+            to: folder.appendingPathComponent("codes.bin"))
+        try gradients.array.withUnsafeBytes { Data($0) }.write(
+            to: folder.appendingPathComponent("gradients.bin"))
+    }
+}
+
 /// Seeded windows of tokens.
 func randomWindows(_ count: Int, length: Int, vocabulary: Int, seed: UInt64 = 7) -> [[Int32]] {
     var generator = SplitMix64(seed: seed)

@@ -74,7 +74,7 @@ package final class InferenceContext {
 
     /// The same, calling `eachLogits` with the index and the logits of one token after the other
     /// until it returns false; the logits of the rest are not computed.
-    func forward(
+    package func forward(
         _ tokens: [Int], isCancelled: () -> Bool = { false },
         eachLogits: (Int, Span<Float>) -> Bool
     ) throws(BitNetError) {

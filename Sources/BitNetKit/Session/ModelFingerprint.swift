@@ -4,7 +4,7 @@ extension BitNetModel {
     /// set, layout and file name. Cheap: it reads two rows of each matrix.
     ///
     /// Saved sessions hold it: another value makes them unreadable.
-    var fingerprint: UInt64 {
+    package var fingerprint: UInt64 {
         var checksum = Checksum()
         for field in configuration.fingerprintFields {
             checksum.update("\(field.name) = \(field.value)")

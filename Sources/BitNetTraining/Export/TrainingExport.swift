@@ -51,9 +51,12 @@ extension Trainer {
         to file: URL, ternary: ElementType = .i2_s, embedding: ElementType = .f32,
         tokenizer: URL
     ) async throws(BitNetError) -> ConversionReport {
-        let folder = file.deletingLastPathComponent().appendingPathComponent(
+        let place = file.deletingLastPathComponent().appendingPathComponent(
             ".\(file.lastPathComponent).\(UUID().uuidString).folder")
-        defer { try? FileManager.default.removeItem(at: folder) }
+        defer { try? FileManager.default.removeItem(at: place) }
+        // A model has the name of its folder.
+        let name = file.deletingPathExtension().lastPathComponent
+        let folder = place.appendingPathComponent(name.isEmpty ? "model" : name)
         try await exportFolder(to: folder, tokenizer: tokenizer)
         return try await onQueue { (_) throws(BitNetError) in
             try BitNetConverter.convert(
@@ -242,7 +245,9 @@ extension ShadowNetwork {
         for block in blocks {
             for linear in block.linears {
                 let range = linear.offset..<linear.offset + linear.rows * linear.columns
-                guard let trits = linear.trits, range.contains(tensor.offset) else { continue }
+                guard range.contains(tensor.offset),
+                    let trits = linear.trits(compute, scratch: threads.trits)
+                else { continue }
                 let first = (tensor.offset - range.lowerBound) / linear.columns
                 let buffer = try AlignedBuffer<Int8>(count: tensor.count, purpose: tensor.name)
                 trits.unpack(rows: first..<first + tensor.shape[0], into: buffer.view)

@@ -13,8 +13,8 @@ final class ShadowLinear: @unchecked Sendable {
     let offset: Int
     /// Rows of each matrix.
     let parts: [Range<Int>]
-    /// The trits of the weights; nil where nothing is rounded.
-    let trits: PackedTrits?
+    /// Where the trits of the weights are while they are multiplied; nil where nothing is rounded.
+    private let slot: TritSlot?
     /// For each row what a weight is multiplied by before it is rounded, and a trit after it.
     let factors, scales: AlignedBuffer<Float>
     private let rowSums: AlignedBuffer<Double>
@@ -24,9 +24,10 @@ final class ShadowLinear: @unchecked Sendable {
 
     /// - Parameters:
     ///   - parts: the matrices, which lie one after the other in `parameters` and in `gradients`.
+    ///   - slot: for trits of as many rows and columns; nil where nothing is rounded.
     init(
         _ parts: [ParameterLayout.Entry], parameters: BufferView<Float>,
-        gradients: BufferView<Float>, isRounded: Bool
+        gradients: BufferView<Float>, slot: TritSlot?
     ) throws(BitNetError) {
         let rows = parts.reduce(0) { $0 + $1.shape[0] }
         let columns = parts[0].shape[1]
@@ -38,17 +39,16 @@ final class ShadowLinear: @unchecked Sendable {
             let begin = ($0.offset - range.lowerBound) / columns
             return begin..<begin + $0.shape[0]
         }
-        trits = isRounded ? try PackedTrits(rows: rows, columns: columns, layout: .t2) : nil
+        self.slot = slot
         factors = try AlignedBuffer(count: rows, purpose: "weight scales")
         scales = try AlignedBuffer(count: rows, purpose: "weight scales")
         rowSums = try AlignedBuffer(count: rows, purpose: "weight scales")
     }
 
     /// Rounds the weights as they are now.
-    ///
-    /// - Parameter scratch: for each thread at least `ShadowLinear.packedRows` times the columns.
-    func snap(_ compute: Compute, scratch: (_ thread: Int) -> BufferView<Int8>) {
-        guard let trits else { return }
+    func snap(_ compute: Compute) {
+        guard let slot else { return }
+        slot.forget(self)
         let work = rows * columns * elementWork
         compute.pool.parallel(rows, work: work) { _, range in
             for row in range { rowSums.view[row] = Codec.absoluteSum(weights[row]) }
@@ -60,6 +60,18 @@ final class ShadowLinear: @unchecked Sendable {
             factors.view[part].fill(g)
             scales.view[part].fill(1 / g)
         }
+    }
+
+    /// The trits of the weights as they were rounded, until another layer asks for its own; nil where
+    /// nothing is rounded.
+    ///
+    /// - Parameter scratch: for each thread at least `ShadowLinear.packedRows` times the columns.
+    func trits(
+        _ compute: Compute, scratch: (_ thread: Int) -> BufferView<Int8>
+    ) -> PackedTrits? {
+        guard let slot, slot.take(self) else { return self.slot?.trits }
+        let trits = slot.trits
+        let work = rows * columns * elementWork
         compute.pool.parallel(rows, granule: KernelSet.tileRows, work: work) { thread, range in
             let buffer = scratch(thread)
             for begin in stride(
@@ -75,6 +87,7 @@ final class ShadowLinear: @unchecked Sendable {
                 trits.pack(buffer[0..<part.count * columns], rows: part)
             }
         }
+        return trits
     }
 
     /// Rows that are rounded before they are packed.
@@ -83,10 +96,10 @@ final class ShadowLinear: @unchecked Sendable {
     /// `y[t] = W x[t]` for `tokens`.
     func multiply(
         _ input: LinearInput, tokens: Int, into y: MatrixView, compute: Compute,
-        gemmScratch: (_ thread: Int) -> BufferView<UInt8>, products: ProductScratch
+        threads: ThreadScratch, products: ProductScratch
     ) {
         precondition(y.rows >= tokens && y.columns == rows && y.stride == rows)
-        guard let trits else {
+        guard let trits = self.trits(compute, scratch: threads.trits) else {
             let x = MatrixView(input.floats.view, rows: tokens, columns: columns)
             return compute.product(x, .transposed(weights), into: y, scratch: products)
         }
@@ -97,7 +110,7 @@ final class ShadowLinear: @unchecked Sendable {
                 trits, rows: 0..<rows, q: input.values.view.from(begin * input.stride),
                 qStride: input.stride, sums: input.sums.view[range], batch: range.count,
                 into: y.storage.from(begin * rows).reinterpreted(as: Int32.self), yStride: rows,
-                scratch: gemmScratch(thread))
+                scratch: threads.gemm(thread))
             for token in range {
                 compute.kernels.dequantize(
                     y[token].reinterpreted(as: Int32.self), scale: input.scales.view[token],
@@ -117,9 +130,32 @@ final class ShadowLinear: @unchecked Sendable {
             dy, isTransposed: true, input.factor(tokens: dy.rows), into: gradient,
             accumulates: true, scratch: products)
         let factor: RightFactor =
-            trits == nil
+            slot == nil
             ? .matrix(weights)
             : .ternary(weights, factors: factors.view, scales: scales.view)
         compute.product(dy, factor, into: dx, scratch: products)
+    }
+}
+
+/// Room for the trits of one linear layer at a time. Layers of all blocks share it: packing anew for
+/// each pass takes less than a hundredth of its time, and trits of all layers a quarter of a byte for
+/// each parameter.
+final class TritSlot: @unchecked Sendable {
+    let trits: PackedTrits
+    private var owner: ObjectIdentifier?
+
+    init(rows: Int, columns: Int) throws(BitNetError) {
+        trits = try PackedTrits(rows: rows, columns: columns, layout: .t2)
+    }
+
+    /// Makes the room `linear`'s; whether its trits have to be packed for that.
+    fileprivate func take(_ linear: ShadowLinear) -> Bool {
+        defer { owner = ObjectIdentifier(linear) }
+        return owner != ObjectIdentifier(linear)
+    }
+
+    /// The weights of `linear` have changed.
+    fileprivate func forget(_ linear: ShadowLinear) {
+        if owner == ObjectIdentifier(linear) { owner = nil }
     }
 }

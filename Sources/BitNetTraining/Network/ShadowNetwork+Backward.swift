@@ -3,12 +3,14 @@ internal import BitNetKit
 extension ShadowNetwork {
     /// Adds the gradients of `factor` times the loss of all windows, and returns the loss's sum.
     ///
-    /// - Parameter windows: equally long, of at least two tokens, as many as fit a pass.
-    func accumulate(_ windows: [[Int32]], factor: Float) -> Double {
+    /// - Parameters:
+    ///   - windows: equally long, of at least two tokens, as many as fit a pass.
+    ///   - teacher: whose predictions are learnt too; the loss that is returned is that of the text.
+    func accumulate(_ windows: [[Int32]], factor: Float, teacher: Teacher? = nil) -> Double {
         let batch = SequenceBatch(windows: windows)
         forward(batch)
         let targets = windows.flatMap { $0.dropFirst() }
-        let sum = loss(batch, targets: targets, factor: factor, lmHeadBackward)
+        let sum = loss(batch, targets: targets, factor: factor, teacher: teacher, lmHeadBackward)
         let d = tokenView(buffers.residualGradient).rows(0..<batch.count)
         forEachToken(batch.count) { _, token in d[token].fill(0) }
         let hidden = tokenView(buffers.hiddenGradient)

@@ -67,7 +67,7 @@ extension ShadowNetwork {
     ) {
         let view = MatrixView(y.view, rows: batch.count, columns: linear.rows)
         linear.multiply(
-            input, tokens: batch.count, into: view, compute: compute, gemmScratch: threads.gemm,
+            input, tokens: batch.count, into: view, compute: compute, threads: threads,
             products: products)
     }
 
@@ -173,19 +173,28 @@ extension ShadowNetwork {
     }
 
     /// The loss; the gradients of the logits times `factor` are given to `body`.
+    ///
+    /// - Parameter teacher: whose predictions change the gradients; the loss is that of the text.
     func loss(
-        _ batch: SequenceBatch, targets: [Int32], factor: Float,
+        _ batch: SequenceBatch, targets: [Int32], factor: Float, teacher: Teacher? = nil,
         _ body: (_ tokens: Range<Int>, _ gradient: MatrixView) -> Void
     ) -> Double {
         forEachLogits(batch.count) { tokens, logits in
+            teacher?.read(tokens, of: batch)
             let work = tokens.count * shape.vocabularySize * elementWork
-            compute.pool.parallel(tokens.count, work: work) { _, range in
+            compute.pool.parallel(tokens.count, work: work) { thread, range in
                 for row in range {
                     let token = tokens.lowerBound + row
-                    buffers.losses.view[token] = compute.kernels.crossEntropy(
-                        logits[row], target: Int(targets[token]), factor: factor)
+                    let target = Int(targets[token])
+                    buffers.losses.view[token] =
+                        teacher?.loss(
+                            logits[row], index: row, target: target, factor: factor,
+                            thread: thread, kernels: compute.kernels)
+                        ?? compute.kernels.crossEntropy(
+                            logits[row], target: target, factor: factor)
                 }
             }
+            teacher?.count(tokens)
             body(tokens, logits)
         }
         return buffers.losses.view[0..<batch.count].array.reduce(0, +)

@@ -28,6 +28,21 @@ final class ShadowNetwork: @unchecked Sendable {
         let attentionNorm, attentionSubNorm, feedForwardNorm, feedForwardSubNorm: Range<Int>
     }
 
+    /// Room for the trits of a block's linear layers.
+    struct Slots {
+        let projections, output, gateUp, down: TritSlot
+
+        init(_ shape: NetworkShape) throws(BitNetError) {
+            let (hidden, inner) = (shape.hiddenSize, shape.feedForwardSize)
+            projections = try TritSlot(rows: hidden + 2 * shape.keyValueSize, columns: hidden)
+            output = try TritSlot(rows: hidden, columns: hidden)
+            gateUp = try TritSlot(rows: 2 * inner, columns: hidden)
+            down = try TritSlot(rows: hidden, columns: inner)
+        }
+
+        var all: [TritSlot] { [projections, output, gateUp, down] }
+    }
+
     /// - Parameters:
     ///   - tokens: the most tokens of a pass, at least a window's.
     ///   - isRounded: whether weights and activations are rounded; without it this is the same
@@ -41,20 +56,20 @@ final class ShadowNetwork: @unchecked Sendable {
         layout = ParameterLayout(shape)
         parameters = try AlignedBuffer(count: layout.count, purpose: "shadow weights")
         gradients = try AlignedBuffer(count: layout.count, purpose: "gradients")
+        let slots = isRounded ? try Slots(shape) : nil
         var blocks: [Block] = []
         for layer in 0..<shape.layerCount {
             blocks.append(
                 try Block(
                     layer: layer, layout: layout, parameters: parameters.view,
-                    gradients: gradients.view, isRounded: isRounded))
+                    gradients: gradients.view, slots: slots))
         }
         self.blocks = blocks
         buffers = try PassBuffers(shape, tokens: tokens, isRounded: isRounded)
         rope = try RopeTable(shape)
         attention = AttentionPass(shape)
         let widest = max(shape.hiddenSize, shape.feedForwardSize)
-        let gemm = blocks.first?.linears.compactMap(\.trits)
-            .map(compute.kernels.gemmScratchSize).max()
+        let gemm = slots?.all.map { compute.kernels.gemmScratchSize($0.trits) }.max()
         threads = try ThreadScratch(
             threads: compute.pool.threads,
             floats: max(2 * widest, attention.scratchCount),
@@ -87,7 +102,7 @@ final class ShadowNetwork: @unchecked Sendable {
     /// Rounds all weights as they are now: after every change of `parameters`.
     func snap() {
         for block in blocks {
-            for linear in block.linears { linear.snap(compute, scratch: threads.trits) }
+            for linear in block.linears { linear.snap(compute) }
         }
     }
 
@@ -107,20 +122,20 @@ final class ShadowNetwork: @unchecked Sendable {
 extension ShadowNetwork.Block {
     init(
         layer: Int, layout: ParameterLayout, parameters: BufferView<Float>,
-        gradients: BufferView<Float>, isRounded: Bool
+        gradients: BufferView<Float>, slots: ShadowNetwork.Slots?
     ) throws(BitNetError) {
         func entry(_ part: String) -> ParameterLayout.Entry {
             layout["model.layers.\(layer).\(part).weight"]
         }
-        func linear(_ parts: String...) throws(BitNetError) -> ShadowLinear {
+        func linear(_ slot: TritSlot?, _ parts: LinearPart...) throws(BitNetError) -> ShadowLinear {
             try ShadowLinear(
-                parts.map(entry), parameters: parameters, gradients: gradients,
-                isRounded: isRounded)
+                parts.map { entry($0.rawValue) }, parameters: parameters, gradients: gradients,
+                slot: slot)
         }
-        projections = try linear("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-        output = try linear("self_attn.o_proj")
-        gateUp = try linear("mlp.gate_proj", "mlp.up_proj")
-        down = try linear("mlp.down_proj")
+        projections = try linear(slots?.projections, .query, .key, .value)
+        output = try linear(slots?.output, .output)
+        gateUp = try linear(slots?.gateUp, .gate, .up)
+        down = try linear(slots?.down, .down)
         attentionNorm = entry("input_layernorm").range
         attentionSubNorm = entry("self_attn.attn_sub_norm").range
         feedForwardNorm = entry("post_attention_layernorm").range

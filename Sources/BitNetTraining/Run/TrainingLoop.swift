@@ -38,8 +38,8 @@ struct TrainingLoop {
         if let last {
             table.add(last)
             event(.validation(last))
-            try table.write()
         }
+        try table.write(trainer.configuration)
         let bytes = try await export()
         return TrainingRun.Summary(
             steps: await trainer.stepCount, first: first, last: last,
@@ -72,6 +72,7 @@ struct TrainingLoop {
             table.add(report)
             event(.validation(report))
         }
+        try table.write(trainer.configuration)
         return report
     }
 
@@ -91,7 +92,7 @@ struct TrainingLoop {
     ) async throws(BitNetError) {
         let url = run.url("checkpoint.safetensors")
         try await trainer.saveCheckpoint(to: url)
-        try table.write()
+        try table.write(trainer.configuration)
         sinceCheckpoint = 0
         event(.checkpoint(url))
     }

@@ -26,8 +26,12 @@ struct RunData: TrainingSource {
 extension TrainingRun {
     /// The tokenizer's place, and the tokens; both from an earlier run where it is resumed.
     func prepare(
-        _ event: (Event) -> Void
+        _ used: TrainingConfiguration, _ teacher: BitNetModel?, _ event: (Event) -> Void
     ) throws(BitNetError) -> (tokenizer: URL, data: RunData) {
+        var tokenizer = tokenizer
+        if tokenizer == nil, let distillation = used.distillation {
+            tokenizer = try self.tokenizer(of: distillation)
+        }
         let source = tokenizer ?? url("tokenizer.json")
         let tokens = url("tokens.safetensors")
         let isWritten = isResumed && FileManager.default.fileExists(atPath: tokens.path)
@@ -37,6 +41,7 @@ extension TrainingRun {
             try trainer.train(corpus) { event(.reading($0)) }.write(to: output)
         }
         let loaded = try Tokenizer.load(from: source)
+        try check(loaded, against: teacher)
         let file: TokenFile
         if let corpus {
             file = try TokenFile.write(corpus, tokenizer: loaded, to: tokens) {
@@ -45,8 +50,6 @@ extension TrainingRun {
         } else {
             file = try TokenFile(opening: tokens, tokenizer: loaded)
         }
-        var used = configuration
-        if isResumed { used = try Trainer.configuration(of: url("checkpoint.safetensors")) }
         let context = used.shape.contextLength
         let isShared = validationFiles.isEmpty && heldOut > 0
         var data = RunData(

@@ -11,9 +11,9 @@ public import Foundation
 /// ```
 ///
 /// The folder then has `tokenizer.json` and `tokenizer_config.json` (unless another tokenizer was
-/// given), `tokens.safetensors`, `checkpoint.safetensors`, `loss.csv`, `model` and `masters`, which
-/// are Hugging Face folders with packed and shadow weights, and `model.gguf`. Every file is
-/// replaced whole or not at all.
+/// given), `tokens.safetensors`, `checkpoint.safetensors`, `loss.csv` and `loss.svg`, `model` and
+/// `masters`, which are Hugging Face folders with packed and shadow weights, and `model.gguf`. Every
+/// file is replaced whole or not at all.
 public struct TrainingRun: Sendable {
     /// UTF-8 text, documents separated by `<|endoftext|>`.
     public var files: [URL]
@@ -24,6 +24,11 @@ public struct TrainingRun: Sendable {
     public var configuration = TrainingConfiguration()
     /// A folder with a tokenizer, or its `tokenizer.json`; nil to train one.
     public var tokenizer: URL?
+    /// A model with the same tokenizer to learn from besides the text, a GGUF file or a Hugging Face
+    /// folder; nil for none, or for the one that the checkpoint names. How much it counts is the
+    /// configuration's `distillation`, or what is usual. A folder gives its tokenizer too, unless
+    /// another is given.
+    public var teacher: URL?
     /// Whether to go on from the folder's checkpoint.
     public var isResumed = false
     /// A new length for a training that is resumed.
@@ -54,6 +59,8 @@ public struct TrainingRun: Sendable {
     public enum Event: Sendable {
         /// The text is read: for the tokenizer, or to make tokens of it.
         case reading(CorpusProgress)
+        /// The teacher is loaded.
+        case loadingTeacher(URL)
         /// Training begins, or goes on after so many steps.
         case training(Start)
         /// A step is done.
@@ -103,15 +110,17 @@ public struct TrainingRun: Sendable {
             detail: "\(output.path) is not empty: it has '\(name)'; take another folder")
     }
 
-    /// Trains until the end, or until the task is cancelled: then a checkpoint is written first.
+    /// Trains until the end, or until the task is cancelled: then a checkpoint is written first. What
+    /// fails or is cancelled before the first step leaves no file.
     ///
     /// - Parameter event: called now and then, on a task of this run.
     /// - Throws: `BitNetError.invalidArgument` for a folder that is not empty and is not gone on
-    ///   from; `.cancelled`; what reading text, training, and writing throw.
+    ///   from; `.tokenizer` for a teacher with another tokenizer; `.cancelled`; what reading text,
+    ///   loading the teacher, training, and writing throw.
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
     ) async throws(BitNetError) -> Summary {
-        try makeFolder()
+        let isMade = try makeFolder()
         let checkpoint = url("checkpoint.safetensors")
         guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
             throw .invalidArgument(
@@ -120,38 +129,72 @@ public struct TrainingRun: Sendable {
                     + "another folder")
         }
         try checkIsFree()
-        let (source, data) = try prepare(event)
-        var configuration = configuration
-        configuration.shape.vocabularySize = data.vocabularySize
-        let trainer: Trainer
-        if isResumed {
-            trainer = try Trainer(
-                resuming: checkpoint, data: data, length: resumedLength,
-                threads: threads)
-        } else {
-            trainer = try Trainer(configuration: configuration, data: data, threads: threads)
+        let parts: (trainer: Trainer, tokenizer: URL, data: RunData)
+        do throws(BitNetError) {
+            parts = try await begin(checkpoint, event)
+        } catch {
+            removePreparations(isMade: isMade)
+            throw error
         }
+        let trainer = parts.trainer
         let step = await trainer.stepCount
         let shape = trainer.configuration.shape
         event(
             .training(
                 Start(
                     configuration: trainer.configuration, parameters: shape.parameterCount,
-                    tokens: data.tokenCount, step: step, threads: trainer.threads)))
+                    tokens: parts.data.tokenCount, step: step, threads: trainer.threads)))
         var loop = TrainingLoop(
-            run: self, trainer: trainer, tokenizer: source,
+            run: self, trainer: trainer, tokenizer: parts.tokenizer,
             table: try LossTable(url("loss.csv"), upTo: step))
         return try await loop.run(event)
+    }
+
+    /// A trainer, where its tokenizer is, and its data.
+    private func begin(
+        _ checkpoint: URL, _ event: @Sendable (Event) -> Void
+    ) async throws(BitNetError) -> (trainer: Trainer, tokenizer: URL, data: RunData) {
+        var used = isResumed ? try Trainer.configuration(of: checkpoint) : configuration
+        try used.validate()
+        let teacher = try await loadTeacher(&used, event)
+        let (source, data) = try prepare(used, teacher, event)
+        used.shape.vocabularySize = data.vocabularySize
+        let trainer: Trainer
+        if isResumed {
+            trainer = try Trainer(
+                resuming: checkpoint, data: data, teacher: teacher, length: resumedLength,
+                threads: threads)
+        } else {
+            trainer = try Trainer(
+                configuration: used, data: data, teacher: teacher, threads: threads)
+        }
+        return (trainer, source, data)
+    }
+
+    /// Leaves the folder as it was found, for the next try: nothing can be gone on from yet.
+    private func removePreparations(isMade: Bool) {
+        let files = FileManager.default
+        if !isResumed {
+            for name in ["tokenizer.json", "tokenizer_config.json", "tokens.safetensors"] {
+                try? files.removeItem(at: url(name))
+            }
+        }
+        if isMade, (try? files.contentsOfDirectory(atPath: output.path)) == [] {
+            try? files.removeItem(at: output)
+        }
     }
 
     /// A file or folder of the output.
     func url(_ name: String) -> URL { output.appendingPathComponent(name) }
 
-    private func makeFolder() throws(BitNetError) {
+    /// Whether the folder was not there.
+    private func makeFolder() throws(BitNetError) -> Bool {
+        let isThere = FileManager.default.fileExists(atPath: output.path)
         do {
             try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
         } catch {
             throw .unwritable(path: output.path, reason: error.localizedDescription)
         }
+        return !isThere
     }
 }

@@ -4,8 +4,11 @@ public struct StepReport: Sendable, Hashable, Codable {
     public var step: Int
     /// The share of the training that is done, in [0, 1].
     public var progress: Double
-    /// Mean loss of the step's tokens before it, in nats.
+    /// Mean loss of the step's tokens before it, in nats; of the text alone, also with a teacher.
     public var loss: Double
+    /// Mean KL divergence of the step's predictions from the teacher's, in nats at the temperature of
+    /// the distillation; nil without a teacher.
+    public var divergence: Double?
     /// Norm of all gradients before clipping.
     public var gradientNorm: Double
     /// The learning rate of the step.

@@ -20,8 +20,8 @@ public import Foundation
 /// gradients are computed by kernels of our own for that reason: a BLAS promises no order of its
 /// additions.
 ///
-/// Memory: 16 bytes a parameter for weights, gradients and the optimiser's two moments, a quarter
-/// of a byte for the packed trits, and the activations of about 1024 tokens.
+/// Memory: 16 bytes a parameter for weights, gradients and the optimiser's two moments, the trits of
+/// one block, and the activations of about 1024 tokens. Trits are packed anew for every pass.
 public final class Trainer: Sendable {
     /// What decides the result, but the data.
     public let configuration: TrainingConfiguration
@@ -33,15 +33,19 @@ public final class Trainer: Sendable {
     /// - Parameters:
     ///   - configuration: the model, how long, and how.
     ///   - data: what to learn.
+    ///   - teacher: the model that `configuration.distillation` names, with the same tokenizer as the
+    ///     data.
     ///   - threads: threads to compute with; nil for all cores that the process may use.
     ///   - kernels: the kernel set to compute with.
-    /// - Throws: `BitNetError.invalidArgument` for a number out of range, `.outOfMemory`.
+    /// - Throws: `BitNetError.invalidArgument` for a number out of range, or a teacher that does not
+    ///   fit, `.outOfMemory`.
     public convenience init(
-        configuration: TrainingConfiguration, data: any TrainingSource, threads: Int? = nil,
-        kernels: KernelSet = .best
+        configuration: TrainingConfiguration, data: any TrainingSource,
+        teacher: BitNetModel? = nil, threads: Int? = nil, kernels: KernelSet = .best
     ) throws(BitNetError) {
         let state = try TrainerState(
-            configuration, data: data, compute: Trainer.compute(threads, kernels))
+            configuration, data: data, teacher: teacher,
+            compute: Trainer.compute(threads, kernels))
         state.initialize()
         self.init(state)
     }
@@ -51,6 +55,7 @@ public final class Trainer: Sendable {
     /// - Parameters:
     ///   - checkpoint: what `saveCheckpoint(to:)` has written.
     ///   - data: the same data as before.
+    ///   - teacher: the same teacher as before, if there was one.
     ///   - length: another length than the checkpoint's, or nil. The schedule then is that of the
     ///     new length.
     ///   - threads: threads to compute with; nil for all cores that the process may use.
@@ -59,7 +64,7 @@ public final class Trainer: Sendable {
     ///   `.invalidMetadata`, `.missingTensor`, `.shapeMismatch` or `.corruptTensor` for a file that
     ///   is not a whole checkpoint, `.outOfMemory`.
     public convenience init(
-        resuming checkpoint: URL, data: any TrainingSource,
+        resuming checkpoint: URL, data: any TrainingSource, teacher: BitNetModel? = nil,
         length: TrainingConfiguration.Length? = nil, threads: Int? = nil,
         kernels: KernelSet = .best
     ) throws(BitNetError) {
@@ -67,7 +72,8 @@ public final class Trainer: Sendable {
         var configuration = try TrainerState.configuration(of: file)
         if let length { configuration.length = length }
         let state = try TrainerState(
-            configuration, data: data, compute: Trainer.compute(threads, kernels))
+            configuration, data: data, teacher: teacher,
+            compute: Trainer.compute(threads, kernels))
         try state.restore(file)
         self.init(state)
     }
@@ -86,7 +92,7 @@ public final class Trainer: Sendable {
         configuration = state.configuration
     }
 
-    private static func compute(_ threads: Int?, _ kernels: KernelSet) -> Compute {
+    static func compute(_ threads: Int?, _ kernels: KernelSet) -> Compute {
         guard let threads else {
             return Compute(kernels: kernels, pool: Compute.standard.pool)
         }

@@ -7,6 +7,7 @@ final class TrainerState: @unchecked Sendable {
     let network: ShadowNetwork
     let optimizer: AdamW
     let data: any TrainingSource
+    let teacher: Teacher?
     /// Steps that are done.
     var step = 0
     /// Seconds that they took.
@@ -14,15 +15,29 @@ final class TrainerState: @unchecked Sendable {
     /// The latest checkpoint that was saved.
     var checkpoint: String?
 
+    /// - Parameters:
+    ///   - teacher: the model that `configuration.distillation` names.
+    ///   - isRounded: whether weights and activations are rounded.
     init(
-        _ configuration: TrainingConfiguration, data: any TrainingSource, compute: Compute
+        _ configuration: TrainingConfiguration, data: any TrainingSource,
+        teacher: BitNetModel? = nil, isRounded: Bool = true, compute: Compute
     ) throws(BitNetError) {
         try configuration.validate()
+        var configuration = configuration
+        try configuration.check(teacher)
         self.configuration = configuration
         self.data = data
         let shape = configuration.shape
         network = try ShadowNetwork(
-            shape, tokens: configuration.windowsPerPass * shape.contextLength, compute: compute)
+            shape, tokens: configuration.windowsPerPass * shape.contextLength,
+            isRounded: isRounded, compute: compute)
+        if let teacher, let distillation = configuration.distillation {
+            self.teacher = try Teacher(
+                teacher, weight: distillation.weight, temperature: distillation.temperature,
+                network: network)
+        } else {
+            self.teacher = nil
+        }
         optimizer = try AdamW(count: network.layout.count)
     }
 
@@ -71,8 +86,10 @@ final class TrainerState: @unchecked Sendable {
         let tokens = windows.reduce(0) { $0 + $1.count - 1 }
         network.clearGradients()
         network.clearDamage()
+        teacher?.begin()
         let sum = accumulate(windows, tokens: tokens)
         let norm = AdamW.norm(network.gradients.view, compute: network.compute)
+        if let failure = teacher?.failure { throw failure }
         guard sum.isFinite, norm.isFinite, !network.isDamaged else {
             throw .trainingDiverged(step: step + 1, checkpoint: checkpoint)
         }
@@ -87,7 +104,8 @@ final class TrainerState: @unchecked Sendable {
         let elapsed = (clock.now - start) / .seconds(1)
         seconds += elapsed
         return StepReport(
-            step: step, progress: progress, loss: sum / Double(tokens), gradientNorm: norm,
+            step: step, progress: progress, loss: sum / Double(tokens),
+            divergence: teacher.map { $0.divergence / Double(tokens) }, gradientNorm: norm,
             learningRate: values.rate, weightDecay: values.weightDecay, tokens: tokens,
             seconds: elapsed)
     }
@@ -97,7 +115,8 @@ final class TrainerState: @unchecked Sendable {
         var sum = 0.0
         for begin in stride(from: 0, to: windows.count, by: configuration.windowsPerPass) {
             let end = min(begin + configuration.windowsPerPass, windows.count)
-            sum += network.accumulate(Array(windows[begin..<end]), factor: 1 / Float(tokens))
+            sum += network.accumulate(
+                Array(windows[begin..<end]), factor: 1 / Float(tokens), teacher: teacher)
         }
         return sum
     }
@@ -109,7 +128,12 @@ final class TrainerState: @unchecked Sendable {
     }
 
     /// The loss of at most `limit` windows that are held out; nil if there are none.
-    func validate(limit: Int) throws(BitNetError) -> ValidationReport? {
+    ///
+    /// - Parameter other: a network of the same shape to measure instead of the one that learns.
+    func validate(
+        limit: Int, of other: ShadowNetwork? = nil
+    ) throws(BitNetError) -> ValidationReport? {
+        let network = other ?? network
         let length = configuration.shape.contextLength + 1
         let heldOut = try data.validationWindows(length: length, limit: limit)
         guard !heldOut.windows.isEmpty else { return nil }

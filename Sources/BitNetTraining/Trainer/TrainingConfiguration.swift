@@ -16,6 +16,30 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
         case seconds(Double)
     }
 
+    /// A model to learn from besides the text.
+    public struct Distillation: Sendable, Hashable, Codable {
+        /// The teacher's file or folder, for whoever goes on from a checkpoint.
+        public var teacher: String
+        /// The share of the teacher in the loss, in [0, 1]; the rest is the text's.
+        public var weight: Float
+        /// What all logits are divided by before predictions are compared; more than 1 gives weight
+        /// to unlikely tokens.
+        public var temperature: Float
+        /// Tells the teacher from another model. A trainer sets it, and then goes on with no other.
+        public var fingerprint: String?
+
+        /// Distillation from a teacher; the numbers are what is usual.
+        public init(
+            teacher: String, weight: Float = 0.5, temperature: Float = 2,
+            fingerprint: String? = nil
+        ) {
+            self.teacher = teacher
+            self.weight = weight
+            self.temperature = temperature
+            self.fingerprint = fingerprint
+        }
+    }
+
     /// The model.
     public var shape: NetworkShape
     /// How long to train.
@@ -34,12 +58,15 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     public var clipNorm: Float
     /// Seed of the first weights.
     public var seed: UInt64
+    /// The model to learn from besides the text; nil for none.
+    public var distillation: Distillation?
 
     /// A configuration; what is not given is what trains small models well.
     public init(
         shape: NetworkShape = .small, length: Length = .steps(1000), windowsPerStep: Int = 16,
         schedule: TrainingSchedule = TrainingSchedule(), beta1: Float = 0.9, beta2: Float = 0.95,
-        epsilon: Float = 1e-8, clipNorm: Float = 1, seed: UInt64 = 1
+        epsilon: Float = 1e-8, clipNorm: Float = 1, seed: UInt64 = 1,
+        distillation: Distillation? = nil
     ) {
         self.shape = shape
         self.length = length
@@ -50,6 +77,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
         self.epsilon = epsilon
         self.clipNorm = clipNorm
         self.seed = seed
+        self.distillation = distillation
     }
 
     /// Windows that are computed together; the others of a step follow, and their gradients add up.
@@ -92,5 +120,40 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
             try require(beta >= 0 && beta < 1, name, "\(beta) is not in 0 ..< 1")
         }
         try require(epsilon > 0 && epsilon.isFinite, "epsilon", "\(epsilon) is not usable")
+        guard let distillation else { return }
+        let (weight, temperature) = (distillation.weight, distillation.temperature)
+        try require(
+            weight >= 0 && weight <= 1, "distillation.weight", "\(weight) is not in 0 ... 1")
+        try require(
+            temperature >= 0.01 && temperature <= 100, "distillation.temperature",
+            "\(temperature) is not in 0.01 ... 100")
+    }
+}
+
+extension TrainingConfiguration {
+    /// Checks that `teacher` is the model that the distillation is from, and keeps what tells it from
+    /// others.
+    mutating func check(_ teacher: BitNetModel?) throws(BitNetError) {
+        guard let distillation else {
+            guard teacher == nil else {
+                throw .invalidArgument(
+                    name: "teacher",
+                    detail: "there is one, but the configuration has no distillation")
+            }
+            return
+        }
+        guard let teacher else {
+            throw .invalidArgument(
+                name: "teacher",
+                detail: "the model \(distillation.teacher) is needed to learn from")
+        }
+        let found = String(teacher.fingerprint, radix: 16)
+        guard distillation.fingerprint ?? found == found else {
+            throw .invalidArgument(
+                name: "teacher",
+                detail: "this is another model than \(distillation.teacher), from which the "
+                    + "training began to learn; go on with that")
+        }
+        self.distillation?.fingerprint = found
     }
 }

@@ -84,6 +84,29 @@ struct PlotTests {
         #expect(picture.texts.contains("1024"))
     }
 
+    @Test("a mark is a line at its place on the axis, with its name inside the picture")
+    func marks() throws {
+        var chart = LineChart(title: "Loss", x: PlotAxis("step"), y: PlotAxis("nats"))
+        chart.series = [.init("run", [(0, 5), (50, 3), (100, 1)])]
+        let plain = try Picture(chart.svg)
+        chart.marks = [.init(at: 50, "second stage"), .init(at: 100, "end <&>")]
+        let picture = try Picture(chart.svg)
+        let run = try #require(picture.lines(of: "l-s0").first)
+        // Ticks and marks have one colour; ticks are short.
+        let lines = picture.lines(of: "l-faint").filter { abs($0[0].y - $0[1].y) > 100 }
+        #expect(lines.map { $0[0].x } == [run[1].x, run[2].x])
+        #expect(lines.allSatisfy { $0[0].x == $0[1].x && $0[0].y < run[0].y })
+        #expect(picture.texts.contains("second stage") && picture.texts.contains("end <&>"))
+        func late(_ picture: Picture) -> Int {
+            picture.elements("text", "f-faint").count { $0["text-anchor"] == "end" }
+        }
+        #expect(late(picture) == late(plain) + 1)
+        #expect(plain.lines(of: "l-faint").allSatisfy { abs($0[0].y - $0[1].y) < 100 })
+        // Two names that would lie on each other stand on both sides.
+        chart.marks = [.init(at: 48, "first stage"), .init(at: 50, "second stage")]
+        #expect(late(try Picture(chart.svg)) == late(plain) + 1)
+    }
+
     @Test("of many points those are drawn that can be seen, the extremes among them")
     func thinning() throws {
         var points = (0..<50_000).map { (x: Double($0), y: 1.0) }
@@ -121,6 +144,7 @@ struct PlotTests {
                 lines.series = [
                     .init(name, values.map { ($0, $0) }, hasDots: true, isDashed: true)
                 ]
+                lines.marks = values.map { .init(at: $0, name) }
                 _ = try Picture(lines.svg)
             }
         }

@@ -45,10 +45,16 @@ struct ExportTests {
         #expect(report.tensors.allSatisfy { $0.relativeError == 0 })
         let gguf = try await BitNetModel.load(folder.file("model.gguf"))
         #expect(try await logits(gguf) == expected)
+        #expect(gguf.configuration.name == "model")
+        try await trainer.exportGGUF(
+            to: folder.file("again/model.gguf"), tokenizer: folder.file("tokenizer"))
+        #expect(
+            try Data(contentsOf: folder.file("model.gguf"))
+                == Data(contentsOf: folder.file("again/model.gguf")))
         #expect(try await logits(try await trainer.model()) == expected)
         #expect(
             try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted()
-                == ["model.gguf", "packed", "tokenizer"])
+                == ["again", "model.gguf", "packed", "tokenizer"])
     }
 
     @Test("A packed model has no float weight of a ternary matrix")

@@ -14,15 +14,16 @@ struct StraightThroughTests {
             name: "w", shape: [rows, columns], offset: 0, isTernary: true)
         let weights = try random(rows * columns, seed: 1)
         let gradients = try AlignedBuffer<Float>(count: rows * columns, purpose: "test")
+        let slot = try TritSlot(rows: rows, columns: columns)
         let linear = try ShadowLinear(
-            [entry], parameters: weights.view, gradients: gradients.view, isRounded: true)
+            [entry], parameters: weights.view, gradients: gradients.view, slot: slot)
         let compute = Compute(kernels: .best, pool: WorkerPool(threads: 2, sharing: .every))
         let scratch = try ThreadScratch(
             threads: 2, floats: columns, trits: ShadowLinear.packedRows * columns,
-            gemm: compute.kernels.gemmScratchSize(try #require(linear.trits)))
+            gemm: compute.kernels.gemmScratchSize(slot.trits))
         let products = try ProductScratch(
             packedCount: KernelSet.packedFactorSize(depth: 64, columns: 64), threads: 2)
-        linear.snap(compute, scratch: scratch.trits)
+        linear.snap(compute)
 
         let x = try random(tokens * columns, seed: 2)
         let ones = try AlignedBuffer([Float](repeating: 1, count: columns), purpose: "test")
@@ -35,7 +36,7 @@ struct StraightThroughTests {
         let y = try AlignedBuffer<Float>(count: tokens * rows, purpose: "test")
         linear.multiply(
             input, tokens: tokens, into: MatrixView(y.view, rows: tokens, columns: rows),
-            compute: compute, gemmScratch: scratch.gemm, products: products)
+            compute: compute, threads: scratch, products: products)
         let dy = try random(tokens * rows, seed: 3)
         let dx = try AlignedBuffer<Float>(count: tokens * columns, purpose: "test")
         linear.backward(

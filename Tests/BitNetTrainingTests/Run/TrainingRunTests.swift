@@ -52,6 +52,10 @@ struct TrainingRunTests {
             .split(separator: "\n")
         #expect(table[0].hasPrefix("step,seconds,loss,validation_loss"))
         #expect(table.count(where: { $0.hasPrefix("40,") }) == 2)
+        let picture = try String(contentsOf: folder.file("out/loss.svg"), encoding: .utf8)
+        for part in ["<svg", "training", "validation", "first stage", "second stage"] {
+            #expect(picture.contains(part), "\(part)")
+        }
         let gguf = try await BitNetModel.load(folder.file("out/model.gguf"))
         let folderModel = try await BitNetModel.load(folder.file("out/model"))
         let options = GenerationOptions(maximumResponseTokens: 12)
@@ -84,6 +88,33 @@ struct TrainingRunTests {
         let text = try TokenFile(
             TrainingCorpus(documents: [heldOut, "Another text."]), tokenizer: tokenizer)
         #expect(summary.last?.tokens == text.tokenCount - 1)
+    }
+
+    @Test("A run that is cancelled or fails before its first step leaves nothing in its way")
+    func cancelledEarly() async throws {
+        let folder = try TemporaryFolder()
+        var run = try run(folder, steps: 2)
+        let first = run
+        let task = Task {
+            do throws(BitNetError) {
+                _ = try await first.run { event in
+                    if case .reading = event { withUnsafeCurrentTask { $0?.cancel() } }
+                }
+                return nil as BitNetError?
+            } catch { return error }
+        }
+        #expect(await task.value == .cancelled)
+        #expect(!FileManager.default.fileExists(atPath: run.output.path))
+
+        // A folder that was there stays, and so does what is no file of the run.
+        try FileManager.default.createDirectory(
+            at: run.output, withIntermediateDirectories: true)
+        run.configuration.shape.contextLength = 1 << 15
+        let second = run
+        await #expect(throws: BitNetError.self) { try await second.run() }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: run.output.path) == [])
+        run.configuration.shape.contextLength = 32
+        #expect(try await run.run().steps == 2)
     }
 
     @Test("A run that is cancelled leaves a checkpoint, and ends as one that was not")
@@ -120,5 +151,45 @@ struct TrainingRunTests {
             }
             #expect(lines.count == 1, "step \(step)")
         }
+    }
+
+    @Test("A teacher gives its tokenizer, and is refused for text of another one")
+    func teacher() async throws {
+        let folder = try TemporaryFolder()
+        let other = try TemporaryFolder()
+        _ = try await run(other, steps: 3).run()
+        var run = try run(folder, steps: 3)
+        run.teacher = other.file("out/model")
+        let divergences = Mutex<[Double?]>([])
+        _ = try await run.run { event in
+            if case .step(let report) = event {
+                divergences.withLock { $0.append(report.divergence) }
+            }
+        }
+        #expect(divergences.withLock { $0.count == 3 && $0.allSatisfy { ($0 ?? -1) > 0 } })
+        let kept = try Trainer.configuration(of: folder.file("out/checkpoint.safetensors"))
+        #expect(kept.distillation?.teacher == run.teacher?.path)
+        let tokenizers = try [folder, other].map {
+            try Data(contentsOf: $0.file("out/model/tokenizer.json"))
+        }
+        #expect(tokenizers[0] == tokenizers[1])
+
+        // As many tokens, but others.
+        let strange = TrainingCorpus(documents: [Self.text().uppercased()])
+        try BytePairTrainer(vocabularySize: 320).train(strange).write(to: folder.file("strange"))
+        run.output = folder.file("second")
+        run.teacher = other.file("out/model.gguf")
+        let without = run
+        await #expect(throws: BitNetError.self) { try await without.run() }
+        run.tokenizer = folder.file("strange")
+        let mixed = run
+        let error = await #expect(throws: BitNetError.self) { try await mixed.run() }
+        guard case .tokenizer(let detail)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(detail.contains("model.gguf") && detail.contains("another one"))
+        run.tokenizer = other.file("out")
+        #expect(try await run.run().steps == 3)
     }
 }
