@@ -226,7 +226,7 @@ extension JSONSchema {
 extension Grammar {
     /// A grammar of the JSON texts that are valid under a schema.
     ///
-    /// - Throws: as ``init(jsonSchema:)-(String)``.
+    /// - Throws: as for the schema's text.
     public init(jsonSchema: JSONSchema) throws(BitNetError) {
         try self.init(jsonSchema: jsonSchema.json)
     }

@@ -19,7 +19,8 @@ final class SchemaWalk {
     static func schema<T: Decodable>(of type: T.Type) throws(BitNetError) -> JSONSchema {
         let id = ObjectIdentifier(type)
         // A type's own schema that asks for the type's schema means what can be found.
-        guard let convertible = type as? any JSONSchemaConvertible.Type, outerTypes.last != id else {
+        guard let convertible = type as? any JSONSchemaConvertible.Type, outerTypes.last != id
+        else {
             return try derived(from: type)
         }
         return try own(convertible, in: outerTypes)
@@ -139,7 +140,9 @@ final class SchemaWalk {
             throw fail(type, path, "no short JSON of its own schema was found to try it with")
         }
         do { return try TypedJSON.decode(type, from: text) } catch {
-            throw fail(type, path, "it does not decode \(text.quoted), which its own schema allows: \(error)")
+            throw fail(
+                type, path,
+                "it does not decode \(text.quoted), which its own schema allows: \(error)")
         }
     }
 
@@ -156,7 +159,8 @@ final class SchemaWalk {
                 literals.append(try JSONTree(parsing: try TypedJSON.encode(raw), "\(type)"))
             } else {
                 throw fail(
-                    type, path, "its cases have no JSON; give it raw values or conform to Encodable")
+                    type, path, "its cases have no JSON; give it raw values or conform to Encodable"
+                )
             }
         }
         return (JSONSchema([("enum", .list(literals))]), type.allCases.first)

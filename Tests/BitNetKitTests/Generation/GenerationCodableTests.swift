@@ -82,6 +82,20 @@ struct GenerationCodableTests {
         try expectSame([ContextOverflow.error, .slidingWindow(sinks: 2, keeping: 9)])
     }
 
+    @Test("options of loading, converting and judging read back, and may be left out")
+    func otherOptions() throws {
+        try expectSame(
+            LoadOptions(
+                threads: 3, instructionSet: "scalar", layout: .t5, i2sOrder: .a, lmHead: .f16,
+                sparsity: .off, keepsFileMapped: true))
+        try expectSame(ConversionOptions(ternary: .tq2_0, embedding: .q8_0, allowsLossy: true))
+        try expectSame(PerplexityOptions(context: 9, stride: 3, cache: .int8))
+        let empty = Data("{}".utf8)
+        #expect(try JSONDecoder().decode(LoadOptions.self, from: empty) == LoadOptions())
+        #expect(try JSONDecoder().decode(ConversionOptions.self, from: empty) == .init())
+        #expect(try JSONDecoder().decode(PerplexityOptions.self, from: empty) == .init())
+    }
+
     @Test("presets are named, and valid")
     func presets() throws {
         #expect(GenerationOptions.greedy == GenerationOptions())

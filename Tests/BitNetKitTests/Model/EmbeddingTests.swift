@@ -88,7 +88,9 @@ struct EmbeddingTests {
 
     @Test("sequences are grouped in order, none is left out, and a pass is never too long")
     func groups() {
-        func sequences(_ lengths: [Int]) -> [[Int]] { lengths.map { Array(repeating: 1, count: $0) } }
+        func sequences(_ lengths: [Int]) -> [[Int]] {
+            lengths.map { Array(repeating: 1, count: $0) }
+        }
         #expect(BitNetModel.groups(of: []) == [])
         #expect(BitNetModel.groups(of: sequences([128, 1])) == [0..<1, 1..<2])
         #expect(BitNetModel.groups(of: sequences([127, 1, 1])) == [0..<2, 2..<3])

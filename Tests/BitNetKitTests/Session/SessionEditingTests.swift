@@ -31,9 +31,10 @@ struct SessionEditingTests {
             messages + [ChatMessage(.user, " It")], options: options)
         #expect(alone.tokens == expected.tokens && alone.text == expected.text)
         var text = ""
-        for try await piece in model.stream(messages + [ChatMessage(.user, " It")], options: options)
-            .text
-        {
+        for try await piece in model.stream(
+            messages + [ChatMessage(.user, " It")], options: options
+        )
+        .text {
             text += piece
         }
         #expect(text == alone.text)
@@ -67,9 +68,10 @@ struct SessionEditingTests {
         random.sampling = .random(temperature: 2, seed: 5)
         let other = try await session.regenerate(options: random)
         #expect(other.tokens != first.tokens)
-        #expect(await session.messages == [
-            ChatMessage(.user, "The cat"), ChatMessage(.assistant, other.text),
-        ])
+        #expect(
+            await session.messages == [
+                ChatMessage(.user, "The cat"), ChatMessage(.assistant, other.text),
+            ])
         // A turn that fails leaves the answer.
         await #expect(throws: BitNetError.self) {
             _ = try await session.regenerate(
@@ -82,7 +84,8 @@ struct SessionEditingTests {
         #expect(await session.messages.last?.content == first.text)
     }
 
-    @Test("the latest prompt and the latest answer can be changed", arguments: SessionModel.allCases)
+    @Test(
+        "the latest prompt and the latest answer can be changed", arguments: SessionModel.allCases)
     func edit(_ kind: SessionModel) async throws {
         let model = try await kind.load()
         let session = try BitNetSession(model: model, instructions: "One day,")
@@ -109,7 +112,8 @@ struct SessionEditingTests {
         try await session.rewind(toTurn: 0)
         let banned = free.tokens[0]
         let steered = try await session.respond(
-            to: "Once", options: options, processors: [{ _, logits in logits[banned] = -.infinity }])
+            to: "Once", options: options, processors: [{ _, logits in logits[banned] = -.infinity }]
+        )
         #expect(!steered.tokens.contains(banned))
         var events = 0
         for try await _ in session.streamResponse(

@@ -43,7 +43,9 @@ struct TypedOutputTests {
         #expect(try JSONDecoder().decode(TypedResult<Pet>.self, from: data) == pet)
     }
 
-    @Test("a session answers with a value, and goes on with its JSON", arguments: SessionModel.allCases)
+    @Test(
+        "a session answers with a value, and goes on with its JSON",
+        arguments: SessionModel.allCases)
     func sessions(_ kind: SessionModel) async throws {
         let session = try BitNetSession(model: try await kind.load())
         let options = GenerationOptions(sampling: .random(temperature: 1, seed: 3))
@@ -52,24 +54,23 @@ struct TypedOutputTests {
             await session.messages == [
                 ChatMessage(.user, "A pet:"), ChatMessage(.assistant, pet.text),
             ])
-        let numbers = try await session.respond(
-            to: "Numbers:", generating: [Int8].self, options: options)
-        #expect(try TypedJSON.decode([Int8].self, from: numbers.text) == numbers.value)
+        let number = try await session.respond(
+            to: "A number:", generating: Int8.self, options: options)
+        #expect(number.text == "\(number.value)")
         #expect(await session.turnCount == 2)
     }
 
     @Test("the schema goes behind the prompt where that is wanted")
     func includesSchema() async throws {
         let session = try BitNetSession(model: try await .sample())
+        let options = GenerationOptions(sampling: .random(temperature: 1, seed: 3))
         _ = try await session.respond(
-            to: "A pet:", generating: Pet.self, options: GenerationOptions.text,
-            includesSchema: true)
+            to: "A pet:", generating: Pet.self, options: options, includesSchema: true)
         let prompt = await session.messages[0].content
         #expect(prompt.hasPrefix("A pet:\n\n") && prompt.contains("A short name"))
         #expect(prompt.contains(try JSONSchema(of: Pet.self).json))
         let messages = [ChatMessage(.user, "A pet:")]
         let model = session.model
-        let options = GenerationOptions(maximumResponseTokens: 150)
         let shown = try await model.generate(
             messages, generating: Pet.self, options: options, includesSchema: true)
         let same = try await model.generate(
@@ -114,7 +115,8 @@ struct TypedOutputTests {
                 let number = try decoder.singleValueContainer().decode(Int.self)
                 guard number % 2 == 1 else {
                     throw DecodingError.dataCorrupted(
-                        .init(codingPath: decoder.codingPath, debugDescription: "\(number) is even"))
+                        .init(codingPath: decoder.codingPath, debugDescription: "\(number) is even")
+                    )
                 }
             }
             static var jsonSchema: JSONSchema {
