@@ -113,12 +113,13 @@ struct EmbeddingTests {
         #expect(try Embedding.cosineSimilarity([3, 4], [3, 4]) == 1)
         #expect(try Embedding.cosineSimilarity([3, 4], [-6, -8]) == -1)
         #expect(try Embedding.cosineSimilarity([1, 0], [0, 2]) == 0)
-        #expect(try abs(Embedding.cosineSimilarity([1, 0], [1, 1]) - 0.5.squareRoot()) < 1e-6)
+        #expect(
+            try abs(Embedding.cosineSimilarity([1, 0], [1, 1]) - Float(0.5).squareRoot()) < 1e-6)
         #expect(try Embedding.cosineSimilarity([0, 0], [1, 1]) == 0)
         #expect(try Embedding.cosineSimilarity([], []) == 0)
         let large = Float.greatestFiniteMagnitude
         #expect(try Embedding.cosineSimilarity([large, large], [large, large]) == 1)
-        for (a, b) in [([1], [1, 2]), ([Float.nan], [1]), ([1], [Float.infinity])] {
+        for (a, b) in [([1], [1, 2]), ([.nan], [1]), ([1], [.infinity])] as [([Float], [Float])] {
             #expect(throws: BitNetError.self) { try Embedding.cosineSimilarity(a, b) }
         }
     }

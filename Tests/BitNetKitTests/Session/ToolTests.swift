@@ -170,39 +170,45 @@ struct ToolTests {
         #expect(try await session.respond(to: " upon", options: options).tokens.count == 3)
     }
 
+    /// What a turn throws whose tool runs `body`; the session must be empty afterwards.
+    private func thrown(
+        in session: BitNetSession, _ body: @escaping @Sendable () async throws -> Void
+    ) async throws -> BitNetError? {
+        let script = try Script(session.model, [call, answer])
+        let tool = try Tool("add", "Adds.", arguments: Sum.self) { _ in
+            try await body()
+            return ""
+        }
+        var found: BitNetError?
+        do throws(BitNetError) {
+            _ = try await session.respond(to: "?", tools: [tool], processors: [script.processor])
+        } catch {
+            found = error
+        }
+        #expect(await session.messages.isEmpty)
+        return found
+    }
+
     @Test("what a tool throws ends the turn, and the session is as it was")
     func failures() async throws {
         struct Broken: Error {}
         let model = try await BitNetModel.sample()
         let session = try BitNetSession(model: model)
-        func thrown(_ body: @escaping @Sendable () async throws -> Void) async throws
-            -> BitNetError?
-        {
-            let script = try Script(model, [call, answer])
-            let tool = try Tool("add", "Adds.", arguments: Sum.self) { _ in
-                try await body()
-                return ""
-            }
-            var found: BitNetError?
-            do {
-                _ = try await session.respond(
-                    to: "?", tools: [tool], processors: [script.processor])
-            } catch {
-                found = error
-            }
-            #expect(await session.messages.isEmpty)
-            return found
-        }
-        #expect(try await thrown { throw Broken() } == .toolFailed(name: "add", detail: "Broken()"))
-        #expect(try await thrown { throw CancellationError() } == .cancelled)
         #expect(
-            try await thrown { throw BitNetError.fileNotFound(path: "x") }
+            try await thrown(in: session) { throw Broken() }
+                == .toolFailed(name: "add", detail: "Broken()"))
+        #expect(try await thrown(in: session) { throw CancellationError() } == .cancelled)
+        #expect(
+            try await thrown(in: session) { throw BitNetError.fileNotFound(path: "x") }
                 == .fileNotFound(path: "x"))
         // While a tool runs, the session is busy.
-        #expect(try await thrown { _ = try await session.respond(to: "x") } == .sessionBusy)
         #expect(
-            try await thrown { try await session.append(ChatMessage(.user, "x")) } == .sessionBusy)
-        #expect(try await thrown { _ = try await session.fork() } == .sessionBusy)
+            try await thrown(in: session) { _ = try await session.respond(to: "x") } == .sessionBusy
+        )
+        #expect(
+            try await thrown(in: session) { try await session.append(ChatMessage(.user, "x")) }
+                == .sessionBusy)
+        #expect(try await thrown(in: session) { _ = try await session.fork() } == .sessionBusy)
         let tool = try adder()
         let cut = await #expect(throws: BitNetError.self) {
             _ = try await session.respond(
@@ -232,7 +238,7 @@ struct ToolTests {
         for (tools, options, rounds) in [
             ([], GenerationOptions(), 8), ([tool, tool], GenerationOptions(), 8), ([tool], held, 8),
             ([tool], GenerationOptions(), -1),
-        ] {
+        ] as [([Tool], GenerationOptions, Int)] {
             await #expect(throws: BitNetError.self) {
                 _ = try await session.respond(
                     to: "x", tools: tools, options: options, maximumRounds: rounds)
