@@ -11,8 +11,17 @@
 /// let person = try Grammar(
 ///     jsonSchema: #"{"type": "object", "properties": {"name": {"type": "string"}}}"#)
 /// ```
-public struct Grammar: Sendable, Hashable {
+public struct Grammar: Sendable {
     let program: GrammarProgram
+    /// What it was made from.
+    let source: Source
+
+    enum Source: Sendable {
+        case gbnf(String, root: String)
+        case jsonSchema(String)
+        /// Rules of this library that no text says.
+        case rules
+    }
 
     /// A grammar in a subset of GBNF, the notation of llama.cpp: rules `name ::= ...`, literals,
     /// character classes, `.`, groups, `|`, `*`, `+`, `?`, `{m}`, `{m,}`, `{m,n}`, comments from `#`.
@@ -28,7 +37,9 @@ public struct Grammar: Sendable, Hashable {
 
     init(gbnf: String, root: String = "root", effort: Effort) throws(BitNetError) {
         try Self.check(gbnf, effort)
-        try self.init(rules: try GBNFParser.rules(of: gbnf, effort), root: root, effort)
+        try self.init(
+            rules: try GBNFParser.rules(of: gbnf, effort), root: root,
+            source: .gbnf(gbnf, root: root), effort)
     }
 
     /// A grammar of the JSON texts that are valid under a JSON schema.
@@ -54,7 +65,31 @@ public struct Grammar: Sendable, Hashable {
     init(jsonSchema: String, effort: Effort) throws(BitNetError) {
         try Self.check(jsonSchema, effort)
         try self.init(
-            rules: try JSONSchemaGrammar.rules(of: jsonSchema, effort), root: "root", effort)
+            rules: try JSONSchemaGrammar.rules(of: jsonSchema, effort), root: "root",
+            source: .jsonSchema(jsonSchema), effort)
+    }
+
+    /// Texts between which there is JSON of a schema, or else, if `orText`, any text that begins with
+    /// another character.
+    init(
+        jsonSchema: JSONSchema, between fixed: (before: String, after: String), orText: Bool
+    ) throws(BitNetError) {
+        let (effort, schema) = (Effort.ofTask(), jsonSchema.json)
+        try Self.check(schema, effort)
+        var rules = try JSONSchemaGrammar.rules(of: schema, effort)
+        let call = GrammarNode.sequence([.text(fixed.before), .rule("root"), .text(fixed.after)])
+        var choices = [call]
+        if orText, let first = (fixed.before + "{").unicodeScalars.first {
+            let others = GrammarNode.complement(of: [first.value...first.value, 0xD800...0xDFFF])
+            let any = GrammarNode.complement(of: [0xD800...0xDFFF])
+            choices.append(
+                .sequence([
+                    .scalars(others), .repetition(.scalars(any), minimum: 0, maximum: nil),
+                ]))
+        }
+        // Names of a schema's rules have no space in them.
+        rules.append(GrammarRule(name: "the whole", node: .choice(choices)))
+        try self.init(rules: rules, root: "the whole", source: .rules, effort)
     }
 
     /// The most bytes that a grammar or schema may have.
@@ -71,10 +106,19 @@ public struct Grammar: Sendable, Hashable {
     }
 
     private init(
-        rules: [GrammarRule], root: String, _ effort: Effort
+        rules: [GrammarRule], root: String, source: Source, _ effort: Effort
     ) throws(BitNetError) {
+        self.source = source
         program = try GrammarProgram(rules, root: root, effort)
         // Too many ways to begin: better known now than with the first token.
         _ = try GrammarAutomaton(program).start()
     }
+}
+
+extension Grammar: Hashable {
+    /// Grammars are the same that have the same rules, however they are written.
+    public static func == (left: Self, right: Self) -> Bool { left.program == right.program }
+
+    /// Hashes the rules.
+    public func hash(into hasher: inout Hasher) { hasher.combine(program) }
 }
