@@ -202,6 +202,9 @@ extension BitNetSession {
                     return next
                 }
             }
+            if case .success(let read) = reading, !read.window.isEmpty {
+                PrefillProgress.report?(memory.tokens.count, read.window.count)
+            }
         }
         return reading
     }
