@@ -3,13 +3,11 @@ import BitNetKit
 import Foundation
 import Synchronization
 
-struct ConvertCommand: AsyncParsableCommand {
+struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert",
         abstract: "Write a model as a GGUF file.",
-        usage: """
-            bitnet convert INPUT OUTPUT.gguf [--type TYPE] [--embedding TYPE] [--report] [--json]
-            """,
+        usage: "bitnet convert INPUT OUTPUT.gguf [--type TYPE] [OPTION ...]",
         discussion: """
             Reads a Hugging Face folder or another GGUF file. The output appears under its name \
             when it is complete; after an error or Ctrl-C there is none. Trits are kept exactly, \
@@ -17,11 +15,13 @@ struct ConvertCommand: AsyncParsableCommand {
             the others float16. --report shows what was rounded.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var input: String
 
-    @Argument(help: "The GGUF file to write; replaced if it exists.")
-    var output: String
+    @Argument(
+        help: .init("The GGUF file to write; replaced if it exists.", valueName: "output"),
+        completion: .file())
+    var target: String
 
     @Option(
         parsing: .unconditional,
@@ -50,7 +50,7 @@ struct ConvertCommand: AsyncParsableCommand {
             Byte order of the input's I2_S tensors, a, b or c; no file says which (default: a, \
             that of published files).
             """,
-        transform: { try ComputeArguments.i2sOrder($0) })
+        transform: { try EngineArguments.i2sOrder($0) })
     var order: I2SOrder?
 
     @Flag(help: "Round weights that are not ternary, instead of refusing them.")
@@ -67,19 +67,22 @@ struct ConvertCommand: AsyncParsableCommand {
             """)
     var json = false
 
+    @OptionGroup
+    var output: OutputArguments
+
     func run() async throws {
         var options = ConversionOptions()
         if let type { options.ternary = type }
         options.embedding = embedding
         if let order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
-        let (source, target) = (try Terminal.url(input), try Terminal.newFile(output))
-        let isStream = Terminal.isStandardOutput(output)
+        let (source, file) = (try Terminal.url(input), try Terminal.newFile(target))
+        let isStream = Terminal.isStandardOutput(target)
         let line = ProgressLine()
         let hasBegun = Atomic(false)
         let task = Task.detached { [options] in
             Result { () throws(BitNetError) in
-                try BitNetConverter.convert(from: source, to: target, options: options) {
+                try BitNetConverter.convert(from: source, to: file, options: options) {
                     hasBegun.store(true, ordering: .relaxed)
                     line.update("converting:", $0)
                 }

@@ -2,17 +2,18 @@ import ArgumentParser
 import BitNetKit
 import BitNetPlots
 
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Say what a model file holds, without loading the model.",
+        usage: "bitnet inspect MODEL [--tensors] [--plot FILE] [--json]",
         discussion: """
             Reads the file once: graph and sizes, shares of -1, 0 and +1, bits per weight, rows \
             and columns that are all zero, and what is odd. A file whose graph is not known is \
             described as far as it can be. Exit code 1 if a matrix cannot be read.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String
 
     @Flag(help: "Print a line for every tensor.")
@@ -21,17 +22,22 @@ struct InspectCommand: ParsableCommand {
     @Option(
         name: .customLong("i2s-order"), parsing: .unconditional,
         help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
-        transform: { try ComputeArguments.i2sOrder($0) })
+        completion: .list(["a", "b", "c"]),
+        transform: { try EngineArguments.i2sOrder($0) })
     var order: I2SOrder?
 
     @Option(
         parsing: .unconditional,
         help: .init(
-            "Draw the shares of -1, 0 and +1 of every matrix, as SVG.", valueName: "file"))
+            "Draw the shares of -1, 0 and +1 of every matrix, as SVG.", valueName: "file"),
+        completion: .file())
     var plot: String?
 
     @Flag(help: "Print one JSON object: everything that is known of every tensor.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func run() throws {
         let line = ProgressLine()

@@ -2,28 +2,32 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct PerplexityCommand: AsyncParsableCommand {
+struct PerplexityCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "perplexity",
         abstract: "Measure how well a model predicts a text, or how two models differ on it.",
+        usage: "bitnet perplexity MODEL --file FILE [--against MODEL] [OPTION ...]",
         discussion: """
             Reads the text in windows of --context tokens, each --stride tokens after the one \
             before, as transformers' guide to perplexity does. With --against, --against-head or \
             --against-cache the predictions of another model, or of this one with another LM head \
             or KV cache, are compared with the model's own: Kullback-Leibler divergence, and how \
             often the likeliest token is the same.
+
+            More options, for the engine: bitnet perplexity --help-hidden
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String
 
     @Option(
         parsing: .unconditional,
-        help: .init("A file with the text, or - for standard input.", valueName: "file"))
+        help: .init("A file with the text, or - for standard input.", valueName: "file"),
+        completion: .file())
     var file: String
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init(
             "Tokens of a window (default: the model's context, or 2048).", valueName: "n"))
     var context: Int?
@@ -34,19 +38,15 @@ struct PerplexityCommand: AsyncParsableCommand {
     var stride: Int?
 
     @Option(
-        name: .customLong("kv-cache"), parsing: .unconditional, help: KVCachePrecision.help,
-        transform: KVCachePrecision.parse)
-    var cache = KVCachePrecision.f16
-
-    @Option(
         parsing: .unconditional,
-        help: .init("Compare with this model, of the same vocabulary.", valueName: "path"))
+        help: .init("Compare with this model, of the same vocabulary.", valueName: "path"),
+        completion: .file())
     var against: String?
 
     @Option(
         parsing: .unconditional,
         help: .init("Compare with this LM head: f16, q8_0, q6_k or q4_0.", valueName: "name"),
-        transform: ComputeArguments.head)
+        transform: EngineArguments.head)
     var againstHead: LMHeadStorage?
 
     @Option(
@@ -58,8 +58,14 @@ struct PerplexityCommand: AsyncParsableCommand {
     @OptionGroup
     var compute: ComputeArguments
 
+    @OptionGroup(title: "Engine options", visibility: .hidden)
+    var cache: KVCacheArgument
+
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         for (name, value) in [("context", context), ("stride", stride)] {
@@ -72,7 +78,7 @@ struct PerplexityCommand: AsyncParsableCommand {
     func run() async throws {
         let text = try Terminal.readText(file)
         let base = try await compute.load(model)
-        let options = PerplexityOptions(context: context, stride: stride, cache: cache)
+        let options = PerplexityOptions(context: context, stride: stride, cache: cache.kvCache)
         guard against != nil || againstHead != nil || againstCache != nil else {
             let result = try await measured { progress throws(BitNetError) in
                 try await base.perplexity(of: text, options: options, progress: progress)

@@ -3,10 +3,11 @@ import BitNetBench
 import BitNetKit
 import Foundation
 
-struct PlanCommand: ParsableCommand {
+struct PlanCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Say what memory a model takes and how fast it will be, without loading it.",
+        usage: "bitnet plan MODEL|SHAPE [-c N] [-t N] [--no-speed] [--json]",
         discussion: """
             MODEL is a GGUF file, a Hugging Face folder, or the name of a shape without weights: \
             \(ModelShape.named.keys.sorted().joined(separator: ", ")), or \
@@ -14,11 +15,11 @@ struct PlanCommand: ParsableCommand {
             machine's memory bandwidth, which is measured; --no-speed leaves that out.
             """)
 
-    @Argument(help: "A file, a folder, or the name of a shape.")
+    @Argument(help: "A file, a folder, or the name of a shape.", completion: .file())
     var model: String
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Tokens of one sequence (default: the model's context).", valueName: "n"))
     var context: Int?
 
@@ -28,14 +29,14 @@ struct PlanCommand: ParsableCommand {
     var cache = KVCachePrecision.f16
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Option(
         parsing: .unconditional,
         help: .init("How the LM head is held (default: as-stored).", valueName: "name"),
-        transform: ComputeArguments.head)
+        transform: EngineArguments.head)
     var head: LMHeadStorage?
 
     @Flag(help: "Do not measure this machine to expect a speed.")
@@ -43,6 +44,9 @@ struct PlanCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     /// What `--json` prints.
     struct Output: Encodable {
@@ -91,7 +95,9 @@ struct PlanCommand: ParsableCommand {
         } catch .fileNotFound(let path) {
             let names = ModelShape.named.keys.sorted().joined(separator: ", ")
             throw BitNetError.invalidArgument(
-                name: "model", detail: "no file or folder \(path), and no shape: \(names)")
+                name: "model",
+                detail: "no file or folder \(path), and no shape: \(names)"
+                    + (FileError.hubHint(model).map { "; " + $0 } ?? ""))
         } catch {
             throw FileError(path: model, error: error)
         }

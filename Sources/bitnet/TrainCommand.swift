@@ -4,13 +4,13 @@ import BitNetTraining
 import Foundation
 import Synchronization
 
-struct TrainCommand: AsyncParsableCommand {
+struct TrainCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Train a ternary model from scratch on text.",
         usage: """
-            bitnet train --data FILE ... --out DIR [--config tiny|small|FILE.json] \
-            [--steps N | --time DURATION] [--resume]
+            bitnet train --data FILE ... --out DIR [--config NAME]
+                         [--steps N | --time DURATION] [--resume]
             """,
         discussion: """
             Text is UTF-8, documents separated by <|endoftext|>. DIR gets a tokenizer, \
@@ -22,24 +22,29 @@ struct TrainCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"))
+        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"),
+        completion: .file())
     var data: [String]
 
     @Option(
         parsing: .upToNextOption,
         help: .init(
             "Text to measure progress on; its documents are not trained on (default: 2% of all).",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var validation: [String] = []
 
-    @Option(parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"))
+    @Option(
+        parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"),
+        completion: .directory)
     var out: String
 
     @Option(
         parsing: .unconditional,
         help: .init(
             "The model: tiny (0.5 M parameters), small (5 M), or a file (default: small).",
-            valueName: "name"))
+            valueName: "name"),
+        completion: .file())
     var config = "small"
 
     @Option(parsing: .unconditional, help: .init("Steps of training.", valueName: "n"))
@@ -57,7 +62,8 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("A tokenizer to use instead of training one.", valueName: "path"))
+        help: .init("A tokenizer to use instead of training one.", valueName: "path"),
+        completion: .file())
     var tokenizer: String?
 
     @Option(
@@ -66,12 +72,15 @@ struct TrainCommand: AsyncParsableCommand {
     var prompt = "Once upon a time"
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Print events as JSON, one a line.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         if data.isEmpty { throw ValidationError("--data needs a file") }
@@ -99,7 +108,7 @@ struct TrainCommand: AsyncParsableCommand {
         switch result {
         case .success(let summary): try output.finish(summary, folder: out)
         case .failure(.cancelled):
-            Terminal.report("stopped; bitnet train with --resume goes on")
+            Terminal.note("stopped; bitnet train with --resume goes on")
             throw ExitCode(interrupt.exitCode ?? 130)
         case .failure(let error): throw error
         }

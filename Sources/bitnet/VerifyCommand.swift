@@ -2,10 +2,11 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct VerifyCommand: AsyncParsableCommand {
+struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Check that a model file is whole, and that it is computed as it is meant.",
+        usage: "bitnet verify MODEL [--record FILE | --against FILE] [--json]",
         discussion: """
             Reads all of the file, then runs the model: is every code a trit and every number \
             finite, does the activation function predict text, do scales go the right way, does \
@@ -14,34 +15,40 @@ struct VerifyCommand: AsyncParsableCommand {
             record; it is the same on every machine. Exit code 1 if a check fails.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String
 
     @Option(
         parsing: .unconditional,
         help: .init(
             "Write what the model computes to this file, as JSON, if nothing is wrong.",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var record: String?
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with a file that --record wrote.", valueName: "file"))
+        help: .init("Compare with a file that --record wrote.", valueName: "file"),
+        completion: .file())
     var against: String?
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Option(
         name: .customLong("i2s-order"), parsing: .unconditional,
         help: "Byte order of I2_S tensors, a, b or c; no file says which (default: a).",
-        transform: { try ComputeArguments.i2sOrder($0) })
+        completion: .list(["a", "b", "c"]),
+        transform: { try EngineArguments.i2sOrder($0) })
     var order: I2SOrder?
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         guard record == nil || against == nil else {
