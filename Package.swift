@@ -55,6 +55,7 @@ let package = Package(
             dependencies: ["TernaryCompute", "BitNetFiles", "BitNetTokenizers"],
             swiftSettings: swiftSettings),
         .target(name: "BitNetPlots", swiftSettings: swiftSettings),
+        .target(name: "BitNetTerminal", swiftSettings: swiftSettings),
         .target(
             name: "BitNetBench",
             dependencies: ["BitNetKit", "BitNetPlots", "CTernaryKernels"],
@@ -71,7 +72,8 @@ let package = Package(
         .executableTarget(
             name: "bitnet",
             dependencies: [
-                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "BitNetTraining",
+                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "BitNetTerminal",
+                "BitNetTraining",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
@@ -89,7 +91,8 @@ let package = Package(
         .testTarget(
             name: "BitNetKitTests",
             dependencies: [
-                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "TestSupport",
+                "BitNetKit", "BitNetBench", "BitNetPlots", "BitNetSampleModel", "BitNetTerminal",
+                "TestSupport",
             ],
             resources: [.copy("Fixtures")],
             swiftSettings: swiftSettings),

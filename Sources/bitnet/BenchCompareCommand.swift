@@ -3,10 +3,11 @@ import BitNetBench
 import BitNetKit
 import Foundation
 
-struct BenchCompareCommand: AsyncParsableCommand {
+struct BenchCompareCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "Measure a model in turn with another engine.",
+        usage: "bitnet bench compare --with PROGRAM --with-model FILE [OPTION ...]",
         discussion: """
             The other engine is a program with the options and the JSON of llama.cpp's llama-bench, \
             as ik_llama.cpp and bitnet.cpp have one too. Round by round the machine's limits are \
@@ -15,15 +16,19 @@ struct BenchCompareCommand: AsyncParsableCommand {
             and of the int8 products a second for prompts.
 
             bitnet bench compare --with ik/llama-bench --with-model iq2_bn_r4.gguf --model i2_s.gguf
+
+            More options, for the engine: bitnet bench compare --help-hidden
             """)
 
     @Option(
         name: .customLong("with"), parsing: .unconditional,
-        help: .init("The other engine's llama-bench.", valueName: "program"))
+        help: .init("The other engine's llama-bench.", valueName: "program"),
+        completion: .file())
     var program: String
 
     @Option(
-        parsing: .unconditional, help: .init("The file for it.", valueName: "file"))
+        parsing: .unconditional, help: .init("The file for it.", valueName: "file"),
+        completion: .file())
     var withModel: String
 
     @Option(
@@ -40,6 +45,9 @@ struct BenchCompareCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
+    @OptionGroup
+    var output: OutputArguments
+
     func validate() throws {
         guard rounds >= 1 else { throw ValidationError("--rounds is at least 1.") }
     }
@@ -51,10 +59,10 @@ struct BenchCompareCommand: AsyncParsableCommand {
             options: withOptions.split(separator: " ").map(String.init))
         var comparisons: [EngineComparison] = []
         for threads in arguments.threadCounts {
-            Terminal.report("\(threadCount(threads)): loading")
+            Terminal.note("\(threadCount(threads)): loading")
             let model = try await arguments.load(threads: threads)
             let comparison = try ModelBenchmark(model).compare(
-                arguments.tests, rounds: rounds, progress: Terminal.report
+                arguments.tests, rounds: rounds, progress: Terminal.note
             ) { (tests) throws(BitNetError) in try other.speeds(tests, threads: threads) }
             comparisons.append(comparison)
             if !json { try Terminal.write(Self.table(comparison)) }

@@ -3,10 +3,11 @@ import BitNetBench
 import BitNetKit
 import Foundation
 
-struct BenchHeadCommand: ParsableCommand {
+struct BenchHeadCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "head",
         abstract: "Compare the two-stage LM head with the full one.",
+        usage: "bitnet bench head [--rows N] [--columns N] [--types LIST] [OPTION ...]",
         discussion: """
             For every type a head can be stored in: 'full' computes all logits, 'exact' scans an \
             int8 copy and computes the rows that can be among the largest, 'fast' scans a 4.5-bit \
@@ -29,7 +30,9 @@ struct BenchHeadCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Random hidden states.")
     var states = 64
 
-    @Option(parsing: .unconditional, help: "Numbers of threads, separated by commas.")
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: .init("Numbers of threads, separated by commas.", valueName: "list"))
     var threads = NumberList([1])
 
     @Option(parsing: .unconditional, help: "Types of the stored head, separated by commas.")
@@ -41,6 +44,9 @@ struct BenchHeadCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         guard ([rows, columns, states] + threads.numbers).allSatisfy({ $0 > 0 }) else {

@@ -3,10 +3,11 @@ import BitNetBench
 import BitNetKit
 import Foundation
 
-struct BenchMatmulCommand: ParsableCommand {
+struct BenchMatmulCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "matmul",
         abstract: "Compare every ternary kernel with float products of the same matrix.",
+        usage: "bitnet bench matmul [--rows N --columns N] [-t LIST] [OPTION ...]",
         discussion: """
             All rows multiply the same weights with the same inputs, and each kernel's sums are \
             compared with the scalar ones before it is timed. 'in cache' uses one matrix again and \
@@ -35,7 +36,9 @@ struct BenchMatmulCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Inputs of one product: 1 is a GEMV.")
     var batch = 1
 
-    @Option(parsing: .unconditional, help: "Numbers of threads, separated by commas.")
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: .init("Numbers of threads, separated by commas.", valueName: "list"))
     var threads = NumberList([1])
 
     @Option(
@@ -80,11 +83,15 @@ struct BenchMatmulCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Also draw weights a second as bars, into an SVG file.", valueName: "file"))
+        help: .init("Also draw weights a second as bars, into an SVG file.", valueName: "file"),
+        completion: .file())
     var plot: String?
 
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         guard rows.count == columns.count else {
@@ -169,7 +176,7 @@ extension BenchMatmulCommand {
             }
         }
         if let layout {
-            selection.layouts = try Self.parts(layout).map { try ComputeArguments.layout($0) }
+            selection.layouts = try Self.parts(layout).map { try EngineArguments.layout($0) }
         }
         selection.names = kernels.map(Self.parts) ?? []
         return selection

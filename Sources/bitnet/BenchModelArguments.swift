@@ -1,15 +1,12 @@
 import ArgumentParser
 import BitNetBench
 import BitNetKit
-import BitNetSampleModel
 import Foundation
 
 /// What to measure of a whole model, and how it is loaded.
 struct BenchModelArguments: ParsableArguments {
-    @Option(
-        parsing: .unconditional,
-        help: "A GGUF file or a Hugging Face folder (default: the sample model).")
-    var model: String?
+    @OptionGroup
+    var model: ModelArgument
 
     @Option(
         parsing: .unconditional,
@@ -33,10 +30,87 @@ struct BenchModelArguments: ParsableArguments {
     var depth = NumberList([0])
 
     @Option(
-        parsing: .unconditional,
-        help: "Numbers of threads, separated by commas (default: all cores).")
+        name: .shortAndLong, parsing: .unconditional,
+        help: .init(
+            "Numbers of threads, separated by commas (default: all cores).", valueName: "list"))
     var threads: NumberList?
 
+    @OptionGroup(title: "Engine options", visibility: .hidden)
+    var engine: BenchEngineArguments
+
+    func validate() throws {
+        guard model.model == nil || synthetic == nil else {
+            throw ValidationError("Give either --model or --synthetic.")
+        }
+        if let zeroShare = engine.zeroShare {
+            guard synthetic != nil, zeroShare.shares.count == 2 else {
+                throw ValidationError("--zero-share takes two shares and goes with --synthetic.")
+            }
+        }
+        _ = synthetic == nil ? nil : try syntheticHead()
+        _ = synthetic == nil ? try storage() : nil
+        _ = try parsedLayout()
+    }
+
+    /// The numbers of threads to measure with.
+    var threadCounts: [Int] { threads?.numbers ?? [MachineReport.cores] }
+
+    var tests: [ModelBenchmark.Test] {
+        prompts.numbers.filter { $0 > 0 }.map { .prefill($0) }
+            + tokens.numbers.filter { $0 > 0 }.flatMap { (count) -> [ModelBenchmark.Test] in
+                depth.numbers.map { .decode(count, depth: $0) }
+            }
+    }
+
+    /// The model, to compute with so many threads.
+    func load(threads: Int) async throws -> BitNetModel {
+        var options = LoadOptions(
+            threads: threads, instructionSet: engine.isa, layout: try parsedLayout())
+        options.sparsity = engine.sparsity
+        guard let synthetic else {
+            options.lmHead = try storage()
+            let path = try model.path
+            return try await naming(path) { [options] () async throws(BitNetError) in
+                try await BitNetModel.load(Terminal.url(path), options: options)
+            }
+        }
+        Terminal.note("synthetic model \(synthetic.name): random weights, speed only")
+        if let shares = engine.zeroShare?.shares {
+            Terminal.note("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
+        }
+        let (type, storage) = try syntheticHead()
+        options.lmHead = storage
+        return try BitNetModel.synthetic(
+            synthetic.shape, lmHead: type, options: options,
+            zeroShares: engine.zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
+    }
+
+    private func storage() throws -> LMHeadStorage {
+        try engine.head.map(EngineArguments.head) ?? .asStored
+    }
+
+    /// The type that a synthetic head is made in, and how it is held then.
+    private func syntheticHead() throws -> (ElementType, LMHeadStorage) {
+        guard let head = engine.head else { return (.q6_K, .asStored) }
+        let types = ElementType.allCases
+        if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {
+            return (type, .asStored)
+        }
+        let storage = try storage()
+        return (storage == .asStored ? .q6_K : .f16, storage)
+    }
+
+    private func parsedLayout() throws -> TernaryLayout? {
+        guard let layout = engine.layout else { return nil }
+        guard let value = TernaryLayout(rawValue: layout.uppercased()) else {
+            throw ValidationError("'\(layout)' is not a layout: t2, t5 or l2")
+        }
+        return value
+    }
+}
+
+/// How a measured model is loaded.
+struct BenchEngineArguments: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: """
@@ -64,76 +138,6 @@ struct BenchModelArguments: ParsableArguments {
             "Impose zeros on a synthetic model's gates and inputs of `down`, by a bias on the gate: "
                 + "0.73,0.88.", valueName: "gate,down"))
     var zeroShare: ShareList?
-
-    func validate() throws {
-        guard model == nil || synthetic == nil else {
-            throw ValidationError("Give either --model or --synthetic.")
-        }
-        if let zeroShare {
-            guard synthetic != nil, zeroShare.shares.count == 2 else {
-                throw ValidationError("--zero-share takes two shares and goes with --synthetic.")
-            }
-        }
-        _ = synthetic == nil ? nil : try syntheticHead()
-        _ = synthetic == nil ? try storage() : nil
-        _ = try parsedLayout()
-    }
-
-    /// The numbers of threads to measure with.
-    var threadCounts: [Int] { threads?.numbers ?? [MachineReport.cores] }
-
-    var tests: [ModelBenchmark.Test] {
-        prompts.numbers.filter { $0 > 0 }.map { .prefill($0) }
-            + tokens.numbers.filter { $0 > 0 }.flatMap { (count) -> [ModelBenchmark.Test] in
-                depth.numbers.map { .decode(count, depth: $0) }
-            }
-    }
-
-    /// The model, to compute with so many threads.
-    func load(threads: Int) async throws -> BitNetModel {
-        var options = LoadOptions(
-            threads: threads, instructionSet: isa, layout: try parsedLayout())
-        options.sparsity = sparsity
-        guard let synthetic else {
-            options.lmHead = try storage()
-            let path = try model ?? BitNetSampleModel.url.path
-            return try await naming(path) { [options] () async throws(BitNetError) in
-                try await BitNetModel.load(Terminal.url(path), options: options)
-            }
-        }
-        Terminal.report("synthetic model \(synthetic.name): random weights, speed only")
-        if let shares = zeroShare?.shares {
-            Terminal.report("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
-        }
-        let (type, storage) = try syntheticHead()
-        options.lmHead = storage
-        return try BitNetModel.synthetic(
-            synthetic.shape, lmHead: type, options: options,
-            zeroShares: zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
-    }
-
-    private func storage() throws -> LMHeadStorage {
-        try head.map(ComputeArguments.head) ?? .asStored
-    }
-
-    /// The type that a synthetic head is made in, and how it is held then.
-    private func syntheticHead() throws -> (ElementType, LMHeadStorage) {
-        guard let head else { return (.q6_K, .asStored) }
-        let types = ElementType.allCases
-        if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {
-            return (type, .asStored)
-        }
-        let storage = try storage()
-        return (storage == .asStored ? .q6_K : .f16, storage)
-    }
-
-    private func parsedLayout() throws -> TernaryLayout? {
-        guard let layout else { return nil }
-        guard let value = TernaryLayout(rawValue: layout.uppercased()) else {
-            throw ValidationError("'\(layout)' is not a layout: t2, t5 or l2")
-        }
-        return value
-    }
 }
 
 /// The shape of a synthetic model on the command line.

@@ -3,10 +3,11 @@ import BitNetBench
 import BitNetKit
 import Foundation
 
-struct BenchModelCommand: AsyncParsableCommand {
+struct BenchModelCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
         abstract: "Measure how fast a model reads and writes.",
+        usage: "bitnet bench model [-m PATH | --synthetic SHAPE] [OPTION ...]",
         discussion: """
             Rows are pp512 (a prompt of 512 tokens), tg128 (128 tokens, one by one) and tg64@2048 \
             (behind 2048 others). All tests take turns, round by round, and the machine's limits are \
@@ -16,6 +17,8 @@ struct BenchModelCommand: AsyncParsableCommand {
             feed-forward networks compute for the test's tokens, by layer in JSON, counted while \
             warming up. Energy is that of the processor's own counters, above the machine at rest; \
             without counters there is none.
+
+            More options, for the engine: bitnet bench model --help-hidden
 
             With --json: {"machine": {cpu, cores, optimized, bytesPerSecond by threads}, "rows": \
             [{test, threads, isa, layout, head, tokensPerSecond {median, min, max}, bytesPerToken, \
@@ -31,6 +34,9 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
+    @OptionGroup
+    var output: OutputArguments
+
     func run() async throws {
         warnAboutDebugBuild()
         var rows: [ModelBenchmark.Row] = []
@@ -41,7 +47,7 @@ struct BenchModelCommand: AsyncParsableCommand {
             let load = ContinuousClock.now - start
             let benchmark = ModelBenchmark(model, loadSeconds: load / .seconds(1))
             let report = try benchmark.run(
-                arguments.tests, repetitions: repetitions, progress: Terminal.report)
+                arguments.tests, repetitions: repetitions, progress: Terminal.note)
             bandwidths["\(count)"] = report.limits.bytesPerSecond
             rows += report.rows
             if !json {

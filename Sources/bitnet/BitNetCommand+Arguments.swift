@@ -17,9 +17,7 @@ extension BitNetCommand {
             let looksOdd = bytes.starts(with: "---".utf8) || bytes.starts(with: "-=".utf8)
             if isText {
                 readable.append(argument)
-            } else if looksOdd, let option = readable.last,
-                option.utf8.starts(with: "--".utf8), !option.utf8.contains(UInt8(ascii: "="))
-            {
+            } else if looksOdd, let option = readable.last, takesValue(option) {
                 readable[readable.count - 1] = "\(option)=\(argument)"
             } else if bytes.last == UInt8(ascii: "="), takesValue(String(argument.dropLast())) {
                 readable += [String(argument.dropLast()), ""]
@@ -32,12 +30,13 @@ extension BitNetCommand {
     }
 
     /// Whether `name`, with its dashes, is an option of some command that has a value.
-    private static func takesValue(_ name: String) -> Bool {
+    static func takesValue(_ name: String) -> Bool {
+        if ["-m", "-p", "-n", "-t", "-c"].contains(name) { return true }
         guard name.utf8.starts(with: "--".utf8) else { return false }
         var commands: [any ParsableCommand.Type] = [BitNetCommand.self]
         while let command = commands.popLast() {
             commands += command.configuration.subcommands
-            let help = helpMessage(for: command, columns: 1000)
+            let help = helpMessage(for: command, includeHidden: true, columns: 1000)
             let words = help.split(whereSeparator: \.isWhitespace)
             let isHere = zip(words, words.dropFirst()).contains {
                 $0.0.utf8.elementsEqual(name.utf8) && $0.1.hasPrefix("<")

@@ -7,33 +7,30 @@ struct BitNetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bitnet",
         abstract: "Run 1.58-bit (ternary) language models on this machine's CPU.",
-        usage: """
-            bitnet generate [PROMPT] [--model PATH] ...
-            bitnet chat [--model PATH] ...
-            bitnet embed [TEXT ...] [--model PATH] ...
-            bitnet logits --model PATH (--tokens 1,2,3 | --prompt TEXT) ...
-            bitnet tokenize --model PATH [TEXT] ...
-            bitnet convert INPUT OUTPUT.gguf ...
-            bitnet inspect PATH [--tensors] [--json]
-            bitnet hex PATH TENSOR [--rows '0..<2'] | --bytes "4B" | --article
-            bitnet plan PATH|SHAPE [--context N]
-            bitnet verify PATH [--record FILE | --against FILE]
-            bitnet perplexity PATH --file TEXT [--against PATH] ...
-            bitnet train --data FILE ... --out DIR ...
-            """,
+        usage: "bitnet COMMAND ...",
         discussion: """
             To begin with: bitnet generate "Once upon a time"
 
             That runs the small model which is part of the program. Other models are GGUF files \
-            or Hugging Face folders. Results go to standard output, everything else to standard \
-            error. Exit codes: 0, 1 for an error, 64 for wrong usage, 130 after Ctrl-C.
+            or Hugging Face folders, named with -m. Results go to standard output, everything \
+            else to standard error. Exit codes: 0, 1 for an error, 64 for wrong usage, 130 after \
+            Ctrl-C.
             """,
+        version: versionLine,
         subcommands: [
             GenerateCommand.self, ChatCommand.self, EmbedCommand.self, LogitsCommand.self,
             TokenizeCommand.self, ConvertCommand.self, InspectCommand.self, HexCommand.self,
             PlanCommand.self, VerifyCommand.self, PerplexityCommand.self, TrainCommand.self,
-            BenchCommand.self, DemoCommand.self, DoctorCommand.self,
+            BenchCommand.self, DemoCommand.self, DoctorCommand.self, ManualCommand.self,
         ])
+
+    /// The version, and what this machine's CPU makes of the program. No commit is known: SwiftPM
+    /// keeps what a manifest has said about one, also after the next.
+    private static var versionLine: String {
+        "bitnet \(BitNetKit.version) (kernels: \(KernelSet.best.name))"
+    }
+
+    static var _errorPrefix: String { "error: " }
 
     /// The library's errors become one line and exit code 1; the parser words its own.
     static func main() async {
@@ -41,18 +38,33 @@ struct BitNetCommand: AsyncParsableCommand {
         Terminal.prepare()
         checkArguments()
         do {
-            var command = try parseAsRoot(readableArguments)
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
+            let arguments = readableArguments
+            checkNames(arguments)
+            try await run(try parseAsRoot(movingDashes(arguments)))
         } catch let error as BitNetError {
             fail("\(error)")
         } catch let error as FileError {
             fail("\(error)")
         } catch {
             end(with: error)
+        }
+    }
+
+    private static func run(_ command: any ParsableCommand) async throws {
+        var command = command
+        if let command = command as? any QuietableCommand {
+            Terminal.isQuiet = command.output.quiet
+        }
+        do {
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as ValidationError {
+            // The parser knows only what it has found itself, and would show the program's usage.
+            Terminal.report(usageMessage(error, of: type(of: command)))
+            Foundation.exit(ExitCode.validationFailure.rawValue)
         }
     }
 

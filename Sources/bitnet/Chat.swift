@@ -4,24 +4,13 @@ import Foundation
 
 /// A conversation at the terminal, and its branches.
 struct Chat {
-    private var branches: [BitNetSession]
-    private var current = 0
-    private let options: GenerationOptions
+    var branches: [BitNetSession]
+    var current = 0
+    let options: GenerationOptions
     private let showsStatistics: Bool
     private var hasFailed = false
-
-    private static let help = """
-        /rewind [N]    take back the latest N turns (1)
-        /fork          go on in a copy of the conversation
-        /branch [N]    list the copies, or go on in copy N
-        /save FILE     save the conversation; the file holds it as readable text
-        /restore FILE  go on with a saved conversation
-        /reset         begin anew, with the same instructions
-        /help          this list
-        /quit          leave (also Ctrl-D)
-        A line that ends in \\ goes on in the next one; lines between two lines of \"\"\" are one \
-        message. A message that begins with / needs a space before it. Ctrl-C stops an answer.
-        """
+    /// Answers that were asked for again.
+    var regenerations: UInt64 = 0
 
     init(session: BitNetSession, options: GenerationOptions, showsStatistics: Bool) {
         branches = [session]
@@ -29,20 +18,25 @@ struct Chat {
         self.showsStatistics = showsStatistics
     }
 
-    private var session: BitNetSession { branches[current] }
+    var session: BitNetSession { branches[current] }
 
     /// Runs until the input ends or somebody quits; returns whether anything has failed.
     mutating func run() async throws -> Bool {
         var lines = try TextInput("-")
+        var editor = LineReader.isPossible ? LineReader() : nil
         let input = ChatInput { (isContinuation) throws(BitNetError) in
-            if Terminal.isInputTerminal { try? Terminal.write(isContinuation ? "... " : "> ") }
+            let prompt = isContinuation ? "... " : "> "
+            if editor != nil {
+                return try editor?.readText(prompt: prompt, continuation: "... ")
+            }
+            if Terminal.isInputTerminal { Terminal.prompt(prompt) }
             return try lines.readLine()
         }
         while true {
             do {
                 switch try input.next() {
                 case nil:
-                    if Terminal.isInputTerminal { try Terminal.write("\n") }
+                    if editor == nil, Terminal.isInputTerminal { Terminal.prompt("\n") }
                     return hasFailed
                 case .message(let text): try await answer(text)
                 case .command("quit", _): return hasFailed
@@ -59,22 +53,24 @@ struct Chat {
         }
     }
 
-    private mutating func fail(_ message: String) {
+    mutating func fail(_ message: String) {
         Terminal.fail(message)
         hasFailed = true
     }
 
     // MARK: - Answers
 
-    private func answer(_ text: String) async throws {
-        let stream = session.streamResponse(to: text, options: options)
-        let task = Task { try await Self.write(stream) }
+    func answer(_ text: String, _ options: GenerationOptions? = nil) async throws {
+        let stream = session.streamResponse(to: text, options: options ?? self.options)
+        let task = Task {
+            try await showingPrefill { line in try await Self.write(stream, line) }
+        }
         let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
         guard let (reason, statistics) = try await task.value else { return }
         switch reason {
-        case .cancelled: Terminal.report("(stopped)")
-        case .length: Terminal.report("(stopped after --max-tokens)")
+        case .cancelled: Terminal.note("(stopped)")
+        case .length: Terminal.note("(stopped after --max-tokens)")
         case .contextFull:
             Terminal.report("(the context is full: /rewind, /reset or --sliding-window help)")
         case .endOfText, .stopString: break
@@ -84,10 +80,11 @@ struct Chat {
 
     /// Writes an answer as it is computed.
     private static func write(
-        _ stream: BitNetSession.ResponseStream
+        _ stream: BitNetSession.ResponseStream, _ line: ProgressLine
     ) async throws(BitNetError) -> (StopReason, GenerationStatistics)? {
         var iterator = stream.makeAsyncIterator()
         while let event = try await iterator.next() {
+            line.clear()
             switch event {
             case .text(let piece): try Terminal.write(piece)
             case .token: break
@@ -108,78 +105,4 @@ struct Chat {
             statistics.prefill / .seconds(1), statistics.generatedTokens,
             statistics.decode / .seconds(1), statistics.decodeTokensPerSecond)
     }
-
-    // MARK: - Commands
-
-    private mutating func execute(_ name: String, _ argument: String) async throws {
-        switch name {
-        case "help": Terminal.report(Self.help)
-        case "rewind": try await rewind(argument)
-        case "reset":
-            try await session.rewind(toTurn: 0)
-            Terminal.report("(a new conversation)")
-        case "fork":
-            branches.append(try await session.fork())
-            current = branches.count - 1
-            await reportBranch()
-        case "branch": await branch(argument)
-        case "save":
-            guard try file(argument, "/save") != nil else { return }
-            try await save(to: try Terminal.newFile(argument))
-        case "restore":
-            guard let url = try file(argument, "/restore") else { return }
-            branches[current] = try await BitNetSession.restore(from: url, model: session.model)
-            await reportTurns()
-        default:
-            fail(
-                "there is no command /\(name); /help lists the commands, and a message that "
-                    + "begins with / needs a space before it")
-        }
-    }
-
-    /// Saves the conversation; a signal ends the program only after that.
-    private func save(to url: URL) async throws {
-        let interrupt = Interrupt(Interrupt.everySignal) { _ in }
-        defer { interrupt.end() }
-        try await session.save(to: url)
-        Terminal.report("(saved)")
-        if let code = interrupt.exitCode { throw ExitCode(code) }
-    }
-
-    private mutating func rewind(_ argument: String) async throws {
-        let turns = await session.turnCount
-        guard let count = argument.isEmpty ? 1 : Int(argument), (0...turns).contains(count) else {
-            return fail("/rewind takes a number of turns up to \(turns)")
-        }
-        try await session.rewind(toTurn: turns - count)
-        await reportTurns()
-    }
-
-    private mutating func branch(_ argument: String) async {
-        guard !argument.isEmpty else { return await reportBranch() }
-        guard let number = Int(argument), branches.indices.contains(number - 1) else {
-            return fail("/branch takes a number from 1 to \(branches.count)")
-        }
-        current = number - 1
-        await reportBranch()
-    }
-
-    private mutating func file(_ argument: String, _ command: String) throws -> URL? {
-        if argument.isEmpty {
-            fail("\(command) needs the name of a file")
-            return nil
-        }
-        return try Terminal.url(argument)
-    }
-
-    private func reportBranch() async {
-        Terminal.report(
-            "(copy \(current + 1) of \(branches.count), \(Self.turns(await session.turnCount)))")
-    }
-
-    private func reportTurns() async {
-        Terminal.report("(\(Self.turns(await session.turnCount)))")
-    }
-
-    private static func turns(_ count: Int) -> String { count == 1 ? "1 turn" : "\(count) turns" }
 }

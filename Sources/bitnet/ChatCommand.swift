@@ -1,12 +1,12 @@
 import ArgumentParser
 import BitNetKit
-import BitNetSampleModel
 import Foundation
 
-struct ChatCommand: AsyncParsableCommand {
+struct ChatCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chat",
         abstract: "Talk with a model.",
+        usage: "bitnet chat [-m PATH] [OPTION ...]",
         discussion: """
             Reads messages from standard input, one a line, and writes the answers. A line that \
             ends in \\ goes on in the next one; lines between two lines of \"\"\" are one message. \
@@ -14,27 +14,20 @@ struct ChatCommand: AsyncParsableCommand {
             ends the program. Lines that begin with / are commands: /help lists them.
 
             A model without a chat template, such as the sample model, which is the default, \
-            continues the text instead of answering.
+            continues the text instead of answering. More options, for sampling and the engine: \
+            bitnet chat --help-hidden
             """)
 
-    @Option(
-        parsing: .unconditional,
-        help: .init(
-            "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
-    var model: String?
+    @OptionGroup
+    var model: ModelArgument
 
     @Option(
         parsing: .unconditional,
         help: .init("Instructions for the whole conversation (system prompt).", valueName: "text"))
     var system: String?
 
-    @Option(
-        parsing: .unconditional,
-        help: .init("The most tokens to keep (default: the model's own limit).", valueName: "n"))
-    var context: Int?
-
-    @Option(parsing: .unconditional, help: KVCachePrecision.help, transform: KVCachePrecision.parse)
-    var kvCache = KVCachePrecision.f16
+    @OptionGroup
+    var length: LengthArguments
 
     @Option(
         parsing: .unconditional,
@@ -45,14 +38,12 @@ struct ChatCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Go on with a conversation that /save has written.", valueName: "file"))
+        help: .init("Go on with a conversation that /save has written.", valueName: "file"),
+        completion: .file())
     var restore: String?
 
     @Flag(help: "After each answer, write what it cost to standard error.")
     var statistics = false
-
-    @Option(parsing: .unconditional, help: .init("The most tokens of an answer.", valueName: "n"))
-    var maxTokens = GenerationOptions.chat.maximumResponseTokens ?? 400
 
     @OptionGroup
     var sampling: SamplingArguments
@@ -60,35 +51,41 @@ struct ChatCommand: AsyncParsableCommand {
     @OptionGroup
     var compute: ComputeArguments
 
+    @OptionGroup(title: "Engine options", visibility: .hidden)
+    var cache: KVCacheArgument
+
+    @OptionGroup
+    var output: OutputArguments
+
     private var options: GenerationOptions {
         var options = sampling.options
-        options.maximumResponseTokens = maxTokens
+        options.maximumResponseTokens = length.maxTokens
         return options
     }
 
     func validate() throws {
         try SamplingArguments.check(options)
-        if restore != nil, system != nil || context != nil || slidingWindow != nil {
+        if restore != nil, system != nil || length.context != nil || slidingWindow != nil {
             throw ValidationError(
                 "--restore brings its own --system, --context and --sliding-window.")
         }
     }
 
     func run() async throws {
-        let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
+        let model = try await compute.load(try model.path)
         let session: BitNetSession
         if let restore {
             session = try await BitNetSession.restore(from: Terminal.url(restore), model: model)
         } else {
             session = try BitNetSession(
-                model: model, instructions: system, context: context, cache: kvCache,
+                model: model, instructions: system, context: length.context, cache: cache.kvCache,
                 overflow: slidingWindow.map { .slidingWindow(sinks: $0) } ?? .error)
         }
         var chat = Chat(session: session, options: options, showsStatistics: statistics)
         if Terminal.isInputTerminal {
-            Terminal.reportLine("\(model.configuration.name); /help lists the commands")
+            Terminal.noteLine("\(model.configuration.name); /help lists the commands")
         }
-        try await session.prewarm()
+        try await showingPrefill { _ in try await session.prewarm() }
         let hasFailed = try await chat.run()
         // A script should notice; somebody at a terminal has read it.
         if hasFailed, !Terminal.isInputTerminal { throw ExitCode.failure }

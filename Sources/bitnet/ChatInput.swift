@@ -8,8 +8,8 @@ struct ChatInput {
         case command(String, argument: String)
     }
 
-    /// The next line without its end; nil at the end of the input. The argument says whether it
-    /// continues a message.
+    /// The next line without its end, or the lines of a whole message; nil at the end of the input. The
+    /// argument says whether it continues a message.
     let readLine: (_ isContinuation: Bool) throws(BitNetError) -> String?
 
     /// The next entry; nil at the end of the input. Blank lines are passed over.
@@ -18,6 +18,12 @@ struct ChatInput {
     /// are one message as they stand, slashes and backslashes included.
     func next() throws(BitNetError) -> Entry? {
         while let line = try readLine(false) {
+            // An editor gives several lines at once.
+            if line.utf8.contains(UInt8(ascii: "\n")),
+                !line.unicodeScalars.allSatisfy(\.properties.isWhitespace)
+            {
+                return .message(line)
+            }
             if Self.isQuotes(line) { return .message(try block()) }
             if line.utf8.first == UInt8(ascii: "/") {
                 return Self.command(line.unicodeScalars.dropFirst())

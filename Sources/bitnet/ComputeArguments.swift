@@ -5,15 +5,28 @@ import Foundation
 /// The options of every command that computes.
 struct ComputeArguments: ParsableArguments {
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
+    @OptionGroup(title: "Engine options", visibility: .hidden)
+    var engine: EngineArguments
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads: \(threads) is not in 1...1024")
+        }
+    }
+}
+
+/// How the work is done; most of it changes speed and memory, and not one bit of a result.
+struct EngineArguments: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: .init(
             "Instruction set of the kernels: \(kernelSets) (default: the fastest of them).",
-            valueName: "name"))
+            valueName: "name"),
+        completion: .list(KernelSet.available.map(\.name)))
     var isa: String?
 
     @Option(
@@ -21,6 +34,7 @@ struct ComputeArguments: ParsableArguments {
         help: .init(
             "Packed layout of the ternary matrices: \(layouts) (default: the fastest here).",
             valueName: "name"),
+        completion: .list(TernaryLayout.allCases.map { $0.rawValue.lowercased() }),
         transform: Self.layout)
     var layout: TernaryLayout?
 
@@ -31,6 +45,7 @@ struct ComputeArguments: ParsableArguments {
         parsing: .unconditional,
         help: .init(
             "How the LM head is held: \(heads) (default: as-stored).", valueName: "name"),
+        completion: .list(LMHeadStorage.allCases.map(\.rawValue)),
         transform: Self.head)
     var head: LMHeadStorage?
 
@@ -39,6 +54,7 @@ struct ComputeArguments: ParsableArguments {
         help: .init(
             "Whether feed-forward layers leave out zeros: automatic, off or always.",
             valueName: "mode"),
+        completion: .list(["automatic", "off", "always"]),
         transform: Sparsity.argument)
     var sparsity = Sparsity.automatic
 
@@ -56,9 +72,6 @@ struct ComputeArguments: ParsableArguments {
         .joined(separator: " or ")
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads: \(threads) is not in 1...1024")
-        }
         guard let isa else { return }
         do {
             _ = try KernelSet.named(isa)
@@ -81,19 +94,26 @@ struct ComputeArguments: ParsableArguments {
         return storage
     }
 
-    /// Loads a model and shows how far that is if it takes more than a second. What `needsText` also
-    /// needs a tokenizer that works; what `usesTemplate` fails with what is wrong with the template.
-    func load(
-        _ path: String, needsText: Bool = true, usesTemplate: Bool = false
-    ) async throws(FileError) -> BitNetModel {
+    var options: LoadOptions {
         var options = LoadOptions()
-        options.threads = threads
         options.instructionSet = isa
         options.layout = layout
         if let order = i2s.order { options.i2sOrder = order }
         options.lmHead = head ?? .asStored
         options.sparsity = sparsity
         options.keepsFileMapped = keepFileMapped
+        return options
+    }
+}
+
+extension ComputeArguments {
+    /// Loads a model and shows how far that is if it takes more than a second. What `needsText` also
+    /// needs a tokenizer that works; what `usesTemplate` fails with what is wrong with the template.
+    func load(
+        _ path: String, needsText: Bool = true, usesTemplate: Bool = false
+    ) async throws(FileError) -> BitNetModel {
+        var options = engine.options
+        options.threads = threads
         let line = ProgressLine()
         defer { line.clear() }
         let model = try await naming(path) { () async throws(BitNetError) in

@@ -9,10 +9,10 @@ struct ContextArguments: ParsableArguments {
             "Tokens that are seen at once (default: as many as the model takes).", valueName: "n"))
     var context: Int?
 
-    @Option(
-        name: .customLong("kv-cache"), parsing: .unconditional, help: KVCachePrecision.help,
-        transform: KVCachePrecision.parse)
-    var cache = KVCachePrecision.f16
+    @OptionGroup
+    var keysAndValues: KVCacheArgument
+
+    var cache: KVCachePrecision { keysAndValues.kvCache }
 
     func validate() throws {
         if let context, !(1...1 << 24).contains(context) {

@@ -3,13 +3,11 @@ import BitNetKit
 import Foundation
 import Synchronization
 
-struct ConvertCommand: AsyncParsableCommand {
+struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert",
         abstract: "Write a model as a GGUF file.",
-        usage: """
-            bitnet convert INPUT OUTPUT.gguf [--type TYPE] [--embedding TYPE] [--report] [--json]
-            """,
+        usage: "bitnet convert INPUT OUTPUT.gguf [--type TYPE] [OPTION ...]",
         discussion: """
             Reads a Hugging Face folder or another GGUF file. The output appears under its name \
             when it is complete; after an error or Ctrl-C there is none. Trits are kept exactly, \
@@ -17,11 +15,13 @@ struct ConvertCommand: AsyncParsableCommand {
             the others float16. --report shows what was rounded.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var input: String
 
-    @Argument(help: "The GGUF file to write; replaced if it exists.")
-    var output: String
+    @Argument(
+        help: .init("The GGUF file to write; replaced if it exists.", valueName: "output"),
+        completion: .file())
+    var target: String
 
     @Option(
         parsing: .unconditional,
@@ -60,19 +60,22 @@ struct ConvertCommand: AsyncParsableCommand {
             """)
     var json = false
 
+    @OptionGroup
+    var output: OutputArguments
+
     func run() async throws {
         var options = ConversionOptions()
         if let type { options.ternary = type }
         options.embedding = embedding
         if let order = i2s.order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
-        let (source, target) = (try Terminal.url(input), try Terminal.newFile(output))
-        let isStream = Terminal.isStandardOutput(output)
+        let (source, file) = (try Terminal.url(input), try Terminal.newFile(target))
+        let isStream = Terminal.isStandardOutput(target)
         let line = ProgressLine()
         let hasBegun = Atomic(false)
         let task = Task.detached { [options] in
             Result { () throws(BitNetError) in
-                try BitNetConverter.convert(from: source, to: target, options: options) {
+                try BitNetConverter.convert(from: source, to: file, options: options) {
                     hasBegun.store(true, ordering: .relaxed)
                     line.update("converting:", $0)
                 }

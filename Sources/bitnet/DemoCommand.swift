@@ -14,7 +14,7 @@ struct DemoCommand: ParsableCommand {
         ])
 }
 
-struct DemoRoundingCommand: ParsableCommand {
+struct DemoRoundingCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rounding",
         abstract: "Round an ordinary network to ternary weights, and train one with them.",
@@ -34,6 +34,9 @@ struct DemoRoundingCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func run() throws {
         let line = ProgressLine(after: .zero)
@@ -57,16 +60,21 @@ struct DemoRoundingCommand: ParsableCommand {
     }
 }
 
-struct DemoWidthCommand: ParsableCommand {
+struct DemoWidthCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "width",
         abstract: "Show how finely a neuron with ternary weights hits a number, by its width.")
 
-    @Option(parsing: .unconditional, help: .init("Draw it, as SVG.", valueName: "file"))
+    @Option(
+        parsing: .unconditional, help: .init("Draw it, as SVG.", valueName: "file"),
+        completion: .file())
     var plot: String?
 
     @Flag(help: "Print one JSON array.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func run() throws {
         let rows = WidthDemonstration.run()
@@ -98,7 +106,7 @@ extension [WidthDemonstration] {
     }
 }
 
-struct DemoZerosCommand: ParsableCommand {
+struct DemoZerosCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "zeros",
         abstract: "Show that zeros among the weights make dense products no faster.")
@@ -109,6 +117,9 @@ struct DemoZerosCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON array.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         guard (16...16_384).contains(size) else {
@@ -135,10 +146,11 @@ struct DemoZerosCommand: ParsableCommand {
     }
 }
 
-struct DemoLayersCommand: ParsableCommand {
+struct DemoLayersCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "layers",
         abstract: "Run a model too large for memory one synthetic layer after the other.",
+        usage: "bitnet demo layers [SHAPE] [--layers N] [-t N] [--json]",
         discussion: """
             Each layer of the shape is made of random weights, decodes a token, and is gone before \
             the next: what is measured is speed and memory. There is no public ternary model of \
@@ -154,12 +166,15 @@ struct DemoLayersCommand: ParsableCommand {
     var layers = 4
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         guard ShapeArgument(argument: shape) != nil else {

@@ -2,7 +2,7 @@ import ArgumentParser
 import BitNetBench
 import BitNetKit
 
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Say what this machine and this build can do.",
@@ -18,6 +18,9 @@ struct DoctorCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object instead of lines.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func run() throws {
         let line = ProgressLine(after: .zero)

@@ -1,26 +1,25 @@
 import ArgumentParser
 import BitNetKit
-import BitNetSampleModel
 import Foundation
 
-struct EmbedCommand: AsyncParsableCommand {
+struct EmbedCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "embed",
         abstract: "Turn texts into vectors, as JSON.",
+        usage: "bitnet embed [TEXT ...] [-m PATH] [OPTION ...]",
         discussion: """
             Prints {"text": "...", "embedding": [...]} on a line of its own for each TEXT, or for \
             each line of standard input. Vectors have length 1: the dot product of two is their \
             cosine. Without --model the sample model is used, which was not trained for it.
+
+            More options, for the engine: bitnet embed --help-hidden
             """)
 
     @Argument(help: "The texts (default: the lines of standard input).")
     var texts: [String] = []
 
-    @Option(
-        parsing: .unconditional,
-        help: .init(
-            "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
-    var model: String?
+    @OptionGroup
+    var model: ModelArgument
 
     @Option(
         parsing: .unconditional,
@@ -32,11 +31,19 @@ struct EmbedCommand: AsyncParsableCommand {
     @OptionGroup
     var compute: ComputeArguments
 
+    @OptionGroup
+    var output: OutputArguments
+
+    @Flag(help: "Changes nothing: this command always prints JSON.")
+    var json = false
+
     func run() async throws {
-        let model = try await compute.load(try model ?? BitNetSampleModel.url.path)
+        let model = try await compute.load(try model.path)
         if texts.isEmpty {
             for line in TextInput.lines(
-                of: try Terminal.readText("-", limit: TextInput.longestFile))
+                of: try Terminal.readInput(
+                    "waiting for texts on standard input, one a line",
+                    limit: TextInput.longestFile))
             {
                 try await embed(line, model)
             }

@@ -19,7 +19,45 @@ struct FileError: Error, CustomStringConvertible {
 
     /// What to do, where the library cannot know that the numbers come from a file.
     private var remedy: String {
-        if case .shapeMismatch = error { "; do all files belong to this model?" } else { "" }
+        switch error {
+        case .shapeMismatch: "; do all files belong to this model?"
+        case .fileNotFound: Self.hubHint(path).map { "; " + $0 } ?? ""
+        default: ""
+        }
+    }
+
+    /// What to do about a name that is none of a file here, but looks like that of a model on Hugging
+    /// Face, `owner/name` or an address; nil for any other.
+    static func hubHint(_ path: String) -> String? {
+        var id = path[...]
+        for prefix in ["https://", "http://", "huggingface.co/", "hf.co/", "hf:"]
+        where id.hasPrefix(prefix) {
+            id = id.dropFirst(prefix.count)
+        }
+        let isAddress = id.startIndex > path.startIndex
+        let parts = id.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2 || (isAddress && parts.count > 2),
+            parts.prefix(2).allSatisfy(isHubName)
+        else { return nil }
+        let files = [".gguf", ".safetensors", ".json", ".bin", ".model", ".txt"]
+        guard isAddress || !files.contains(where: id.lowercased().hasSuffix),
+            isAddress || !FileManager.default.fileExists(atPath: String(parts[0]))
+        else { return nil }
+        let (owner, name) = (parts[0], parts[1])
+        let isGGUF = name.lowercased().hasSuffix("gguf")
+        return "a model of Hugging Face is fetched first: "
+            + "hf download \(owner)/\(name) --local-dir \(name); then name "
+            + (isGGUF ? "the .gguf file in \(name)" : "the folder \(name)")
+    }
+
+    private static func isHubName(_ name: Substring) -> Bool {
+        let letters = name.utf8
+        func isWord(_ byte: UInt8) -> Bool {
+            Unicode.Scalar(byte).properties.isAlphabetic && byte < 128
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
+        return letters.first.map(isWord) == true && letters.count <= 96
+            && letters.allSatisfy { isWord($0) || "-_.".utf8.contains($0) }
     }
 }
 

@@ -1,51 +1,56 @@
 import ArgumentParser
 import BitNetKit
-import BitNetSampleModel
 import Foundation
 
-struct GenerateCommand: AsyncParsableCommand {
+struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
         abstract: "Continue a text.",
+        usage: "bitnet generate [PROMPT] [-m PATH] [OPTION ...]",
         discussion: """
             Writes the prompt and its continuation as it is computed; statistics go to standard \
-            error. Without --model the sample model tells a short story. Ctrl-C ends the text. A \
-            prompt that begins with a dash goes behind --.
+            error. Ctrl-C ends the text. A prompt that begins with a dash goes behind -p or --.
+
+            More options, for sampling and the engine: bitnet generate --help-hidden
             """)
 
-    @Argument(help: "The text to continue (with --model, default: standard input).")
-    var prompt: String?
+    @Argument(help: "The text to continue (default: standard input).")
+    var text: String?
 
     @Option(
-        parsing: .unconditional,
-        help: .init(
-            "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"))
-    var model: String?
+        name: .shortAndLong, parsing: .unconditional,
+        help: .init("The same, as an option.", valueName: "text"))
+    var prompt: String?
 
-    @Option(parsing: .unconditional, help: .init("The most tokens to generate.", valueName: "n"))
-    var maxTokens = GenerationOptions.text.maximumResponseTokens ?? 200
+    @OptionGroup
+    var model: ModelArgument
+
+    @OptionGroup
+    var length: LengthArguments
 
     @OptionGroup
     var sampling: SamplingArguments
 
     @Option(
         parsing: .unconditional,
-        help: .init("Only what this GBNF grammar in a file allows.", valueName: "file"))
+        help: .init("Only what this GBNF grammar in a file allows.", valueName: "file"),
+        completion: .file())
     var grammar: String?
 
     @Option(
         parsing: .unconditional,
-        help: .init("Only JSON that fits this JSON schema in a file.", valueName: "file"))
+        help: .init("Only JSON that fits this JSON schema in a file.", valueName: "file"),
+        completion: .file())
     var jsonSchema: String?
-
-    @Option(parsing: .unconditional, help: KVCachePrecision.help, transform: KVCachePrecision.parse)
-    var kvCache = KVCachePrecision.f16
 
     @OptionGroup
     var conversation: ChatPromptArguments
 
     @OptionGroup
     var compute: ComputeArguments
+
+    @OptionGroup(title: "Engine options", visibility: .hidden)
+    var cache: KVCacheArgument
 
     @Flag(help: "Write one JSON object at the end instead of streaming text.")
     var json = false
@@ -54,26 +59,31 @@ struct GenerateCommand: AsyncParsableCommand {
         parsing: .unconditional,
         help: .init(
             "With --json: log probabilities of each token and of the n likeliest ones.",
-            valueName: "n"))
+            valueName: "n", visibility: .hidden))
     var logprobs: Int?
 
     @Flag(
-        help: """
+        help: .init(
+            """
             Also tell how much of each layer's feed-forward work met zeros, and what was left out \
             for them after the prompt; with --json under "sparsity", which is null otherwise.
-            """)
+            """, visibility: .hidden))
     var statistics = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         if grammar != nil && jsonSchema != nil {
             throw ValidationError("Give either --grammar or --json-schema.")
         }
-        let files = [grammar, jsonSchema]
-        if prompt == nil && model != nil && (files.contains("-") || files.contains("/dev/stdin")) {
+        if text != nil && prompt != nil {
+            throw ValidationError("Give the prompt once: as an argument or with --prompt.")
+        }
+        if givenPrompt == nil && model.model != nil && readsGrammarFromInput {
             throw ValidationError(
                 "Standard input cannot be prompt and grammar at once: give the prompt as an "
-                    + "argument."
-            )
+                    + "argument.")
         }
         if logprobs != nil && !json { throw ValidationError("--logprobs goes with --json.") }
         try SamplingArguments.check(options)
@@ -84,7 +94,7 @@ struct GenerateCommand: AsyncParsableCommand {
         let grammar = try readGrammar()
         let start = ContinuousClock.now
         let model = try await compute.load(
-            try model ?? BitNetSampleModel.url.path, usesTemplate: conversation.chat)
+            try model.path, usesTemplate: conversation.chat)
         let loading = ContinuousClock.now - start
         let seed = sampling.seed ?? .random(in: .min ... .max)
         var options = options
@@ -94,16 +104,16 @@ struct GenerateCommand: AsyncParsableCommand {
             prompt: conversation.chat ? "" : prompt, stream: try stream(prompt, model, options),
             isText: !json)
 
-        let task = Task { try await response.run() }
+        let task = Task { try await showingPrefill { try await response.run($0) } }
         let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
         var result = try await task.value
         result.seed = sampling.temperature != 0 ? seed : nil
         if json { try Terminal.write(result.json() + "\n") }
         let seconds = Outcome.seconds(loading)
-        Terminal.report(
+        Terminal.note(
             "loaded in \(seconds) (\(model.kernels.name), \(model.threads) threads)")
-        Terminal.report(result.summary + (sampling.temperature != 0 ? ", seed \(seed)" : ""))
+        Terminal.note(result.summary + (sampling.temperature != 0 ? ", seed \(seed)" : ""))
         if statistics, let table = result.statistics.sparsity?.table { Terminal.report(table) }
         if result.stopReason == .cancelled { throw ExitCode(130) }
     }
@@ -127,24 +137,43 @@ struct GenerateCommand: AsyncParsableCommand {
     /// All but the grammar, which is in a file.
     private var options: GenerationOptions {
         var options = sampling.options
-        options.maximumResponseTokens = maxTokens
+        options.maximumResponseTokens = length.maxTokens
+        options.contextLength = length.context
         options.topLogProbabilities = logprobs
         options.includesSparsity = statistics
-        options.kvCache = kvCache
+        options.kvCache = cache.kvCache
         return options
     }
 
+    // MARK: - The prompt
+
+    private var givenPrompt: String? { text ?? prompt }
+
+    private var readsGrammarFromInput: Bool {
+        let files = [grammar, jsonSchema]
+        return files.contains("-") || files.contains("/dev/stdin")
+    }
+
+    /// The prompt that is given, or standard input, or the beginning of a story for the sample model.
     private func readPrompt() throws -> String {
-        if let prompt { return prompt }
-        if model == nil {
-            let prompt = "Once upon a time"
-            Terminal.report("no prompt given, using \"\(prompt)\"")
-            return prompt
+        if let givenPrompt { return givenPrompt }
+        let isSample = model.model == nil
+        let isClosed = Terminal.closedStreams.contains(STDIN_FILENO)
+        if isSample, Terminal.isInputTerminal || isClosed || readsGrammarFromInput {
+            return defaultPrompt()
         }
         if Terminal.isInputTerminal {
             throw ValidationError("Missing a prompt: give it as an argument or on standard input.")
         }
         // A text file's last newline ends its line and is not meant as text to continue.
-        return TextInput.withoutLastEnd(try Terminal.readText("-"))
+        let text = TextInput.withoutLastEnd(
+            try Terminal.readInput("waiting for a prompt on standard input"))
+        return isSample && text.isEmpty ? defaultPrompt() : text
+    }
+
+    private func defaultPrompt() -> String {
+        let prompt = "Once upon a time"
+        Terminal.note("no prompt given, using \"\(prompt)\"")
+        return prompt
     }
 }

@@ -86,13 +86,14 @@ struct Response: Sendable {
     /// Whether prompt and text are written as they come.
     let isText: Bool
 
-    func run() async throws(BitNetError) -> Outcome {
+    func run(_ line: ProgressLine) async throws(BitNetError) -> Outcome {
         var text = ""
         var tokens: [Int] = []
         var logProbabilities: [LogProbabilities] = []
         var iterator = stream.makeAsyncIterator()
         var isStarted = false
         while let event = try await iterator.next() {
+            line.clear()
             // The prompt appears with the first event: after an error nothing has been written.
             if isText && !isStarted { try Terminal.write(prompt) }
             isStarted = true

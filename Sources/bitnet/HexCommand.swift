@@ -2,7 +2,7 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct HexCommand: ParsableCommand {
+struct HexCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hex",
         abstract: "Show the bytes of a tensor, and the weights that they are.",
@@ -18,7 +18,7 @@ struct HexCommand: ParsableCommand {
             article on ternary models as printed and as they are.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String?
 
     @Argument(help: "The tensor's name; bitnet inspect --tensors lists them.")
@@ -46,6 +46,9 @@ struct HexCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         let isFile = model != nil

@@ -2,10 +2,11 @@ import ArgumentParser
 import BitNetKit
 import BitNetPlots
 
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Say what a model file holds, without loading the model.",
+        usage: "bitnet inspect MODEL [--tensors] [--plot FILE] [--json]",
         discussion: """
             Reads the file once: graph and sizes, shares of -1, 0 and +1, bits per weight, rows \
             and columns that are all zero, and what is odd. A file whose graph is not known is \
@@ -14,7 +15,7 @@ struct InspectCommand: ParsableCommand {
             what is wrong with it, such as a norm that is not finite, is a warning here.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String
 
     @Flag(help: "Print a line for every tensor.")
@@ -26,11 +27,15 @@ struct InspectCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "Draw the shares of -1, 0 and +1 of every matrix, as SVG.", valueName: "file"))
+            "Draw the shares of -1, 0 and +1 of every matrix, as SVG.", valueName: "file"),
+        completion: .file())
     var plot: String?
 
     @Flag(help: "Print one JSON object: everything that is known of every tensor.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func run() throws {
         let line = ProgressLine()

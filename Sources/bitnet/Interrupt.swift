@@ -44,7 +44,8 @@ struct Interrupt {
         }
     }
 
-    private static func isIgnored(_ number: Int32) -> Bool {
+    /// Whether a signal does nothing.
+    static func isIgnored(_ number: Int32) -> Bool {
         var action = sigaction()
         sigaction(number, nil, &action)
         #if os(Linux)

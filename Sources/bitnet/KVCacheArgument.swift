@@ -1,6 +1,15 @@
 import ArgumentParser
 import BitNetKit
 
+/// The option of what keeps a KV cache between tokens.
+struct KVCacheArgument: ParsableArguments {
+    @Option(
+        parsing: .unconditional, help: KVCachePrecision.help,
+        completion: .list(KVCachePrecision.allCases.map(\.rawValue)),
+        transform: KVCachePrecision.parse)
+    var kvCache = KVCachePrecision.f16
+}
+
 extension KVCachePrecision {
     static var help: ArgumentHelp {
         .init(

@@ -2,21 +2,22 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct LogitsCommand: AsyncParsableCommand {
+struct LogitsCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logits",
         abstract: "Print a model's logits as JSON.",
+        usage: "bitnet logits (--tokens 1,2,3 | -p TEXT) [-m PATH] [OPTION ...]",
         discussion: """
             Prints {"tokens": [...], "logits": [[...], ...]}: the logits after the last token, or \
             after every token with --all-positions. Numbers are float32 and read back exactly; \
             keys and values are cached as float32, so that results can be compared with a \
             reference.
+
+            More options, for the engine: bitnet logits --help-hidden
             """)
 
-    @Option(
-        parsing: .unconditional,
-        help: .init("A GGUF file or a Hugging Face folder.", valueName: "path"))
-    var model: String
+    @OptionGroup
+    var model: ModelArgument
 
     @Option(
         parsing: .unconditional,
@@ -24,7 +25,7 @@ struct LogitsCommand: AsyncParsableCommand {
     var tokens: TokenList?
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init(
             "A text; a begin-of-text token is added where the model wants one.", valueName: "text"))
     var prompt: String?
@@ -35,6 +36,12 @@ struct LogitsCommand: AsyncParsableCommand {
     @OptionGroup
     var compute: ComputeArguments
 
+    @OptionGroup
+    var output: OutputArguments
+
+    @Flag(help: "Changes nothing: this command always prints JSON.")
+    var json = false
+
     func validate() throws {
         guard (tokens == nil) != (prompt == nil) else {
             throw ValidationError("Give either --tokens or --prompt.")
@@ -42,7 +49,7 @@ struct LogitsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let model = try await compute.load(model, needsText: prompt != nil)
+        let model = try await compute.load(try model.path, needsText: prompt != nil)
         let result =
             if let tokens {
                 try await model.logits(tokens: tokens.ids, allPositions: allPositions)

@@ -2,24 +2,28 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct PerplexityCommand: AsyncParsableCommand {
+struct PerplexityCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "perplexity",
         abstract: "Measure how well a model predicts a text, or how two models differ on it.",
+        usage: "bitnet perplexity MODEL --file FILE [--against MODEL] [OPTION ...]",
         discussion: """
             Reads the text in windows of --context tokens (at most 2048 unless it is given), each \
-            --stride tokens after the one before, as transformers' guide to perplexity does. With --against, --against-head or \
-            --against-cache the predictions of another model, or of this one with another LM head \
-            or KV cache, are compared with the model's own: Kullback-Leibler divergence, and how \
-            often the likeliest token is the same.
+            --stride tokens after the one before, as transformers' guide to perplexity does. With \
+            --against, --against-head or --against-cache the predictions of another model, or of \
+            this one with another LM head or KV cache, are compared with the model's own: \
+            Kullback-Leibler divergence, and how often the likeliest token is the same.
+
+            More options, for the engine: bitnet perplexity --help-hidden
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String
 
     @Option(
         parsing: .unconditional,
-        help: .init("A file with the text, or - for standard input.", valueName: "file"))
+        help: .init("A file with the text, or - for standard input.", valueName: "file"),
+        completion: .file())
     var file: String
 
     @OptionGroup
@@ -32,13 +36,14 @@ struct PerplexityCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with this model, of the same vocabulary.", valueName: "path"))
+        help: .init("Compare with this model, of the same vocabulary.", valueName: "path"),
+        completion: .file())
     var against: String?
 
     @Option(
         parsing: .unconditional,
         help: .init("Compare with this LM head: f16, q8_0, q6_k or q4_0.", valueName: "name"),
-        transform: ComputeArguments.head)
+        transform: EngineArguments.head)
     var againstHead: LMHeadStorage?
 
     @Option(
@@ -52,6 +57,9 @@ struct PerplexityCommand: AsyncParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         if let stride, !(1...1 << 24).contains(stride) {

@@ -3,10 +3,11 @@ import BitNetBench
 import BitNetKit
 import Foundation
 
-struct PlanCommand: ParsableCommand {
+struct PlanCommand: ParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Say what memory a model takes and how fast it will be, without loading it.",
+        usage: "bitnet plan MODEL|SHAPE [-c N] [-t N] [--no-speed] [--json]",
         discussion: """
             MODEL is a GGUF file, a Hugging Face folder, or a shape without weights: \
             \(ShapeArgument.forms). The speed is expected from bytes and from this machine's memory \
@@ -19,21 +20,21 @@ struct PlanCommand: ParsableCommand {
             tokensPerSecondAtFullContext, isOptimized}, warnings; what there is not is left out.
             """)
 
-    @Argument(help: "A file, a folder, or the name of a shape.")
+    @Argument(help: "A file, a folder, or the name of a shape.", completion: .file())
     var model: String
 
     @OptionGroup
     var context: ContextArguments
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Option(
         parsing: .unconditional,
         help: .init("How the LM head is held (default: as-stored).", valueName: "name"),
-        transform: ComputeArguments.head)
+        transform: EngineArguments.head)
     var head: LMHeadStorage?
 
     @Flag(help: "Do not measure this machine to expect a speed.")
@@ -41,6 +42,9 @@ struct PlanCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         if let threads, !(1...1024).contains(threads) {
@@ -74,7 +78,8 @@ struct PlanCommand: ParsableCommand {
         } catch .fileNotFound(let path) {
             throw BitNetError.invalidArgument(
                 name: "model",
-                detail: "no file or folder \(path), and no shape: \(ShapeArgument.forms)")
+                detail: "no file or folder \(path), and no shape: \(ShapeArgument.forms)"
+                    + (FileError.hubHint(model).map { "; " + $0 } ?? ""))
         } catch {
             throw FileError(path: model, error: error)
         }

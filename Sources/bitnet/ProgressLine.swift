@@ -1,3 +1,4 @@
+import BitNetKit
 import Synchronization
 
 /// A line on the terminal that says how far something is, once that has taken a while.
@@ -11,7 +12,7 @@ final class ProgressLine: Sendable {
 
     /// Shows `action` and the share that is done, in [0, 1].
     func update(_ action: String, _ fraction: Double) {
-        guard Terminal.isErrorTerminal, ContinuousClock.now - start >= delay else { return }
+        guard Terminal.showsProgress, ContinuousClock.now - start >= delay else { return }
         let line = "\(action) \(Int((fraction * 100).rounded(.down)))%"
         shown.withLock {
             if $0 != line { Terminal.reportInPlace(line) }
@@ -26,4 +27,16 @@ final class ProgressLine: Sendable {
             $0 = ""
         }
     }
+}
+
+/// Runs `body` with a line that says how far the reading of a long prompt is, once that has taken a
+/// while. Whoever writes something clears it first.
+func showingPrefill<Value: Sendable>(
+    _ body: (ProgressLine) async throws -> Value
+) async throws -> Value {
+    let line = ProgressLine()
+    defer { line.clear() }
+    return try await PrefillProgress.$report.withValue(
+        { line.update("reading the prompt:", Double($0) / Double($1)) },
+        operation: { try await body(line) })
 }

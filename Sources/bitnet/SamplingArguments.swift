@@ -24,6 +24,65 @@ struct SamplingArguments: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: .init(
+            "The same seed gives the same text (default: a new one each time).", valueName: "s"))
+    var seed: UInt64?
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: .init("End the text before this string; may be repeated.", valueName: "text"))
+    var stop: [String] = []
+
+    @OptionGroup(title: "Sampling options", visibility: .hidden)
+    var more: MoreSamplingArguments
+
+    /// What the library's presets draw tokens with.
+    private static var preset: (temperature: Float, topP: Float) {
+        guard case .random(let temperature, _, let topP, _, _) = GenerationOptions.text.sampling
+        else { return (0, 1) }
+        return (temperature, topP ?? 1)
+    }
+
+    func sampling(seed: UInt64?) -> GenerationOptions.Sampling {
+        .random(temperature: temperature, topK: topK, topP: topP, minP: more.minP, seed: seed)
+    }
+
+    var options: GenerationOptions {
+        var options = GenerationOptions()
+        options.sampling = sampling(seed: seed)
+        options.stop = stop
+        options.repetitionPenalty = more.repetitionPenalty
+        options.presencePenalty = more.presencePenalty
+        options.frequencyPenalty = more.frequencyPenalty
+        options.logitBias = Dictionary(
+            more.logitBias.map { ($0.token, $0.bias) }, uniquingKeysWith: +)
+        if more.speculate { options.speculation = .promptLookup(maximumDraft: more.draft ?? 7) }
+        return options
+    }
+
+    /// Throws what is wrong with `options`, in terms of the command line.
+    static func check(_ options: GenerationOptions) throws {
+        do {
+            try options.validate()
+        } catch {
+            guard case .invalidArgument(let name, let detail) = error else { throw error }
+            let flags = [
+                "maximumResponseTokens": "max-tokens", "topK": "top-k", "topP": "top-p",
+                "minP": "min-p", "contextLength": "context",
+                "repetitionPenalty": "repetition-penalty",
+                "presencePenalty": "presence-penalty", "frequencyPenalty": "frequency-penalty",
+                "logitBias": "logit-bias", "topLogProbabilities": "logprobs",
+                "maximumDraft": "draft",
+            ]
+            throw ValidationError("--\(flags[name] ?? name): \(detail)")
+        }
+    }
+}
+
+/// What few ask for.
+struct MoreSamplingArguments: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: .init(
             "Choose among tokens at least this probable relative to the likeliest.",
             valueName: "p"))
     var minP: Float?
@@ -50,17 +109,6 @@ struct SamplingArguments: ParsableArguments {
             valueName: "id=x"))
     var logitBias: [LogitBiasArgument] = []
 
-    @Option(
-        parsing: .unconditional,
-        help: .init(
-            "The same seed gives the same text (default: a new one each time).", valueName: "s"))
-    var seed: UInt64?
-
-    @Option(
-        parsing: .unconditionalSingleValue,
-        help: .init("End the text before this string; may be repeated.", valueName: "text"))
-    var stop: [String] = []
-
     @Flag(
         help: "Look up what followed the last words before, and try it in one pass; same text.")
     var speculate = false
@@ -73,47 +121,6 @@ struct SamplingArguments: ParsableArguments {
     func validate() throws {
         if draft != nil && !speculate {
             throw ValidationError("--draft goes with --speculate.")
-        }
-    }
-
-    /// What the library's presets draw tokens with.
-    private static var preset: (temperature: Float, topP: Float) {
-        guard case .random(let temperature, _, let topP, _, _) = GenerationOptions.text.sampling
-        else { return (0, 1) }
-        return (temperature, topP ?? 1)
-    }
-
-    func sampling(seed: UInt64?) -> GenerationOptions.Sampling {
-        .random(temperature: temperature, topK: topK, topP: topP, minP: minP, seed: seed)
-    }
-
-    var options: GenerationOptions {
-        var options = GenerationOptions()
-        options.sampling = sampling(seed: seed)
-        options.repetitionPenalty = repetitionPenalty
-        options.presencePenalty = presencePenalty
-        options.frequencyPenalty = frequencyPenalty
-        options.logitBias = Dictionary(
-            logitBias.map { ($0.token, $0.bias) }, uniquingKeysWith: +)
-        options.stop = stop
-        if speculate { options.speculation = .promptLookup(maximumDraft: draft ?? 7) }
-        return options
-    }
-
-    /// Throws what is wrong with `options`, in terms of the command line.
-    static func check(_ options: GenerationOptions) throws {
-        do {
-            try options.validate()
-        } catch {
-            guard case .invalidArgument(let name, let detail) = error else { throw error }
-            let flags = [
-                "maximumResponseTokens": "max-tokens", "topK": "top-k", "topP": "top-p",
-                "minP": "min-p", "repetitionPenalty": "repetition-penalty",
-                "presencePenalty": "presence-penalty", "frequencyPenalty": "frequency-penalty",
-                "logitBias": "logit-bias", "topLogProbabilities": "logprobs",
-                "maximumDraft": "draft",
-            ]
-            throw ValidationError("--\(flags[name] ?? name): \(detail)")
         }
     }
 }

@@ -7,7 +7,7 @@ final class StatusLine: Sendable {
 
     /// Shows `action`.
     func update(_ action: String) {
-        guard Terminal.isErrorTerminal, ContinuousClock.now - start > .seconds(1) else { return }
+        guard Terminal.showsProgress, ContinuousClock.now - start > .seconds(1) else { return }
         shown.withLock {
             if $0 != action { Terminal.reportInPlace(action) }
             $0 = action

@@ -1,5 +1,6 @@
 import BitNetKit
 import Foundation
+import Synchronization
 
 /// Standard input, output and error.
 enum Terminal {
@@ -7,7 +8,19 @@ enum Terminal {
     static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
     /// Whether somebody reads standard error.
     static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
-    private static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
+    /// Whether somebody reads standard output.
+    static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
+
+    private static let quiet = Atomic(false)
+
+    /// Whether nothing is said beside results, warnings and errors.
+    static var isQuiet: Bool {
+        get { quiet.load(ordering: .relaxed) }
+        set { quiet.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether somebody wants to see how far something is.
+    static var showsProgress: Bool { isErrorTerminal && !isQuiet }
 
     /// The streams that were closed when the program began. The first use takes their numbers:
     /// otherwise the next file to be opened would be standard output.
@@ -53,14 +66,29 @@ enum Terminal {
         }
     }
 
+    /// Writes what asks for input: beside the answers, or to standard error where those go elsewhere.
+    static func prompt(_ text: String) {
+        _ = put(text, to: isOutputTerminal ? STDOUT_FILENO : STDERR_FILENO)
+    }
+
     /// Writes text of the program's own to standard error, as one line or more. Nobody is left to
     /// tell if that fails.
     static func report(_ text: String) {
         _ = put(printable(text) + "\n", to: STDERR_FILENO)
     }
 
+    /// As `report`, what nobody has asked for.
+    static func note(_ text: String) {
+        if !isQuiet { report(text) }
+    }
+
     /// Writes one line to standard error, whatever `line` has from a file.
     static func reportLine(_ line: String) { report(onOneLine(line)) }
+
+    /// As `reportLine`, what nobody has asked for.
+    static func noteLine(_ line: String) {
+        if !isQuiet { reportLine(line) }
+    }
 
     /// Says what has gone wrong, on one line.
     static func fail(_ message: String) { reportLine("error: " + message) }

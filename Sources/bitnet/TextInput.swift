@@ -146,4 +146,18 @@ extension Terminal {
         var input = try TextInput(path)
         return try input.readAll(limit: limit)
     }
+
+    /// All of standard input, as `readText`; says `waiting` where it does not come within a second, so
+    /// that nobody wonders what the program does.
+    static func readInput(
+        _ waiting: String, limit: Int = TextInput.longest
+    ) throws(BitNetError) -> String {
+        var request = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        if isInputTerminal {
+            note(waiting + "; Ctrl-D ends it")
+        } else if !closedStreams.contains(STDIN_FILENO), poll(&request, 1, 1000) == 0 {
+            note(waiting)
+        }
+        return try readText("-", limit: limit)
+    }
 }

@@ -1,11 +1,13 @@
 import ArgumentParser
 import BitNetKit
+import BitNetSampleModel
 import Foundation
 
-struct TokenizeCommand: AsyncParsableCommand {
+struct TokenizeCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenize",
         abstract: "Turn text into token ids, or ids into text, as JSON.",
+        usage: "bitnet tokenize [TEXT | --lines FILE] [-m PATH] [--decode] [OPTION ...]",
         discussion: """
             Prints one array of ids for TEXT or standard input, or one array per line for a file \
             with one JSON string per line (--lines). No begin-of-text token is added, except with \
@@ -14,12 +16,13 @@ struct TokenizeCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init(
             "A model, a vocabulary-only GGUF file, a folder with tokenizer.json or "
-                + "tokenizer.model, or one of those files.",
-            valueName: "path"))
-    var model: String
+                + "tokenizer.model, or one of those files (default: the sample model).",
+            valueName: "path"),
+        completion: .file())
+    var model: String?
 
     @Argument(help: "The text, or with --decode an array of ids (default: standard input).")
     var text: String?
@@ -28,7 +31,8 @@ struct TokenizeCommand: AsyncParsableCommand {
         parsing: .unconditional,
         help: .init(
             "A file with one JSON string per line, or one array with --decode; - is stdin.",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var lines: String?
 
     @Flag(help: "Recognise special tokens in the text.")
@@ -39,6 +43,19 @@ struct TokenizeCommand: AsyncParsableCommand {
 
     @Flag(help: "Turn ids into text.")
     var decode = false
+
+    @OptionGroup
+    var output: OutputArguments
+
+    @Flag(help: "Changes nothing: this command always prints JSON.")
+    var json = false
+
+    private var path: String {
+        get throws(BitNetError) {
+            if let model { return model }
+            return try BitNetSampleModel.url.path
+        }
+    }
 
     func validate() throws {
         if text != nil && lines != nil {
@@ -55,15 +72,16 @@ struct TokenizeCommand: AsyncParsableCommand {
     /// Of a text alone, or of a conversation.
     private func ids(_ text: String, _ tokenizer: Tokenizer) throws(BitNetError) -> [Int] {
         guard conversation.chat else { return try tokenizer.encode(text, special: special) }
-        let template = try ChatTemplate.load(from: Terminal.url(model), tokenizer: tokenizer)
+        let template = try ChatTemplate.load(from: Terminal.url(path), tokenizer: tokenizer)
         return try conversation.tokens(of: text, tokenizer, template)
     }
 
     func run() async throws {
-        let tokenizer = try await naming(model) { () async throws(BitNetError) in
-            try Tokenizer.load(from: Terminal.url(model))
+        let path = try path
+        let tokenizer = try await naming(path) { () async throws(BitNetError) in
+            try Tokenizer.load(from: Terminal.url(path))
         }
-        for warning in tokenizer.warnings { Terminal.warn(warning, about: model) }
+        for warning in tokenizer.warnings { Terminal.warn(warning, about: path) }
         if decode {
             let argument = text.map { Line(text: $0, number: 1, file: "the argument") }
             for line in try argument.map({ [$0] }) ?? Line.all(of: lines ?? "-") {
@@ -76,7 +94,11 @@ struct TokenizeCommand: AsyncParsableCommand {
             }
         } else {
             try Terminal.write(
-                encoded(text ?? Terminal.readText("-", limit: TextInput.longestFile), tokenizer)
+                encoded(
+                    text
+                        ?? Terminal.readInput(
+                            "waiting for a text on standard input", limit: TextInput.longestFile),
+                    tokenizer)
                     + "\n")
         }
     }

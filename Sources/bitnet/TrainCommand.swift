@@ -4,12 +4,12 @@ import BitNetTraining
 import Foundation
 import Synchronization
 
-struct TrainCommand: AsyncParsableCommand {
+struct TrainCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Train a ternary model from scratch on text.",
         usage: """
-            bitnet train --data FILE ... --out DIR [--config tiny|small|FILE.json] \
+            bitnet train --data FILE ... --out DIR [--config NAME] \
             [--steps N | --time DURATION] [--resume] [--teacher PATH]
             bitnet train --compare-rounding [--data FILE ...] [--steps N] [--plot FILE]
             """,
@@ -33,24 +33,29 @@ struct TrainCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"))
+        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"),
+        completion: .file())
     var data: [String] = []
 
     @Option(
         parsing: .upToNextOption,
         help: .init(
             "Text to measure progress on; its documents are not trained on (default: 2% of all).",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var validation: [String] = []
 
-    @Option(parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"))
+    @Option(
+        parsing: .unconditional, help: .init("Folder for the results.", valueName: "dir"),
+        completion: .directory)
     var out: String?
 
     @Option(
         parsing: .unconditional,
         help: .init(
             "The model: tiny (0.5 M parameters), small (5 M), or a file.",
-            valueName: "name"))
+            valueName: "name"),
+        completion: .file())
     var config: String?
 
     @Option(parsing: .unconditional, help: .init("Steps of training.", valueName: "n"))
@@ -68,7 +73,8 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("A tokenizer to use instead of training one.", valueName: "path"))
+        help: .init("A tokenizer to use instead of training one.", valueName: "path"),
+        completion: .file())
     var tokenizer: String?
 
     @Option(
@@ -101,12 +107,15 @@ struct TrainCommand: AsyncParsableCommand {
     var prompt = "Once upon a time"
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Print events as JSON, one a line.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         if compareRounding {
@@ -148,7 +157,7 @@ struct TrainCommand: AsyncParsableCommand {
         case .failure(.cancelled):
             let hasCheckpoint = FileManager.default.fileExists(
                 atPath: run.output.appendingPathComponent("checkpoint.safetensors").path)
-            Terminal.report(
+            Terminal.note(
                 hasCheckpoint
                     ? "stopped; bitnet train with --resume goes on"
                     : "stopped before the first step")

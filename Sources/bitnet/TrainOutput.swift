@@ -70,12 +70,12 @@ final class TrainOutput: Sendable {
                 let left = elapsed * (1 - step.progress) / (step.progress - begin.progress)
                 rest = ", \(duration(left)) left"
             }
-            state.isShown = Terminal.isErrorTerminal
+            state.isShown = Terminal.showsProgress
             return String(
                 format: "%5.1f%%  step %d  loss %.4f  %d tokens/s%@", step.progress * 100,
                 step.step, state.loss, Int(state.tokensPerSecond), rest)
         }
-        if Terminal.isErrorTerminal { Terminal.reportInPlace(line) }
+        if Terminal.showsProgress { Terminal.reportInPlace(line) }
     }
 
     private func duration(_ seconds: Double) -> String {
@@ -88,7 +88,7 @@ final class TrainOutput: Sendable {
     private func report(_ text: String) {
         guard !isJSON else { return }
         clear()
-        Terminal.report(text)
+        Terminal.note(text)
     }
 
     /// Removes the line that changes.

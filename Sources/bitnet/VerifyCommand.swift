@@ -2,10 +2,11 @@ import ArgumentParser
 import BitNetKit
 import Foundation
 
-struct VerifyCommand: AsyncParsableCommand {
+struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Check that a model file is whole, and that it is computed as it is meant.",
+        usage: "bitnet verify MODEL [--record FILE | --against FILE] [--json]",
         discussion: """
             Reads all of the file, then runs the model: is every code a trit and every number \
             finite, does the activation function predict text, do scales go the right way, does \
@@ -15,23 +16,25 @@ struct VerifyCommand: AsyncParsableCommand {
             undecided, or could not be made, is no failure.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.")
+    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
     var model: String
 
     @Option(
         parsing: .unconditional,
         help: .init(
             "Write what the model computes to this file, as JSON, if nothing is wrong.",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var record: String?
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with a file that --record wrote.", valueName: "file"))
+        help: .init("Compare with a file that --record wrote.", valueName: "file"),
+        completion: .file())
     var against: String?
 
     @Option(
-        parsing: .unconditional,
+        name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
@@ -40,6 +43,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup
+    var output: OutputArguments
 
     func validate() throws {
         guard record == nil || against == nil else {

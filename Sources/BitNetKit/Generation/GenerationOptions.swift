@@ -103,13 +103,12 @@ public struct GenerationOptions: Sendable, Hashable {
     public static let greedy = GenerationOptions()
 
     /// What `bitnet generate` does without options: tokens drawn at random at temperature 0.8 from the
-    /// likeliest that together reach 0.95, at most 200 of them.
+    /// likeliest that together reach 0.95, at most 400 of them.
     public static let text = GenerationOptions(
-        sampling: .random(temperature: 0.8, topP: 0.95), maximumResponseTokens: 200)
+        sampling: .random(temperature: 0.8, topP: 0.95), maximumResponseTokens: 400)
 
-    /// What `bitnet chat` does without options: as `text`, with answers of at most 400 tokens.
-    public static let chat = GenerationOptions(
-        sampling: text.sampling, maximumResponseTokens: 400)
+    /// What `bitnet chat` does without options: as `text`.
+    public static let chat = text
 
     /// Checks every value. A response does that before it begins, and checks that the tokens of
     /// `logitBias` are in the vocabulary.

@@ -113,8 +113,15 @@ private final class GenerationRun: ResponseRun {
 
     func next() async -> Result<GenerationEvent?, BitNetError> {
         if let event = generation.withLock({ $0.takeEvent() }) { return .success(event) }
+        let report = PrefillProgress.report
         return await cancellation.follow {
-            await backend.onQueue { self.generation.withLock { $0.advance() } }
+            await backend.onQueue {
+                guard let report else { return self.generation.withLock { $0.advance() } }
+                // The queue's thread runs no task that could have the value.
+                return PrefillProgress.$report.withValue(report) {
+                    self.generation.withLock { $0.advance() }
+                }
+            }
         }
     }
 }

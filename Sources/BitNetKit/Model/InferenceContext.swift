@@ -114,6 +114,7 @@ package final class InferenceContext {
             let end = min(start + workspace.batch, tokens.count)
             try runLayers(tokens[start..<end], isCancelled: isCancelled)
             start = end
+            if tokens.count > workspace.batch { PrefillProgress.report?(start, tokens.count) }
         }
     }
 

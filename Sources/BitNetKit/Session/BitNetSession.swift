@@ -246,6 +246,9 @@ extension BitNetSession {
                     return next
                 }
             }
+            if case .success(let read) = reading, !read.window.isEmpty {
+                PrefillProgress.report?(memory.tokens.count, read.window.count)
+            }
         }
         return reading
     }

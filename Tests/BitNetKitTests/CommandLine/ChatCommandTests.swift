@@ -60,6 +60,42 @@ struct ChatCommandTests {
         #expect(restored.output == answers[5] + "\n")
     }
 
+    @Test("an answer is given again, a file is said, instructions change, tokens are counted")
+    func moreCommands() throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data("A dog\n".utf8).write(to: file)
+        let run = try Self.chat(
+            [
+                "/tokens", "/load \(file.path)", "/tokens", "/regenerate", "/tokens",
+                "/system Once upon a time", "/tokens", " there was", "/system", "/rewind",
+                "/system",
+            ])
+        #expect(run.code == 0)
+        let answers = run.output.split(separator: "\n", omittingEmptySubsequences: false)
+        try #require(answers.count >= 3)
+        #expect(answers[0] == answers[1] && answers[2] != answers[0])
+        let whole = try CommandLineTests.bitnet(
+            ["generate", "A dog", "--temperature", "0", "--max-tokens", "6"])
+        #expect("A dog" + answers[0] + "\n" == whole.output)
+        let story = try CommandLineTests.bitnet(
+            ["generate", "Once upon a time there was", "--temperature", "0", "-n", "6"])
+        #expect("Once upon a time there was" + answers[2] + "\n" == story.output)
+        let counts = run.error.matches(of: #/\((\d+) of 512 tokens, (\d+) left, in (\d)/#)
+        #expect(counts.map(\.3) == ["0", "1", "1", "0"])
+        #expect(counts.allSatisfy { (Int($0.1) ?? 0) + (Int($0.2) ?? 0) == 512 })
+        #expect(counts[1].1 == counts[2].1 && Int(counts[0].1) == 0 && counts[3].1 != "0")
+        #expect(run.error.ranges(of: "\nOnce upon a time\n").count == 2)
+        let seeded = try Self.bitnet(
+            ["chat", "--seed", "5", "--temperature", "1.5", "-n", "12"],
+            input: "A cat\n/regenerate\n/regenerate\n"
+        ).output.split(separator: "\n")
+        #expect(Set(seeded).count > 1)
+        let errors = try Self.chat(["/regenerate", "/load", "/load no/such", "/load -", "/hlep"])
+        #expect(errors.code == 1 && errors.errorLines.count == 5 && errors.output.isEmpty)
+        #expect(errors.error.contains("did you mean /help?"))
+    }
+
     @Test("a backslash and three quotes join lines to one message")
     func multipleLines() throws {
         let expected = try CommandLineTests.bitnet(

@@ -17,7 +17,7 @@ struct CommandLineOutputTests {
         let all = try bitnet("--help")
         #expect(all.code == 0)
         for command in ["generate", "logits", "tokenize", "convert"] {
-            #expect(all.output.contains("bitnet \(command) "))
+            #expect(all.output.contains("\n  \(command) "))
             let own = try bitnet("help", command)
             #expect(own.code == 0)
             #expect(own.output.hasPrefix("OVERVIEW: "))

@@ -70,6 +70,8 @@ import Testing
         ) throws {
             let text = try #require(String(validating: bytes, as: UTF8.self))
                 .replacingOccurrences(of: "\r\u{1B}[K", with: "")
+                // What the chat's editor draws with.
+                .replacing(#/\r?\x1B\[(\?2004[hl]|J|[0-9]+[ABG])/#, with: "")
                 .replacingOccurrences(of: "\r\n", with: "\n")
             let steering = text.unicodeScalars.filter { scalar in
                 (scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t")
@@ -116,6 +118,108 @@ import Testing
             let shown = try onTerminal(["chat", "--model", file.write(to: folder).path])
             try expectHarmless(shown, showing: "␛[2J␛]0;title␇")
             #expect(String(decoding: shown, as: UTF8.self).hasPrefix("name ␛"))
+        }
+
+        /// A chat on a terminal of its own.
+        private final class Conversation {
+            let process = Process()
+            private let main: Int32
+            /// What has been read behind what was waited for.
+            private var shown = ""
+            let settings: termios
+
+            init(_ arguments: [String]) throws {
+                var (main, terminal) = (Int32(-1), Int32(-1))
+                var size = winsize(ws_row: 24, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0)
+                try #require(openpty(&main, &terminal, nil, nil, &size) == 0)
+                for end in [main, terminal] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+                self.main = main
+                var settings = termios()
+                tcgetattr(terminal, &settings)
+                self.settings = settings
+                process.executableURL = bitnetExecutable
+                process.arguments = ["chat", "-n", "4", "--temperature", "0"] + arguments
+                process.environment = ["TERM": "xterm", "PATH": "/usr/bin:/bin"]
+                let handle = FileHandle(fileDescriptor: terminal, closeOnDealloc: true)
+                process.standardInput = handle
+                process.standardOutput = handle
+                process.standardError = handle
+                try process.run()
+            }
+
+            deinit { close(main) }
+
+            /// The terminal's settings are those of before, every flag.
+            var isAsBefore: Bool {
+                var now = termios()
+                return tcgetattr(main, &now) == 0 && now.c_lflag == settings.c_lflag
+                    && now.c_iflag == settings.c_iflag && now.c_oflag == settings.c_oflag
+            }
+
+            func send(_ text: String) { _ = write(main, text, text.utf8.count) }
+
+            /// Reads until `text` has come behind what was waited for before.
+            func wait(for text: String) throws {
+                var part = [UInt8](repeating: 0, count: 4096)
+                while true {
+                    if let found = shown.range(of: text) {
+                        shown = String(shown[found.upperBound...])
+                        return
+                    }
+                    var request = pollfd(fd: main, events: Int16(POLLIN), revents: 0)
+                    let message = "\(text.debugDescription) in \(shown.debugDescription)"
+                    try #require(poll(&request, 1, 30_000) == 1, "\(message)")
+                    let count = read(main, &part, part.count)
+                    try #require(count > 0, "\(message)")
+                    shown += String(decoding: part.prefix(count), as: UTF8.self)
+                }
+            }
+        }
+
+        private static let prompt = "\r\u{1B}[J> \u{1B}[3G"
+
+        @Test("lines are edited and remembered, a paste is one message, Ctrl-D ends it all")
+        func editing() throws {
+            let chat = try Conversation([])
+            try chat.wait(for: Self.prompt)
+            #expect(!chat.isAsBefore)
+            chat.send("/tokns\u{1B}[D\u{1B}[De\u{1B}[3~\u{5}\u{7F}\u{7F}kens\r")
+            try chat.wait(for: "there is no command")
+            try chat.wait(for: Self.prompt)
+            chat.send("\u{1B}[A\u{15}/tokenns\u{7F}\u{7F}s\r")
+            try chat.wait(for: "(0 of 512 tokens, 512 left, in 0 turns)")
+            try chat.wait(for: Self.prompt)
+            chat.send("\u{1B}[200~A cat\r/and a dog\u{1B}[201~")
+            try chat.wait(for: "/and a dog")
+            chat.send("\r")
+            try chat.wait(for: Self.prompt)
+            chat.send("/tokens\r")
+            try chat.wait(for: "in 1 turn)")
+            try chat.wait(for: Self.prompt)
+            chat.send("\u{4}")
+            chat.process.waitUntilExit()
+            #expect(chat.process.terminationStatus == 0 && chat.isAsBefore)
+        }
+
+        @Test(
+            "whatever ends a chat, the terminal is as it was",
+            arguments: [SIGTERM, SIGHUP, SIGINT, SIGSEGV, SIGABRT])
+        func ends(_ signal: Int32) throws {
+            let chat = try Conversation([])
+            try chat.wait(for: Self.prompt)
+            #expect(!chat.isAsBefore)
+            if signal == SIGINT {
+                // Ctrl-C first throws the line away.
+                chat.send("abc\u{3}")
+                try chat.wait(for: "^C")
+                try chat.wait(for: Self.prompt)
+                chat.send("\u{3}")
+            } else {
+                kill(chat.process.processIdentifier, signal)
+            }
+            chat.process.waitUntilExit()
+            #expect(chat.process.terminationReason == .uncaughtSignal)
+            #expect(chat.process.terminationStatus == signal && chat.isAsBefore)
         }
 
         @Test("JSON on a terminal is harmless as well")

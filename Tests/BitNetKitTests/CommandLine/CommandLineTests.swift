@@ -77,16 +77,16 @@ struct CommandLineTests {
     @Test(
         "wrong usage is exit code 64 and nothing on standard output",
         arguments: [
-            ["nonsense"], ["generate", "--max-tokens", "x"], ["generate", "--max-tokens=-1"],
+            ["generate", "--max-tokens", "x"], ["generate", "--max-tokens=-1"],
             ["generate", "--temperature=-1"], ["generate", "--temperature=nan"],
             ["generate", "--top-p", "0"], ["generate", "--top-k", "0"],
             ["generate", "--min-p", "2"], ["generate", "--repetition-penalty", "0"],
             ["generate", "--stop", ""], ["generate", "--threads", "0"],
             ["generate", "--model", "model.gguf", "--top-p", "2"],
-            ["logits", "--tokens", "1"], ["logits", "--model", "m"],
+            ["logits"], ["logits", "--model", "m"],
             ["logits", "--model", "m", "--tokens", "1,,2"],
             ["logits", "--model", "m", "--tokens", "1", "--prompt", "a"],
-            ["tokenize", "text"], ["tokenize", "--model", "m", "text", "--lines", "f"],
+            ["tokenize", "--model", "m", "text", "--lines", "f"], ["generate", "a", "-p", "b"],
             ["convert", "in"], ["convert", "in", "out", "--type", "q4_0"],
             ["convert", "in", "out", "--embedding", "i2_s"],
         ])

@@ -1,0 +1,154 @@
+import ArgumentParser
+import BitNetKit
+import BitNetTerminal
+import Foundation
+
+// What lines that begin with a slash do.
+extension Chat {
+    /// Every command with what it takes and does.
+    static let commands: [(name: String, argument: String, help: String)] = [
+        ("regenerate", "", "answer the latest message again"),
+        ("rewind", "[N]", "take back the latest N turns (1)"),
+        ("fork", "", "go on in a copy of the conversation"),
+        ("branch", "[N]", "list the copies, or go on in copy N"),
+        ("load", "FILE", "say what a text file holds"),
+        ("system", "[TEXT]", "begin anew with TEXT as instructions, or show those that hold"),
+        ("tokens", "", "how much of the context is used"),
+        ("save", "FILE", "save the conversation; the file holds it as readable text"),
+        ("restore", "FILE", "go on with a saved conversation"),
+        ("reset", "", "begin anew, with the same instructions"),
+        ("help", "", "this list"),
+        ("quit", "", "leave (also Ctrl-D)"),
+    ]
+
+    private static let help =
+        commands.map { name, argument, help in
+            "/\(name) \(argument)".padding(toLength: 16, withPad: " ", startingAt: 0) + help
+        }.joined(separator: "\n") + "\n" + """
+            A line that ends in \\ goes on in the next one, as with Alt-Enter; lines between
+            two lines of \"\"\" are one message, as is a paste. A message that begins with /
+            needs a space before it. Ctrl-C stops an answer.
+            """
+
+    mutating func execute(_ name: String, _ argument: String) async throws {
+        switch name {
+        case "help": Terminal.report(Self.help)
+        case "rewind": try await rewind(argument)
+        case "reset":
+            try await session.rewind(toTurn: 0)
+            Terminal.report("(a new conversation)")
+        case "system": try await instruct(argument)
+        case "regenerate": try await regenerate()
+        case "tokens": try await reportTokens()
+        case "load":
+            guard try file(argument, "/load") != nil else { return }
+            guard !["-", "/dev/stdin"].contains(argument) else {
+                return fail("/load reads a file; standard input is this conversation")
+            }
+            try await answer(TextInput.withoutLastEnd(try Terminal.readText(argument)))
+        case "fork":
+            branches.append(try await session.fork())
+            current = branches.count - 1
+            await reportBranch()
+        case "branch": await branch(argument)
+        case "save":
+            guard try file(argument, "/save") != nil else { return }
+            try await save(to: try Terminal.newFile(argument))
+        case "restore":
+            guard let url = try file(argument, "/restore") else { return }
+            branches[current] = try await BitNetSession.restore(from: url, model: session.model)
+            await reportTurns()
+        default:
+            let meant = nearestName(to: name, among: Self.commands.map(\.name))
+            fail(
+                "there is no command /\(name)" + (meant.map { "; did you mean /\($0)?" } ?? ";")
+                    + " /help lists the commands, and a message that begins with / needs a space "
+                    + "before it")
+        }
+    }
+
+    /// Saves the conversation; a signal ends the program only after that.
+    private func save(to url: URL) async throws {
+        let interrupt = Interrupt(Interrupt.everySignal) { _ in }
+        defer { interrupt.end() }
+        try await session.save(to: url)
+        Terminal.report("(saved)")
+        if let code = interrupt.exitCode { throw ExitCode(code) }
+    }
+
+    private mutating func rewind(_ argument: String) async throws {
+        let turns = await session.turnCount
+        guard let count = argument.isEmpty ? 1 : Int(argument), (0...turns).contains(count) else {
+            return fail("/rewind takes a number of turns up to \(turns)")
+        }
+        try await session.rewind(toTurn: turns - count)
+        await reportTurns()
+    }
+
+    private mutating func branch(_ argument: String) async {
+        guard !argument.isEmpty else { return await reportBranch() }
+        guard let number = Int(argument), branches.indices.contains(number - 1) else {
+            return fail("/branch takes a number from 1 to \(branches.count)")
+        }
+        current = number - 1
+        await reportBranch()
+    }
+
+    private mutating func file(_ argument: String, _ command: String) throws -> URL? {
+        if argument.isEmpty {
+            fail("\(command) needs the name of a file")
+            return nil
+        }
+        return try Terminal.url(argument)
+    }
+
+    private func reportBranch() async {
+        Terminal.report(
+            "(copy \(current + 1) of \(branches.count), \(Self.turns(await session.turnCount)))")
+    }
+
+    private func reportTurns() async {
+        Terminal.report("(\(Self.turns(await session.turnCount)))")
+    }
+
+    private static func turns(_ count: Int) -> String { count == 1 ? "1 turn" : "\(count) turns" }
+
+    /// Begins anew with other instructions, or shows those that hold.
+    private mutating func instruct(_ text: String) async throws {
+        guard !text.isEmpty else {
+            let instructions = await session.messages.first { $0.role == .system }?.content
+            return Terminal.report(instructions ?? "(no instructions)")
+        }
+        let old = session
+        branches[current] = try BitNetSession(
+            model: old.model, instructions: text, context: old.context, cache: old.cache,
+            overflow: old.overflow)
+        Terminal.report("(a new conversation with these instructions)")
+        try await showingPrefill { [session] _ in try await session.prewarm() }
+    }
+
+    /// Answers the latest message again.
+    private mutating func regenerate() async throws {
+        guard let question = await session.messages.last(where: { $0.role == .user }) else {
+            return fail("/regenerate needs a message that has been answered")
+        }
+        try await session.rewind(toTurn: await session.turnCount - 1)
+        regenerations += 1
+        var options = options
+        // The same seed would give the same answer.
+        if case .random(let temperature, let topK, let topP, let minP, let seed?) = options.sampling
+        {
+            options.sampling = .random(
+                temperature: temperature, topK: topK, topP: topP, minP: minP,
+                seed: seed &+ regenerations)
+        }
+        try await answer(question.content, options)
+    }
+
+    private func reportTokens() async throws {
+        let (count, turns) = (try await session.tokenCount(), await session.turnCount)
+        let left = max(0, session.context - count)
+        Terminal.report(
+            "(\(count) of \(session.context) tokens, \(left) left, in \(Self.turns(turns)))")
+    }
+}
