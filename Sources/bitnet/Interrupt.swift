@@ -34,7 +34,9 @@ struct Interrupt {
             var (new, old) = (sigaction(), sigaction())
             // The system takes the handler away by itself: a second signal needs no thread of ours.
             new.sa_flags = Int32(SA_RESTART) | Int32(truncatingIfNeeded: SA_RESETHAND)
-            #if os(Linux)
+            #if canImport(Musl)
+                new.__sa_handler.sa_handler = tellSignalThread
+            #elseif os(Linux)
                 new.__sigaction_handler.sa_handler = tellSignalThread
             #else
                 new.__sigaction_u.__sa_handler = tellSignalThread
@@ -48,7 +50,9 @@ struct Interrupt {
     static func isIgnored(_ number: Int32) -> Bool {
         var action = sigaction()
         sigaction(number, nil, &action)
-        #if os(Linux)
+        #if canImport(Musl)
+            let handler = action.__sa_handler.sa_handler
+        #elseif os(Linux)
             let handler = action.__sigaction_handler.sa_handler
         #else
             let handler = action.__sigaction_u.__sa_handler

@@ -105,13 +105,17 @@ public struct MachineLimits: Sendable, Hashable, Codable {
     /// The most memory this process has used so far, in bytes.
     public static var peakMemory: Int {
         var usage = rusage()
+        #if canImport(Glibc)
+            let itself = __rusage_who_t(RUSAGE_SELF.rawValue)
+        #else
+            let itself = RUSAGE_SELF
+        #endif
         #if canImport(Darwin)
             let bytesPerUnit = 1
-            guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
         #else
             let bytesPerUnit = 1024
-            guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
         #endif
+        guard getrusage(itself, &usage) == 0 else { return 0 }
         return usage.ru_maxrss * bytesPerUnit
     }
 }

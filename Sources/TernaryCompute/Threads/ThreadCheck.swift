@@ -15,18 +15,18 @@ package enum ThreadCheck {
     ///
     /// - Throws: `BitNetError.outOfMemory` where the system refuses.
     package static func run() throws(BitNetError) {
-        #if canImport(Darwin)
-            var handle: pthread_t?
-        #else
+        #if canImport(Glibc)
             var handle = pthread_t()
+        #else
+            var handle: pthread_t?
         #endif
         guard pthread_create(&handle, nil, { _ in nil }, nil) == 0 else {
             throw .outOfMemory(bytes: stackBytes, purpose: "a thread, which the system refuses")
         }
-        #if canImport(Darwin)
-            if let handle { pthread_join(handle, nil) }
-        #else
+        #if canImport(Glibc)
             pthread_join(handle, nil)
+        #else
+            if let handle { pthread_join(handle, nil) }
         #endif
     }
 

@@ -22,26 +22,26 @@ package final class WorkerPool: Sendable {
     private let sharing: Sharing
     private let state: PoolState
     private let pieces: PieceCounters
-    private let handles: [pthread_t]
+    private let workers: [Worker]
 
     /// Starts `threads - 1` workers; fewer when the system refuses to start that many.
     package init(threads: Int, sharing: Sharing = .worthwhile) {
         self.sharing = sharing
         let state = PoolState()
-        var handles: [pthread_t] = []
+        var workers: [Worker] = []
         for index in 1..<max(threads, 1) {
-            guard let handle = startWorker(WorkerStart(state: state, index: index)) else { break }
-            handles.append(handle)
+            guard let thread = startWorker(WorkerStart(state: state, index: index)) else { break }
+            workers.append(Worker(thread: thread))
         }
         self.state = state
-        self.handles = handles
-        self.threads = handles.count + 1
-        pieces = PieceCounters(ranges: handles.count + 1)
+        self.workers = workers
+        self.threads = workers.count + 1
+        pieces = PieceCounters(ranges: workers.count + 1)
     }
 
     deinit {
         state.stop()
-        for handle in handles { pthread_join(handle, nil) }
+        for worker in workers { pthread_join(worker.thread, nil) }
     }
 
     /// Which jobs `parallel` shares between threads.
@@ -335,6 +335,12 @@ private final class PoolState: @unchecked Sendable {
     }
 }
 
+/// A started thread. Its handle is a number with Glibc and a pointer elsewhere, which Swift takes for
+/// memory that it cannot answer for.
+private struct Worker: @unchecked Sendable {
+    let thread: pthread_t
+}
+
 /// What a new thread begins with.
 private final class WorkerStart: Sendable {
     let state: PoolState
@@ -348,10 +354,10 @@ private final class WorkerStart: Sendable {
 
 private func startWorker(_ start: WorkerStart) -> pthread_t? {
     let argument = Unmanaged.passRetained(start)
-    #if canImport(Darwin)
-        var handle: pthread_t?
-    #else
+    #if canImport(Glibc)
         var handle = pthread_t()
+    #else
+        var handle: pthread_t?
     #endif
     let status = pthread_create(
         &handle, nil,

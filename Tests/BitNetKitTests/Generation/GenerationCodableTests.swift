@@ -102,7 +102,7 @@ struct GenerationCodableTests {
         for preset in [GenerationOptions.greedy, .text, .chat] { try preset.validate() }
         #expect(GenerationOptions.text.sampling == .random(temperature: 0.8, topP: 0.95))
         #expect(GenerationOptions.chat.sampling == GenerationOptions.text.sampling)
-        #expect(GenerationOptions.text.maximumResponseTokens == 200)
+        #expect(GenerationOptions.text.maximumResponseTokens == 400)
         #expect(GenerationOptions.chat.maximumResponseTokens == 400)
     }
 }
