@@ -9,7 +9,8 @@ struct InspectCommand: ParsableCommand {
         discussion: """
             Reads the file once: graph and sizes, shares of -1, 0 and +1, bits per weight, rows \
             and columns that are all zero, and what is odd. A file whose graph is not known is \
-            described as far as it can be. Exit code 1 if a matrix cannot be read.
+            described as far as it can be. Exit code 1 if a matrix cannot be read. A path that \
+            begins with a dash goes behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")

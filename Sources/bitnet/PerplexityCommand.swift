@@ -11,7 +11,7 @@ struct PerplexityCommand: AsyncParsableCommand {
             before, as transformers' guide to perplexity does. With --against, --against-head or \
             --against-cache the predictions of another model, or of this one with another LM head \
             or KV cache, are compared with the model's own: Kullback-Leibler divergence, and how \
-            often the likeliest token is the same.
+            often the likeliest token is the same. A path that begins with a dash goes behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
@@ -45,8 +45,9 @@ struct PerplexityCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with this LM head: f16, q8_0, q6_k or q4_0.", valueName: "name"),
-        transform: ComputeArguments.head)
+        help: .init(
+            "Compare with this LM head: as-stored, f16, q8_0, q6_k or q4_0.", valueName: "name"),
+        transform: PerplexityCommand.comparedHead)
     var againstHead: LMHeadStorage?
 
     @Option(
@@ -60,6 +61,16 @@ struct PerplexityCommand: AsyncParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    /// A head that computes all logits: the others find the likeliest tokens alone.
+    private static func comparedHead(_ name: String) throws -> LMHeadStorage {
+        let known = LMHeadStorage.allCases.filter { $0 == .asStored || $0.elementType != nil }
+        guard let storage = known.first(where: { $0.rawValue == name.lowercased() }) else {
+            let names = known.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("'\(name)' is not one of \(names)")
+        }
+        return storage
+    }
 
     func validate() throws {
         for (name, value) in [("context", context), ("stride", stride)] {

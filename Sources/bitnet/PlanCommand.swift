@@ -11,7 +11,8 @@ struct PlanCommand: ParsableCommand {
             MODEL is a GGUF file, a Hugging Face folder, or the name of a shape without weights: \
             \(ModelShape.named.keys.sorted().joined(separator: ", ")), or \
             hidden,ffn,layers,heads,kvheads,vocab. The speed is expected from bytes and from this \
-            machine's memory bandwidth, which is measured; --no-speed leaves that out.
+            machine's memory bandwidth, which is measured; --no-speed leaves that out. A path that \
+            begins with a dash goes behind --.
             """)
 
     @Argument(help: "A file, a folder, or the name of a shape.")

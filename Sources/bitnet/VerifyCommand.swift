@@ -11,7 +11,8 @@ struct VerifyCommand: AsyncParsableCommand {
             finite, does the activation function predict text, do scales go the right way, does \
             text come back from its tokens, does every kernel compute the same bits? --record \
             writes what the model computes for fixed tokens, --against compares with such a \
-            record; it is the same on every machine. Exit code 1 if a check fails.
+            record; it is the same on every machine. Exit code 1 if a check fails. A path that \
+            begins with a dash goes behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.")
@@ -26,7 +27,8 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with a file that --record wrote.", valueName: "file"))
+        help: .init(
+            "Compare with a file that --record wrote; - is standard input.", valueName: "file"))
     var against: String?
 
     @Option(
@@ -54,7 +56,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let target = try record.map { try Terminal.newFile($0) }
-        let expected = try against.map { try ModelRecord.read(from: try Terminal.url($0)) }
+        let expected = try against.map { try ModelRecord.read(from: try Terminal.textFile($0)) }
         let options = LoadOptions(threads: threads, i2sOrder: order ?? .a)
         let line = StatusLine()
         defer { line.clear() }
