@@ -22,7 +22,8 @@ struct TrainCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"))
+        parsing: .upToNextOption,
+        help: .init("Text files to learn from; - is standard input.", valueName: "file"))
     var data: [String]
 
     @Option(
@@ -38,7 +39,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "The model: tiny (0.5 M parameters), small (5 M), or a file (default: small).",
+            "The model: tiny (0.5 M parameters), small (5 M), or a JSON file (default: small).",
             valueName: "name"))
     var config = "small"
 
@@ -75,9 +76,14 @@ struct TrainCommand: AsyncParsableCommand {
 
     func validate() throws {
         if data.isEmpty { throw ValidationError("--data needs a file") }
+        if out.isEmpty { throw ValidationError("--out needs the name of a folder") }
         if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1") }
         if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
+        let inputs = data + validation + [config]
+        guard inputs.count(where: { $0 == "-" || $0 == "/dev/stdin" }) <= 1 else {
+            throw ValidationError("standard input can be read once: give the other text as a file")
+        }
     }
 
     func run() async throws {
@@ -107,7 +113,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     private func trainingRun() throws -> TrainingRun {
         var run = TrainingRun(
-            files: try data.map { try Terminal.url($0) }, output: try Terminal.url(out))
+            files: try data.map { try Terminal.textFile($0) }, output: try Terminal.url(out))
         let length: TrainingConfiguration.Length? =
             steps.map { .steps($0) } ?? time.map { .seconds($0) }
         run.configuration = try trainingConfiguration()
@@ -116,7 +122,7 @@ struct TrainCommand: AsyncParsableCommand {
         } else if ["tiny", "small"].contains(config) {
             run.configuration.length = .seconds(1200)
         }
-        run.validationFiles = try validation.map { try Terminal.url($0) }
+        run.validationFiles = try validation.map { try Terminal.textFile($0) }
         run.isResumed = resume
         run.resumedLength = length
         run.tokenizer = try tokenizer.map { try Terminal.url($0) }
@@ -130,24 +136,41 @@ struct TrainCommand: AsyncParsableCommand {
         case "tiny": return TrainingConfiguration(shape: .tiny)
         case "small": return TrainingConfiguration(shape: .small)
         default:
-            let url = try Terminal.url(config)
-            let bytes: Data
-            do { bytes = try Data(contentsOf: url) } catch {
-                throw BitNetError.unreadable(
-                    path: config,
-                    reason: "neither tiny nor small, nor a file that can be read")
-            }
-            do {
-                let configuration = try JSONDecoder().decode(
-                    TrainingConfiguration.self, from: bytes)
-                try configuration.validate()
-                return configuration
-            } catch let error as BitNetError {
-                throw error
-            } catch {
-                throw BitNetError.malformedFile(
-                    path: config, detail: "not a training configuration: \(error)")
-            }
+            let configuration = try Self.configuration(in: config)
+            try configuration.validate()
+            return configuration
+        }
+    }
+
+    private static func configuration(in file: String) throws -> TrainingConfiguration {
+        let text: String
+        do {
+            text = try Terminal.readText(file)
+        } catch .fileNotFound {
+            throw BitNetError.unreadable(
+                path: file, reason: "it is neither tiny nor small, nor a file that is there")
+        }
+        do {
+            return try JSONDecoder().decode(TrainingConfiguration.self, from: Data(text.utf8))
+        } catch let error as DecodingError {
+            throw BitNetError.malformedFile(
+                path: file, detail: "not a training configuration: \(reason(of: error))")
+        }
+    }
+
+    /// Which member is wrong, and how.
+    private static func reason(of error: DecodingError) -> String {
+        func place(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
+            (context.codingPath + [key].compactMap(\.self)).map(\.stringValue)
+                .joined(separator: ".").quoted
+        }
+        switch error {
+        case .keyNotFound(let key, let context): return "\(place(context, key)) is missing"
+        case .valueNotFound(_, let context): return "\(place(context)) is null"
+        case .typeMismatch(let type, let context): return "\(place(context)) is no \(type)"
+        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+            return "\(place(context)): \(context.debugDescription)"
+        default: return "it is not JSON"
         }
     }
 

@@ -103,15 +103,30 @@ public struct TrainingRun: Sendable {
             detail: "\(output.path) is not empty: it has '\(name)'; take another folder")
     }
 
+    /// Finds out now what could not be written after hours: an earlier run may have left files that
+    /// are read-only by now, or something else under their names.
+    private func checkTargets() throws(BitNetError) {
+        for name in ["checkpoint.safetensors", "loss.csv", "model.gguf"] {
+            try AtomicFile.check(url(name).path)
+        }
+        for folder in ["model", "masters"] {
+            guard try OutputFolder.isThere(url(folder).path) else { continue }
+            for name in ModelFolderWriter.names {
+                try AtomicFile.check(url(folder + "/" + name).path)
+            }
+        }
+    }
+
     /// Trains until the end, or until the task is cancelled: then a checkpoint is written first.
     ///
     /// - Parameter event: called now and then, on a task of this run.
     /// - Throws: `BitNetError.invalidArgument` for a folder that is not empty and is not gone on
-    ///   from; `.cancelled`; what reading text, training, and writing throw.
+    ///   from; `.unwritable` before anything is read, for what could not be written in the end;
+    ///   `.cancelled`; what reading text, training, and writing throw.
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
     ) async throws(BitNetError) -> Summary {
-        try makeFolder()
+        try OutputFolder.make(output.path)
         let checkpoint = url("checkpoint.safetensors")
         guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
             throw .invalidArgument(
@@ -120,6 +135,7 @@ public struct TrainingRun: Sendable {
                     + "another folder")
         }
         try checkIsFree()
+        try checkTargets()
         let (source, data) = try prepare(event)
         var configuration = configuration
         configuration.shape.vocabularySize = data.vocabularySize
@@ -146,12 +162,4 @@ public struct TrainingRun: Sendable {
 
     /// A file or folder of the output.
     func url(_ name: String) -> URL { output.appendingPathComponent(name) }
-
-    private func makeFolder() throws(BitNetError) {
-        do {
-            try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
-        } catch {
-            throw .unwritable(path: output.path, reason: error.localizedDescription)
-        }
-    }
 }
