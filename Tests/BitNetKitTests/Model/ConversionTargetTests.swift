@@ -69,7 +69,7 @@ struct ConversionTargetTests {
             (0..<shape.reduce(1, *)).map { Float($0 % 7) / 7 - 0.4 })
         let cases: [(EditableGGUF, ConversionOptions)] = [
             // Scales become float16, the embedding is rounded, master weights are rounded to trits.
-            (try EditableGGUF(TinyModel.bitnetGGUF), .init(ternary: .tq2_0)),
+            (try EditableGGUF(TinyModel.bitnetGGUF), .init(ternary: .f16)),
             (try EditableGGUF(TinyModel.bitnetGGUF), .init(embedding: .q8_0)),
             (masters, .init()),
         ]
