@@ -59,13 +59,20 @@ struct BenchHeadCommand: ParsableCommand, QuietableCommand {
         _ = try parsedTypes()
     }
 
+    /// Types that a head can be stored in.
+    static let knownTypes: [ElementType] = [.f16, .bf16, .f32, .q8_0, .q6_K, .q4_0]
+
     private func parsedTypes() throws -> [ElementType] {
         try types.split(separator: ",").map { name in
             guard
-                let type = ElementType.allCases.first(where: {
+                let type = Self.knownTypes.first(where: {
                     $0.rawValue.lowercased() == name.lowercased()
                 })
-            else { throw ValidationError("'\(name)' is not a type of heads") }
+            else {
+                let known = Self.knownTypes.map { $0.rawValue.lowercased() }
+                throw ValidationError(
+                    "--types: '\(name)' is none of \(known.joined(separator: ", "))")
+            }
             return type
         }
     }

@@ -92,11 +92,11 @@ struct BenchModelArguments: ParsableArguments {
     /// The type that a synthetic head is made in, and how it is held then.
     private func syntheticHead() throws -> (ElementType, LMHeadStorage) {
         guard let head = engine.head else { return (.q6_K, .asStored) }
-        let types = ElementType.allCases
+        let types = BenchHeadCommand.knownTypes
         if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {
             return (type, .asStored)
         }
-        let storage = try storage()
+        let storage = try EngineArguments.head(head, others: ", f32, bf16")
         return (storage == .asStored ? .q6_K : .f16, storage)
     }
 

@@ -61,7 +61,7 @@ extension BitNetCommand {
 
     /// `arguments` with texts of nothing but minus signs behind `--`, where the parser takes them as
     /// texts; other texts go with them, so that their order stays.
-    static func movingDashes(_ arguments: [String]) -> [String] {
+    static func movingDashes(_ arguments: [String], _ syntax: CommandSyntax) -> [String] {
         let end = arguments.firstIndex(of: "--") ?? arguments.endIndex
         func isDashes(_ word: String) -> Bool {
             word.utf8.count > 2 && word.utf8.allSatisfy { $0 == UInt8(ascii: "-") }
@@ -75,7 +75,9 @@ extension BitNetCommand {
                 continue
             }
             options.append(word)
-            if takesValue(word), let value = words.popFirst() { options.append(value) }
+            if syntax[word]?.valueName != nil, let value = words.popFirst() {
+                options.append(value)
+            }
         }
         return options + ["--"] + texts + arguments[end...].dropFirst()
     }

@@ -37,16 +37,22 @@ struct BitNetCommand: AsyncParsableCommand {
         // Before any file takes the number of a closed stream.
         Terminal.prepare()
         checkArguments()
+        var syntax: CommandSyntax?
         do {
-            let arguments = readableArguments
-            checkNames(arguments)
-            try await run(try parseAsRoot(movingDashes(arguments)))
+            var readable = try ReadableArguments(CommandLine.arguments.dropFirst())
+            syntax = readable.syntax
+            checkNames(readable.arguments)
+            let arguments = movingDashes(readable.arguments, readable.syntax)
+            try await run(try parseAsRoot(arguments))
         } catch let error as BitNetError {
             fail("\(error)")
         } catch let error as FileError {
             fail("\(error)")
+        } catch let error as UsageError {
+            Terminal.report("\(error)")
+            Foundation.exit(ExitCode.validationFailure.rawValue)
         } catch {
-            end(with: error)
+            end(with: error, syntax)
         }
     }
 
@@ -69,15 +75,27 @@ struct BitNetCommand: AsyncParsableCommand {
     }
 
     /// Ends the program with the parser's words for `error`, which may be a wish for help.
-    private static func end(with error: any Error) -> Never {
+    private static func end(with error: any Error, _ syntax: CommandSyntax?) -> Never {
         let code = exitCode(for: error)
-        let message = fullMessage(for: error) + hint(for: error)
+        let message = fullMessage(for: error, syntax) + hint(for: error)
         if code.isSuccess {
             if !message.isEmpty { Terminal.writeOrExit(message + "\n") }
         } else if !message.isEmpty {
             Terminal.report(message)
         }
         Foundation.exit(code.rawValue)
+    }
+
+    /// The parser's words for `error`, and what an option takes where they do not say it.
+    private static func fullMessage(for error: any Error, _ syntax: CommandSyntax?) -> String {
+        let (full, message) = (fullMessage(for: error), message(for: error))
+        guard let allowed = syntax?.allowed(by: message) else { return full }
+        let start = "\(_errorPrefix)\(message)"
+        guard full.utf8.starts(with: start.utf8) else { return full }
+        // The names that the parser lists stand on lines of their own.
+        let sentence = message.contains("\n") ? "\nGive \(allowed)." : ": give \(allowed)"
+        return start + sentence
+            + String(decoding: full.utf8.dropFirst(start.utf8.count), as: UTF8.self)
     }
 
     /// What to do about an argument that the parser has taken for an option.
@@ -87,7 +105,7 @@ struct BitNetCommand: AsyncParsableCommand {
         guard words.contains(where: message.hasPrefix),
             CommandLine.arguments.dropFirst().contains(where: { $0.utf8.first == dash })
         else { return "" }
-        return "\n  Texts and files that begin with a dash go behind --, after all options."
+        return "\n  " + UsageError.terminatorHint
     }
 
     private static let dash = UInt8(ascii: "-")

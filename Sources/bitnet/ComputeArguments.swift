@@ -88,8 +88,13 @@ struct EngineArguments: ParsableArguments {
     }
 
     static func head(_ name: String) throws -> LMHeadStorage {
+        try head(name, others: "")
+    }
+
+    /// `others`: names that the caller knows besides, for the message.
+    static func head(_ name: String, others: String) throws -> LMHeadStorage {
         guard let storage = LMHeadStorage(rawValue: name.lowercased()) else {
-            throw ValidationError("'\(name)' is not one of \(heads)")
+            throw ValidationError("'\(name)' is not one of \(heads)\(others)")
         }
         return storage
     }

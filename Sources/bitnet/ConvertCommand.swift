@@ -12,7 +12,9 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
             Reads a Hugging Face folder or another GGUF file. The output appears under its name \
             when it is complete; after an error or Ctrl-C there is none. Trits are kept exactly, \
             and scales as far as the type holds them: I2_S and F32 hold float32, BF16 bfloat16, \
-            the others float16. --report shows what was rounded.
+            the others float16. --report shows what was rounded. The input may be the output, if \
+            nothing of it is lost or with --replace-input. Paths that begin with a dash go \
+            behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
@@ -49,6 +51,9 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
     @Flag(help: "Round weights that are not ternary, instead of refusing them.")
     var allowLossy = false
 
+    @Flag(help: "Let the output take the input's place though something of it is lost.")
+    var replaceInput = false
+
     @Flag(help: "Print a line for every tensor: types, scale, share of zeros, error.")
     var report = false
 
@@ -69,6 +74,7 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
         options.embedding = embedding
         if let order = i2s.order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
+        options.replacesSource = replaceInput
         let (source, file) = (try Terminal.url(input), try Terminal.newFile(target))
         let isStream = Terminal.isStandardOutput(target)
         let line = ProgressLine()

@@ -10,7 +10,8 @@ struct EmbedCommand: AsyncParsableCommand, QuietableCommand {
         discussion: """
             Prints {"text": "...", "embedding": [...]} on a line of its own for each TEXT, or for \
             each line of standard input. Vectors have length 1: the dot product of two is their \
-            cosine. Without --model the sample model is used, which was not trained for it.
+            cosine. Without --model the sample model is used, which was not trained for it. \
+            Texts that begin with a dash go behind --.
 
             More options, for the engine: bitnet embed --help-hidden
             """)

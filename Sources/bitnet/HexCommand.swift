@@ -15,7 +15,8 @@ struct HexCommand: ParsableCommand, QuietableCommand {
             Of ternary tensors: bytes with their trits below them (-, 0, +, and x for a code that \
             is none), the scale, and the trits as they stand in the rows. Rows are those of the \
             file. --bytes reads loose bytes in every layout; --article shows the examples of the \
-            article on ternary models as printed and as they are.
+            article on ternary models as printed and as they are. A path that begins with a dash \
+            goes behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())

@@ -12,7 +12,8 @@ struct InspectCommand: ParsableCommand, QuietableCommand {
             and columns that are all zero, and what is odd. A file whose graph is not known is \
             described as far as it can be. Exit code 1 if a matrix cannot be read: then not all is \
             described. Whether the model is right is another question, which bitnet verify answers; \
-            what is wrong with it, such as a norm that is not finite, is a warning here.
+            what is wrong with it, such as a norm that is not finite, is a warning here. A path that \
+            begins with a dash goes behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())

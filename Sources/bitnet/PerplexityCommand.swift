@@ -12,7 +12,8 @@ struct PerplexityCommand: AsyncParsableCommand, QuietableCommand {
             --stride tokens after the one before, as transformers' guide to perplexity does. With \
             --against, --against-head or --against-cache the predictions of another model, or of \
             this one with another LM head or KV cache, are compared with the model's own: \
-            Kullback-Leibler divergence, and how often the likeliest token is the same.
+            Kullback-Leibler divergence, and how often the likeliest token is the same. A path that \
+            begins with a dash goes behind --.
 
             More options, for the engine: bitnet perplexity --help-hidden
             """)
@@ -42,8 +43,9 @@ struct PerplexityCommand: AsyncParsableCommand, QuietableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with this LM head: f16, q8_0, q6_k or q4_0.", valueName: "name"),
-        transform: EngineArguments.head)
+        help: .init(
+            "Compare with this LM head: as-stored, f16, q8_0, q6_k or q4_0.", valueName: "name"),
+        transform: PerplexityCommand.comparedHead)
     var againstHead: LMHeadStorage?
 
     @Option(
@@ -60,6 +62,16 @@ struct PerplexityCommand: AsyncParsableCommand, QuietableCommand {
 
     @OptionGroup
     var output: OutputArguments
+
+    /// A head that computes all logits: the others find the likeliest tokens alone.
+    private static func comparedHead(_ name: String) throws -> LMHeadStorage {
+        let known = LMHeadStorage.allCases.filter { $0 == .asStored || $0.elementType != nil }
+        guard let storage = known.first(where: { $0.rawValue == name.lowercased() }) else {
+            let names = known.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("'\(name)' is not one of \(names)")
+        }
+        return storage
+    }
 
     func validate() throws {
         if let stride, !(1...1 << 24).contains(stride) {

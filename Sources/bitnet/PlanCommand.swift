@@ -12,7 +12,7 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
             MODEL is a GGUF file, a Hugging Face folder, or a shape without weights: \
             \(ShapeArgument.forms). The speed is expected from bytes and from this machine's memory \
             bandwidth, which is measured; --no-speed leaves that out. --context is tokens of one \
-            sequence.
+            sequence. A path that begins with a dash goes behind --.
 
             With --json: plan {name, memory {process, ternary, embedding, lmHead, scan, pages, \
             keyValues, scratch, loading}, ...}, totalBytes, availableBytes, missingBytes, \

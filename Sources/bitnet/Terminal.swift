@@ -176,8 +176,20 @@ enum Terminal {
         return URL(fileURLWithPath: isRelative && !folder.isEmpty ? "\(folder)/\(path)" : path)
     }
 
+    /// The file to be read that an argument names, standard input for "-".
+    static func textFile(_ path: String) throws(BitNetError) -> URL {
+        guard path == "-" || path == "/dev/stdin" else { return try url(path) }
+        guard !closedStreams.contains(STDIN_FILENO) else {
+            throw .unreadable(path: "standard input", reason: "it is closed")
+        }
+        return URL(fileURLWithPath: "/dev/stdin")
+    }
+
     /// The file to be written that an argument names.
     static func newFile(_ path: String) throws(BitNetError) -> URL {
+        guard !path.isEmpty else {
+            throw .unwritable(path: "''", reason: "it is no name; give the name of a file")
+        }
         let url = try url(path)
         // The URL forgets the slash.
         guard path.utf8.last != UInt8(ascii: "/") else {

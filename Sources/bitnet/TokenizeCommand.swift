@@ -12,7 +12,8 @@ struct TokenizeCommand: AsyncParsableCommand, QuietableCommand {
             Prints one array of ids for TEXT or standard input, or one array per line for a file \
             with one JSON string per line (--lines). No begin-of-text token is added, except with \
             --chat where the model wants one. With \
-            --decode the input is arrays of ids, one per line, and the output JSON strings.
+            --decode the input is arrays of ids, one per line, and the output JSON strings. A text \
+            that begins with a dash goes behind --.
             """)
 
     @Option(

@@ -33,7 +33,8 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
             """)
 
     @Option(
-        parsing: .upToNextOption, help: .init("Text files to learn from.", valueName: "file"),
+        parsing: .upToNextOption,
+        help: .init("Text files to learn from; - is standard input.", valueName: "file"),
         completion: .file())
     var data: [String] = []
 
@@ -53,7 +54,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "The model: tiny (0.5 M parameters), small (5 M), or a file.",
+            "The model: tiny (0.5 M parameters), small (5 M), or a JSON file (default: small).",
             valueName: "name"),
         completion: .file())
     var config: String?
@@ -122,7 +123,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
             try validateComparison()
         } else {
             if data.isEmpty { throw ValidationError("--data needs a file") }
-            if out == nil { throw ValidationError("--out needs a folder") }
+            if out?.isEmpty ?? true { throw ValidationError("--out needs the name of a folder") }
             if plot != nil { throw ValidationError("--plot belongs to --compare-rounding") }
         }
         if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
@@ -132,6 +133,10 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
             throw ValidationError(
                 "--teacher-weight and --teacher-temperature belong to a new training with --teacher"
             )
+        }
+        let inputs = data + validation + [config ?? ""]
+        guard inputs.count(where: { $0 == "-" || $0 == "/dev/stdin" }) <= 1 else {
+            throw ValidationError("standard input can be read once: give the other text as a file")
         }
     }
 
@@ -168,7 +173,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
 
     private func trainingRun() throws -> TrainingRun {
         var run = TrainingRun(
-            files: try data.map { try Terminal.url($0) }, output: try Terminal.url(out ?? ""))
+            files: try data.map { try Terminal.textFile($0) }, output: try Terminal.url(out ?? ""))
         let length: TrainingConfiguration.Length? =
             steps.map { .steps($0) } ?? time.map { .seconds($0) }
         run.configuration = try trainingConfiguration(config ?? "small")
@@ -177,7 +182,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         } else if ["tiny", "small"].contains(config ?? "small") {
             run.configuration.length = .seconds(1200)
         }
-        run.validationFiles = try validation.map { try Terminal.url($0) }
+        run.validationFiles = try validation.map { try Terminal.textFile($0) }
         run.isResumed = resume
         run.resumedLength = length
         run.tokenizer = try tokenizer.map { try Terminal.url($0) }
@@ -198,24 +203,41 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         case "tiny": return TrainingConfiguration(shape: .tiny)
         case "small": return TrainingConfiguration(shape: .small)
         default:
-            let url = try Terminal.url(config)
-            let bytes: Data
-            do { bytes = try Data(contentsOf: url) } catch {
-                throw BitNetError.unreadable(
-                    path: config,
-                    reason: "neither tiny nor small, nor a file that can be read")
-            }
-            do {
-                let configuration = try JSONDecoder().decode(
-                    TrainingConfiguration.self, from: bytes)
-                try configuration.validate()
-                return configuration
-            } catch let error as BitNetError {
-                throw error
-            } catch {
-                throw BitNetError.malformedFile(
-                    path: config, detail: "not a training configuration: \(error)")
-            }
+            let configuration = try Self.configuration(in: config)
+            try configuration.validate()
+            return configuration
+        }
+    }
+
+    private static func configuration(in file: String) throws -> TrainingConfiguration {
+        let text: String
+        do {
+            text = try Terminal.readText(file)
+        } catch .fileNotFound {
+            throw BitNetError.unreadable(
+                path: file, reason: "it is neither tiny nor small, nor a file that is there")
+        }
+        do {
+            return try JSONDecoder().decode(TrainingConfiguration.self, from: Data(text.utf8))
+        } catch let error as DecodingError {
+            throw BitNetError.malformedFile(
+                path: file, detail: "not a training configuration: \(reason(of: error))")
+        }
+    }
+
+    /// Which member is wrong, and how.
+    private static func reason(of error: DecodingError) -> String {
+        func place(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
+            (context.codingPath + [key].compactMap(\.self)).map(\.stringValue)
+                .joined(separator: ".").quoted
+        }
+        switch error {
+        case .keyNotFound(let key, let context): return "\(place(context, key)) is missing"
+        case .valueNotFound(_, let context): return "\(place(context)) is null"
+        case .typeMismatch(let type, let context): return "\(place(context)) is no \(type)"
+        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+            return "\(place(context)): \(context.debugDescription)"
+        default: return "it is not JSON"
         }
     }
 

@@ -13,7 +13,8 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
             text come back from its tokens, does every kernel compute the same bits? --record \
             writes what the model computes for fixed tokens, --against compares with such a \
             record; it is the same on every machine. Exit code 1 if a check fails: one that is \
-            undecided, or could not be made, is no failure.
+            undecided, or could not be made, is no failure. A path that begins with a dash goes \
+            behind --.
             """)
 
     @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
@@ -29,7 +30,8 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Compare with a file that --record wrote.", valueName: "file"),
+        help: .init(
+            "Compare with a file that --record wrote; - is standard input.", valueName: "file"),
         completion: .file())
     var against: String?
 
@@ -58,7 +60,7 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
 
     func run() async throws {
         let target = try record.map { try Terminal.newFile($0) }
-        let expected = try against.map { try ModelRecord.read(from: try Terminal.url($0)) }
+        let expected = try against.map { try ModelRecord.read(from: try Terminal.textFile($0)) }
         let options = LoadOptions(threads: threads, i2sOrder: i2s.order ?? .a)
         let line = StatusLine()
         defer { line.clear() }

@@ -106,6 +106,13 @@ package final class AtomicFile {
 }
 
 extension AtomicFile {
+    /// Refuses what cannot be written, before there is anything to write.
+    ///
+    /// - Throws: `BitNetError.unwritable`, as opening the file would.
+    package static func check(_ path: String) throws(BitNetError) {
+        _ = try OutputTarget(path)
+    }
+
     /// Refuses to replace a file that holds something else than what is to be written: a slip of the
     /// hand must not cost a model.
     ///

@@ -65,10 +65,10 @@ extension ConfigReader {
         return try int(key, default: absent)
     }
 
-    /// A token id, a list of them, or nothing. What is null is none, what is absent is the class's.
-    func tokens(_ key: String, default value: Int?) throws(BitNetError) -> [Int] {
-        guard let found = config[key] else { return value.map { [$0] } ?? [] }
-        if let list = found.array { return list.compactMap(\.int) }
-        return try config.int(key, in: path).map { [$0] } ?? []
+    /// A token id, a list of them, or nothing. What is null is none, what is absent is the class's,
+    /// and what is no id is left out: loading warns of it.
+    func tokens(_ key: String, default value: Int?) -> [Int] {
+        guard config[key] != nil else { return value.map { [$0] } ?? [] }
+        return config.specialTokens(key).compactMap(\.id)
     }
 }

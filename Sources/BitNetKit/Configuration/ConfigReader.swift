@@ -39,13 +39,36 @@ struct ConfigReader {
         }
     }
 
+    /// Names under which configurations of several classes say which activation function they have.
+    private static let activationKeys = ["hidden_act", "hidden_activation", "activation_function"]
+
+    /// The one of them that the class reads.
+    private var activationKey: String {
+        architecture == .gemma3 ? "hidden_activation" : "hidden_act"
+    }
+
     func activation() throws(BitNetError) -> Activation {
-        let key = architecture == .gemma3 ? "hidden_activation" : "hidden_act"
+        let key = activationKey
         guard let name = try string(key) else { return defaults.activation }
         guard let activation = Activation(name: name) else {
             throw unsupported(key, .string(name))
         }
         return activation
+    }
+
+    /// What there is to say where a key that the class does not read names another function than the
+    /// one that is computed.
+    func activationWarnings() throws(BitNetError) -> [String] {
+        let used = try activation()
+        let said = try string(activationKey).map(\.quoted)
+        return Self.activationKeys.compactMap { key in
+            guard key != activationKey, let other = config[key]?.single, other != .null,
+                other.string.flatMap(Activation.init(name:)) != used
+            else { return nil }
+            return "\(key) is \(other.shown) in config.json, but \(defaults.name) reads "
+                + "\(activationKey), which is \(said ?? "not there and means '\(used.rawValue)'"): "
+                + "that is computed; make both the same, or remove \(key)"
+        }
     }
 
     func keyValueHeads(of heads: Int) throws(BitNetError) -> Int {

@@ -112,10 +112,9 @@ struct GGUFConfigReader {
 
     /// The id of a special token, if it is one of a token.
     func token(_ name: String) throws(BitNetError) -> Int? {
-        guard let id = try gguf.int("tokenizer.ggml.\(name)_token_id") else { return nil }
         let tokens = try gguf.strings("tokenizer.ggml.tokens")?.count
         let rows = try vocabularySize()
-        return (0..<(tokens ?? max(rows, 0))).contains(id) ? id : nil
+        return gguf.specialToken(name)?.token(below: tokens ?? rows)
     }
 
     /// The declared vocabulary, else the rows of the embedding.
@@ -141,7 +140,7 @@ struct GGUFConfigReader {
         guard type == "linear", factor == 1 || factor == 0 else {
             let factorName = current == nil ? "rope.scale_linear" : "rope.scaling.factor"
             let (name, value) =
-                type == "linear" ? (factorName, "\(factor)") : ("rope.scaling.type", type)
+                type == "linear" ? (factorName, "\(factor)") : ("rope.scaling.type", type.quoted)
             throw .unsupportedFeature(
                 path: gguf.path, feature: "\(prefix).\(name)", value: value)
         }

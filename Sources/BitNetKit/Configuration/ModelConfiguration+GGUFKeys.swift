@@ -40,20 +40,26 @@ extension GGUFConfigReader {
     private func isNeutral(
         _ key: String, _ value: GGUFValue, headDimension: Int
     ) throws(BitNetError) -> Bool {
+        if hasNoExperts, Self.words(of: key).contains(where: Self.ofExperts.contains) {
+            return true
+        }
+        if Self.isProvenance(key, value) { return true }
         let single = value.single
         let number = single.double ?? single.int.map { Double($0) }
         switch key {
         case "attention.causal":
             return single.bool ?? (number == 1)
-        case "rope.scaling.attn_factor":
+        case "rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor":
+            // llama.cpp multiplies sines and cosines by both, whatever the type of scaling.
             return number == 1
-        case "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor",
-            "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
+        case "rope.scaling.yarn_ext_factor":
+            // Less than 0 stands for the type's own, which is 0 for all but YaRN.
+            return number.map { $0 <= 0 } ?? false
+        case "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
             "rope.scaling.yarn_log_multiplier":
-            // Another type of scaling than YaRN does not read them, and YaRN is refused.
-            return true
-        case "logit_scale", "residual_scale", "embedding_scale", "attention.output_scale",
-            "expert_weights_scale":
+            // They are read where the one before is not 0.
+            return number != nil
+        case "logit_scale", "residual_scale", "embedding_scale", "attention.output_scale":
             return number == 0 || number == 1
         case "attention.scale":
             guard let number, number != 0 else { return number == 0 }
@@ -67,11 +73,45 @@ extension GGUFConfigReader {
             return number.map { Float($0) == base } ?? false
         case "attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa":
             return number == Double(headDimension)
-        case "interleave_moe_layer_step", "moe_every_n_layers":
-            return value.isOff || hasNoExperts
+        case "expert_weights_scale":
+            return number == 0 || number == 1
         default:
-            return value.isOff || (key.utf8.starts(with: "expert_".utf8) && hasNoExperts)
+            return value.isOff
         }
+    }
+
+    /// Words of keys about experts.
+    private static let ofExperts: Set<String> = ["expert", "experts", "moe"]
+    /// Words of keys that say where a file comes from.
+    private static let ofProvenance: Set<String> = [
+        "author", "authors", "basename", "by", "citation", "comment", "commit", "converter",
+        "copyright", "created", "creator", "dataset", "datasets", "date", "description", "doi",
+        "exporter", "file", "filename", "finetune", "finetuned", "generator", "hash", "homepage",
+        "host", "language", "languages", "license", "link", "name", "note", "notes", "organization",
+        "origin", "provenance", "publisher", "quantizer", "repo", "repository", "sha256", "source",
+        "sources", "tag", "tags", "time", "timestamp", "title", "tool", "uri", "url", "urls",
+        "uuid",
+        "with", "writer",
+    ]
+    /// Words of keys that say how something is computed.
+    private static let ofGraph: Set<String> = [
+        "act", "activation", "attention", "attn", "block", "embedding", "expert", "experts", "ffn",
+        "feed", "forward", "func", "function", "gating", "head", "kernel", "layer", "layers",
+        "logit",
+        "loss", "mask", "mlp", "method", "mode", "moe", "norm", "pooling", "position", "residual",
+        "rope", "router", "scale", "scaling", "ssm", "type",
+    ]
+
+    private static func words(of key: String) -> [String] {
+        key.lowercased().split { $0 == "." || $0 == "_" || $0 == "-" }.map(String.init)
+    }
+
+    /// Whether a key has words that tell where the file comes from: no program computes with those.
+    private static func isProvenance(_ key: String, _ value: GGUFValue) -> Bool {
+        guard value.repairedText != nil || value.array?.strings != nil else { return false }
+        let words = words(of: key)
+        return words.contains(where: ofProvenance.contains)
+            && !words.contains(where: ofGraph.contains)
     }
 
     /// Whether the file says that there are no experts: what else it says of them is then unread.
@@ -79,15 +119,22 @@ extension GGUFConfigReader {
 
     /// The activation function that the file names, if it does.
     func activation() throws(BitNetError) -> Activation? {
+        var first: (key: String, activation: Activation)?
         for key in Self.activationKeys {
             guard let name = try gguf.string("\(prefix).\(key)") else { continue }
             guard let activation = Activation(name: name) else {
                 throw .unsupportedFeature(
                     path: gguf.path, feature: "\(prefix).\(key)", value: "\(name.quoted)")
             }
-            return activation
+            if let first, first.activation != activation {
+                throw invalid(
+                    key,
+                    "is \(name.quoted), but \(prefix).\(first.key) names "
+                        + "'\(first.activation.rawValue)'; remove the one that is wrong")
+            }
+            first = first ?? (key, activation)
         }
-        return nil
+        return first?.activation
     }
 }
 

@@ -35,9 +35,9 @@ extension ModelConfiguration {
             isLMHeadTied: try reader.isLMHeadTied(),
             scaleDirection: quantization.direction,
             quantizesMasters: quantization.quantizesMasters,
-            endTokens: try reader.tokens("eos_token_id", default: defaults.endToken)
+            endTokens: reader.tokens("eos_token_id", default: defaults.endToken)
                 .filter(isToken),
-            beginToken: try reader.tokens("bos_token_id", default: defaults.beginToken)
+            beginToken: reader.tokens("bos_token_id", default: defaults.beginToken)
                 .filter(isToken).first,
             ropeScaling: scaling,
             queryScalar: try reader.queryScalar(),

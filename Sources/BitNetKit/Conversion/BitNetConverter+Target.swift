@@ -10,6 +10,18 @@ extension Conversion {
             path: path, reason: "it is a part of the model that is read; give another name")
     }
 
+    /// Refuses to put a file in the source's place that holds less: it may be the only copy.
+    func checkReplacement(of path: String, _ rounded: [String]) throws(BitNetError) {
+        guard let first = rounded.first, !options.replacesSource,
+            sourceFiles.contains(where: { areSameFile($0, path) })
+        else { return }
+        let others = rounded.count > 1 ? " and \(rounded.count - 1) more tensors" : ""
+        throw .unwritable(
+            path: path,
+            reason: "it is the model that is read, and \(first.quoted)\(others) would be rounded; "
+                + "give another name, or allow it (--replace-input)")
+    }
+
     /// All files that may be read. GGUF files beside a folder's own are no part of it.
     private var sourceFiles: Set<String> {
         var files = Set(checkpoint.tensors.map(\.region.path))

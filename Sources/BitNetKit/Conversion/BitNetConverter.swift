@@ -22,7 +22,9 @@ public enum BitNetConverter {
     ///   - source: what `BitNetModel.load(_:options:progress:)` takes.
     ///   - target: the `.gguf` file to write. One that is there is replaced and passes its mode and
     ///     owner on, a link is followed, a pipe or device is written to as it stands; a read-only
-    ///     file is refused, and so is one of several that the source consists of.
+    ///     file is refused, and so is one of several that the source consists of. A source of one file
+    ///     may be the target where the new file holds all that it means, or with
+    ///     `ConversionOptions.replacesSource`.
     ///   - options: what to store how.
     ///   - progress: called with the share of weights written, in [0, 1]; with 0 before the target
     ///     is touched.
@@ -86,15 +88,18 @@ struct Conversion {
         let weights = plan.map { $0.shape.reduce(1, *) }
         let total = Double(max(1, weights.reduce(0, +)))
         var done = 0
+        var rounded: [String] = []
         for (index, tensor) in plan.enumerated() {
             if Task.isCancelled { throw .cancelled }
-            let entry = try write(tensor, infos[index], loader: &loader, to: &writer)
+            let (entry, keepsAll) = try write(tensor, infos[index], loader: &loader, to: &writer)
             report.tensors.append(entry)
+            if !keepsAll { rounded.append(tensor.name) }
             done += weights[index]
             progress?(Double(done) / total)
         }
         // Not later: a file that has its name stays.
         try checkpoint.checkUnchanged()
+        try checkReplacement(of: path, rounded)
         report.byteCount = try writer.finish()
         report.warnings += loader.warnings
         return report
@@ -141,10 +146,11 @@ extension Conversion {
             remedy: remedy)
     }
 
+    /// Writes a tensor; also says whether the source has nothing that the new file has not.
     private func write(
         _ tensor: PlannedTensor, _ info: AnnouncedTensor, loader: inout ModelLoader,
         to writer: inout GGUFWriter
-    ) throws(BitNetError) -> ConversionReport.Entry {
+    ) throws(BitNetError) -> (entry: ConversionReport.Entry, keepsAll: Bool) {
         switch tensor.content {
         case .ternary(let source):
             let plan = try source.plan(compute.pool)
@@ -153,25 +159,29 @@ extension Conversion {
             let ternary = TernaryWriter(
                 matrix: matrix, info: info, heads: tensor.interleavedHeads, path: checkpoint.path)
             let result = try ternary.write(to: &writer, pool: compute.pool)
-            return .init(
+            let entry = ConversionReport.Entry(
                 name: info.name, sourceType: source.tensor.type, type: info.type,
                 shape: info.shape, scale: result.scale, scaleCount: matrix.scale.values.count,
                 zeroShare: result.zeroShare,
                 relativeError: plan.roundingError + result.relativeError)
+            // Master weights mean no more than their trits, but they can be trained on.
+            return (entry, entry.relativeError == 0 && plan.g == nil)
         case .dense(let source):
             let error = try DenseWriter(source: source, info: info, path: checkpoint.path)
                 .write(to: &writer, pool: compute.pool)
-            return .init(
+            let entry = ConversionReport.Entry(
                 name: info.name, sourceType: source.type, type: info.type, shape: info.shape,
                 scale: nil, scaleCount: 0, zeroShare: nil, relativeError: error)
+            return (entry, error == 0)
         case .vector(let values):
             let values = try AlignedBuffer(values, purpose: info.name)
             let bytes = try AlignedBuffer<UInt8>(count: values.count * 4, purpose: info.name)
             Codec.encode(.f32, values.view, into: bytes.view)
             try writer.append(bytes.array, to: info.name)
-            return .init(
+            let entry = ConversionReport.Entry(
                 name: info.name, sourceType: tensor.sourceType, type: info.type,
                 shape: info.shape, scale: nil, scaleCount: 0, zeroShare: nil, relativeError: 0)
+            return (entry, true)
         }
     }
 }

@@ -11,16 +11,20 @@ public struct ConversionOptions: Sendable, Hashable {
     /// Whether weights that are not ternary are rounded by their absolute mean instead of refused.
     /// What that does to them is in the report; a model that was not trained for it is ruined.
     public var allowsLossy = false
+    /// Whether the new file may take the place of the one that is read although something of that is
+    /// lost: scales that another type rounds, weights that were rounded to trits. Refused otherwise.
+    public var replacesSource = false
 
     /// Options that differ from the defaults in what is given.
     public init(
         ternary: ElementType = .i2_s, embedding: ElementType? = nil, i2sOrder: I2SOrder = .a,
-        allowsLossy: Bool = false
+        allowsLossy: Bool = false, replacesSource: Bool = false
     ) {
         self.ternary = ternary
         self.embedding = embedding
         self.i2sOrder = i2sOrder
         self.allowsLossy = allowsLossy
+        self.replacesSource = replacesSource
     }
 
     /// Types that ternary matrices can be written in.

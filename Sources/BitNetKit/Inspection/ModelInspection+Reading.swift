@@ -235,7 +235,7 @@ extension InspectionReader {
             let tokenizer = try Tokenizer(checkpoint, rows: configuration.vocabularySize)
             try tokenizer.check(
                 fits: configuration.vocabularySize, path: checkpoint.path)
-            inspection.warnings += try tokenizer.missingTokens(of: checkpoint) + tokenizer.warnings
+            inspection.warnings += tokenizer.missingTokens(of: checkpoint) + tokenizer.warnings
             if tokenizer.preTokenizerWasInferred {
                 inspection.warnings.append(
                     "the file does not say how text is cut into words (tokenizer.ggml.pre); it is "

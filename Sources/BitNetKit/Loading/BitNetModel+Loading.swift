@@ -82,7 +82,7 @@ private struct Parts {
         loader.keepsSilentNeurons = options.keepsSilentNeurons
         switch tokenizer {
         case .success(let tokenizer):
-            loader.warnings += try tokenizer.missingTokens(of: checkpoint) + tokenizer.warnings
+            loader.warnings += tokenizer.missingTokens(of: checkpoint) + tokenizer.warnings
         case .failure(let error):
             loader.warnings.append("\(error); the model computes with tokens, but not with text")
         }

@@ -22,7 +22,7 @@ extension ModelLoader {
     mutating func plan() throws(BitNetError) -> [PlannedTensor] {
         let c = configuration
         let matrix = [c.vocabularySize, c.hiddenSize]
-        try noteLMHead()
+        try noteConfiguration()
         var plan = [try dense(names.embedding, as: TensorNames.gguf.embedding, matrix)]
         if !c.isLMHeadTied {
             plan.append(try dense(names.lmHead, as: TensorNames.gguf.lmHead, matrix))

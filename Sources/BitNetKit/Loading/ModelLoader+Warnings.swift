@@ -48,11 +48,17 @@ extension ModelLoader {
         warnings.append("\(doubt)")
     }
 
+    /// Warns of what config.json says twice, and not the same.
+    mutating func noteConfiguration() throws(BitNetError) {
+        guard case .huggingFace(let folder) = checkpoint.metadata else { return }
+        let reader = try ConfigReader(folder.config, path: folder.path + "/config.json")
+        warnings += try reader.activationWarnings()
+        try noteLMHead(reader)
+    }
+
     /// Warns of an LM head that is used although config.json says that the embedding is the head.
-    mutating func noteLMHead() throws(BitNetError) {
-        guard case .huggingFace(let folder) = checkpoint.metadata, !configuration.isLMHeadTied,
-            try ConfigReader(folder.config, path: folder.path + "/config.json").isLMHeadTied()
-        else { return }
+    private mutating func noteLMHead(_ reader: ConfigReader) throws(BitNetError) {
+        guard !configuration.isLMHeadTied, try reader.isLMHeadTied() else { return }
         warnings.append(
             "config.json says that the embedding is the LM head, but '\(names.lmHead)' is another "
                 + "matrix: it is used, as transformers 5 does; set tie_word_embeddings to false "

@@ -40,7 +40,7 @@ package struct ModelLoader {
 
     mutating func load() throws(BitNetError) -> Transformer {
         let c = configuration
-        try noteLMHead()
+        try noteConfiguration()
         let embedding = try dense(names.embedding, isMultiplied: c.isLMHeadTied)
         let lmHead = c.isLMHeadTied ? embedding : try dense(names.lmHead, isMultiplied: true)
         let finalNorm = try norm([names.finalNorm], count: c.hiddenSize)

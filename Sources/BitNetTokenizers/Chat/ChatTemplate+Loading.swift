@@ -116,7 +116,7 @@ extension ChatTemplate.Origin {
         name = ((try? file.string("general.name")) ?? "") + " " + fileName
         let names = ["unknown", "padding", "seperator", "cls", "mask"]
         for (name, word) in zip(Self.tokenNames, names) {
-            specialTokenIDs[name] = try? file.int("tokenizer.ggml.\(word)_token_id")
+            specialTokenIDs[name] = file.specialToken(word)?.id
         }
     }
 

@@ -120,7 +120,7 @@ extension TokenizerJSON {
     fileprivate func template(
         _ folder: FolderTokens, _ endTokens: [Int], _ vocabulary: Vocabulary
     ) throws(BitNetError) -> Tokenizer.Template {
-        let (before, after) = try frame(vocabulary)
+        let (before, after) = try frame()
         guard before.count <= 1 else {
             throw .tokenizer(detail: "post_processor puts \(before.count) tokens before a text")
         }
@@ -132,18 +132,15 @@ extension TokenizerJSON {
     }
 
     /// The tokens a `TemplateProcessing` puts before and after a text.
-    private func frame(
-        _ vocabulary: Vocabulary
-    ) throws(BitNetError) -> (before: [Int], after: [Int]) {
+    ///
+    /// They need not be in the vocabulary, as in tokenizers: a model that has no such token refuses a
+    /// text that is framed by it.
+    private func frame() throws(BitNetError) -> (before: [Int], after: [Int]) {
         var before: [Int] = []
         var after: [Int] = []
         for part in postProcessor?.flattened ?? [] where part.type != "ByteLevel" {
             if let ends = part.ends {
-                guard ends.allSatisfy((0..<vocabulary.count).contains) else {
-                    throw .tokenizer(
-                        detail: "post_processor: ids \(ends) are not below the "
-                            + "\(vocabulary.count) tokens of the vocabulary")
-                }
+                try checkIDs(ends, of: part.type)
                 before.append(ends[0])
                 after.append(ends[1])
                 continue
@@ -157,18 +154,22 @@ extension TokenizerJSON {
                     hasText = hasText || piece.sequence != nil
                     continue
                 }
-                guard let ids = part.specialTokens[name]?.ids,
-                    ids.allSatisfy({ (0..<vocabulary.count).contains($0) })
-                else {
+                guard let ids = part.specialTokens[name]?.ids else {
                     throw .tokenizer(
-                        detail: "post_processor: \(name.quoted) is not in the "
-                            + "vocabulary")
+                        detail: "post_processor: \(name.quoted) is not among its special_tokens")
                 }
+                try checkIDs(ids, of: name)
                 if hasText { after += ids } else { before += ids }
             }
         }
         return (before, after)
     }
+}
+
+/// Refuses what tokenizers does not take for an id.
+private func checkIDs(_ ids: [Int], of name: String) throws(BitNetError) {
+    guard let odd = ids.first(where: { UInt32(exactly: $0) == nil }) else { return }
+    throw .tokenizer(detail: "post_processor: \(name.quoted) has the id \(odd), which no token has")
 }
 
 extension Tokenizer.Template {

@@ -77,9 +77,14 @@ extension Tokenizer {
     package var warnings: [String] {
         let texts = storage.addedTokens.normalizedTexts
         let empty = texts.keys.filter { texts[$0]?.isEmpty == true }.sorted()
-        guard let id = empty.first else { return [] }
+        let unknown = ((addsBeginOfText ? beginOfText : nil).map { [$0] } ?? []) + appendedTokens
+        let framing = unknown.filter { $0 >= vocabularySize }.map {
+            "the post_processor of tokenizer.json frames texts with token \($0), which is none of the "
+                + "\(vocabularySize) in the vocabulary"
+        }
+        guard let id = empty.first else { return framing }
         let more = empty.count > 1 ? " and \(empty.count - 1) more" : ""
-        return [
+        return framing + [
             "added token \(id) \(vocabulary.addedText(id).quoted)\(more) is never found in a "
                 + "text: the "
                 + "normalizer leaves nothing of it; set its 'normalized' to false"
@@ -87,24 +92,21 @@ extension Tokenizer {
     }
 
     /// A sentence for every special token of a checkpoint whose id is no token of its tokenizer.
-    package func missingTokens(of checkpoint: Checkpoint) throws(BitNetError) -> [String] {
-        var named: [(name: String, id: Int)] = []
-        switch checkpoint.metadata {
-        case .gguf(let file):
-            for name in ["bos", "eos", "eot", "eom", "unknown"] {
-                let key = "tokenizer.ggml.\(name)_token_id"
-                if let id = try file.int(key) { named.append((key, id)) }
+    package func missingTokens(of checkpoint: Checkpoint) -> [String] {
+        let named: [SpecialTokenID] =
+            switch checkpoint.metadata {
+            case .gguf(let file):
+                ["bos", "eos", "eot", "eom", "unknown"].compactMap { file.specialToken($0) }
+            case .huggingFace(let folder): folder.namedTokens
             }
-        case .huggingFace(let folder):
-            named += folder.endTokens.map { ("eos_token_id", $0) }
+        var warnings = unreadableFiles(of: checkpoint)
+        for token in named where token.token(below: vocabularySize) == nil {
+            let warning =
+                "\(token.key) \(token.shown) is no token of the \(vocabularySize) in the tokenizer: "
+                + "it is left out"
+            if !warnings.contains(warning) { warnings.append(warning) }
         }
-        var seen: Set<Int> = []
-        return unreadableFiles(of: checkpoint)
-            + named.filter { !(0..<vocabularySize).contains($0.id) }.compactMap { name, id in
-                guard seen.insert(id).inserted else { return nil }
-                let count = vocabularySize
-                return "\(name) \(id) is no token of the \(count) in the tokenizer: it is left out"
-            }
+        return warnings
     }
 
     /// A sentence for a file that names end tokens, among other things, and that nobody can read.
@@ -152,13 +154,11 @@ extension Tokenizer {
                 detail: "\(file.path) has no vocabulary (tokenizer.ggml.tokens); convert it again "
                     + "with its tokenizer")
         }
-        // An id that is no token stands for none, as -1 and 2^32 - 1 are meant to.
-        func special(_ name: String) throws(BitNetError) -> Int? {
-            try file.int("tokenizer.ggml.\(name)_token_id").flatMap { id in
-                tokens.indices.contains(id) ? id : nil
-            }
+        // What is no token stands for none, as -1 and 2^32 - 1 are meant to.
+        func special(_ name: String) -> Int? {
+            file.specialToken(name)?.token(below: tokens.count)
         }
-        let ends = [try special("eot"), try special("eom")]
+        let ends = [special("eot"), special("eom")]
         var vocabulary = GGUFVocabulary(
             model: model, pre: try file.string("tokenizer.ggml.pre"),
             architecture: try file.string("general.architecture") ?? "",
@@ -167,13 +167,13 @@ extension Tokenizer {
             tokenTypes: try file.ints("tokenizer.ggml.token_type").map { types in
                 types.map { Int32(truncatingIfNeeded: $0) }
             },
-            beginOfText: try special("bos"), endOfText: try special("eos"),
+            beginOfText: special("bos"), endOfText: special("eos"),
             additionalEnds: ends.compactMap(\.self),
             addsBeginOfText: try file.bool("tokenizer.ggml.add_bos_token"),
             addsEndOfText: try file.bool("tokenizer.ggml.add_eos_token"))
         vocabulary.scores = try file.floats("tokenizer.ggml.scores").map { $0.map { Float($0) } }
         vocabulary.addsSpacePrefix = try file.bool("tokenizer.ggml.add_space_prefix")
-        vocabulary.unknown = try special("unknown")
+        vocabulary.unknown = special("unknown")
         vocabulary.tokenFlags = try file.tokenFlags(of: tokens.count)
         vocabulary.leadingSpace = try file.string(GGUFVocabulary.leadingSpaceKey)
         try self.init(gguf: vocabulary)
@@ -228,18 +228,19 @@ extension ByteStrings {
 extension HuggingFaceFolder {
     fileprivate static let generationConfig = "generation_config.json"
 
-    /// `eos_token_id` of `config.json` and `generation_config.json`; as in transformers, the latter
-    /// is no obstacle if it cannot be read.
-    fileprivate var endTokens: [Int] {
-        let generation = (try? files.json(Self.generationConfig)) ?? nil
-        return [config, generation].flatMap(\.endTokens)
-    }
-}
+    fileprivate static let endToken = "eos_token_id"
 
-extension JSONValue? {
-    /// `eos_token_id` of a configuration: one id, several, or none.
+    /// The ids of `endToken` that may be tokens.
     fileprivate var endTokens: [Int] {
-        guard let value = self?.object?["eos_token_id"] else { return [] }
-        return value.array.map { $0.compactMap(\.int) } ?? value.int.map { [$0] } ?? []
+        namedTokens.filter { $0.key == Self.endToken }.compactMap(\.id)
+    }
+
+    /// The special tokens of `config.json` and `generation_config.json`; as in transformers, the
+    /// latter is no obstacle if it cannot be read.
+    fileprivate var namedTokens: [SpecialTokenID] {
+        let generation = (try? files.json(Self.generationConfig)) ?? nil
+        return [config, generation].compactMap(\.self).flatMap { file in
+            ["bos_token_id", Self.endToken].flatMap { file.specialTokens($0) }
+        }
     }
 }

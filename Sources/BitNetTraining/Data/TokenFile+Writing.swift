@@ -76,6 +76,11 @@ private struct TokenWriter {
         // One token for both already stands before every document but the first.
         begin =
             tokenizer.addsBeginOfText && tokenizer.beginOfText != end ? tokenizer.beginOfText : nil
+        if let begin, begin >= tokenizer.vocabularySize {
+            throw .tokenizer(
+                detail: "it puts token \(begin) before a text, which is none of its "
+                    + "\(tokenizer.vocabularySize)")
+        }
         isWide = tokenizer.vocabularySize > 1 << 16
     }
 

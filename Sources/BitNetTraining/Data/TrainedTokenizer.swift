@@ -27,11 +27,7 @@ public struct TrainedTokenizer: Sendable {
     ///
     /// - Throws: `BitNetError.unwritable`.
     public func write(to folder: URL) throws(BitNetError) {
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch {
-            throw .unwritable(path: folder.path, reason: error.localizedDescription)
-        }
+        try OutputFolder.make(folder.path)
         for (name, data) in [("tokenizer.json", json), ("tokenizer_config.json", config)] {
             let file = try AtomicFile(replacing: folder.appendingPathComponent(name).path)
             try file.write(ByteRegion([UInt8](data)))

@@ -88,16 +88,17 @@ struct ModelFolderWriter {
     let dense: ElementType
     let tokenizer: URL?
 
+    /// The files of a folder.
+    static let names = [
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    ]
+
     func write() throws(BitNetError) {
         guard [.f32, .f16, .bf16].contains(dense) else {
             throw .invalidArgument(
                 name: "dense", detail: "\(dense.rawValue) is none of F32, F16, BF16")
         }
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch {
-            throw .unwritable(path: folder.path, reason: error.localizedDescription)
-        }
+        try OutputFolder.make(folder.path)
         let ends = try copyTokenizer()
         try write(config(ends), to: "config.json")
         switch weights {

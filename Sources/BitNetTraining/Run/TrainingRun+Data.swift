@@ -35,7 +35,9 @@ extension TrainingRun {
         let source = tokenizer ?? url("tokenizer.json")
         let tokens = url("tokens.safetensors")
         let isWritten = isResumed && FileManager.default.fileExists(atPath: tokens.path)
-        let corpus = isWritten ? nil : try trainingCorpus()
+        // Opened once: a pipe cannot be read again.
+        let other = validationFiles.isEmpty ? nil : try TrainingCorpus(files: validationFiles)
+        let corpus = isWritten ? nil : try trainingCorpus(without: other)
         if let corpus, tokenizer == nil, !isResumed {
             let trainer = BytePairTrainer(vocabularySize: configuration.shape.vocabularySize)
             try trainer.train(corpus) { event(.reading($0)) }.write(to: output)
@@ -56,9 +58,8 @@ extension TrainingRun {
             training: try TrainingData(
                 file, context: context, heldOut: isShared ? .share(heldOut) : .none,
                 seed: used.seed))
-        if !validationFiles.isEmpty {
-            let text = try TokenFile(
-                TrainingCorpus(files: validationFiles), tokenizer: loaded)
+        if let other {
+            let text = try TokenFile(other, tokenizer: loaded)
             data.validation = try ValidationWindows(
                 text, documents: (0..<Int32(text.documentCount)).map { $0 }, context: context)
         }
@@ -66,11 +67,13 @@ extension TrainingRun {
     }
 
     /// The text to train on, without what is held out.
-    private func trainingCorpus() throws(BitNetError) -> TrainingCorpus {
+    private func trainingCorpus(
+        without other: TrainingCorpus?
+    ) throws(BitNetError) -> TrainingCorpus {
         let corpus = try TrainingCorpus(files: files)
-        guard !validationFiles.isEmpty else { return corpus }
+        guard let other else { return corpus }
         var heldOut: Set<String> = []
-        try TrainingCorpus(files: validationFiles).forEachDocument { (text, _) in
+        try other.forEachDocument { (text, _) in
             heldOut.insert(text)
         }
         var kept: [String] = []

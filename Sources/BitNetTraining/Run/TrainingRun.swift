@@ -110,17 +110,33 @@ public struct TrainingRun: Sendable {
             detail: "\(output.path) is not empty: it has '\(name)'; take another folder")
     }
 
+    /// Finds out now what could not be written after hours: an earlier run may have left files that
+    /// are read-only by now, or something else under their names.
+    private func checkTargets() throws(BitNetError) {
+        for name in ["checkpoint.safetensors", "loss.csv", "loss.svg", "model.gguf"] {
+            try AtomicFile.check(url(name).path)
+        }
+        for folder in ["model", "masters"] {
+            guard try OutputFolder.isThere(url(folder).path) else { continue }
+            for name in ModelFolderWriter.names {
+                try AtomicFile.check(url(folder + "/" + name).path)
+            }
+        }
+    }
+
     /// Trains until the end, or until the task is cancelled: then a checkpoint is written first. What
     /// fails or is cancelled before the first step leaves no file.
     ///
     /// - Parameter event: called now and then, on a task of this run.
     /// - Throws: `BitNetError.invalidArgument` for a folder that is not empty and is not gone on
-    ///   from; `.tokenizer` for a teacher with another tokenizer; `.cancelled`; what reading text,
-    ///   loading the teacher, training, and writing throw.
+    ///   from; `.unwritable` before anything is read, for what could not be written in the end;
+    ///   `.tokenizer` for a teacher with another tokenizer; `.cancelled`; what reading text, loading
+    ///   the teacher, training, and writing throw.
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
     ) async throws(BitNetError) -> Summary {
-        let isMade = try makeFolder()
+        let isMade = try !OutputFolder.isThere(output.path)
+        try OutputFolder.make(output.path)
         let checkpoint = url("checkpoint.safetensors")
         guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
             throw .invalidArgument(
@@ -131,6 +147,7 @@ public struct TrainingRun: Sendable {
         try checkIsFree()
         let parts: (trainer: Trainer, tokenizer: URL, data: RunData)
         do throws(BitNetError) {
+            try checkTargets()
             parts = try await begin(checkpoint, event)
         } catch {
             removePreparations(isMade: isMade)
@@ -186,15 +203,4 @@ public struct TrainingRun: Sendable {
 
     /// A file or folder of the output.
     func url(_ name: String) -> URL { output.appendingPathComponent(name) }
-
-    /// Whether the folder was not there.
-    private func makeFolder() throws(BitNetError) -> Bool {
-        let isThere = FileManager.default.fileExists(atPath: output.path)
-        do {
-            try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
-        } catch {
-            throw .unwritable(path: output.path, reason: error.localizedDescription)
-        }
-        return !isThere
-    }
 }

@@ -50,6 +50,52 @@ struct ConversionTargetTests {
         }
     }
 
+    @Test("the only copy of a model is not replaced by less, unless that is asked for")
+    func lossyReplacement() throws {
+        func convert(
+            _ model: String, _ target: String, _ options: ConversionOptions
+        ) -> BitNetError? {
+            failure { () throws(BitNetError) in
+                try BitNetConverter.convert(
+                    from: URL(fileURLWithPath: model), to: URL(fileURLWithPath: target),
+                    options: options)
+            }
+        }
+        var masters = try EditableGGUF(TinyModel.bitnetGGUF)
+        let name = "blk.0.attn_q.weight"
+        let shape = masters[tensor: name].shape
+        masters[tensor: name].type = .f32
+        masters[tensor: name].bytes = floatBytes(
+            (0..<shape.reduce(1, *)).map { Float($0 % 7) / 7 - 0.4 })
+        let cases: [(EditableGGUF, ConversionOptions)] = [
+            // Scales become float16, the embedding is rounded, master weights are rounded to trits.
+            (try EditableGGUF(TinyModel.bitnetGGUF), .init(ternary: .f16)),
+            (try EditableGGUF(TinyModel.bitnetGGUF), .init(embedding: .q8_0)),
+            (masters, .init()),
+        ]
+        for (file, options) in cases {
+            let model = try file.write(to: folder, "m.gguf").path
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: model))
+            symlink("m.gguf", folder.file("to"))
+            for target in [model, folder.file("to")] {
+                let error = convert(model, target, options)
+                #expect(error?.isUnwritable == true)
+                #expect(error?.description.contains("--replace-input") == true)
+                #expect(try Data(contentsOf: URL(fileURLWithPath: model)) == bytes)
+                #expect(try folder.names == ["m.gguf", "to"])
+            }
+            #expect(convert(model, folder.file("to.gguf"), options) == nil)
+            var asked = options
+            asked.replacesSource = true
+            #expect(convert(model, model, asked) == nil)
+            let written = try Data(contentsOf: URL(fileURLWithPath: model))
+            #expect(try written == Data(contentsOf: URL(fileURLWithPath: folder.file("to.gguf"))))
+            unlink(folder.file("to.gguf"))
+            // What is rounded already loses nothing by being written once more.
+            #expect(convert(model, model, options) == nil)
+        }
+    }
+
     @Test("no file of a folder is written over, and a GGUF file beside them is")
     func folderFiles() throws {
         let model = try EditableFolder(TinyModel.bitnetFolder).write(to: folder)

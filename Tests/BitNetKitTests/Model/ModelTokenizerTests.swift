@@ -52,6 +52,66 @@ struct ModelTokenizerTests {
         #expect(alone == nil)
     }
 
+    /// What writers put where there is no such token, and what nobody can mean.
+    private static let noTokens: [GGUFValue] = [
+        .uint64(.max), .uint32(.max), .uint16(.max), .int64(-1), .int64(.min), .int32(-1),
+        .int8(-1),
+        .string("</s>"), .string(""), .float32(1.5), .float64(1e30), .bool(true),
+        .array(GGUFArray([Int32(1), 2])),
+    ]
+
+    @Test("whatever is no token's id in a GGUF file is left out, with a warning that shows it")
+    func specialTokens() throws {
+        let plain = try BitNetModel(loading: TinyModel.bitnetGGUF)
+        let logits = try TinyModel.logits(TinyModel.bitnetGGUF)
+        for value in Self.noTokens {
+            for name in ["bos", "eos", "eot", "unknown", "padding", "seperator"] {
+                let folder = try TemporaryFolder()
+                var model = try EditableGGUF(TinyModel.bitnetGGUF)
+                let key = "tokenizer.ggml.\(name)_token_id"
+                model[key] = value
+                if name == "bos" { model["tokenizer.ggml.add_bos_token"] = nil }
+                let path = try model.write(to: folder)
+                let loaded = try BitNetModel(loading: path)
+                #expect(try loaded.tokenizer.endTokens.isSubset(of: plain.tokenizer.endTokens))
+                #expect(try TinyModel.logits(path) == logits)
+                let warning = "\(key) \(value.shown) is no token"
+                let isUsed = name != "padding" && name != "seperator"
+                #expect(loaded.warnings.contains { $0.contains(warning) } == isUsed, "\(warning)")
+                if name == "bos" { #expect(loaded.configuration.beginToken == nil) }
+            }
+        }
+    }
+
+    @Test("whatever is no token's id in config.json is left out, with a warning that shows it")
+    func specialTokensOfFolder() throws {
+        let plain = try BitNetModel(loading: TinyModel.bitnetFolder)
+        let logits = try TinyModel.logits(TinyModel.bitnetFolder)
+        let large = "1000000000000000000000000000000"
+        for (text, shown) in [
+            ("-1", "-1"), ("18446744073709551615", "18446744073709551615"), (large, large),
+            ("1e30", "1e30"), ("2.5", "2.5"), ("\"</s>\"", "'</s>'"), ("true", "true"),
+            ("[\"a\", 1]", "'a'"), ("{\"a\": 1}", "{a: 1}"),
+        ] {
+            for key in ["eos_token_id", "bos_token_id"] {
+                let folder = try TemporaryFolder()
+                var model = try EditableFolder(TinyModel.bitnetFolder)
+                model.config[key] = nil
+                let path = try model.write(to: folder)
+                let file = folder.file("config.json")
+                let rest = try String(contentsOfFile: file, encoding: .utf8).dropFirst()
+                try folder.write("config.json", "{\"\(key)\": \(text), \(rest)")
+                let loaded = try BitNetModel(loading: path)
+                #expect(
+                    try loaded.tokenizer.endTokens.isSubset(
+                        of: plain.tokenizer.endTokens.union([1])))
+                #expect(try TinyModel.logits(path) == logits)
+                let warnings = loaded.warnings.filter { $0.contains("\(key) \(shown) is no token") }
+                #expect(warnings.count == 1, "\(key) \(text): \(loaded.warnings)")
+            }
+        }
+    }
+
     @Test("ends that are no tokens are left out, with a warning", arguments: [-1, 320, 99_999])
     func endTokens(_ id: Int) throws {
         let plain = try BitNetModel(loading: TinyModel.bitnetFolder)

@@ -28,7 +28,20 @@ struct NeutralSettingTests {
             ("rope.scale_linear", [.float32(1), .float32(0), .float64(1)], [.float32(4)]),
             ("rope.scaling.factor", [.float32(1), .uint32(1)], [.float32(2)]),
             ("rope.scaling.attn_factor", [.float32(1)], [.float32(1.5)]),
-            ("rope.scaling.type", [.string("none"), .string("linear")], [.string("yarn")]),
+            (
+                "rope.scaling.type", [.string("none"), .string("linear")],
+                [.string("yarn"), .string("")]
+            ),
+            ("rope.scaling.yarn_attn_factor", [.float32(1)], [.float32(2), .float32(-1)]),
+            ("rope.scaling.yarn_ext_factor", [.float32(0), .float32(-1)], [.float32(0.5)]),
+            ("rope.scaling.yarn_beta_fast", [.float32(32), .float32(8)], [.string("x")]),
+            ("rope.scaling.yarn_log_multiplier", [.float32(0.1)], []),
+            ("quantized_by", [.string("somebody"), .string("none")], [.uint32(3)]),
+            ("source.url", [.string("https://example.org/x")], [.bool(true)]),
+            ("base_model.0.name", [.string("x")], []),
+            ("license", [.string("mit"), .array(GGUFArray(["mit", "x"]))], []),
+            ("created_at", [.string("2025")], []),
+            ("norm.source", [.string("")], [.string("layer")]),
             (
                 "attention.sliding_window", [.uint32(0), .uint32(UInt32(c.contextLength))],
                 [.uint32(UInt32(c.contextLength) - 1)]
@@ -80,9 +93,31 @@ struct NeutralSettingTests {
             for value in others {
                 let error = try failure(of: url) { $0[name] = value }
                 #expect(error?.isUnsupportedFeature == true, "\(name) = \(value.shown)")
-                let words = value.string ?? value.shown
+                let words = value.shown
                 #expect(error?.description.contains(words) == true, "\(name) = \(words)")
             }
+        }
+    }
+
+    @Test("what a file without experts says of experts changes nothing")
+    func noExperts() throws {
+        let plain = try TinyModel.logits(TinyModel.llamaGGUF)
+        let said: [(String, GGUFValue)] = [
+            ("expert_weights_scale", .float32(2.5)), ("expert_feed_forward_length", .uint32(512)),
+            ("expert_group_count", .uint32(4)), ("expert_group_used_count", .uint32(2)),
+            ("expert_shared_count", .uint32(1)), ("expert_gating_func", .uint32(2)),
+            ("expert_weights_norm", .bool(true)), ("experts_per_group", .uint32(2)),
+            ("moe_every_n_layers", .uint32(2)), ("interleave_moe_layer_step", .uint32(1)),
+            ("expert_used_count", .uint32(2)),
+        ]
+        for (key, value) in said {
+            let folder = try TemporaryFolder()
+            var model = try EditableGGUF(TinyModel.llamaGGUF)
+            model["llama.\(key)"] = value
+            let error = try failure(of: TinyModel.llamaGGUF) { $0["llama.\(key)"] = value }
+            #expect(error?.key == "llama.\(key)")
+            model["llama.expert_count"] = .uint32(0)
+            #expect(try TinyModel.logits(model.write(to: folder)) == plain, "\(key)")
         }
     }
 

@@ -218,7 +218,40 @@ struct TokenizerFolderTests {
         let framed = try tokenizer((0x61, 0x62))
         #expect(framed.beginOfText == 0x61 && framed.addsBeginOfText)
         #expect(framed.appendedTokens == [0x62])
-        #expect { try tokenizer((256, 0)) } throws: { "\($0)".contains("ids [256, 0]") }
+        #expect { try tokenizer((-1, 0)) } throws: { "\($0)".contains("the id -1") }
+    }
+
+    @Test("a post-processor may name ids beyond the vocabulary, as tokenizers takes them")
+    func unknownFrames() throws {
+        func piece(_ name: String) -> [String: Any] { ["SpecialToken": ["id": name]] }
+        func template(_ ids: [Int], _ name: String = "B") throws -> Tokenizer {
+            let special: [String: Any] = [
+                "B": ["id": "B", "ids": [ids[0]], "tokens": ["B"]],
+                "E": ["id": "E", "ids": [ids[1]], "tokens": ["E"]],
+            ]
+            let processor: [String: Any] = [
+                "type": "TemplateProcessing", "special_tokens": special,
+                "single": [piece(name), ["Sequence": ["id": "A"]], piece("E")],
+            ]
+            return try Tokenizer(json: Self.json(parts: ["post_processor": processor]))
+        }
+        let plain = try template([0x61, 0x62])
+        #expect(plain.warnings.isEmpty)
+        for id in [plain.vocabularySize, 99_999, Int(UInt32.max)] {
+            let framed = try template([id, 0x62])
+            #expect(framed.beginOfText == id && framed.appendedTokens == [0x62])
+            #expect(framed.warnings.count == 1 && framed.warnings[0].contains("token \(id),"))
+            #expect(try framed.encode("ab") == plain.encode("ab"))
+            #expect(framed.decode([id, 0x61]) == plain.decode([0x61]))
+            #expect(try template([0x61, id]).warnings.count == 1)
+            #expect(throws: BitNetError.self) {
+                try Tokenizer(gguf: framed.ggufVocabulary(architecture: "llama"))
+            }
+        }
+        for id in [-1, 1 << 32] {
+            #expect { try template([id, 0]) } throws: { "\($0)".contains("has the id \(id)") }
+        }
+        #expect { try template([0, 0], "C") } throws: { "\($0)".contains("'C' is not among") }
     }
 
     @Test("what GGUF has no words for is refused")

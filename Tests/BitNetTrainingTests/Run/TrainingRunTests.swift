@@ -117,6 +117,41 @@ struct TrainingRunTests {
         #expect(try await run.run().steps == 2)
     }
 
+    @Test("What cannot be written in the end is refused before anything is read")
+    func targets() async throws {
+        let folder = try TemporaryFolder()
+        var run = try run(folder, steps: 2)
+        _ = try await run.run()
+        run.isResumed = true
+        run.resumedLength = .steps(3)
+        func refusal() async -> (error: BitNetError?, events: Int) {
+            let events = Mutex(0)
+            do throws(BitNetError) {
+                _ = try await run.run { _ in events.withLock { $0 += 1 } }
+                return (nil, events.withLock(\.self))
+            } catch { return (error, events.withLock(\.self)) }
+        }
+        for name in ["model.gguf", "loss.csv", "model/config.json", "masters/model.safetensors"] {
+            let path = folder.file("out/\(name)").path
+            #expect(chmod(path, 0o444) == 0)
+            let (error, events) = await refusal()
+            guard case .unwritable(path, let reason) = error else {
+                Issue.record("\(name): \(String(describing: error))")
+                continue
+            }
+            #expect(reason.contains("read-only") && events == 0)
+            #expect(chmod(path, 0o644) == 0)
+        }
+        let model = folder.file("out/model")
+        try FileManager.default.removeItem(at: model)
+        try Data("x".utf8).write(to: model)
+        let (error, events) = await refusal()
+        #expect("\(error.map { "\($0)" } ?? "")".contains("it is a file, not a folder"))
+        #expect(events == 0)
+        try FileManager.default.removeItem(at: model)
+        #expect(await refusal().error == nil)
+    }
+
     @Test("A run that is cancelled leaves a checkpoint, and ends as one that was not")
     func resumed() async throws {
         let folder = try TemporaryFolder()
