@@ -76,7 +76,7 @@ struct CommandLineArgumentTests {
         let odd = try #require(
             arguments.dropFirst().first { $0.hasPrefix("-") && !$0.hasPrefix("--") }
                 ?? arguments.first)
-        #expect(run.error.hasPrefix("Error: Unknown option '\(odd)'\nUsage: bitnet"))
+        #expect(run.error.hasPrefix("error: Unknown option '\(odd)'\nUsage: bitnet"))
         #expect(run.error.contains("go behind --"))
     }
 
