@@ -56,9 +56,12 @@ extension ModelConfiguration {
             hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
             layerCount: shape.layerCount, headCount: shape.headCount,
             keyValueHeadCount: shape.keyValueHeadCount, contextLength: contextLength)
-        try require(
-            shape.headCount < 1 || shape.hiddenSize % shape.headCount == 0, "shape",
-            "its hidden_size: \(shape.hiddenSize) cannot be split into \(shape.headCount) heads")
+        guard shape.headCount < 1 || shape.hiddenSize % shape.headCount == 0 else {
+            throw .invalidArgument(
+                name: "shape",
+                detail: "its hidden_size: \(shape.hiddenSize) cannot be split into "
+                    + "\(shape.headCount) heads")
+        }
         do throws(BitNetError) {
             try validate(path: "")
         } catch .invalidMetadata(_, let key, let detail) {
