@@ -449,6 +449,6 @@ struct ToolTests {
             messages, template: template, addsGenerationPrompt: true)
         let end = try #require(tokenizer.id(ofSpecial: "<|eot_id|>"))
         #expect(!ids.contains(end))
-        #expect(try tokenizer.decode(ids).contains(#"{"a": "x<|eot_id|>y"}"#))
+        #expect(tokenizer.decode(ids).contains(#"{"a": "x<|eot_id|>y"}"#))
     }
 }
