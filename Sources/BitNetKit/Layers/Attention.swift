@@ -59,8 +59,15 @@ public struct Attention: Sendable {
             }
         }
         let attended = workspace.attended(x.rows)
-        groups.attend(
-            q, layerCache, first: first, scratch: workspace.attention, into: attended, compute)
+        if workspace.sequences.isEmpty {
+            groups.attend(
+                q, layerCache, first: first, scratch: workspace.attention, into: attended, compute)
+        }
+        for rows in workspace.sequences {
+            groups.attend(
+                q[rows], layerCache.from(position: rows.lowerBound), first: 0,
+                scratch: workspace.attention, into: attended[rows], compute)
+        }
         workspace.probe?(.attention, layer: layer, attended)
         compute.apply(
             output, to: attended, into: workspace.projected(x.rows), scratch: workspace.quantized)

@@ -1,5 +1,5 @@
 /// How a KV cache stores keys and values.
-public enum KVCachePrecision: String, Sendable, Hashable, CaseIterable {
+public enum KVCachePrecision: String, Sendable, Hashable, Codable, CaseIterable {
     /// float32: for comparisons with references.
     case f32
     /// IEEE binary16: half the memory, and half the bytes read per token.
@@ -78,6 +78,8 @@ extension KVCache {
         private let capacity: Int
         private let heads: Int
         private let headDimension: Int
+        /// The position that counts as the first when keys and values are read.
+        private var start = 0
 
         init(capacity: Int, heads: Int, headDimension: Int, precision: KVCachePrecision)
             throws(BitNetError)
@@ -121,11 +123,18 @@ extension KVCache {
         }
 
         func keys(head: Int) -> CacheView {
-            keyStorage.view(head * capacity..<(head + 1) * capacity, size: headDimension)
+            keyStorage.view(head * capacity + start..<(head + 1) * capacity, size: headDimension)
         }
 
         func values(head: Int) -> CacheView {
-            valueStorage.view(head * capacity..<(head + 1) * capacity, size: headDimension)
+            valueStorage.view(head * capacity + start..<(head + 1) * capacity, size: headDimension)
+        }
+
+        /// The same keys and values, read from `position` on.
+        func from(position: Int) -> Layer {
+            var layer = self
+            layer.start += position
+            return layer
         }
 
         /// The first `positions` of all heads' keys, then of their values.

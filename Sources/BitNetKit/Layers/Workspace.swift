@@ -10,6 +10,10 @@ final class Workspace: @unchecked Sendable {
     /// Sees every step, when set.
     var probe: ActivationProbe?
 
+    /// The rows of a batch that are sequences of their own, one behind the other from the cache's first
+    /// position on; empty where all rows go on with one.
+    var sequences: [Range<Int>] = []
+
     /// What zeros did in the feed-forward networks, when that is to be counted.
     var counts: FeedForwardCounts?
     /// What the feed-forward layers need to leave out zeros.

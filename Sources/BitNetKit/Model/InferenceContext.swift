@@ -130,6 +130,33 @@ package final class InferenceContext {
         return state.array
     }
 
+    /// The same for several sequences, which go through the model together and see nothing of each
+    /// other: the states after each, with the bits it has alone. The context must be empty and hold
+    /// all of them, and they must fit one pass.
+    ///
+    /// - Throws: as `forward(_:isCancelled:)`.
+    func finalStates(
+        afterEach sequences: [[Int]], isCancelled: () -> Bool
+    ) throws(BitNetError) -> [[Float]] {
+        let tokens = sequences.flatMap(\.self)
+        try check(tokens)
+        precondition(position == 0 && tokens.count <= workspace.batch)
+        var start = 0
+        for sequence in sequences {
+            workspace.sequences.append(start..<start + sequence.count)
+            start += sequence.count
+        }
+        defer { workspace.sequences = [] }
+        try runLayers(tokens[...], isCancelled: isCancelled)
+        var states: [[Float]] = []
+        for rows in workspace.sequences {
+            let state = normalizedState(row: rows.upperBound - 1)
+            guard state.isFinite else { throw notFinite("final norm") }
+            states.append(state.array)
+        }
+        return states
+    }
+
     /// How keys and values are stored.
     var precision: KVCachePrecision { cache.precision }
 
@@ -205,7 +232,9 @@ package final class InferenceContext {
     ) throws(BitNetError) {
         let x = workspace.residual(tokens.count)
         workspace.quantized.clearDamage()
+        let positions = workspace.sequences.flatMap { 0..<$0.count }
         for (row, token) in tokens.enumerated() {
+            let position = positions.isEmpty ? position + row : positions[row]
             transformer.embedding.decodeRow(token, into: x[row])
             x[row].scale(by: transformer.configuration.embeddingScale)
             guard x[row].canBeNormalized else {
@@ -213,9 +242,9 @@ package final class InferenceContext {
                     tensor: "embedding", detail: "the row of token \(token) is not finite")
             }
             transformer.rotary.fill(
-                position: position + row, cos: workspace.cos(row), sin: workspace.sin(row))
+                position: position, cos: workspace.cos(row), sin: workspace.sin(row))
             transformer.localRotary?.fill(
-                position: position + row, cos: workspace.localCos(row),
+                position: position, cos: workspace.localCos(row),
                 sin: workspace.localSin(row))
         }
         workspace.probe?(.embedding, x)

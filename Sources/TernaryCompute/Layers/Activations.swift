@@ -15,6 +15,13 @@ package struct Activations: Sendable {
     package subscript(row: Int) -> BufferView<Float> {
         storage[row * columns..<(row + 1) * columns]
     }
+
+    /// Some of the rows.
+    package subscript(rows: Range<Int>) -> Activations {
+        Activations(
+            storage[rows.lowerBound * columns..<rows.upperBound * columns], rows: rows.count,
+            columns: columns)
+    }
 }
 
 /// Int8 activations of several tokens with one absmax scale each, the input of ternary products.

@@ -65,6 +65,84 @@ struct EmbeddingTests {
         #expect(prompted == Array(together.prefix(2)))
     }
 
+    /// Graphs with sliding windows, local rotations, norms inside linear layers, several threads.
+    @Test(
+        "texts in one pass have the bits they have alone",
+        arguments: ["sample", "reference/bitnet-untied/packed", "gemma3"], [1, 3])
+    func onePass(_ name: String, _ threads: Int) async throws {
+        let url = name == "sample" ? try BitNetSampleModel.url : Fixtures.url(name)
+        let model = try await BitNetModel.load(url, options: LoadOptions(threads: threads))
+        var generator = SeededGenerator(seed: 11)
+        let sequences = (0..<24).map { _ in
+            (0..<Int.random(in: 1...40, using: &generator)).map { _ in
+                Int.random(in: 0..<model.vocabularySize, using: &generator)
+            }
+        }
+        let groups = BitNetModel.groups(of: sequences)
+        #expect(groups.count < sequences.count / 2 && groups.contains { $0.count > 3 })
+        let together = try await model.embed(tokens: sequences)
+        for (sequence, vector) in zip(sequences, together) {
+            #expect(try await model.embed(tokens: [sequence]) == [vector])
+        }
+    }
+
+    @Test("sequences are grouped in order, none is left out, and a pass is never too long")
+    func groups() {
+        func sequences(_ lengths: [Int]) -> [[Int]] {
+            lengths.map { Array(repeating: 1, count: $0) }
+        }
+        #expect(BitNetModel.groups(of: []) == [])
+        #expect(BitNetModel.groups(of: sequences([128, 1])) == [0..<1, 1..<2])
+        #expect(BitNetModel.groups(of: sequences([127, 1, 1])) == [0..<2, 2..<3])
+        #expect(BitNetModel.groups(of: sequences([1, 500, 1])) == [0..<1, 1..<2, 2..<3])
+        #expect(BitNetModel.groups(of: sequences([500])) == [0..<1])
+        #expect(BitNetModel.groups(of: sequences([64, 64, 64])) == [0..<2, 2..<3])
+    }
+
+    @Test("one text is a batch of one")
+    func single() async throws {
+        let model = try await BitNetModel.sample()
+        let options = EmbeddingOptions(prompt: "a ")
+        #expect(
+            try await model.embed("cat", options: options)
+                == model.embed(["cat"], options: options)[0])
+    }
+
+    @Test("cosine similarity is that of the definition")
+    func cosine() throws {
+        #expect(try Embedding.cosineSimilarity([3, 4], [3, 4]) == 1)
+        #expect(try Embedding.cosineSimilarity([3, 4], [-6, -8]) == -1)
+        #expect(try Embedding.cosineSimilarity([1, 0], [0, 2]) == 0)
+        #expect(
+            try abs(Embedding.cosineSimilarity([1, 0], [1, 1]) - Float(0.5).squareRoot()) < 1e-6)
+        #expect(try Embedding.cosineSimilarity([0, 0], [1, 1]) == 0)
+        #expect(try Embedding.cosineSimilarity([], []) == 0)
+        let large = Float.greatestFiniteMagnitude
+        #expect(try Embedding.cosineSimilarity([large, large], [large, large]) == 1)
+        for (a, b) in [([1], [1, 2]), ([.nan], [1]), ([1], [.infinity])] as [([Float], [Float])] {
+            #expect(throws: BitNetError.self) { try Embedding.cosineSimilarity(a, b) }
+        }
+    }
+
+    @Test("the nearest come first, the earlier of equals before the later")
+    func nearest() throws {
+        let vectors: [[Float]] = [[0, 1], [1, 0], [2, 0], [-1, 0], [1, 1]]
+        let found = try Embedding.nearest(to: [5, 0], in: vectors, count: 3)
+        #expect(found.map(\.index) == [1, 2, 4])
+        #expect(found[0].similarity == 1 && found[1].similarity == 1)
+        let all = try Embedding.nearest(to: [5, 0], in: vectors, count: 99)
+        #expect(all.map(\.index) == [1, 2, 4, 0, 3])
+        #expect(try Embedding.nearest(to: [5, 0], in: vectors, count: 0) == [])
+        #expect(try Embedding.nearest(to: [1], in: [], count: 3) == [])
+        #expect(throws: BitNetError.self) {
+            try Embedding.nearest(to: [5, 0], in: vectors, count: -1)
+        }
+        let error = #expect(throws: BitNetError.self) {
+            try Embedding.nearest(to: [5, 0], in: vectors + [[1]], count: 1)
+        }
+        #expect("\(error!)".contains("number 5 has 1"))
+    }
+
     @Test("tokens that an embedding model expects after a text are appended")
     func appended() async throws {
         let fixture = Fixtures.url("reference/bitnet-untied/packed")
