@@ -52,7 +52,7 @@ struct ChatCommand: AsyncParsableCommand {
     var statistics = false
 
     @Option(parsing: .unconditional, help: .init("The most tokens of an answer.", valueName: "n"))
-    var maxTokens = 400
+    var maxTokens = GenerationOptions.chat.maximumResponseTokens ?? 400
 
     @OptionGroup
     var sampling: SamplingArguments

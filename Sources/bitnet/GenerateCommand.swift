@@ -23,7 +23,7 @@ struct GenerateCommand: AsyncParsableCommand {
     var model: String?
 
     @Option(parsing: .unconditional, help: .init("The most tokens to generate.", valueName: "n"))
-    var maxTokens = 200
+    var maxTokens = GenerationOptions.text.maximumResponseTokens ?? 200
 
     @OptionGroup
     var sampling: SamplingArguments

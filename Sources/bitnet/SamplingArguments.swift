@@ -7,7 +7,7 @@ struct SamplingArguments: ParsableArguments {
         parsing: .unconditional,
         help: .init("Randomness of the choice; 0 always takes the likeliest token.", valueName: "t")
     )
-    var temperature: Float = 0.8
+    var temperature: Float = SamplingArguments.preset.temperature
 
     @Option(
         parsing: .unconditional,
@@ -19,7 +19,7 @@ struct SamplingArguments: ParsableArguments {
         help: .init(
             "Choose among the likeliest tokens that together reach this probability.",
             valueName: "p"))
-    var topP: Float = 0.95
+    var topP: Float = SamplingArguments.preset.topP
 
     @Option(
         parsing: .unconditional,
@@ -74,6 +74,13 @@ struct SamplingArguments: ParsableArguments {
         if draft != nil && !speculate {
             throw ValidationError("--draft goes with --speculate.")
         }
+    }
+
+    /// What the library's presets draw tokens with.
+    private static var preset: (temperature: Float, topP: Float) {
+        guard case .random(let temperature, _, let topP, _, _) = GenerationOptions.text.sampling
+        else { return (0, 1) }
+        return (temperature, topP ?? 1)
     }
 
     func sampling(seed: UInt64?) -> GenerationOptions.Sampling {

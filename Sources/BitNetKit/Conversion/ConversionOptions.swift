@@ -28,3 +28,19 @@ public struct ConversionOptions: Sendable, Hashable {
         .i2_s, .tq1_0, .tq2_0, .f32, .f16, .bf16, .q8_0, .q6_K,
     ]
 }
+
+extension ConversionOptions: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case ternary, embedding, i2sOrder, allowsLossy
+    }
+
+    /// Reads options of which every part may be absent and then has its default.
+    public init(from decoder: any Decoder) throws {
+        self.init()
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        ternary = try container.decodeIfPresent(ElementType.self, forKey: .ternary) ?? ternary
+        embedding = try container.decodeIfPresent(ElementType.self, forKey: .embedding) ?? embedding
+        i2sOrder = try container.decodeIfPresent(I2SOrder.self, forKey: .i2sOrder) ?? i2sOrder
+        allowsLossy = try container.decodeIfPresent(Bool.self, forKey: .allowsLossy) ?? allowsLossy
+    }
+}

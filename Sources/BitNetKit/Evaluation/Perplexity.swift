@@ -48,6 +48,21 @@ public struct PerplexityOptions: Sendable, Hashable {
     }
 }
 
+extension PerplexityOptions: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case context, stride, cache
+    }
+
+    /// Reads options of which every part may be absent and then has its default.
+    public init(from decoder: any Decoder) throws {
+        self.init()
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        context = try container.decodeIfPresent(Int.self, forKey: .context) ?? context
+        stride = try container.decodeIfPresent(Int.self, forKey: .stride) ?? stride
+        cache = try container.decodeIfPresent(KVCachePrecision.self, forKey: .cache) ?? cache
+    }
+}
+
 /// How one model's predictions differ from another's on a text, or those of one model with another
 /// LM head or KV cache.
 public struct PredictionComparison: Sendable, Hashable, Codable {

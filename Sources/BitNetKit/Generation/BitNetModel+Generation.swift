@@ -35,6 +35,24 @@ extension BitNetModel {
         try await stream(tokens: tokens, options: options, processors: processors).collect()
     }
 
+    /// Answers a conversation and returns the whole answer: its messages in the format of the model's
+    /// chat template, or, for a model without one, joined to one text that is continued.
+    ///
+    /// A ``BitNetSession`` does the same and keeps what it has computed for the next turn.
+    ///
+    /// ```swift
+    /// let messages = [ChatMessage(.system, "Be brief."), ChatMessage(.user, "What is a trit?")]
+    /// print(try await model.generate(messages).text)
+    /// ```
+    ///
+    /// - Throws: as `generate(_:options:processors:)` for a text, and what the chat template throws.
+    public func generate(
+        _ messages: [ChatMessage], options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
+    ) async throws(BitNetError) -> GenerationResult {
+        try await stream(messages, options: options, processors: processors).collect()
+    }
+
     /// Continues `prompt` token by token. Nothing is computed before the stream's first `next()`,
     /// from which the errors of `generate(_:options:processors:)` come too.
     ///
@@ -49,6 +67,15 @@ extension BitNetModel {
     ) -> GenerationStream {
         GenerationStream(
             backend: self, prompt: .text(prompt), options: options, processors: processors)
+    }
+
+    /// Answers a conversation token by token.
+    public func stream(
+        _ messages: [ChatMessage], options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
+    ) -> GenerationStream {
+        GenerationStream(
+            backend: self, prompt: .messages(messages), options: options, processors: processors)
     }
 
     /// Continues `tokens`, taken as they are, token by token.

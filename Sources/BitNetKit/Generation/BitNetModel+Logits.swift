@@ -1,5 +1,5 @@
 /// Logits of a sequence, and the tokens they belong to.
-public struct SequenceLogits: Sendable, Hashable {
+public struct SequenceLogits: Sendable, Hashable, Codable {
     /// The sequence, a begin-of-text token included.
     public let tokens: [Int]
     /// `[positions][vocabularySize]`: the logits after each position, or after the last one only.

@@ -143,7 +143,7 @@ struct Generation {
         try options.validate()
         try options.validate(vocabularySize: backend.vocabularySize)
         let limit = try contextLimit()
-        decoder = try backend.makeTextDecoder()
+        decoder = try backend.makeTextDecoder(for: prompt)
         tokens = try prompt.tokens(
             for: backend, limit: limit, effort: Effort(isCancelled: isCancelled))
         guard tokens.count <= limit else {

@@ -12,8 +12,13 @@ protocol GenerationBackend: Sendable {
     /// The tokens of a text, without a begin-of-text token; `effort` says whether they are wanted,
     /// `most` how many can be used.
     func encode(_ text: String, most: Int, effort: Effort) throws(BitNetError) -> [Int]
+    /// The tokens of a conversation up to where the next message begins, a begin-of-text token
+    /// included.
+    func tokens(
+        of messages: [ChatMessage], limit: Int, effort: Effort
+    ) throws(BitNetError) -> [Int]
     /// Throws where the model has no tokenizer that works; nothing else is asked of it then.
-    func makeTextDecoder() throws(BitNetError) -> any TextDecoder
+    func makeTextDecoder(for prompt: Prompt) throws(BitNetError) -> any TextDecoder
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
     ) throws(BitNetError) -> any TokenSource
@@ -29,6 +34,13 @@ extension GenerationBackend {
     func makeConstraint(
         for options: GenerationOptions
     ) throws(BitNetError) -> (any TokenConstraint)? { nil }
+
+    func tokens(
+        of messages: [ChatMessage], limit: Int, effort: Effort
+    ) throws(BitNetError) -> [Int] {
+        try Prompt.text(messages.map(\.content).joined())
+            .tokens(for: self, limit: limit, effort: effort)
+    }
 }
 
 /// One sequence being decoded: takes tokens, gives logits. Blocking, one user at a time.
@@ -90,8 +102,18 @@ extension BitNetModel: GenerationBackend {
         return try grammars.get().state(for: grammar)
     }
 
-    func makeTextDecoder() throws(BitNetError) -> any TextDecoder {
-        StreamingDecoder(tokenizer: try tokenizer, continuing: true)
+    func tokens(
+        of messages: [ChatMessage], limit: Int, effort: Effort
+    ) throws(BitNetError) -> [Int] {
+        try tokens(of: messages, addsGenerationPrompt: true, limit: limit, effort: effort)
+    }
+
+    /// An answer is a text of its own where a chat template sets it apart; else it goes on with the
+    /// prompt's.
+    func makeTextDecoder(for prompt: Prompt) throws(BitNetError) -> any TextDecoder {
+        var isContinuing = true
+        if case .messages = prompt { isContinuing = chatTemplate == nil }
+        return StreamingDecoder(tokenizer: try tokenizer, continuing: isContinuing)
     }
 
     func makeTokenSource(

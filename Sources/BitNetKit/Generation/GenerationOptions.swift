@@ -7,7 +7,7 @@
 /// ```
 public struct GenerationOptions: Sendable, Hashable {
     /// How the next token is chosen.
-    public enum Sampling: Sendable, Hashable {
+    public enum Sampling: Sendable, Hashable, Codable {
         /// The token with the largest logit; the lowest id if several are equal.
         case greedy
         /// A token drawn at random from the softmax of the logits divided by `temperature`.
@@ -30,7 +30,7 @@ public struct GenerationOptions: Sendable, Hashable {
     /// A guess at the next tokens goes through the model behind the last one; each token is then
     /// chosen from its own logits, and as long as the guess was right the next logits are there
     /// already. The response is the same as without, token for token, whatever the sampling.
-    public enum Speculation: Sendable, Hashable {
+    public enum Speculation: Sendable, Hashable, Codable {
         /// Guesses what followed the latest earlier occurrence of the last `ngram` tokens, in prompt
         /// or response (prompt look-up decoding).
         /// - `maximumDraft`: the most tokens guessed at once, in 1...64.
@@ -97,6 +97,19 @@ public struct GenerationOptions: Sendable, Hashable {
         self.includesSparsity = includesSparsity
         self.grammar = grammar
     }
+
+    /// What a call without options does, and `bitnet generate --temperature 0`: greedy, no other step
+    /// before the choice, as many tokens as fit. The same response each time.
+    public static let greedy = GenerationOptions()
+
+    /// What `bitnet generate` does without options: tokens drawn at random at temperature 0.8 from the
+    /// likeliest that together reach 0.95, at most 200 of them.
+    public static let text = GenerationOptions(
+        sampling: .random(temperature: 0.8, topP: 0.95), maximumResponseTokens: 200)
+
+    /// What `bitnet chat` does without options: as `text`, with answers of at most 400 tokens.
+    public static let chat = GenerationOptions(
+        sampling: text.sampling, maximumResponseTokens: 400)
 
     /// Checks every value. A response does that before it begins, and checks that the tokens of
     /// `logitBias` are in the vocabulary.

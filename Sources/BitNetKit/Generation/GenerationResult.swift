@@ -13,7 +13,7 @@ public enum StopReason: Sendable, Hashable {
 }
 
 /// What a response cost.
-public struct GenerationStatistics: Sendable, Hashable {
+public struct GenerationStatistics: Sendable, Hashable, Codable {
     /// Tokens of the prompt, a begin-of-text token included.
     public let promptTokens: Int
     /// Prompt tokens that needed no computation because they were in the cache already.
@@ -83,7 +83,7 @@ extension GenerationStatistics: CustomStringConvertible {
 }
 
 /// A whole response.
-public struct GenerationResult: Sendable, Hashable {
+public struct GenerationResult: Sendable, Hashable, Codable {
     /// The response without the prompt, and without the stop string that may have ended it.
     public let text: String
     /// The response's tokens without an end token. Where a stop string ended the response they
@@ -110,7 +110,7 @@ public struct GenerationResult: Sendable, Hashable {
 
 /// One step of a response. Every token event is followed by the text it completed, if any; the last
 /// event of a stream is `finished`.
-public enum GenerationEvent: Sendable, Hashable {
+public enum GenerationEvent: Sendable, Hashable, Codable {
     /// More text: whole characters, and nothing that may belong to a stop string.
     case text(String)
     /// The next token, and how probable it and the likeliest ones were if

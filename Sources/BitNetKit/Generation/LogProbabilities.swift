@@ -2,9 +2,9 @@ internal import Foundation
 
 /// How probable the model holds a token and the likeliest alternatives: natural logarithms of the
 /// softmax of the model's logits, before any bias, penalty, mask or temperature.
-public struct LogProbabilities: Sendable, Hashable {
+public struct LogProbabilities: Sendable, Hashable, Codable {
     /// A token that could have been next.
-    public struct Candidate: Sendable, Hashable {
+    public struct Candidate: Sendable, Hashable, Codable {
         /// The token's id.
         public let token: Int
         /// The natural logarithm of its probability, at most 0.

@@ -4,6 +4,8 @@ enum Prompt: Sendable {
     case text(String)
     /// Token ids, taken as they are.
     case tokens([Int])
+    /// A conversation, which the response goes on with as its next message.
+    case messages([ChatMessage])
 
     /// The prompt's token ids, at least one, all known to the model.
     ///
@@ -25,6 +27,8 @@ enum Prompt: Sendable {
             }
         case .tokens(let ids):
             tokens = ids
+        case .messages(let messages):
+            tokens = try backend.tokens(of: messages, limit: limit, effort: effort)
         }
         if tokens.isEmpty {
             guard let start = backend.beginOfText ?? backend.endTokens.min() else {

@@ -11,8 +11,15 @@
 /// let person = try Grammar(
 ///     jsonSchema: #"{"type": "object", "properties": {"name": {"type": "string"}}}"#)
 /// ```
-public struct Grammar: Sendable, Hashable {
+public struct Grammar: Sendable {
     let program: GrammarProgram
+    /// What it was made from.
+    let source: Source
+
+    enum Source: Sendable {
+        case gbnf(String, root: String)
+        case jsonSchema(String)
+    }
 
     /// A grammar in a subset of GBNF, the notation of llama.cpp: rules `name ::= ...`, literals,
     /// character classes, `.`, groups, `|`, `*`, `+`, `?`, `{m}`, `{m,}`, `{m,n}`, comments from `#`.
@@ -28,7 +35,9 @@ public struct Grammar: Sendable, Hashable {
 
     init(gbnf: String, root: String = "root", effort: Effort) throws(BitNetError) {
         try Self.check(gbnf, effort)
-        try self.init(rules: try GBNFParser.rules(of: gbnf, effort), root: root, effort)
+        try self.init(
+            rules: try GBNFParser.rules(of: gbnf, effort), root: root,
+            source: .gbnf(gbnf, root: root), effort)
     }
 
     /// A grammar of the JSON texts that are valid under a JSON schema.
@@ -54,7 +63,8 @@ public struct Grammar: Sendable, Hashable {
     init(jsonSchema: String, effort: Effort) throws(BitNetError) {
         try Self.check(jsonSchema, effort)
         try self.init(
-            rules: try JSONSchemaGrammar.rules(of: jsonSchema, effort), root: "root", effort)
+            rules: try JSONSchemaGrammar.rules(of: jsonSchema, effort), root: "root",
+            source: .jsonSchema(jsonSchema), effort)
     }
 
     /// The most bytes that a grammar or schema may have.
@@ -71,10 +81,19 @@ public struct Grammar: Sendable, Hashable {
     }
 
     private init(
-        rules: [GrammarRule], root: String, _ effort: Effort
+        rules: [GrammarRule], root: String, source: Source, _ effort: Effort
     ) throws(BitNetError) {
+        self.source = source
         program = try GrammarProgram(rules, root: root, effort)
         // Too many ways to begin: better known now than with the first token.
         _ = try GrammarAutomaton(program).start()
     }
+}
+
+extension Grammar: Hashable {
+    /// Grammars are the same that have the same rules, however they are written.
+    public static func == (left: Self, right: Self) -> Bool { left.program == right.program }
+
+    /// Hashes the rules.
+    public func hash(into hasher: inout Hasher) { hasher.combine(program) }
 }

@@ -3,7 +3,7 @@
 /// With squared ReLU most gates are 0: those rows of `up`, and the columns of `down` whose int8
 /// input is 0, need not be read. Models with another activation have no such zeros; for them all
 /// choices are the same.
-public enum Sparsity: String, Sendable, Hashable, CaseIterable {
+public enum Sparsity: String, Sendable, Hashable, Codable, CaseIterable {
     /// Rows and columns are left out where enough of them can be to be worth it, layer by layer.
     case automatic
     /// Everything is computed, from the arrangement that is fastest for that.

@@ -51,6 +51,27 @@ public struct LoadOptions: Sendable, Hashable {
     }
 }
 
+extension LoadOptions: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case threads, instructionSet, layout, i2sOrder, lmHead, sparsity, keepsFileMapped
+    }
+
+    /// Reads options of which every part may be absent and then has its default.
+    public init(from decoder: any Decoder) throws {
+        self.init()
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        threads = try container.decodeIfPresent(Int.self, forKey: .threads) ?? threads
+        instructionSet =
+            try container.decodeIfPresent(String.self, forKey: .instructionSet) ?? instructionSet
+        layout = try container.decodeIfPresent(TernaryLayout.self, forKey: .layout) ?? layout
+        i2sOrder = try container.decodeIfPresent(I2SOrder.self, forKey: .i2sOrder) ?? i2sOrder
+        lmHead = try container.decodeIfPresent(LMHeadStorage.self, forKey: .lmHead) ?? lmHead
+        sparsity = try container.decodeIfPresent(Sparsity.self, forKey: .sparsity) ?? sparsity
+        keepsFileMapped =
+            try container.decodeIfPresent(Bool.self, forKey: .keepsFileMapped) ?? keepsFileMapped
+    }
+}
+
 /// How far loading has come.
 public struct LoadProgress: Sendable, Hashable {
     /// What is being done.

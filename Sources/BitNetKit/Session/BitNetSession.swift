@@ -35,9 +35,11 @@ public actor BitNetSession {
     private var current: Turn?
     private var isWorking = false
 
-    /// The latest question, until its answer is part of the history.
+    /// A turn, until its answer is part of the history.
     private struct Turn {
-        let question: ChatMessage
+        /// The conversation that is answered.
+        let messages: [ChatMessage]
+        let request: SessionRequest
         let answer: SessionAnswer
         /// Lives as long as somebody may still ask for tokens.
         weak var run: SessionRun?
@@ -67,6 +69,35 @@ public actor BitNetSession {
             history: instructions.map { [ChatMessage(.system, $0)] } ?? [])
     }
 
+    /// A conversation that has been held elsewhere. Nothing is computed before the first answer, or
+    /// `prewarm()`.
+    ///
+    /// ```swift
+    /// let session = try BitNetSession(model: model, messages: [
+    ///     ChatMessage(.user, "My name is Ada."), ChatMessage(.assistant, "Hello, Ada!"),
+    /// ])
+    /// print(try await session.respond(to: "What is my name?").text)
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - model: the model that answers.
+    ///   - messages: what has been said so far, the oldest first. Which roles may follow which is up
+    ///     to the chat template, which says so when the conversation is read.
+    ///   - context: as for an empty conversation, and so are the others.
+    ///   - cache: how keys and values are kept.
+    ///   - overflow: what happens when the context is full.
+    /// - Throws: `BitNetError.invalidArgument` for a context or a window that is not possible,
+    ///   `.outOfMemory`.
+    public init(
+        model: BitNetModel, messages: [ChatMessage], context: Int? = nil,
+        cache: KVCachePrecision = .f16, overflow: ContextOverflow = .error
+    ) throws(BitNetError) {
+        let memory = try SessionMemory(
+            model: model, limit: context ?? model.configuration.contextLength, cache: cache,
+            overflow: overflow)
+        self.init(model: model, memory: memory, history: messages)
+    }
+
     init(model: BitNetModel, memory: SessionMemory, history: [ChatMessage]) {
         self.model = model
         self.memory = memory
@@ -80,7 +111,7 @@ public actor BitNetSession {
         return history
     }
 
-    /// Finished turns, each a question and its answer.
+    /// The turns so far, each of which begins with a user's message.
     public var turnCount: Int { messages.count { $0.role == .user } }
 
     /// Answers `prompt` and returns the whole answer.
@@ -92,17 +123,20 @@ public actor BitNetSession {
     ///     to go on with. It may be empty.
     ///   - options: how to choose tokens. `kvCache` is ignored, the session has its own. With a
     ///     sliding window an answer has at most `context` tokens if the options do not say.
+    ///   - processors: run on the logits of every token of the answer, in this order. They see the
+    ///     tokens of the whole conversation, or what a sliding window has left of it.
     /// - Throws: `BitNetError.contextWindowExceeded`, `.sessionBusy`, `.invalidArgument` for an
     ///   option out of range, `.corruptTensor` if the model computes numbers that are not finite,
     ///   `.outOfMemory`, and what the chat template throws.
     public func respond(
-        to prompt: String, options: GenerationOptions = .init()
+        to prompt: String, options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
     ) async throws(BitNetError) -> GenerationResult {
-        try await streamResponse(to: prompt, options: options).collect()
+        try await streamResponse(to: prompt, options: options, processors: processors).collect()
     }
 
     /// Answers `prompt` token by token. The turn begins with the stream's first `next()`, from which
-    /// the errors of `respond(to:options:)` come too; each iterator is a turn of its own.
+    /// the errors of `respond(to:options:processors:)` come too; each iterator is a turn of its own.
     ///
     /// ```swift
     /// for try await event in session.streamResponse(to: "Tell me a story.") {
@@ -110,15 +144,18 @@ public actor BitNetSession {
     /// }
     /// ```
     public nonisolated func streamResponse(
-        to prompt: String, options: GenerationOptions = .init()
+        to prompt: String, options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = []
     ) -> ResponseStream {
-        ResponseStream(session: self, prompt: prompt, options: options)
+        ResponseStream(
+            session: self, request: SessionRequest(.prompt(prompt)), options: options,
+            processors: processors)
     }
 
     /// Computes what is known of the next prompt, so that the next answer begins sooner: after
     /// `init` the instructions, after `rewind(toTurn:)` whatever the cache has lost.
     ///
-    /// - Throws: as `respond(to:options:)`; `.cancelled` if the task is cancelled. The session stays
+    /// - Throws: as `respond(to:options:processors:)`; `.cancelled` if the task is cancelled. The session stays
     ///   usable.
     public func prewarm() async throws(BitNetError) {
         try begin()
@@ -134,30 +171,34 @@ public actor BitNetSession {
 extension BitNetSession {
     /// Begins a turn and reads all of its prompt but the last token.
     func open(
-        _ prompt: String, options: GenerationOptions, for run: SessionRun
+        _ request: SessionRequest, options: GenerationOptions, processors: [LogitProcessor],
+        for run: SessionRun
     ) async throws(BitNetError) -> SessionOpening {
         try begin()
         defer { isWorking = false }
         try options.validate()
-        let question = ChatMessage(.user, prompt)
-        let reading = try await read(history + [question], addsGenerationPrompt: true)
-        current = Turn(question: question, answer: run.answer, run: run)
+        let messages = try request.messages(after: history)
+        let reading = try await read(messages, addsGenerationPrompt: true)
+        current = Turn(messages: messages, request: request, answer: run.answer, run: run)
         var options = options
         if memory.sliding != nil, options.maximumResponseTokens == nil {
             options.maximumResponseTokens = memory.limit
         }
         let stream = GenerationStream(
             backend: SessionBackend(model: model, memory: memory),
-            prompt: .tokens(reading.window), options: options)
+            prompt: .tokens(reading.window), options: options, processors: processors)
         return SessionOpening(events: stream.makeAsyncIterator(), reading: reading)
     }
 
     /// Makes the turn that has ended part of the history, or drops it.
     func settle() {
         guard let turn = current else { return }
-        let (text, isKept) = turn.answer.outcome(isAbandoned: turn.run == nil)
-        guard let isKept else { return }
-        if isKept { history += [turn.question, ChatMessage(.assistant, text)] }
+        switch turn.answer.outcome(isAbandoned: turn.run == nil) {
+        case nil: return
+        case .dropped?: break
+        case .kept(let text, let reason)?:
+            if let answer = turn.request.answer(text, reason) { history = turn.messages + [answer] }
+        }
         current = nil
     }
 
@@ -232,6 +273,15 @@ extension BitNetSession {
         if turn < starts.count { history.removeSubrange(starts[turn]...) }
     }
 
+    /// Changes the conversation while nothing is being answered.
+    func edit<R>(
+        _ body: (inout [ChatMessage]) throws(BitNetError) -> R
+    ) throws(BitNetError) -> R {
+        try begin()
+        defer { isWorking = false }
+        return try body(&history)
+    }
+
     /// An independent session with the same conversation. The used part of the cache is copied,
     /// nothing is computed again.
     ///
@@ -249,22 +299,5 @@ extension BitNetSession {
         try begin()
         defer { isWorking = false }
         return try await model.onQueue { Result(catching: body) }.get()
-    }
-}
-
-extension BitNetModel {
-    /// The tokens of a conversation: in the format of the model's chat template, or else of all
-    /// contents joined to one text. Far more than `limit` are an error before all are found.
-    func tokens(
-        of messages: [ChatMessage], addsGenerationPrompt: Bool, limit: Int = .max,
-        effort: Effort = Effort()
-    ) throws(BitNetError) -> [Int] {
-        guard let chatTemplate else {
-            return try Prompt.text(messages.map(\.content).joined())
-                .tokens(for: self, limit: limit, effort: effort)
-        }
-        return try tokenizer.encode(
-            messages, template: chatTemplate, addsGenerationPrompt: addsGenerationPrompt,
-            most: limit, effort: effort)
     }
 }

@@ -1,5 +1,5 @@
 /// What a session does when its conversation no longer fits the context.
-public enum ContextOverflow: Sendable, Hashable {
+public enum ContextOverflow: Sendable, Hashable, Codable {
     /// A turn that does not fit throws `BitNetError.contextWindowExceeded` and changes nothing; an
     /// answer that fills the context ends with `StopReason.contextFull`.
     case error

@@ -10,15 +10,18 @@ extension BitNetSession {
         public typealias Failure = BitNetError
 
         let session: BitNetSession
-        let prompt: String
+        let request: SessionRequest
         let options: GenerationOptions
+        let processors: [LogitProcessor]
 
         /// One answer in progress.
         public typealias AsyncIterator = GenerationStream.AsyncIterator
 
         /// Starts a turn; nothing is computed before its first `next()`.
         public func makeAsyncIterator() -> AsyncIterator {
-            AsyncIterator(SessionRun(session: session, prompt: prompt, options: options))
+            AsyncIterator(
+                SessionRun(
+                    session: session, request: request, options: options, processors: processors))
         }
     }
 }
@@ -27,8 +30,9 @@ extension BitNetSession {
 final class SessionRun: ResponseRun {
     let answer = SessionAnswer()
     private let session: BitNetSession
-    private let prompt: String
+    private let request: SessionRequest
     private let options: GenerationOptions
+    private let processors: [LogitProcessor]
     private let state = Mutex(State.new)
 
     private enum State {
@@ -37,10 +41,14 @@ final class SessionRun: ResponseRun {
         case finished
     }
 
-    init(session: BitNetSession, prompt: String, options: GenerationOptions) {
+    init(
+        session: BitNetSession, request: SessionRequest, options: GenerationOptions,
+        processors: [LogitProcessor]
+    ) {
         self.session = session
-        self.prompt = prompt
+        self.request = request
         self.options = options
+        self.processors = processors
     }
 
     func next() async -> Result<GenerationEvent?, BitNetError> {
@@ -50,7 +58,8 @@ final class SessionRun: ResponseRun {
             case .finished: return .success(nil)
             case .running(let running): opening = running
             case .new:
-                opening = try await session.open(prompt, options: options, for: self)
+                opening = try await session.open(
+                    request, options: options, processors: processors, for: self)
                 state.withLock { $0 = .running(opening) }
             }
             var events = opening.events
@@ -136,15 +145,29 @@ final class SessionAnswer: Sendable {
 
     func fail() { state.withLock { $0.end = .failed } }
 
-    /// The text, and whether the turn is kept; nil while it is still running.
-    func outcome(isAbandoned: Bool) -> (text: String, isKept: Bool?) {
+    /// How a turn has ended.
+    enum Outcome {
+        /// It stays, with the text so far.
+        case kept(String, StopReason)
+        case dropped
+    }
+
+    /// How the turn has ended; nil while it is still running.
+    func outcome(isAbandoned: Bool) -> Outcome? {
         state.withLock {
+            let isCut = Outcome.kept($0.text, .cancelled)
             switch $0.end {
-            case .failed: ($0.text, false)
-            case .finished(.cancelled): ($0.text, $0.tokenCount > 0)
-            case .finished: ($0.text, true)
-            case nil: ($0.text, isAbandoned ? $0.tokenCount > 0 : nil)
+            case .failed: return .dropped
+            case .finished(.cancelled): return $0.tokenCount > 0 ? isCut : .dropped
+            case .finished(let reason): return .kept($0.text, reason)
+            case nil where isAbandoned: return $0.tokenCount > 0 ? isCut : .dropped
+            case nil: return nil
             }
         }
     }
+}
+
+extension BitNetSession.ResponseStream {
+    /// The answer's text alone.
+    public var text: TextStream { TextStream { makeAsyncIterator() } }
 }

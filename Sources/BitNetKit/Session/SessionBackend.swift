@@ -14,9 +14,9 @@ struct SessionBackend: GenerationBackend {
         try model.encode(text, most: most, effort: effort)
     }
 
-    /// An answer is a text of its own; without a chat template it goes on with the prompt's.
-    func makeTextDecoder() throws(BitNetError) -> any TextDecoder {
-        StreamingDecoder(tokenizer: try model.tokenizer, continuing: model.chatTemplate == nil)
+    /// The tokens of a session's prompt are those of a conversation.
+    func makeTextDecoder(for prompt: Prompt) throws(BitNetError) -> any TextDecoder {
+        try model.makeTextDecoder(for: .messages([]))
     }
 
     func makeTokenSource(

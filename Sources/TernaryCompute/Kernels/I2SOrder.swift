@@ -2,7 +2,7 @@ internal import CTernaryKernels
 
 /// How the trits of an I2_S tensor lie in its bytes. Nothing in a file says which, and all of them
 /// are valid codes: a file read in the wrong order gives nonsense.
-public enum I2SOrder: String, Sendable, Hashable, CaseIterable {
+public enum I2SOrder: String, Sendable, Hashable, Codable, CaseIterable {
     /// Blocks of 128 weights in 32 bytes: published files, and everything converters write.
     case a
     /// Blocks of 64 weights in 16 bytes: files that Microsoft's `llama-quantize` has written on

@@ -5,7 +5,7 @@
 /// loaded, which changes logits a little. The two-stage heads keep the matrix as it is stored and
 /// scan a smaller copy of it first, to find out which rows can be among the likeliest tokens; only
 /// those are then read.
-public enum LMHeadStorage: String, Sendable, Hashable, CaseIterable {
+public enum LMHeadStorage: String, Sendable, Hashable, Codable, CaseIterable {
     /// As the file has it.
     case asStored = "as-stored"
     /// IEEE binary16.

@@ -51,7 +51,7 @@ final class FakeBackend: GenerationBackend {
     func encode(_ text: String, most: Int, effort: Effort) -> [Int] {
         text.unicodeScalars.map { Int($0.value) }
     }
-    func makeTextDecoder() -> any TextDecoder { Decoder() }
+    func makeTextDecoder(for prompt: Prompt) -> any TextDecoder { Decoder() }
 
     func makeConstraint(for options: GenerationOptions) -> (any TokenConstraint)? { constraint }
 
