@@ -44,6 +44,13 @@ public enum BitNetError: Error, Sendable, Hashable {
     /// Bias, processors or grammar leave no token to go on with, after `position` tokens of the
     /// response.
     case noAllowedToken(position: Int)
+    /// A type has no JSON schema that can be found by decoding it; `path` is the coding path of what
+    /// has none, empty for the type itself.
+    case unsupportedType(type: String, path: String, detail: String)
+    /// A typed response, or the call of a tool, ended before its JSON did; `text` is all there is.
+    case incompleteResponse(text: String, detail: String)
+    /// A typed response is JSON of its schema, but its type refuses it.
+    case undecodableResponse(text: String, detail: String)
     /// An argument is out of range.
     case invalidArgument(name: String, detail: String)
     /// The kernel set is not compiled in, not supported by this CPU, or failed its self-test.
@@ -124,6 +131,14 @@ extension BitNetError: CustomStringConvertible {
         case .noAllowedToken(let position):
             "no token is allowed after \(position) tokens of the response; the logit bias, a "
                 + "processor or the grammar excludes all of them"
+        case .unsupportedType(let type, let path, let detail):
+            "type \(type.quoted)\(path.isEmpty ? "" : " at \(path.quoted)") has no JSON schema: "
+                + detail
+        case .incompleteResponse(let text, let detail):
+            "the response \(detail) before its JSON was complete; allow more tokens, or bound its "
+                + "texts and lists: \(text.quoted)"
+        case .undecodableResponse(let text, let detail):
+            "the response \(text.quoted) fits its schema, but its type does not decode it: \(detail)"
         case .invalidArgument(let name, let detail):
             "\(name): \(detail)"
         case .kernelUnavailable(let name, let reason):
