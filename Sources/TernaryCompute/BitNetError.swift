@@ -51,6 +51,10 @@ public enum BitNetError: Error, Sendable, Hashable {
     case incompleteResponse(text: String, detail: String)
     /// A typed response is JSON of its schema, but its type refuses it.
     case undecodableResponse(text: String, detail: String)
+    /// A tool that the model has called has thrown an error.
+    case toolFailed(name: String, detail: String)
+    /// The model has called tools `limit` times in one turn, and wants to call one more.
+    case toolRoundsExceeded(limit: Int)
     /// An argument is out of range.
     case invalidArgument(name: String, detail: String)
     /// The kernel set is not compiled in, not supported by this CPU, or failed its self-test.
@@ -139,6 +143,11 @@ extension BitNetError: CustomStringConvertible {
                 + "texts and lists: \(text.quoted)"
         case .undecodableResponse(let text, let detail):
             "the response \(text.quoted) fits its schema, but its type does not decode it: \(detail)"
+        case .toolFailed(let name, let detail):
+            "the tool \(name.quoted) has failed: \(detail)"
+        case .toolRoundsExceeded(let limit):
+            "the model has called tools \(limit) times without an answer, and calls one more; allow "
+                + "more rounds, or say in the prompt when to answer"
         case .invalidArgument(let name, let detail):
             "\(name): \(detail)"
         case .kernelUnavailable(let name, let reason):

@@ -32,6 +32,10 @@ struct ErrorTests {
                     + "another"),
             .chatTemplate(detail: text + "; give another"), .grammar(detail: text),
             .invalidArgument(name: text, detail: "give another"),
+            .unsupportedType(type: text, path: text, detail: "give another"),
+            .incompleteResponse(text: text, detail: "ended"),
+            .undecodableResponse(text: text, detail: text),
+            .toolFailed(name: text, detail: "give another"),
             .kernelUnavailable(name: text, reason: "give another"),
         ]
         for error in errors {

@@ -79,7 +79,9 @@ extension GenerationOptions: Codable {
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.singleValueContainer()
-            if value == -.infinity { try container.encode(Self.ban) } else {
+            if value == -.infinity {
+                try container.encode(Self.ban)
+            } else {
                 try container.encode(value)
             }
         }
@@ -115,6 +117,12 @@ extension Grammar: Codable {
             try container.encode(text, forKey: .gbnf)
             try container.encode(root, forKey: .root)
         case .jsonSchema(let text): try container.encode(text, forKey: .jsonSchema)
+        case .rules:
+            throw EncodingError.invalidValue(
+                self,
+                .init(
+                    codingPath: encoder.codingPath, debugDescription: "it was not made from a text")
+            )
         }
     }
 }

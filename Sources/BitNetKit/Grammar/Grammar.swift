@@ -19,6 +19,8 @@ public struct Grammar: Sendable {
     enum Source: Sendable {
         case gbnf(String, root: String)
         case jsonSchema(String)
+        /// Rules of this library that no text says.
+        case rules
     }
 
     /// A grammar in a subset of GBNF, the notation of llama.cpp: rules `name ::= ...`, literals,
@@ -65,6 +67,29 @@ public struct Grammar: Sendable {
         try self.init(
             rules: try JSONSchemaGrammar.rules(of: jsonSchema, effort), root: "root",
             source: .jsonSchema(jsonSchema), effort)
+    }
+
+    /// Texts between which there is JSON of a schema, or else, if `orText`, any text that begins with
+    /// another character.
+    init(
+        jsonSchema: JSONSchema, between fixed: (before: String, after: String), orText: Bool
+    ) throws(BitNetError) {
+        let (effort, schema) = (Effort.ofTask(), jsonSchema.json)
+        try Self.check(schema, effort)
+        var rules = try JSONSchemaGrammar.rules(of: schema, effort)
+        let call = GrammarNode.sequence([.text(fixed.before), .rule("root"), .text(fixed.after)])
+        var choices = [call]
+        if orText, let first = (fixed.before + "{").unicodeScalars.first {
+            let others = GrammarNode.complement(of: [first.value...first.value, 0xD800...0xDFFF])
+            let any = GrammarNode.complement(of: [0xD800...0xDFFF])
+            choices.append(
+                .sequence([
+                    .scalars(others), .repetition(.scalars(any), minimum: 0, maximum: nil),
+                ]))
+        }
+        // Names of a schema's rules have no space in them.
+        rules.append(GrammarRule(name: "the whole", node: .choice(choices)))
+        try self.init(rules: rules, root: "the whole", source: .rules, effort)
     }
 
     /// The most bytes that a grammar or schema may have.

@@ -50,6 +50,21 @@ extension BitNetSession {
         }
     }
 
+    /// Goes back to the end of turn `turn`; 0 leaves only the instructions. What the cache holds of
+    /// the turns that stay is used again.
+    ///
+    /// - Throws: `BitNetError.invalidArgument` unless `0 <= turn <= turnCount`, `.sessionBusy`.
+    public func rewind(toTurn turn: Int) throws(BitNetError) {
+        try edit { (messages) throws(BitNetError) in
+            let starts = messages.indices.filter { messages[$0].role == .user }
+            guard turn >= 0, turn <= starts.count else {
+                throw .invalidArgument(
+                    name: "turn", detail: "\(turn) is not in 0...\(starts.count), the turns so far")
+            }
+            if turn < starts.count { messages.removeSubrange(starts[turn]...) }
+        }
+    }
+
     /// Answers the conversation as it stands, which ends with a question: after `append(_:)` or
     /// `editLastPrompt(_:)`.
     ///

@@ -34,6 +34,8 @@ public actor BitNetSession {
     private var history: [ChatMessage]
     private var current: Turn?
     private var isWorking = false
+    /// What has the session to itself, from one answer to the next.
+    private var owner: ToolTurn?
 
     /// A turn, until its answer is part of the history.
     private struct Turn {
@@ -174,11 +176,11 @@ extension BitNetSession {
         _ request: SessionRequest, options: GenerationOptions, processors: [LogitProcessor],
         for run: SessionRun
     ) async throws(BitNetError) -> SessionOpening {
-        try begin()
+        try begin(for: request.owner)
         defer { isWorking = false }
         try options.validate()
         let messages = try request.messages(after: history)
-        let reading = try await read(messages, addsGenerationPrompt: true)
+        let reading = try await read(messages, request.tools, addsGenerationPrompt: true)
         current = Turn(messages: messages, request: request, answer: run.answer, run: run)
         var options = options
         if memory.sliding != nil, options.maximumResponseTokens == nil {
@@ -205,16 +207,17 @@ extension BitNetSession {
     /// Brings a conversation into the cache, all but its last token: a batch at a time, so that
     /// other sequences of the model get their turn.
     private func read(
-        _ messages: [ChatMessage], addsGenerationPrompt: Bool
+        _ messages: [ChatMessage], _ tools: [ToolDescription] = [], addsGenerationPrompt: Bool
     ) async throws(BitNetError) -> SessionReading {
         let cancellation = Cancellation()
         return try await cancellation.follow {
-            await readAll(messages, addsGenerationPrompt, cancellation)
+            await readAll(messages, tools, addsGenerationPrompt, cancellation)
         }.get()
     }
 
     private func readAll(
-        _ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ cancellation: Cancellation
+        _ messages: [ChatMessage], _ tools: [ToolDescription], _ addsGenerationPrompt: Bool,
+        _ cancellation: Cancellation
     ) async -> Result<SessionReading, BitNetError> {
         let (model, memory) = (model, memory)
         let start = ContinuousClock.now
@@ -223,7 +226,7 @@ extension BitNetSession {
                 do throws(BitNetError) {
                     // What slides out of a window has to be counted first.
                     let tokens = try model.tokens(
-                        of: messages, addsGenerationPrompt: addsGenerationPrompt,
+                        of: messages, tools: tools, addsGenerationPrompt: addsGenerationPrompt,
                         limit: memory.sliding == nil ? memory.limit : .max,
                         effort: Effort { cancellation.isRequested })
                     let window = try memory.window(of: tokens)
@@ -248,31 +251,40 @@ extension BitNetSession {
     }
 
     /// Reserves the session for one operation; the caller clears `isWorking`.
-    private func begin() throws(BitNetError) {
+    private func begin(for owner: ToolTurn? = nil) throws(BitNetError) {
         settle()
-        guard current == nil, !isWorking else { throw .sessionBusy }
+        guard current == nil, !isWorking, self.owner === owner else { throw .sessionBusy }
         isWorking = true
+    }
+
+    /// Gives the session to `turn` until `release(_:)`; returns the conversation so far.
+    func reserve(for turn: ToolTurn) throws(BitNetError) -> [ChatMessage] {
+        try begin()
+        isWorking = false
+        owner = turn
+        return history
+    }
+
+    func release(_ turn: ToolTurn) {
+        if owner === turn { owner = nil }
+    }
+
+    /// Makes what `turn` has added to the conversation unsaid.
+    func restore(_ messages: [ChatMessage], _ turn: ToolTurn) {
+        settle()
+        if owner === turn { history = messages }
+    }
+
+    func append(_ message: ChatMessage, in turn: ToolTurn) throws(BitNetError) {
+        try begin(for: turn)
+        defer { isWorking = false }
+        history.append(message)
     }
 }
 
 // MARK: - Branching
 
 extension BitNetSession {
-    /// Goes back to the end of turn `turn`; 0 leaves only the instructions. What the cache holds of
-    /// the turns that stay is used again.
-    ///
-    /// - Throws: `BitNetError.invalidArgument` unless `0 <= turn <= turnCount`, `.sessionBusy`.
-    public func rewind(toTurn turn: Int) throws(BitNetError) {
-        try begin()
-        defer { isWorking = false }
-        let starts = history.indices.filter { history[$0].role == .user }
-        guard turn >= 0, turn <= starts.count else {
-            throw .invalidArgument(
-                name: "turn", detail: "\(turn) is not in 0...\(starts.count), the turns so far")
-        }
-        if turn < starts.count { history.removeSubrange(starts[turn]...) }
-    }
-
     /// Changes the conversation while nothing is being answered.
     func edit<R>(
         _ body: (inout [ChatMessage]) throws(BitNetError) -> R

@@ -1,12 +1,13 @@
 // A saved session, all numbers little-endian:
 //
 //     8 bytes    "BNKSESSN"
-//     u32        version, 1
+//     u32        version, 1; 2 where tools were called
 //     u64        fingerprint of the model
 //     u64        most tokens of the context
 //     u8         1 with a sliding window, else 0; then u64 sinks, u64 tokens kept (0 without)
 //     string     precision of the cache: f32, f16, int8
-//     u64 count  messages: string role, string content
+//     u64 count  messages: string role, string content; in version 2 also a string with calls and
+//                the name of a tool, as JSON
 //     u64        tokens of the conversation left out after the sinks
 //     u64 count  tokens in the cache, u32 each
 //     bytes      keys and values: for each layer the keys of each head, then the values; for int8
@@ -18,7 +19,7 @@
 /// What a file says of a session, without keys and values.
 struct SessionFile {
     static let magic = Array("BNKSESSN".utf8)
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     private static let checksumSize = 8
 
     var fingerprint: UInt64
@@ -55,7 +56,8 @@ extension SessionFile {
     private var header: [UInt8] {
         var writer = ByteWriter()
         writer.write(ByteRegion(Self.magic))
-        writer.write(Self.version)
+        let hasTools = messages.contains(where: \.needsTools)
+        writer.write(hasTools ? Self.version : 1)
         writer.write(fingerprint)
         writer.write(UInt64(limit))
         writer.write(sliding != nil)
@@ -66,6 +68,7 @@ extension SessionFile {
         for message in messages {
             writer.write(message.role.rawValue)
             writer.write(message.content)
+            if hasTools { writer.write(message.toolJSON) }
         }
         writer.write(UInt64(dropped))
         writer.write(UInt64(tokens.count))
@@ -89,9 +92,11 @@ extension SessionFile {
         try whole.reading { () throws(BitNetError) in try checkIsWhole(whole, end: end) }
         let (file, size) = try whole.parseBeginning(of: end) { (region) throws(BitNetError) in
             var reader = ByteReader(region)
-            try checkKind(&reader)
+            let version = try checkKind(&reader)
             let saved = try checkModel(&reader, fingerprint())
-            return (try SessionFile(&reader, fingerprint: saved), reader.offset)
+            return (
+                try SessionFile(&reader, version: version, fingerprint: saved), reader.offset
+            )
         }
         return (file, try whole.slice(size..<end))
     }
@@ -149,19 +154,23 @@ extension SessionFile {
         try AtomicFile.check(path, beginsWith: magic, what: "saved session")
     }
 
-    private static func checkKind(_ reader: inout ByteReader) throws(BitNetError) {
+    @discardableResult
+    private static func checkKind(_ reader: inout ByteReader) throws(BitNetError) -> UInt32 {
         guard reader.remaining >= magic.count, try reader.readBytes(magic.count).bytes == magic
         else { throw reader.malformed("is not a saved session") }
         let version = try reader.read(UInt32.self)
-        guard version == Self.version else {
+        guard (1...Self.version).contains(version) else {
             throw .unsupportedFormat(
                 path: reader.region.path,
                 detail: "version \(version) of saved sessions is not supported",
-                remedy: "this library reads version \(Self.version)")
+                remedy: "this library reads versions up to \(Self.version)")
         }
+        return version
     }
 
-    private init(_ reader: inout ByteReader, fingerprint: UInt64) throws(BitNetError) {
+    private init(
+        _ reader: inout ByteReader, version: UInt32, fingerprint: UInt64
+    ) throws(BitNetError) {
         self.fingerprint = fingerprint
         limit = try reader.readSize("context")
         let isSliding = try reader.readBool()
@@ -181,7 +190,9 @@ extension SessionFile {
             guard let role = ChatMessage.Role(rawValue: name) else {
                 throw reader.malformed("\(name.quoted) is no role of a message")
             }
-            messages.append(ChatMessage(role, try reader.readString("message")))
+            var message = ChatMessage(role, try reader.readString("message"))
+            if version >= 2 { try message.readTools(&reader) }
+            messages.append(message)
         }
         dropped = try reader.readSize("left out tokens")
         tokens = []
@@ -197,5 +208,42 @@ extension ByteReader {
         let value = try read(UInt64.self)
         guard value <= UInt64(Int32.max) else { throw malformed("\(value) \(what) are too many") }
         return Int(value)
+    }
+}
+
+// MARK: - Tools
+
+extension ChatMessage {
+    /// Whether a file has to say more of the message than who says what.
+    fileprivate var needsTools: Bool { role == .tool || !toolCalls.isEmpty || toolName != nil }
+
+    /// The calls, and the name of a tool, as JSON.
+    fileprivate var toolJSON: String {
+        var members: [JSONTree.Member] = []
+        if !toolCalls.isEmpty {
+            let calls = toolCalls.map { call in
+                JSONTree.object([
+                    .init(key: "name", value: .string(call.name)),
+                    .init(key: "arguments", value: .string(call.arguments)),
+                ])
+            }
+            members.append(.init(key: "calls", value: .list(calls)))
+        }
+        if let toolName { members.append(.init(key: "tool", value: .string(toolName))) }
+        return JSONTree.object(members).text
+    }
+
+    fileprivate mutating func readTools(_ reader: inout ByteReader) throws(BitNetError) {
+        let text = try reader.readString("calls")
+        guard let tree = try? JSONTree(parsing: text, "calls"), tree.isObject else {
+            throw reader.malformed("\(text.quoted) is not what a message has of tools")
+        }
+        for call in tree["calls"]?.elements ?? [] {
+            guard let name = call["name"]?.string, let arguments = call["arguments"]?.string else {
+                throw reader.malformed("\(call.text.quoted) is no call of a tool")
+            }
+            toolCalls.append(ToolCall(name: name, arguments: arguments))
+        }
+        toolName = tree["tool"]?.string
     }
 }

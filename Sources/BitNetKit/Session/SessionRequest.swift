@@ -10,16 +10,22 @@ struct SessionRequest: Sendable {
     }
 
     let question: Question
+    /// What the model is told that it may call.
+    let tools: [ToolDescription]
+    /// What has reserved the session, of which this is a part.
+    let owner: ToolTurn?
     /// The message that an answer becomes; nil for one that leaves no trace.
     let answer: @Sendable (_ text: String, StopReason) -> ChatMessage?
 
     init(
-        _ question: Question,
+        _ question: Question, tools: [ToolDescription] = [], owner: ToolTurn? = nil,
         answer: @escaping @Sendable (String, StopReason) -> ChatMessage? = { text, _ in
             ChatMessage(.assistant, text)
         }
     ) {
         self.question = question
+        self.tools = tools
+        self.owner = owner
         self.answer = answer
     }
 

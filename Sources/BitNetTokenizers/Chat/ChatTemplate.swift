@@ -103,6 +103,17 @@ public struct ChatTemplate: Sendable {
         try render(messages, addsGenerationPrompt: addsGenerationPrompt, effort: .ofTask())
     }
 
+    /// The text of a conversation in which the model may call tools, as the template writes them. A
+    /// template that does not know tools leaves them out, or refuses their messages.
+    ///
+    /// - Throws: as `render(_:addsGenerationPrompt:)`; also where a schema or arguments are no JSON.
+    public func render(
+        _ messages: [ChatMessage], tools: [ToolDescription], addsGenerationPrompt: Bool
+    ) throws(BitNetError) -> String {
+        try render(
+            messages, tools: tools, addsGenerationPrompt: addsGenerationPrompt, effort: .ofTask())
+    }
+
     /// The same at a given time, which some templates write into the text.
     public func render(
         _ messages: [ChatMessage], addsGenerationPrompt: Bool, date: Date, timeZone: TimeZone
@@ -114,14 +125,15 @@ public struct ChatTemplate: Sendable {
 
     /// The same, and `effort` says whether the text is still wanted.
     package func render(
-        _ messages: [ChatMessage], addsGenerationPrompt: Bool, date: Date = Date(),
+        _ messages: [ChatMessage], tools: [ToolDescription] = [], addsGenerationPrompt: Bool,
+        date: Date = Date(),
         timeZone: TimeZone = .current, effort: Effort
     ) throws(BitNetError) -> String {
         try effort.check()
         var variables = specialTokens.mapValues { JinjaValue.string($0) }
-        variables["messages"] = .list(JinjaList(messages.map(\.value)))
+        variables["messages"] = .list(JinjaList(try ChatMessage.values(of: messages)))
         variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
-        variables["tools"] = JinjaValue.none
+        variables["tools"] = tools.isEmpty ? JinjaValue.none : try ToolDescription.list(tools)
         variables["documents"] = JinjaValue.none
         variables["bos_token"] = beginOfText.map { .string($0) }
         variables["eos_token"] = endOfText.map { .string($0) }
@@ -145,12 +157,5 @@ public struct ChatTemplate: Sendable {
             detail += " in: \(lines[failure.line - 1].trimmed(.both).cut(to: 160))"
         }
         return .chatTemplate(detail: detail)
-    }
-}
-
-extension ChatMessage {
-    fileprivate var value: JinjaValue {
-        .dictionary(
-            JinjaDictionary([("role", .string(role.rawValue)), ("content", .string(content))]))
     }
 }

@@ -24,32 +24,60 @@ extension Tokenizer {
             effort: .ofTask())
     }
 
+    /// The same for a conversation in which the model may call tools. Special tokens in what tools
+    /// return, and in the arguments of calls, are text; names, descriptions and schemas are taken as
+    /// they are.
+    ///
+    /// - Throws: also `BitNetError.chatTemplate` where a schema or arguments are no JSON.
+    public func encode(
+        _ messages: [ChatMessage], tools: [ToolDescription], template: ChatTemplate,
+        addsGenerationPrompt: Bool
+    ) throws(BitNetError) -> [Int] {
+        try encode(
+            messages, tools: tools, template: template, addsGenerationPrompt: addsGenerationPrompt,
+            effort: .ofTask())
+    }
+
     /// The same, and `effort` says whether the tokens are still wanted, `most` how many can be used.
     package func encode(
-        _ messages: [ChatMessage], template: ChatTemplate, addsGenerationPrompt: Bool,
-        most: Int = .max, effort: Effort
+        _ messages: [ChatMessage], tools: [ToolDescription] = [], template: ChatTemplate,
+        addsGenerationPrompt: Bool, most: Int = .max, effort: Effort
     ) throws(BitNetError) -> [Int] {
         let special = SpecialTexts(of: self)
         for message in messages where try hasHiddenSpecial(message.content, effort) {
             return try encodeApart(
-                messages, template: template, addsGenerationPrompt: addsGenerationPrompt, effort)
+                messages, tools, template: template, addsGenerationPrompt: addsGenerationPrompt,
+                effort)
         }
         var marked: [ChatMessage]?
         var marker: Unicode.Scalar?
         for (index, message) in messages.enumerated() {
-            let places = try special.places(in: message.content, effort)
-            guard !places.isEmpty else { continue }
-            if marker == nil {
-                marker = try Self.marker(
-                    absentFrom: messages.map(\.content) + [template.source], effort)
+            // The model has written the arguments of calls, after what the user has said.
+            let texts = [message.content] + message.toolCalls.map(\.arguments)
+            for (part, text) in texts.enumerated() {
+                let places = try special.places(in: text, effort)
+                guard !places.isEmpty else { continue }
+                if marker == nil {
+                    marker = try Self.marker(
+                        absentFrom: messages.flatMap {
+                            [$0.content] + $0.toolCalls.map(\.arguments)
+                        }
+                            + [template.source], effort)
+                }
+                guard let mark = marker else { continue }
+                var changed = marked ?? messages
+                let found = try Self.mark(text, places, mark, effort)
+                if part == 0 {
+                    changed[index].content = found
+                } else {
+                    changed[index].toolCalls[part - 1].arguments = found
+                }
+                marked = changed
             }
-            guard let mark = marker else { continue }
-            var changed = marked ?? messages
-            changed[index].content = try Self.mark(message.content, places, mark, effort)
-            marked = changed
         }
         let text = try template.render(
-            marked ?? messages, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
+            marked ?? messages, tools: tools, addsGenerationPrompt: addsGenerationPrompt,
+            effort: effort)
         let ids =
             if let marker {
                 try encode(text, removing: marker, most: most, effort)
@@ -154,8 +182,8 @@ extension Tokenizer {
     /// The tokens of a conversation, what the messages say and what the template says each by itself,
     /// as a place in a text is not known any more once that is normalised.
     private func encodeApart(
-        _ messages: [ChatMessage], template: ChatTemplate, addsGenerationPrompt: Bool,
-        _ effort: Effort
+        _ messages: [ChatMessage], _ tools: [ToolDescription], template: ChatTemplate,
+        addsGenerationPrompt: Bool, _ effort: Effort
     ) throws(BitNetError) -> [Int] {
         let mark = try Self.marker(
             absentFrom: messages.map(\.content) + [template.source], effort)
@@ -170,7 +198,7 @@ extension Tokenizer {
             marked[index].content = String(content)
         }
         let text = try template.render(
-            marked, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
+            marked, tools: tools, addsGenerationPrompt: addsGenerationPrompt, effort: effort)
         var ids: [Int] = []
         var (part, isMessage) = (String.UnicodeScalarView(), false)
         func end() throws(BitNetError) {
