@@ -234,12 +234,12 @@ struct SessionSavingTests {
             return
         }
         var later = data
-        later[8] = 2
+        later[8] = 3
         guard case .unsupportedFormat(_, let version, _) = await restoring(later, chat) else {
             Issue.record("a later version is not noticed")
             return
         }
-        #expect(version.contains("version 2"))
+        #expect(version.contains("version 3"))
         await #expect(throws: BitNetError.self) {
             _ = try await BitNetSession.restore(from: temporaryFile(), model: sample)
         }
