@@ -254,6 +254,14 @@ import Testing
             }
         }
 
+        @Test("a model and no prompt at a terminal: what is missing, and how the command is used")
+        func missingPrompt() throws {
+            let shown = try onTerminal(["generate", "-m", Self.sample])
+            try expectHarmless(shown, showing: "error: Missing a prompt")
+            let text = String(decoding: shown, as: UTF8.self)
+            #expect(text.contains("Usage: bitnet generate ") && !text.contains("bitnet COMMAND"))
+        }
+
         @Test("the parser's own messages are harmless")
         func usage() throws {
             for arguments in [
