@@ -9,7 +9,8 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
         usage: "bitnet generate [PROMPT] [-m PATH] [OPTION ...]",
         discussion: """
             Writes the prompt and its continuation as it is computed; statistics go to standard \
-            error. Ctrl-C ends the text. A prompt that begins with a dash goes behind -p or --.
+            error. Ctrl-C ends the text. A prompt that begins with a dash goes behind -p, or \
+            behind --.
 
             More options, for sampling and the engine: bitnet generate --help-hidden
             """)

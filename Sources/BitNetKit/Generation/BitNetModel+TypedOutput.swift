@@ -39,7 +39,12 @@ extension BitNetModel {
 
     /// Answers a conversation with JSON of a type, and returns the value.
     ///
-    /// - Parameter includesSchema: whether the schema is put behind the last message.
+    /// - Parameters:
+    ///   - messages: the conversation, as for `generate(_:options:processors:)`.
+    ///   - type: a type that can be walked, see <doc:TypedOutput>.
+    ///   - options: how tokens are chosen; a grammar in them is replaced.
+    ///   - processors: what else changes the logits.
+    ///   - includesSchema: whether the schema is put behind the last message.
     /// - Throws: as for a text, and what the chat template throws.
     public func generate<Value: Decodable & Sendable>(
         _ messages: [ChatMessage], generating type: Value.Type,

@@ -243,7 +243,8 @@ struct TrainCommandTests {
             ["--data", "TEXT", "--out", "OUT", "--threads", "0"],
             ["--data", "TEXT", "--out", "OUT", "--plot", "x.svg"],
             ["--data", "TEXT", "--out", "OUT", "--teacher-weight", "0.5"],
-            ["--data", "TEXT", "--out", "", "--steps", "1"], ["--compare-rounding", "--out", "OUT"],
+            ["--data", "TEXT", "--out", "", "--steps", "1"],
+            ["--compare-rounding", "--out", "OUT"],
             ["--compare-rounding", "--time", "3s"],
         ])
     func usage(_ options: [String]) throws {

@@ -26,6 +26,8 @@ struct LimitArticleTests {
         ("tokens of a prompt", "Model/GenerationLimitTests", "tooLong"),
         ("`topLogProbabilities`", here, "options"),
         ("objects and lists", "Formats/FileLimitTests", "decodedParts"),
+        ("a file with a vocabulary", "Formats/FileLimitTests", "vocabularies"),
+        ("special and user-defined", "Formats/FileLimitTests", "vocabularies"),
         ("text of all added tokens", "Tokenizer/HostileTextTests", "addedTokenLimit"),
         ("ids without a token", here, "holes"),
         ("normalisers, pre-tokenizers", "Tokenizer/HostileTextTests", "stepLimit"),

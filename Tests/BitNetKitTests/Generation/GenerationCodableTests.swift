@@ -43,7 +43,7 @@ struct GenerationCodableTests {
         }
         #expect(throws: (any Error).self) { try read(#"{"kvCache": "f64"}"#) }
         #expect(throws: (any Error).self) { try read(#"{"logitBias": {"1": "infinity"}}"#) }
-        #expect(throws: BitNetError.self) { try read(#"{"grammar": {"gbnf": "root ::="}}"#) }
+        #expect(throws: BitNetError.self) { try read(#"{"grammar": {"gbnf": "root ::= ("}}"#) }
         #expect(try read(#"{"maximumResponseTokens": 3}"#).maximumResponseTokens == 3)
         // Values are checked where they are used.
         #expect(throws: BitNetError.self) {
