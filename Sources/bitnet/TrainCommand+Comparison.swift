@@ -10,7 +10,7 @@ extension TrainCommand {
     func validateComparison() throws {
         let others = [
             ("--out", out != nil), ("--resume", resume), ("--time", time != nil),
-            ("--teacher", teacher != nil), ("--tokenizer", tokenizer != nil),
+            ("--teacher", more.teacher != nil), ("--tokenizer", tokenizer != nil),
             ("--validation", !validation.isEmpty),
         ]
         for (name, isGiven) in others where isGiven {

@@ -9,27 +9,23 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         commandName: "train",
         abstract: "Train a ternary model from scratch on text.",
         usage: """
-            bitnet train --data FILE ... --out DIR [--config NAME] \
-            [--steps N | --time DURATION] [--resume] [--teacher PATH]
-            bitnet train --compare-rounding [--data FILE ...] [--steps N] [--plot FILE]
+            bitnet train --data FILE ... --out DIR [--config NAME] [OPTION ...]
+            bitnet train --compare-rounding [--data FILE ...] [--plot FILE]
             """,
         discussion: """
             Text is UTF-8, documents separated by <|endoftext|>. DIR gets a tokenizer, \
             checkpoints, loss.csv and loss.svg, and at the end model.gguf and the Hugging Face \
-            folders model (packed trits) and masters (shadow weights). Ctrl-C writes a \
-            checkpoint and stops with code 130; --resume goes on from it. With --steps, an \
-            interrupted training gives the same weights as one that is not. A FILE.json has the \
-            members of a configuration that --json prints.
-
-            With --json every line is an object with one member, named after what it tells: \
-            training (once, first), step, validation, sample, checkpoint, and summary (once, last).
-
-            --teacher takes a trained model with the same tokenizer; its predictions are learnt \
-            besides the text. Its folder gives the tokenizer; for a GGUF file give --tokenizer.
+            folders model (packed trits) and masters (shadow weights). Ctrl-C writes a checkpoint \
+            and stops with code 130; --resume goes on from it. With --steps, an interrupted training \
+            gives the same weights as one that is not. A FILE.json has the members of a \
+            configuration that --json prints: lines with one member each, training, step, \
+            validation, sample, checkpoint, summary.
 
             --compare-rounding is a lesson of a minute or two: the same small network is trained \
-            with float weights, which are then rounded to trits, and with shadow weights. \
-            Without --data both learn stories that the sample model writes.
+            with float weights, which are then rounded to trits, and with shadow weights. Without \
+            --data both learn stories that the sample model writes.
+
+            More options, for teachers and samples: bitnet train --help-hidden
             """)
 
     @Option(
@@ -78,22 +74,6 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         completion: .file())
     var tokenizer: String?
 
-    @Option(
-        parsing: .unconditional,
-        help: .init("A model to learn from besides the text.", valueName: "path"))
-    var teacher: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: .init("The teacher's share in what is learnt, 0 to 1 (default: 0.5).", valueName: "w")
-    )
-    var teacherWeight: Float?
-
-    @Option(
-        parsing: .unconditional,
-        help: .init("The temperature of both models' predictions (default: 2).", valueName: "t"))
-    var teacherTemperature: Float?
-
     @Flag(help: "Compare a float network, rounded, with one trained with shadow weights.")
     var compareRounding = false
 
@@ -103,17 +83,15 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
     var plot: String?
 
     @Option(
-        parsing: .unconditional,
-        help: .init("Text that samples begin with.", valueName: "text"))
-    var prompt = "Once upon a time"
-
-    @Option(
         name: .shortAndLong, parsing: .unconditional,
         help: .init("Number of threads (default: one per core).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Print events as JSON, one a line.")
     var json = false
+
+    @OptionGroup(title: "Teacher and samples", visibility: .hidden)
+    var more: MoreTrainArguments
 
     @OptionGroup
     var output: OutputArguments
@@ -129,7 +107,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1") }
         if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
-        if teacherWeight != nil || teacherTemperature != nil, resume || teacher == nil {
+        if more.tunesTeacher, resume || more.teacher == nil {
             throw ValidationError(
                 "--teacher-weight and --teacher-temperature belong to a new training with --teacher"
             )
@@ -186,14 +164,14 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         run.isResumed = resume
         run.resumedLength = length
         run.tokenizer = try tokenizer.map { try Terminal.url($0) }
-        run.teacher = try teacher.map { try Terminal.url($0) }
+        run.teacher = try more.teacher.map { try Terminal.url($0) }
         if let path = run.teacher?.path, !resume {
             var distillation = TrainingConfiguration.Distillation(teacher: path)
-            if let teacherWeight { distillation.weight = teacherWeight }
-            if let teacherTemperature { distillation.temperature = teacherTemperature }
+            if let weight = more.teacherWeight { distillation.weight = weight }
+            if let temperature = more.teacherTemperature { distillation.temperature = temperature }
             run.configuration.distillation = distillation
         }
-        run.samplePrompt = prompt
+        run.samplePrompt = more.prompt
         run.threads = threads
         return run
     }
@@ -251,4 +229,35 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         }
         return number * unit
     }
+}
+
+/// What few ask for.
+struct MoreTrainArguments: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: .init(
+            """
+            A model to learn from besides the text. Its tokenizer must be the same: a folder brings \
+            it along, for a GGUF file give --tokenizer.
+            """, valueName: "path"),
+        completion: .file())
+    var teacher: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("The teacher's share in what is learnt, 0 to 1 (default: 0.5).", valueName: "w")
+    )
+    var teacherWeight: Float?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("The temperature of both models' predictions (default: 2).", valueName: "t"))
+    var teacherTemperature: Float?
+
+    @Option(
+        parsing: .unconditional,
+        help: .init("Text that samples begin with.", valueName: "text"))
+    var prompt = "Once upon a time"
+
+    var tunesTeacher: Bool { teacherWeight != nil || teacherTemperature != nil }
 }

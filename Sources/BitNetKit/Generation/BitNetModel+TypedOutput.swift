@@ -42,8 +42,8 @@ extension BitNetModel {
     /// - Parameters:
     ///   - messages: the conversation, as for `generate(_:options:processors:)`.
     ///   - type: a type that can be walked, see <doc:TypedOutput>.
-    ///   - options: how tokens are chosen; a grammar in them is replaced.
-    ///   - processors: what else changes the logits.
+    ///   - options: how tokens are chosen; a grammar among them is an error.
+    ///   - processors: run on the logits of every token of the response, in this order.
     ///   - includesSchema: whether the schema is put behind the last message.
     /// - Throws: as for a text, and what the chat template throws.
     public func generate<Value: Decodable & Sendable>(
