@@ -111,6 +111,9 @@ extension CommandSyntax {
         let words = "' is invalid for '"
         guard let found = message.range(of: words, options: .backwards) else { return nil }
         let name = message[found.upperBound...].prefix { $0 != " " && $0 != "'" }
+        // Where a value is read by a function of ours, its reason follows.
+        let rest = message[found.upperBound...].drop { $0 != "'" }.dropFirst()
+        guard rest.first != ":" else { return nil }
         let value = message[..<found.lowerBound].dropFirst("The value '".count)
         guard let type = self[name]?.valueType else { return nil }
         switch type {

@@ -36,7 +36,8 @@ func showingPrefill<Value: Sendable>(
 ) async throws -> Value {
     let line = ProgressLine()
     defer { line.clear() }
-    return try await PrefillProgress.$report.withValue(
-        { line.update("reading the prompt:", Double($0) / Double($1)) },
-        operation: { try await body(line) })
+    let listener = PrefillProgress.Listener {
+        line.update("reading the prompt:", Double($0) / Double($1))
+    }
+    return try await PrefillProgress.$listener.withValue(listener) { try await body(line) }
 }

@@ -32,7 +32,7 @@ extension TrainCommand {
         let text =
             data.isEmpty
             ? TrainingCorpus(documents: try await stories(line))
-            : try TrainingCorpus(files: try data.map { try Terminal.url($0) })
+            : try TrainingCorpus(files: try data.map { try Terminal.textFile($0) })
         let result = try RoundingComparison.run(
             configuration, text: text, threads: threads
         ) { line.update("training two networks:", $0) }

@@ -90,7 +90,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
     @Flag(help: "Print events as JSON, one a line.")
     var json = false
 
-    @OptionGroup(title: "Teacher and samples", visibility: .hidden)
+    @OptionGroup(title: "Teacher and sample options", visibility: .hidden)
     var more: MoreTrainArguments
 
     @OptionGroup

@@ -20,7 +20,7 @@ extension Conversion {
         }
         var entries: [GGUFFile.Entry] = [
             .init("general.architecture", .string(prefix)),
-            .init("general.name", .string(c.name)),
+            .init("general.name", .string(options.name ?? c.name)),
             .init("general.file_type", .uint32(fileTypes[options.ternary] ?? 0)),
             .init("general.quantization_version", .uint32(2)),
             number("vocab_size", c.vocabularySize),

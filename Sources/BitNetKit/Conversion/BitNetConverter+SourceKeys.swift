@@ -19,7 +19,7 @@ extension Conversion {
             }
             if let place = places[ExactString(kept.key)] {
                 // A name that is not UTF-8 keeps its bytes.
-                if kept.key == "general.name" { entries[place] = entry }
+                if kept.key == "general.name", options.name == nil { entries[place] = entry }
             } else if entry.key.hasPrefix("split.")
                 || kept.key != entry.key && file[kept.key] != nil
             {

@@ -14,17 +14,20 @@ public struct ConversionOptions: Sendable, Hashable {
     /// Whether the new file may take the place of the one that is read although something of that is
     /// lost: scales that another type rounds, weights that were rounded to trits. Refused otherwise.
     public var replacesSource = false
+    /// What the new file calls the model (`general.name`); nil for the source's name.
+    public var name: String?
 
     /// Options that differ from the defaults in what is given.
     public init(
         ternary: ElementType = .i2_s, embedding: ElementType? = nil, i2sOrder: I2SOrder = .a,
-        allowsLossy: Bool = false, replacesSource: Bool = false
+        allowsLossy: Bool = false, replacesSource: Bool = false, name: String? = nil
     ) {
         self.ternary = ternary
         self.embedding = embedding
         self.i2sOrder = i2sOrder
         self.allowsLossy = allowsLossy
         self.replacesSource = replacesSource
+        self.name = name
     }
 
     /// Types that ternary matrices can be written in.
@@ -35,7 +38,7 @@ public struct ConversionOptions: Sendable, Hashable {
 
 extension ConversionOptions: Codable {
     private enum CodingKeys: String, CodingKey {
-        case ternary, embedding, i2sOrder, allowsLossy
+        case ternary, embedding, i2sOrder, allowsLossy, replacesSource, name
     }
 
     /// Reads options of which every part may be absent and then has its default.
@@ -46,5 +49,8 @@ extension ConversionOptions: Codable {
         embedding = try container.decodeIfPresent(ElementType.self, forKey: .embedding) ?? embedding
         i2sOrder = try container.decodeIfPresent(I2SOrder.self, forKey: .i2sOrder) ?? i2sOrder
         allowsLossy = try container.decodeIfPresent(Bool.self, forKey: .allowsLossy) ?? allowsLossy
+        replacesSource =
+            try container.decodeIfPresent(Bool.self, forKey: .replacesSource) ?? replacesSource
+        name = try container.decodeIfPresent(String.self, forKey: .name) ?? name
     }
 }

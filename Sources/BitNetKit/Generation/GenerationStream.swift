@@ -113,12 +113,12 @@ private final class GenerationRun: ResponseRun {
 
     func next() async -> Result<GenerationEvent?, BitNetError> {
         if let event = generation.withLock({ $0.takeEvent() }) { return .success(event) }
-        let report = PrefillProgress.report
+        let listener = PrefillProgress.listener
         return await cancellation.follow {
             await backend.onQueue {
-                guard let report else { return self.generation.withLock { $0.advance() } }
+                guard let listener else { return self.generation.withLock { $0.advance() } }
                 // The queue's thread runs no task that could have the value.
-                return PrefillProgress.$report.withValue(report) {
+                return PrefillProgress.$listener.withValue(listener) {
                     self.generation.withLock { $0.advance() }
                 }
             }

@@ -114,7 +114,9 @@ package final class InferenceContext {
             let end = min(start + workspace.batch, tokens.count)
             try runLayers(tokens[start..<end], isCancelled: isCancelled)
             start = end
-            if tokens.count > workspace.batch { PrefillProgress.report?(start, tokens.count) }
+            if tokens.count > workspace.batch {
+                PrefillProgress.listener?.report(start, tokens.count)
+            }
         }
     }
 

@@ -247,7 +247,7 @@ extension BitNetSession {
                 }
             }
             if case .success(let read) = reading, !read.window.isEmpty {
-                PrefillProgress.report?(memory.tokens.count, read.window.count)
+                PrefillProgress.listener?.report(memory.tokens.count, read.window.count)
             }
         }
         return reading

@@ -51,17 +51,15 @@ extension Trainer {
         to file: URL, ternary: ElementType = .i2_s, embedding: ElementType = .f32,
         tokenizer: URL
     ) async throws(BitNetError) -> ConversionReport {
-        let place = file.deletingLastPathComponent().appendingPathComponent(
+        let folder = file.deletingLastPathComponent().appendingPathComponent(
             ".\(file.lastPathComponent).\(UUID().uuidString).folder")
-        defer { try? FileManager.default.removeItem(at: place) }
-        // A model has the name of its folder.
+        defer { try? FileManager.default.removeItem(at: folder) }
         let name = file.deletingPathExtension().lastPathComponent
-        let folder = place.appendingPathComponent(name.isEmpty ? "model" : name)
         try await exportFolder(to: folder, tokenizer: tokenizer)
         return try await onQueue { (_) throws(BitNetError) in
             try BitNetConverter.convert(
                 from: folder, to: file,
-                options: ConversionOptions(ternary: ternary, embedding: embedding))
+                options: ConversionOptions(ternary: ternary, embedding: embedding, name: name))
         }
     }
 }

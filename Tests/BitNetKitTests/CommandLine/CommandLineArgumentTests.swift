@@ -150,7 +150,8 @@ struct CommandLineArgumentTests {
                 let message = run.error.prefix { $0 != "\n" }
                 let hasList =
                     message.contains("Please provide one of") && run.error.contains("Give ")
-                #expect(message.contains("': give ") || hasList, "\(words)")
+                let hasReason = message.contains(#/is invalid for '[^']*': ./#)
+                #expect(hasReason || hasList, "\(words)")
             }
         }
         #expect(checked > 60)

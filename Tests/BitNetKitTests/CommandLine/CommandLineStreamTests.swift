@@ -92,8 +92,8 @@ struct CommandLineStreamTests {
             ("cat g >pipe & \"$0\" generate Hi --grammar pipe", "Hix\n"),
             ("\"$0\" generate Hi --json-schema <(cat s)", "Hi5\n"),
             ("\"$0\" generate Hi --json-schema - <s", "Hi5\n"),
-            ("\"$0\" tokenize --model \"$1\" --lines <(cat l)", "[66,488]\n"),
-            ("\"$0\" tokenize --model /dev/fd/7 'a cat' 7<\"$1\"", "[66,488]\n"),
+            ("\"$0\" tokenize --model \"$1\" --lines <(cat l)", "[66,485]\n"),
+            ("\"$0\" tokenize --model /dev/fd/7 'a cat' 7<\"$1\"", "[66,485]\n"),
         ] {
             let run = try shell(start + script, Self.sample, folder.path)
             #expect(run.code == 0 && run.output == expected, "\(script): \(run)")

@@ -12,8 +12,10 @@ struct PrefillProgressTests {
         _ body: () async throws -> GenerationResult
     ) async throws -> (result: GenerationResult, calls: [(read: Int, all: Int)]) {
         let calls = Mutex([(read: Int, all: Int)]())
-        let result = try await PrefillProgress.$report.withValue(
-            { read, all in calls.withLock { $0.append((read, all)) } }, operation: body)
+        let listener = PrefillProgress.Listener { read, all in
+            calls.withLock { $0.append((read, all)) }
+        }
+        let result = try await PrefillProgress.$listener.withValue(listener, operation: body)
         return (result, calls.withLock { $0 })
     }
 
