@@ -139,9 +139,10 @@ struct CommandLineOutputTests {
         let original = try logits(of: sampleModel)
         let converted = try logits(of: file)
         if type == "i2_s" { #expect(converted == original) }
-        // Other formats round the scales to half precision.
+        // Other formats round the scales to half precision, which moves activations that lie between
+        // two int8 values.
         let worst = zip(converted, original).map { abs($0 - $1) }.max()
-        #expect(try #require(worst) < 0.1)
+        #expect(try #require(worst) < 0.5)
         #expect(converted.count == 2048)
     }
 

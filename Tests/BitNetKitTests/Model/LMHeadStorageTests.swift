@@ -118,7 +118,11 @@ struct LMHeadStorageTests {
                 || model.transformer.lmHead.row(17) == values.row(0))
         let (a, b) = (try await model.logits("The dog"), try await stored.logits("The dog"))
         let scale = b.logits[0].map(abs).max() ?? 0
-        for (x, y) in zip(a.logits[0], b.logits[0]) { #expect(abs(x - y) < scale * 0.2) }
+        // What all logits have in common changes no probability.
+        let differences = zip(a.logits[0], b.logits[0]).map { $0 - $1 }
+        let shift = differences.reduce(0, +) / Float(differences.count)
+        let squares = differences.reduce(0) { $0 + ($1 - shift) * ($1 - shift) }
+        #expect((squares / Float(differences.count)).squareRoot() < scale * 0.1)
     }
 
     @Test("rows that are not whole blocks of a type are refused by name")
