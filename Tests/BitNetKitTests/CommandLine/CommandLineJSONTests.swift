@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What every command prints with `--json`, against the schema that documents it.
-@Suite("Command line: JSON", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(5)))
+@Suite("Command line: JSON", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(10)))
 struct CommandLineJSONTests {
     private static let model = (try? BitNetSampleModel.url.path) ?? "no sample model"
     private static let folder = Fixtures.url("reference/bitnet-untied/packed").path

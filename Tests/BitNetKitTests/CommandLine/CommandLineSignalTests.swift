@@ -4,7 +4,7 @@ import Testing
 
 #if os(Linux)
     /// Signals at moments that are certain: the program waits for a pipe that nobody empties.
-    @Suite("Command line: signals", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(2)))
+    @Suite("Command line: signals", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(10)))
     struct CommandLineSignalTests {
         private let folder: TemporaryFolder
         private let pipe: String

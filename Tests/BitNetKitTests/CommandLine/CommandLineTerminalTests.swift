@@ -8,7 +8,7 @@ import Testing
 #if os(Linux)
     /// What comes from a file, on a pseudo terminal and in a pipe.
     @Suite(
-        "Command line: terminals", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(2)))
+        "Command line: terminals", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(10)))
     struct CommandLineTerminalTests {
         private let folder: TemporaryFolder
         private static let sample = ReferenceData.packageRoot.appendingPathComponent(

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `bitnet train` with networks that take a moment, on some kilobytes of text.
-@Suite("Command line: train", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(5)))
+@Suite("Command line: train", .enabled(if: bitnetExecutable != nil), .timeLimit(.minutes(10)))
 struct TrainCommandTests {
     private let folder: TemporaryFolder
     private let text: String

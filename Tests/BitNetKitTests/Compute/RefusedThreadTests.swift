@@ -46,7 +46,7 @@ import Testing
 
         @Test(
             "loading is an error where no thread starts at all, and does not wait for one",
-            .timeLimit(.minutes(1)))
+            .timeLimit(.minutes(10)))
         func none() async {
             await #expect(processExitsWith: .success) {
                 var limit = rlimit()

@@ -88,7 +88,8 @@ struct HostileTextTests {
     }
 
     @Test(
-        "a quarter of a megabyte of each kind ends soon", .timeLimit(.minutes(1)), arguments: parts)
+        "a quarter of a megabyte of each kind ends soon", .timeLimit(.minutes(10)), arguments: parts
+    )
     func long(_ part: String) throws {
         let text = String(repeating: part, count: 250_000 / part.utf8.count)
         let tokenizer = try TokenizerFixtures.tiny()
@@ -222,7 +223,7 @@ struct EncodingCancellationTests {
         }
     }
 
-    @Test("the task's cancellation counts", .timeLimit(.minutes(5)))
+    @Test("the task's cancellation counts", .timeLimit(.minutes(10)))
     func task() async throws {
         let tokenizer = try TokenizerFixtures.tiny()
         let template = try ChatTemplate(
