@@ -129,10 +129,9 @@ extension Chat {
 
     /// Answers the latest message again.
     private mutating func regenerate() async throws {
-        guard let question = await session.messages.last(where: { $0.role == .user }) else {
+        guard await session.messages.last?.role == .assistant else {
             return fail("/regenerate needs a message that has been answered")
         }
-        try await session.rewind(toTurn: await session.turnCount - 1)
         regenerations += 1
         var options = options
         // The same seed would give the same answer.
@@ -142,7 +141,7 @@ extension Chat {
                 temperature: temperature, topK: topK, topP: topP, minP: minP,
                 seed: seed &+ regenerations)
         }
-        try await answer(question.content, options)
+        try await show(session.streamRegeneration(options: options))
     }
 
     private func reportTokens() async throws {

@@ -60,8 +60,12 @@ struct Chat {
 
     // MARK: - Answers
 
-    func answer(_ text: String, _ options: GenerationOptions? = nil) async throws {
-        let stream = session.streamResponse(to: text, options: options ?? self.options)
+    func answer(_ text: String) async throws {
+        try await show(session.streamResponse(to: text, options: options))
+    }
+
+    /// Writes an answer, and what is to be said about it.
+    func show(_ stream: BitNetSession.ResponseStream) async throws {
         let task = Task {
             try await showingPrefill { line in try await Self.write(stream, line) }
         }
