@@ -34,13 +34,7 @@ struct Interrupt {
             var (new, old) = (sigaction(), sigaction())
             // The system takes the handler away by itself: a second signal needs no thread of ours.
             new.sa_flags = Int32(SA_RESTART) | Int32(truncatingIfNeeded: SA_RESETHAND)
-            #if canImport(Musl)
-                new.__sa_handler.sa_handler = tellSignalThread
-            #elseif os(Linux)
-                new.__sigaction_handler.sa_handler = tellSignalThread
-            #else
-                new.__sigaction_u.__sa_handler = tellSignalThread
-            #endif
+            new.setHandler(tellSignalThread)
             sigaction(number, &new, &old)
             earlier.append((number, old))
         }
@@ -70,6 +64,19 @@ struct Interrupt {
             sigaction(number, &action, nil)
         }
         SignalThread.follow(nil)
+    }
+}
+
+extension sigaction {
+    /// Makes `handler` what is called; each C library has the field under another name.
+    mutating func setHandler(_ handler: @escaping @convention(c) (Int32) -> Void) {
+        #if canImport(Musl)
+            __sa_handler.sa_handler = handler
+        #elseif os(Linux)
+            __sigaction_handler.sa_handler = handler
+        #else
+            __sigaction_u.__sa_handler = handler
+        #endif
     }
 }
 

@@ -95,11 +95,7 @@ enum RawTerminal {
             if number == SIGHUP, Interrupt.isIgnored(number) { continue }
             var (new, old) = (sigaction(), sigaction())
             new.sa_flags = Int32(truncatingIfNeeded: SA_RESETHAND) | Int32(SA_NODEFER)
-            #if os(Linux)
-                new.__sigaction_handler.sa_handler = putBackAndEnd
-            #else
-                new.__sigaction_u.__sa_handler = putBackAndEnd
-            #endif
+            new.setHandler(putBackAndEnd)
             sigaction(number, &new, &old)
             earlier.append((number, old))
         }

@@ -8,16 +8,18 @@
 
 /// A folder that files are to be written into.
 package enum OutputFolder {
-    /// Makes the folder, and those above it, where they are not there.
+    /// Makes the folder, and those above it, where they are not there; whether it was not.
     ///
     /// - Throws: `BitNetError.unwritable`, which says what is there instead.
-    package static func make(_ path: String) throws(BitNetError) {
-        guard try !isThere(path) else { return }
+    @discardableResult
+    package static func make(_ path: String) throws(BitNetError) -> Bool {
+        guard try !isThere(path) else { return false }
         let above = OutputTarget.folder(of: withoutEnd(path))
         if !withoutEnd(above).isEmpty { try make(withoutEnd(above)) }
         guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
             throw .unwritable(path: path, reason: systemErrorMessage(errno))
         }
+        return true
     }
 
     /// Whether the folder is there, so that files can be made in it.

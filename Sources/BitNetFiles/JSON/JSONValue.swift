@@ -29,6 +29,19 @@ package enum JSONValue: Sendable, Hashable {
         self = try parser.parseDocument()
     }
 
+    /// Parses JSON that a caller gave as text: `error` makes one of what is wrong with it, as there is
+    /// no file to name.
+    package init(
+        _ text: String, orThrow error: (_ detail: String) -> BitNetError
+    ) throws(BitNetError) {
+        do throws(BitNetError) {
+            try self.init(parsing: ByteRegion(Array(text.utf8)))
+        } catch let found {
+            guard case .malformedFile(_, let detail) = found else { throw error("\(found)") }
+            throw error(detail)
+        }
+    }
+
     /// The truth value, if it is one.
     package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 

@@ -53,10 +53,9 @@ extension BitNetModel {
     ) async throws(BitNetError) -> TypedResult<Value> {
         let output = try TypedOutput(type, options)
         var messages = messages
-        if let last = messages.popLast() {
-            var message = last
-            message.content = output.prompt(last.content, includesSchema: includesSchema)
-            messages.append(message)
+        if let last = messages.indices.last {
+            messages[last].content = output.prompt(
+                messages[last].content, includesSchema: includesSchema)
         }
         return try output.value(
             of: try await generate(messages, options: output.options, processors: processors))

@@ -24,14 +24,7 @@ struct JSONSchemaGrammar {
     static func rules(
         of text: String, _ effort: Effort = Effort()
     ) throws(BitNetError) -> [GrammarRule] {
-        let schema: JSONValue
-        do throws(BitNetError) {
-            schema = try JSONValue(parsing: ByteRegion(Array(text.utf8)))
-        } catch {
-            var message = "\(error)"
-            if case .malformedFile(_, let detail) = error { message = detail }
-            throw .grammar(detail: "the JSON schema is no JSON: \(message)")
-        }
+        let schema = try JSONValue(text) { .grammar(detail: "the JSON schema is no JSON: \($0)") }
         try effort.spend(text.utf8.count)
         var grammar = JSONSchemaGrammar(schema, effort)
         try grammar.findContainers()

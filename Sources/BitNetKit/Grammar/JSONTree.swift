@@ -36,13 +36,7 @@ indirect enum JSONTree: Sendable, Hashable {
 
     /// - Throws: `BitNetError.grammar` where `text` is no JSON; `what` names it.
     init(parsing text: String, _ what: String) throws(BitNetError) {
-        do throws(BitNetError) {
-            self.init(try JSONValue(parsing: ByteRegion(Array(text.utf8))))
-        } catch {
-            var message = "\(error)"
-            if case .malformedFile(_, let detail) = error { message = detail }
-            throw .grammar(detail: "\(what) is no JSON: \(message)")
-        }
+        self.init(try JSONValue(text) { .grammar(detail: "\(what) is no JSON: \($0)") })
     }
 
     /// The tree as JSON without spaces.

@@ -8,13 +8,7 @@ extension JinjaValue {
     ///
     /// - Throws: `BitNetError.chatTemplate` where `text` is no JSON; `what` names it.
     init(json text: String, _ what: String) throws(BitNetError) {
-        do throws(BitNetError) {
-            self.init(try JSONValue(parsing: ByteRegion(Array(text.utf8))))
-        } catch {
-            var detail = "\(error)"
-            if case .malformedFile(_, let found) = error { detail = found }
-            throw .chatTemplate(detail: "\(what) is no JSON: \(detail)")
-        }
+        self.init(try JSONValue(text) { .chatTemplate(detail: "\(what) is no JSON: \($0)") })
         guard depth <= Self.maximumJSONDepth else {
             throw .chatTemplate(detail: "\(what) is nested too deep")
         }

@@ -135,8 +135,7 @@ public struct TrainingRun: Sendable {
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
     ) async throws(BitNetError) -> Summary {
-        let isMade = try !OutputFolder.isThere(output.path)
-        try OutputFolder.make(output.path)
+        let isMade = try OutputFolder.make(output.path)
         let checkpoint = url("checkpoint.safetensors")
         guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
             throw .invalidArgument(
