@@ -15,9 +15,10 @@
 #include "check.h"
 #include "sets.h"
 
-// 2048, 2080 and 2176 are a whole GEMM panel of T2 and one block more than a panel of T5 and of T2.
-static const size_t columns_to_try[] = {1,    31,   127,  128,  129,  160, 161,
-                                        1281, 2048, 2080, 2176, 2560, 6912};
+// 2048, 2080 and 2176 are a whole GEMM panel of T2 and one block more than a panel of T5 and of T2;
+// 2560 and 2688 are a whole panel of 32 rows and one block of T2 more.
+static const size_t columns_to_try[] = {1,    31,   127,  128,  129,  160,  161,
+                                        1281, 2048, 2080, 2176, 2560, 2688, 6912};
 
 /// How a matrix or an activation row is filled.
 typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, FILLS } fill;
@@ -215,6 +216,10 @@ static void check_large_gemm(const tk_kernels *k, tk_layout layout, bool fewer) 
       free_problem(p);
     }
   }
+  // More tokens than any set sweeps at once.
+  problem p = make_problem(layout, 13, 2561, 261, RANDOM, LARGEST);
+  check_gemm_problem(k, &p, 0);
+  free_problem(p);
 }
 
 /// All 3^5 bytes of T5 in one row: each trit comes back alone through a one-hot activation row.

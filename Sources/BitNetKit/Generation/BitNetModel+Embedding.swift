@@ -15,7 +15,7 @@ extension BitNetModel {
     /// A begin-of-text token is added before, and the tokens that an embedding model expects after
     /// every text behind it (`Tokenizer.appendedTokens`). Language models work too, though they were
     /// not trained for it. Keys and values are kept as float32. Short texts go through the model
-    /// together, up to 128 tokens in one pass, which gives the same bits as each alone; other
+    /// together, up to 512 tokens in one pass, which gives the same bits as each alone; other
     /// sequences of the model get their turn between two passes.
     ///
     /// ```swift

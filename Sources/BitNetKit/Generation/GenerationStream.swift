@@ -113,15 +113,8 @@ private final class GenerationRun: ResponseRun {
 
     func next() async -> Result<GenerationEvent?, BitNetError> {
         if let event = generation.withLock({ $0.takeEvent() }) { return .success(event) }
-        let listener = PrefillProgress.listener
         return await cancellation.follow {
-            await backend.onQueue {
-                guard let listener else { return self.generation.withLock { $0.advance() } }
-                // The queue's thread runs no task that could have the value.
-                return PrefillProgress.$listener.withValue(listener) {
-                    self.generation.withLock { $0.advance() }
-                }
-            }
+            await backend.onQueue { self.generation.withLock { $0.advance() } }
         }
     }
 }

@@ -47,8 +47,13 @@ public final class BitNetModel: Sendable {
 
     /// Runs blocking work on the model's own serial queue, off Swift's cooperative threads.
     func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
-        await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: body()) }
+        // The queue's thread runs no task that could have the value.
+        let listener = PrefillProgress.listener
+        return await withCheckedContinuation { continuation in
+            queue.async {
+                continuation.resume(
+                    returning: PrefillProgress.$listener.withValue(listener, operation: body))
+            }
         }
     }
 

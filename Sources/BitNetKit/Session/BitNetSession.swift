@@ -246,9 +246,6 @@ extension BitNetSession {
                     return next
                 }
             }
-            if case .success(let read) = reading, !read.window.isEmpty {
-                PrefillProgress.listener?.report(memory.tokens.count, read.window.count)
-            }
         }
         return reading
     }

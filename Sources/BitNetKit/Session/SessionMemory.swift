@@ -99,7 +99,9 @@ final class SessionMemory: @unchecked Sendable {
         let end = min(tokens.count + InferenceContext.batchLength, window.count - 1)
         if tokens.count < end {
             try append(Array(window[tokens.count..<end])) { (new) throws(BitNetError) in
-                try context.read(new, isCancelled: isCancelled)
+                try context.read(
+                    new, progress: PrefillProgress(of: window.count, after: tokens.count),
+                    isCancelled: isCancelled)
             }
         }
         return end >= window.count - 1

@@ -100,13 +100,14 @@ static inline __attribute__((always_inline)) void score_tile(const tk_score_bloc
   if (i < t.head_dim) {
     add_products(&t, keys, i, 8, sums);
   }
-  const __m128 scale = _mm_set1_ps(b->scale);
+  for (size_t n = heads * positions; n < TILE; n++) {
+    sums[n] = _mm512_setzero_ps();
+  }
+  float scores[TILE];
+  _mm512_storeu_ps(scores, _mm512_mul_ps(tk_lane_sums16_512(sums), _mm512_set1_ps(b->scale)));
   for (size_t h = 0; h < heads; h++) {
-    for (size_t p = 0; p < positions && p < count; p += 4) {
-      const __m128 four = _mm_mul_ps(tk_lane_sums4_512(sums + h * positions + p), scale);
-      const size_t stored = count - p < 4 ? count - p : 4;
-      memcpy(b->scores + h * b->stride + begin + p, &four, stored * sizeof *b->scores);
-    }
+    memcpy(b->scores + h * b->stride + begin, scores + h * positions,
+           (count < positions ? count : positions) * sizeof *scores);
   }
 }
 

@@ -46,6 +46,29 @@ static inline __m128 tk_lane_sums4_512(const __m512 v[4]) {
   return tk_lane_sums4(low, high);
 }
 
+/// 16 tk_lane_sum at once: lane i is the sum of v[i]. Each step adds halves of all vectors and puts
+/// what is left of them together, which takes 45 instructions where four tk_lane_sums4_512 take
+/// 108.
+static inline __m512 tk_lane_sums16_512(const __m512 v[16]) {
+  __m512 fours[4]; // Block b of fours[j] is what is left of v[4 b + j].
+  for (int j = 0; j < 4; j++) {
+    const __m512 a = v[j], b = v[4 + j], c = v[8 + j], d = v[12 + j];
+    const __m512 ab =
+        _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+    const __m512 cd =
+        _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+    fours[j] =
+        _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+  }
+  __m512 twos[2];
+  for (int j = 0; j < 2; j++) {
+    const __m512 a = fours[2 * j], b = fours[2 * j + 1];
+    twos[j] = _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xEE));
+  }
+  return _mm512_add_ps(_mm512_shuffle_ps(twos[0], twos[1], 0x88),
+                       _mm512_shuffle_ps(twos[0], twos[1], 0xDD));
+}
+
 #pragma clang attribute pop
 
 #endif

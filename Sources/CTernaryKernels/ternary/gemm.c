@@ -5,13 +5,23 @@
 //
 //   columns range > tokens range > 8 rows (unpack) > a few tokens > 4 rows (multiply)
 //
-// Instruction sets with more registers take 32 rows for both steps; their 64 KiB of codes come from
-// level 2, which is enough where each serves ten tokens.
+// Instruction sets with more registers take 32 rows for both steps, and wider ranges; their 80 KiB
+// of codes come from level 2, which is enough where each serves ten tokens.
 //
 // The 16 KiB of codes and the few activation rows stay in level 1, the 128 activation rows in
 // level 2; unpacking costs a few instructions per 32 codes and is shared by up to 128 tokens.
 
 #include "ternary/ternary.h"
+
+/// The most columns of a panel, and activation rows that are swept with it.
+typedef struct extent {
+  size_t columns, tokens;
+} extent;
+
+static extent extent_of(const tk_gemm_kernels *k) {
+  return k->rows == TK_MAX_PANEL_ROWS ? (extent){TK_WIDE_PANEL_COLUMNS, TK_WIDE_PANEL_TOKENS}
+                                      : (extent){TK_PANEL_COLUMNS, TK_PANEL_TOKENS};
+}
 
 /// A range of columns of one panel: what the inner loops need to know.
 typedef struct panel {
@@ -105,14 +115,15 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *
   }
   size_t width = tk_describe(w->layout).columns;
   size_t blocks = tk_block_count(w->layout, w->columns);
-  size_t most = TK_PANEL_COLUMNS / width;
+  extent extent = extent_of(k);
+  size_t most = extent.columns / width;
   size_t ranges = (blocks + most - 1) / most;
   size_t step = ranges > 0 ? (blocks + ranges - 1) / ranges : 0; // ranges of about equal size
   size_t height = k->unpack_panel ? k->rows : TK_PANEL_ROWS;
   for (size_t b = 0; b < blocks; b += step) {
     size_t count = blocks - b < step ? blocks - b : step;
-    for (size_t t = 0; t < batch; t += TK_PANEL_TOKENS) {
-      size_t tokens = batch - t < TK_PANEL_TOKENS ? batch - t : TK_PANEL_TOKENS;
+    for (size_t t = 0; t < batch; t += extent.tokens) {
+      size_t tokens = batch - t < extent.tokens ? batch - t : extent.tokens;
       for (size_t r = row_begin; r < row_end; r += height) {
         panel p = {scratch, count * width, row_end - r < height ? row_end - r : height, b == 0};
         unpack(k, w, r, p.rows, b, count, scratch);

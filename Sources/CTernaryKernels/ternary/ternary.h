@@ -53,7 +53,7 @@ extern const tk_gemm_small_kernels tk_gemm_small_t2_neon_dotprod, tk_gemm_small_
 /// `tile`, in column order: row r of the tile starts at codes + r * TK_PANEL_COLUMNS.
 typedef void tk_gemm_unpack(const uint8_t *tile, size_t blocks, uint8_t *codes);
 /// out[t * rows + r] = sum of codes[r][c] * q[t * q_stride + c] over c in [0, columns); columns is
-/// a multiple of 32 up to TK_PANEL_COLUMNS, t in [0, tokens), r in [0, rows).
+/// a multiple of 32 up to the panel's, t in [0, tokens), r in [0, rows).
 typedef void tk_gemm_multiply(const uint8_t *codes, size_t columns, const int8_t *q,
                               size_t q_stride, size_t tokens, int32_t *out);
 
@@ -108,9 +108,14 @@ enum {
   TK_PANEL_COLUMNS = 2048,
   // Activation rows swept per panel: 128 x 2 KiB = 256 KiB, which stays in a level 2 cache.
   TK_PANEL_TOKENS = 128,
+  // Where panels have 32 rows the CPU has AVX-512 and 1 MiB of level 2 or more, which holds 80 KiB
+  // of codes and 256 activation rows of 2.5 KiB. The sums of a matrix of one range stay in
+  // registers.
+  TK_WIDE_PANEL_COLUMNS = 2560,
+  TK_WIDE_PANEL_TOKENS = 256,
   TK_MAX_TOKENS = 10,     ///< The most tokens an instruction set multiplies at once.
   TK_MAX_PANEL_ROWS = 32, ///< The most rows an instruction set multiplies at once.
-  TK_MAX_PANEL_BYTES = TK_MAX_PANEL_ROWS * TK_PANEL_COLUMNS,
+  TK_MAX_PANEL_BYTES = TK_MAX_PANEL_ROWS * TK_WIDE_PANEL_COLUMNS,
 };
 
 /// What activations with this largest magnitude are multiplied by: torch's `127 / a`, which is a
