@@ -9,10 +9,9 @@ package struct LayoutChoice: Sendable {
     /// Weights in a second, by layout, streamed from memory.
     package let weightsPerSecond: [TernaryLayout: Double]
 
-    /// The faster one; T2 where T5 is not clearly so: a few per cent are noise.
+    /// The faster one; T5 where they are alike, since it takes less memory.
     var best: TernaryLayout {
-        let t2 = weightsPerSecond[.t2] ?? 0
-        return (weightsPerSecond[.t5] ?? 0) > t2 * 1.05 ? .t5 : .t2
+        (weightsPerSecond[.t5] ?? 0) >= (weightsPerSecond[.t2] ?? 0) ? .t5 : .t2
     }
 
     /// The layout asked for, or else the best one for a model of `weights`. One that fits the caches
@@ -44,7 +43,9 @@ package struct LayoutChoice: Sendable {
     /// 54 MB in T5 and 67 MB in T2: more than the last-level cache of a desktop processor.
     private static let measuredWeights = columns * (105 << 10)
 
-    /// The layouts take turns, so that a moment in which the machine is busy decides nothing.
+    /// The layouts take turns, so that a moment in which the machine is busy decides nothing, and as
+    /// many of them as still show something new: a choice that changes from load to load is a model
+    /// whose speed does.
     private static func measure(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
         let rows = measuredWeights / columns
         let input = try AlignedBuffer<Float>(count: columns, purpose: purpose)
@@ -58,16 +59,26 @@ package struct LayoutChoice: Sendable {
             try product(.t2, output, compute.pool), try product(.t5, output, compute.pool),
         ]
         var times = [TernaryLayout: Double]()
-        for _ in 0..<5 {
+        var (turns, turnsWithoutNews) = (0, 0)
+        while turns < mostTurns && turnsWithoutNews < settledTurns {
+            var isNews = false
             for product in products {
                 let time =
                     ContinuousClock().measure { compute.multiply(quantized, product) } / .seconds(1)
-                times[product.matrix.layout] = min(
-                    times[product.matrix.layout] ?? .infinity, time)
+                let best = times[product.matrix.layout] ?? .infinity
+                if time < best * 0.99 { isNews = true }
+                times[product.matrix.layout] = min(best, time)
             }
+            turns += 1
+            turnsWithoutNews = isNews ? 0 : turnsWithoutNews + 1
         }
         return LayoutChoice(weightsPerSecond: times.mapValues { Double(measuredWeights) / $0 })
     }
+
+    /// Turns of a few milliseconds each: so many without a time that is better by a per cent are
+    /// enough, and so many are never exceeded.
+    private static let settledTurns = 8
+    private static let mostTurns = 60
 
     private static let purpose = "choosing a layout"
 

@@ -16,15 +16,14 @@ struct LayoutChoiceTests {
         #expect(Set(speeds.keys) == [.t2, .t5])
         #expect(speeds.values.allSatisfy { $0 > 0 && $0.isFinite })
         let faster = try #require(speeds.values.max())
-        #expect(try #require(speeds[choice.best]) * 1.05 >= faster)
+        #expect(speeds[choice.best] == faster)
         #expect(try LayoutChoice.measured(compute).weightsPerSecond == speeds)
     }
 
     @Test(
-        "the larger speed decides, T2 where they are about the same",
+        "the larger speed decides, T5 where they are the same",
         arguments: [
-            (1.0, 2.0, TernaryLayout.t5), (2.0, 1.0, .t2), (1.0, 1.0, .t2), (1.0, 1.04, .t2),
-            (1.0, 1.06, .t5),
+            (1.0, 2.0, TernaryLayout.t5), (2.0, 1.0, .t2), (1.0, 1.0, .t5), (1.02, 1.0, .t2),
         ])
     func decision(t2: Double, t5: Double, best: TernaryLayout) {
         #expect(LayoutChoice(weightsPerSecond: [.t2: t2, .t5: t5]).best == best)
