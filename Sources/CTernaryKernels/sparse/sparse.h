@@ -77,6 +77,16 @@ static inline size_t tk_strand_at(const int32_t *list, size_t i) {
   return list ? (size_t)list[i] : i;
 }
 
+/// How many rows of a list lie between the one that is multiplied and the one that is prefetched:
+/// some 12 KiB. Listed rows are no stream that the hardware could learn, so that what is on its way
+/// is what was asked for. With 8 rows of 2560 columns ahead, half of the rows came from memory at
+/// 21 GB/s, with 24 at 32 (T5, AVX-512, Zen 5).
+static inline size_t tk_rows_ahead(const tk_strands *w) {
+  enum { AHEAD_BYTES = 12 << 10, LEAST = 4, MOST = 32 };
+  const size_t rows = AHEAD_BYTES / (tk_strand_bytes(w) + 1);
+  return rows < LEAST ? LEAST : rows > MOST ? MOST : rows;
+}
+
 /// For every 4-bit mask, the places of its set bits, then anything: what moves those 32-bit lanes
 /// of a vector to its start, as bytes for a byte shuffle.
 extern const uint8_t tk_compact_lanes[16][16];

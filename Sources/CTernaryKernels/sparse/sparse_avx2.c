@@ -27,10 +27,7 @@
 // By rows
 // ---------------------------------------------------------------------------------------------
 
-enum {
-  ROWS = 4,       ///< Rows whose sums are reduced together.
-  ROWS_AHEAD = 8, ///< How far ahead rows are prefetched.
-};
+enum { ROWS = 4 }; ///< Rows whose sums are reduced together.
 
 /// Four rows, and four others to prefetch.
 typedef struct row_group {
@@ -39,11 +36,11 @@ typedef struct row_group {
 
 /// The rows at places i .. i + 3, the last of them again where the list ends before.
 static inline row_group group_at(const tk_strands *w, const int32_t *list, size_t i, size_t end) {
-  size_t bytes = tk_strand_bytes(w);
+  size_t bytes = tk_strand_bytes(w), distance = tk_rows_ahead(w);
   row_group g;
   for (size_t r = 0; r < ROWS; r++) {
     size_t place = i + r < end ? i + r : end - 1;
-    size_t ahead = i + r + ROWS_AHEAD < end ? i + r + ROWS_AHEAD : end - 1;
+    size_t ahead = i + r + distance < end ? i + r + distance : end - 1;
     g.row[r] = w->data + tk_strand_at(list, place) * bytes;
     g.ahead[r] = w->data + tk_strand_at(list, ahead) * bytes;
   }

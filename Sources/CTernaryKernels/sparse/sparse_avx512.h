@@ -36,7 +36,6 @@
                              apply_to = function)
 
 enum {
-  TK_ROWS_AHEAD_512 = 8, ///< How far ahead rows are prefetched: 4 KiB where a row has 2560 columns.
   /// Blocks of rows that columns are added to together. Their sums, at most 10 KiB, and a group of
   /// columns stay in level 1.
   TK_CHUNK_BLOCKS_512 = 16,
@@ -60,11 +59,11 @@ typedef struct tk_row_pair512 {
 /// The rows at places i and i + 1, the last of the list again where it ends before.
 static inline tk_row_pair512 tk_row_pair_at512(const tk_strands *w, const int32_t *list, size_t i,
                                                size_t end) {
-  size_t bytes = tk_strand_bytes(w);
+  size_t bytes = tk_strand_bytes(w), distance = tk_rows_ahead(w);
   tk_row_pair512 pair;
   for (size_t r = 0; r < 2; r++) {
     size_t place = i + r < end ? i + r : end - 1;
-    size_t ahead = i + r + TK_ROWS_AHEAD_512 < end ? i + r + TK_ROWS_AHEAD_512 : end - 1;
+    size_t ahead = i + r + distance < end ? i + r + distance : end - 1;
     pair.row[r] = w->data + tk_strand_at(list, place) * bytes;
     pair.ahead[r] = w->data + tk_strand_at(list, ahead) * bytes;
   }

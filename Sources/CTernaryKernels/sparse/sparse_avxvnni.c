@@ -41,10 +41,7 @@ static inline __m256i masked(__m256i e, char mask) {
 // By rows
 // ---------------------------------------------------------------------------------------------
 
-enum {
-  ROWS = 4,       ///< Rows whose sums are reduced together.
-  ROWS_AHEAD = 8, ///< How far ahead rows are prefetched.
-};
+enum { ROWS = 4 }; ///< Rows whose sums are reduced together.
 
 static inline field_sums add_t2(field_sums s, __m256i e, const int8_t *x) {
   s.field[0] = tk_dot256(s.field[0], masked(e, 0x03), tk_load(x));
@@ -113,11 +110,12 @@ static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const
                                                             const int32_t *list, size_t begin,
                                                             size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length), bytes = tk_strand_bytes(w);
+  size_t distance = tk_rows_ahead(w);
   for (size_t i = begin; i < end; i += ROWS) {
     __m256i total[ROWS];
     for (size_t r = 0; r < ROWS; r++) { // where the list ends, its last row again
       size_t place = i + r < end ? i + r : end - 1;
-      size_t next = i + r + ROWS_AHEAD < end ? i + r + ROWS_AHEAD : end - 1;
+      size_t next = i + r + distance < end ? i + r + distance : end - 1;
       const uint8_t *row = w->data + tk_strand_at(list, place) * bytes;
       const uint8_t *ahead = w->data + tk_strand_at(list, next) * bytes;
       total[r] =

@@ -16,7 +16,6 @@
 // ---------------------------------------------------------------------------------------------
 
 enum {
-  ROWS_AHEAD = 8,       ///< How far ahead rows are prefetched.
   BLOCKS_PER_FLUSH = 8, ///< The most that 16-bit sums of half a block can take, see gemv_neon.c.
 };
 
@@ -82,10 +81,11 @@ static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const
                                                             const int32_t *list, size_t begin,
                                                             size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length), bytes = tk_strand_bytes(w);
+  size_t distance = tk_rows_ahead(w);
   for (size_t i = begin; i < end; i++) {
     size_t place = tk_strand_at(list, i);
     const uint8_t *row = w->data + place * bytes;
-    size_t next = i + ROWS_AHEAD < end ? i + ROWS_AHEAD : end - 1;
+    size_t next = i + distance < end ? i + distance : end - 1;
     const uint8_t *ahead = w->data + tk_strand_at(list, next) * bytes;
     y[place] = row_product(fields, row, ahead, q, blocks) - sum;
   }

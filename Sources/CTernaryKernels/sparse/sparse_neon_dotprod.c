@@ -31,8 +31,6 @@
 // By rows
 // ---------------------------------------------------------------------------------------------
 
-enum { ROWS_AHEAD = 8 }; ///< How far ahead rows are prefetched.
-
 /// A sum for each field, as large as the field is where it lies.
 typedef struct field_sums {
   int32x4_t field[TK_T5_FIELDS];
@@ -90,10 +88,11 @@ static inline __attribute__((always_inline)) void gemv_rows(size_t fields, const
                                                             const int32_t *list, size_t begin,
                                                             size_t end, int32_t *y) {
   size_t blocks = tk_block_count(w->layout, w->length), bytes = tk_strand_bytes(w);
+  size_t distance = tk_rows_ahead(w);
   for (size_t i = begin; i < end; i++) {
     size_t place = tk_strand_at(list, i);
     const uint8_t *row = w->data + place * bytes;
-    size_t next = i + ROWS_AHEAD < end ? i + ROWS_AHEAD : end - 1;
+    size_t next = i + distance < end ? i + distance : end - 1;
     const uint8_t *ahead = w->data + tk_strand_at(list, next) * bytes;
     y[place] = row_product(fields, row, ahead, q, blocks) - sum;
   }
