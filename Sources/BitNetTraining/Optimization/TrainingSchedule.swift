@@ -49,9 +49,6 @@ public struct TrainingSchedule: Sendable, Hashable, Codable {
     ///
     /// - Throws: `BitNetError.invalidArgument`, which names the number.
     public func validate() throws(BitNetError) {
-        func require(_ holds: Bool, _ name: String, _ detail: String) throws(BitNetError) {
-            if !holds { throw .invalidArgument(name: name, detail: detail) }
-        }
         try require(warmupSteps >= 0, "warmupSteps", "\(warmupSteps) is negative")
         let rates = [
             ("peakRate", peakRate), ("firstStageEnd", firstStageEnd),

@@ -92,9 +92,6 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     public func validate() throws(BitNetError) {
         do throws(BitNetError) { try shape.validate() } catch { throw error.inside("shape") }
         do throws(BitNetError) { try schedule.validate() } catch { throw error.inside("schedule") }
-        func require(_ holds: Bool, _ name: String, _ detail: String) throws(BitNetError) {
-            if !holds { throw .invalidArgument(name: name, detail: detail) }
-        }
         switch length {
         case .steps(let steps):
             try require(
