@@ -94,7 +94,8 @@ struct TrainingResumeTests {
             return nil
         }
         #expect(await refusal { $0.files = [other] } == "files")
-        #expect(await refusal { $0.validationFiles = [] } == "data")
+        #expect(await refusal { $0.validationFiles = [] } == "files")
+        #expect(await refusal { ($0.files, $0.validationFiles) = ([], []) } == "data")
         #expect(await refusal { $0.validationFiles = [other] } == "files")
         #expect(
             await refusal {

@@ -134,7 +134,7 @@ struct TrainingRunTests {
         run.files = [file]
         let end = "\n<|endoftext|>\n"
         for (text, name, words) in [
-            ("", "corpus", "there is no text in"), (end + end, "corpus", "there is no text in"),
+            (end + end, "corpus", "there is no text in"),
             ("One day.", "heldOut", "single document"),
             ("One." + end + "Two.", "context", "do not fill one window of 33"),
         ] {
@@ -151,6 +151,8 @@ struct TrainingRunTests {
             }
             #expect(!FileManager.default.fileExists(atPath: run.output.path))
         }
+        try Data().write(to: file)
+        await #expect(throws: BitNetError.self) { try await run.run() }
         // All of it is held out, or nothing.
         try Data(TrainingRun.smallText.utf8).write(to: file)
         run.validationFiles = [file]

@@ -73,7 +73,7 @@ struct ConfigurationTests {
                 names.insert(name)
             }
         }
-        #expect(names.count >= 26 && names.contains("schedule.peakRate"))
+        #expect(names.count >= 25 && names.contains("schedule.peakRate"))
     }
 
     /// `json` with -1 at `path`.
