@@ -49,12 +49,24 @@ struct TrainingLoop {
             while let report = try await steps.next(isolation: nil) {
                 try await follow(report, event)
             }
-        } catch .cancelled {
-            try await save(event)
-            throw .cancelled
+        } catch {
+            try await keep(error, event)
         }
         try await save(event)
         return first
+    }
+
+    /// Saves the steps that are done before `error` ends them. After numbers that are not finite the
+    /// last checkpoint is the better one to go on from.
+    private mutating func keep(
+        _ error: BitNetError, _ event: @Sendable (TrainingRun.Event) -> Void
+    ) async throws(BitNetError) {
+        switch error {
+        case .trainingDiverged: break
+        case .cancelled: try await save(event)
+        default: try? await save(event)
+        }
+        throw error
     }
 
     /// What follows a step: the next validation, the next checkpoint.

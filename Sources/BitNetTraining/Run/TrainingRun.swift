@@ -133,8 +133,8 @@ public struct TrainingRun: Sendable {
         }
     }
 
-    /// Trains until the end, or until the task is cancelled: then a checkpoint is written first. What
-    /// fails or is cancelled before the first step leaves no file.
+    /// Trains until the end, or until the task is cancelled or something fails: then a checkpoint is
+    /// written first. What fails or is cancelled before the first step leaves no file.
     ///
     /// - Parameter event: called now and then, on a task of this run.
     /// - Throws: `BitNetError.invalidArgument` for a folder that is not empty and is not gone on

@@ -42,6 +42,26 @@ struct TrainingResumeTests {
         }
     }
 
+    @Test("An error between two steps loses none of those that are done")
+    func failed() async throws {
+        let folder = try TemporaryFolder()
+        let run = try TrainingRun.small(folder, steps: 12)
+        let tokens = folder.file("out/tokens.safetensors").path
+        do throws(BitNetError) {
+            _ = try await run.run { event in
+                if case .step(let report) = event, report.step == 5 { truncate(tokens, 1000) }
+            }
+            Issue.record("it trains on")
+        } catch {
+            guard case .unreadable(tokens, _) = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        let checkpoint = try Data(contentsOf: folder.file("out/checkpoint.safetensors"))
+        #expect(String(decoding: checkpoint.prefix(4000), as: UTF8.self).contains(#""step":"5""#))
+    }
+
     @Test("Where nothing is left to train, results are written again and nothing else happens")
     func finished() async throws {
         let folder = try TemporaryFolder()
