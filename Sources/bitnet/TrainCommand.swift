@@ -16,15 +16,13 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         discussion: """
             Text is UTF-8, documents separated by <|endoftext|>. DIR gets a tokenizer, \
             checkpoints, loss.csv and loss.svg, and at the end model.gguf and the Hugging Face \
-            folders model (packed trits) and masters (shadow weights). Ctrl-C writes a checkpoint \
-            and stops with code 130; --resume goes on from it. With --steps, an interrupted training \
-            gives the same weights as one that is not. A FILE.json has the members of a \
-            configuration that --json prints: lines with one member each, training, step, \
+            folders model (packed trits) and masters (shadow weights). A FILE.json has the members \
+            of a configuration that --json prints: lines with one member each, training, step, \
             validation, sample, checkpoint, summary.
 
-            --resume needs only --out, and what --validation and --tokenizer were. --steps or --time \
-            change the length; --config may change the schedule, clipNorm, beta1, beta2 and epsilon. \
-            Other text, another network or another tokenizer are refused.
+            Ctrl-C writes a checkpoint and stops with code 130. --resume --out DIR goes on, with the \
+            --validation and --tokenizer of before; --steps or --time, and the schedule of --config, \
+            may be other ones. With --steps the weights are those of a training left alone.
 
             --compare-rounding is a lesson of a minute or two: the same small network is trained \
             with float weights, which are then rounded to trits, and with shadow weights. Without \
