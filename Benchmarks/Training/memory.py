@@ -22,7 +22,7 @@ def peak(program, folder, text, layers, hidden):
             "headCount": hidden // 64, "keyValueHeadCount": hidden // 128, "vocabularySize": 320,
             "contextLength": 4, "normEpsilon": 1e-5, "ropeBase": 10000,
         },
-        "length": {"steps": {"_0": 2}}, "windowsPerStep": 1,
+        "length": {"steps": 2}, "windowsPerStep": 1,
         "schedule": {
             "warmupSteps": 1, "peakRate": 1e-3, "firstStageEnd": 1e-3, "secondStageStart": 1e-3,
             "secondStage": 0.5, "weightDecay": 0.1, "secondStageDecay": 0,

@@ -10,16 +10,19 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         abstract: "Train a ternary model from scratch on text.",
         usage: """
             bitnet train --data FILE ... --out DIR [--config NAME] [OPTION ...]
+            bitnet train --out DIR --resume [OPTION ...]
             bitnet train --compare-rounding [--data FILE ...] [--plot FILE]
             """,
         discussion: """
             Text is UTF-8, documents separated by <|endoftext|>. DIR gets a tokenizer, \
             checkpoints, loss.csv and loss.svg, and at the end model.gguf and the Hugging Face \
-            folders model (packed trits) and masters (shadow weights). Ctrl-C writes a checkpoint \
-            and stops with code 130; --resume goes on from it. With --steps, an interrupted training \
-            gives the same weights as one that is not. A FILE.json has the members of a \
-            configuration that --json prints: lines with one member each, training, step, \
+            folders model (packed trits) and masters (shadow weights). A FILE.json has the members \
+            of a configuration that --json prints: lines with one member each, training, step, \
             validation, sample, checkpoint, summary.
+
+            Ctrl-C writes a checkpoint and stops with code 130. --resume --out DIR goes on, with the \
+            --validation and --tokenizer of before; --steps or --time, and the schedule of --config, \
+            may be other ones. With --steps the weights are those of a training left alone.
 
             --compare-rounding is a lesson of a minute or two: the same small network is trained \
             with float weights, which are then rounded to trits, and with shadow weights. Without \
@@ -100,7 +103,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         if compareRounding {
             try validateComparison()
         } else {
-            if data.isEmpty { throw ValidationError("--data needs a file") }
+            if data.isEmpty, !resume { throw ValidationError("--data needs a file") }
             if out?.isEmpty ?? true { throw ValidationError("--out needs the name of a folder") }
             if plot != nil { throw ValidationError("--plot belongs to --compare-rounding") }
         }
@@ -119,9 +122,16 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
     }
 
     func run() async throws {
-        if compareRounding { return try await compare() }
+        do {
+            if compareRounding { try await compare() } else { try await train() }
+        } catch let error as BitNetError {
+            throw inOptions(error)
+        }
+    }
+
+    private func train() async throws {
         let run = try trainingRun()
-        let output = TrainOutput(isJSON: json)
+        let output = TrainOutput(isJSON: json, unusedLength: unusedLength(run))
         let task = Task.detached {
             let result: Result<TrainingRun.Summary, BitNetError>
             do throws(BitNetError) {
@@ -157,12 +167,13 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         run.configuration = try trainingConfiguration(config ?? "small")
         if let length {
             run.configuration.length = length
-        } else if ["tiny", "small"].contains(config ?? "small") {
+        } else if isNamedConfiguration {
             run.configuration.length = .seconds(1200)
         }
         run.validationFiles = try validation.map { try Terminal.textFile($0) }
         run.isResumed = resume
         run.resumedLength = length
+        run.resumedConfiguration = config == nil ? nil : run.configuration
         run.tokenizer = try tokenizer.map { try Terminal.url($0) }
         run.teacher = try more.teacher.map { try Terminal.url($0) }
         if let path = run.teacher?.path, !resume {
@@ -176,47 +187,10 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         return run
     }
 
-    func trainingConfiguration(_ config: String) throws -> TrainingConfiguration {
-        switch config {
-        case "tiny": return TrainingConfiguration(shape: .tiny)
-        case "small": return TrainingConfiguration(shape: .small)
-        default:
-            let configuration = try Self.configuration(in: config)
-            try configuration.validate()
-            return configuration
-        }
-    }
-
-    private static func configuration(in file: String) throws -> TrainingConfiguration {
-        let text: String
-        do {
-            text = try Terminal.readText(file)
-        } catch .fileNotFound {
-            throw BitNetError.unreadable(
-                path: file, reason: "it is neither tiny nor small, nor a file that is there")
-        }
-        do {
-            return try JSONDecoder().decode(TrainingConfiguration.self, from: Data(text.utf8))
-        } catch let error as DecodingError {
-            throw BitNetError.malformedFile(
-                path: file, detail: "not a training configuration: \(reason(of: error))")
-        }
-    }
-
-    /// Which member is wrong, and how.
-    private static func reason(of error: DecodingError) -> String {
-        func place(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
-            (context.codingPath + [key].compactMap(\.self)).map(\.stringValue)
-                .joined(separator: ".").quoted
-        }
-        switch error {
-        case .keyNotFound(let key, let context): return "\(place(context, key)) is missing"
-        case .valueNotFound(_, let context): return "\(place(context)) is null"
-        case .typeMismatch(let type, let context): return "\(place(context)) is no \(type)"
-        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-            return "\(place(context)): \(context.debugDescription)"
-        default: return "it is not JSON"
-        }
+    /// The length of a configuration file that a resumed training does not take.
+    private func unusedLength(_ run: TrainingRun) -> TrainingConfiguration.Length? {
+        resume && run.resumedLength == nil && !isNamedConfiguration
+            ? run.configuration.length : nil
     }
 
     /// The seconds of `90s`, `20m`, `1.5h` or `2d`.
@@ -238,7 +212,9 @@ struct MoreTrainArguments: ParsableArguments {
         help: .init(
             """
             A model to learn from besides the text. Its tokenizer must be the same: a folder brings \
-            it along, for a GGUF file give --tokenizer.
+            it along, for a GGUF file give --tokenizer. Measured with tiny and the sample model: 1 \
+            to 2% fewer bits per byte after the same steps, which take 2.4 times as long; after the \
+            same time the text alone is better.
             """, valueName: "path"),
         completion: .file())
     var teacher: String?

@@ -14,10 +14,15 @@ final class TrainOutput: Sendable {
     }
 
     private let isJSON: Bool
+    private let unusedLength: TrainingConfiguration.Length?
     private let reading = ProgressLine()
     private let state = Mutex(State())
 
-    init(isJSON: Bool) { self.isJSON = isJSON }
+    /// - Parameter unusedLength: what a configuration says and a resumed training does not do.
+    init(isJSON: Bool, unusedLength: TrainingConfiguration.Length? = nil) {
+        self.isJSON = isJSON
+        self.unusedLength = unusedLength
+    }
 
     func show(_ event: TrainingRun.Event) {
         if isJSON { showJSON(event) }
@@ -30,6 +35,11 @@ final class TrainOutput: Sendable {
         case .training(let start):
             reading.clear()
             report(text(start))
+            if let unusedLength, unusedLength != start.configuration.length {
+                Terminal.note(
+                    "--config says \(name(of: unusedLength)), the training began with "
+                        + "\(name(of: start.configuration.length));\n--steps or --time change that")
+            }
         case .step(let step): showStep(step)
         case .validation(let validation):
             let bits = validation.bitsPerByte.map { String(format: ", %.3f bits per byte", $0) }
@@ -45,16 +55,23 @@ final class TrainOutput: Sendable {
 
     private func text(_ start: TrainingRun.Start) -> String {
         let shape = start.configuration.shape
-        let length =
-            switch start.configuration.length {
-            case .steps(let steps): "\(steps) steps"
-            case .seconds(let seconds): "\(Int(seconds)) s"
-            }
+        let length = name(of: start.configuration.length)
+        guard start.progress < 1 else {
+            return "nothing is left to train: \(start.step) steps are done, the length is "
+                + "\(length);\na larger --steps or --time goes on"
+        }
         return String(
             format: "%.2f M parameters, vocabulary %d, context %d; %.2f M tokens; %@, %d threads",
             Double(start.parameters) / 1e6, shape.vocabularySize, shape.contextLength,
             Double(start.tokens) / 1e6, length, start.threads)
             + (start.step > 0 ? "\ngoing on after step \(start.step)" : "")
+    }
+
+    private func name(of length: TrainingConfiguration.Length) -> String {
+        switch length {
+        case .steps(let steps): "\(steps) steps"
+        case .seconds(let seconds): "\(Int(seconds)) s"
+        }
     }
 
     private func showStep(_ step: StepReport) {
@@ -108,8 +125,9 @@ final class TrainOutput: Sendable {
             String(format: ", validation loss %.4f", last.loss)
                 + (last.bitsPerByte.map { String(format: " (%.3f bits per byte)", $0) } ?? "")
         }
+        let speed = summary.newSteps > 0 ? ", \(Int(summary.tokensPerSecond)) tokens/s" : ""
         try Terminal.write(
-            "\(summary.steps) steps\(loss ?? ""), \(Int(summary.tokensPerSecond)) tokens/s\n"
+            "\(summary.steps) steps\(loss ?? "")\(speed)\n"
                 + "\(folder)/model.gguf: \(summary.modelBytes) bytes\n")
     }
 

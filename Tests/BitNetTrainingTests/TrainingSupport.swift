@@ -129,3 +129,32 @@ final class TemporaryFolder {
 
 /// Text that a small network can learn: 0, 1, ..., 15, 0, 1, ... with a random start for each window.
 func countingTokens(_ count: Int) -> [Int32] { (0..<count).map { Int32($0 % 16) } }
+
+extension TrainingRun {
+    /// Sentences that a small network learns quickly.
+    static var smallText: String {
+        var generator = SplitMix64(seed: 4)
+        let names = ["Lily", "Tom", "Anna", "Ben"]
+        let things = ["a red ball", "a small dog", "an old tree", "the big sun"]
+        return (0..<300).map { _ in
+            let name = names[Int(generator.next() % 4)]
+            let thing = things[Int(generator.next() % 4)]
+            return "One day \(name) saw \(thing). \(name) was very happy."
+        }.joined(separator: "\n<|endoftext|>\n")
+    }
+
+    /// A training of some kilobytes of text, which takes a moment.
+    static func small(_ folder: TemporaryFolder, steps: Int) throws -> TrainingRun {
+        let file = folder.file("text.txt")
+        try Data(smallText.utf8).write(to: file)
+        var run = TrainingRun(files: [file], output: folder.file("out"))
+        run.configuration = TrainingConfiguration(
+            shape: NetworkShape(
+                hiddenSize: 64, feedForwardSize: 128, layerCount: 1, headCount: 2,
+                keyValueHeadCount: 1, vocabularySize: 320, contextLength: 32),
+            length: .steps(steps), windowsPerStep: 16,
+            schedule: TrainingSchedule(warmupSteps: 5, peakRate: 5e-3))
+        run.samplePrompt = "One day"
+        return run
+    }
+}

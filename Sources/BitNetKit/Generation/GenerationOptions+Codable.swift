@@ -165,3 +165,44 @@ extension StopReason: Codable {
         try container.encode(Self.names.first { $0.0 == self }?.1)
     }
 }
+
+extension GenerationEvent: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case text, token, finished
+    }
+
+    private struct Token: Codable {
+        var id: Int
+        var logProbabilities: LogProbabilities?
+    }
+
+    private struct End: Codable {
+        var stopReason: StopReason
+        var statistics: GenerationStatistics
+    }
+
+    /// Reads an object with one member.
+    public init(from decoder: any Decoder) throws {
+        let members = try decoder.container(keyedBy: CodingKeys.self)
+        if let text = try members.decodeIfPresent(String.self, forKey: .text) {
+            self = .text(text)
+        } else if let token = try members.decodeIfPresent(Token.self, forKey: .token) {
+            self = .token(id: token.id, logProbabilities: token.logProbabilities)
+        } else {
+            let end = try members.decode(End.self, forKey: .finished)
+            self = .finished(end.stopReason, end.statistics)
+        }
+    }
+
+    /// Writes an object with one member.
+    public func encode(to encoder: any Encoder) throws {
+        var members = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .text(let text): try members.encode(text, forKey: .text)
+        case .token(let id, let logProbabilities):
+            try members.encode(Token(id: id, logProbabilities: logProbabilities), forKey: .token)
+        case .finished(let reason, let statistics):
+            try members.encode(End(stopReason: reason, statistics: statistics), forKey: .finished)
+        }
+    }
+}

@@ -110,7 +110,10 @@ public struct GenerationResult: Sendable, Hashable, Codable {
 
 /// One step of a response. Every token event is followed by the text it completed, if any; the last
 /// event of a stream is `finished`.
-public enum GenerationEvent: Sendable, Hashable, Codable {
+///
+/// In JSON an object with one member: `{"text": "once"}`, `{"token": {"id": 5}}`, and
+/// `{"finished": {"stopReason": "length", "statistics": {...}}}`.
+public enum GenerationEvent: Sendable, Hashable {
     /// More text: whole characters, and nothing that may belong to a stop string.
     case text(String)
     /// The next token, and how probable it and the likeliest ones were if

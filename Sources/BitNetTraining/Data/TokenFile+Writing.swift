@@ -48,7 +48,10 @@ extension TokenFile {
             progress(.init(stage: .encoding, done: read, total: corpus.byteCount))
         }
         guard writer.starts.count > 1 else {
-            throw .invalidArgument(name: "corpus", detail: "there is no text in \(corpus.name)")
+            throw .invalidArgument(
+                name: "corpus",
+                detail: "there is no text in \(corpus.name); give UTF-8 text, with "
+                    + "\(TrainingCorpus.separator) between documents")
         }
         return writer.finish()
     }

@@ -33,10 +33,29 @@ public struct TrainingCorpus: Sendable {
     public init(files: [URL]) throws(BitNetError) {
         var regions: [FileRegion] = []
         for file in files {
-            // Text may be as long as it likes: the machine's memory is the limit.
-            regions.append(try FileRegion(opening: file.path) { _ in .max })
+            regions.append(try Self.open(file.path))
         }
         self.init(regions)
+    }
+
+    private static func open(_ path: String) throws(BitNetError) -> FileRegion {
+        let type = try? FileManager.default.attributesOfItem(
+            atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)[.type]
+        guard type as? FileAttributeType != .typeCharacterSpecial else {
+            throw .unreadable(
+                path: path,
+                reason: "it is a device; give UTF-8 text in a file or through a pipe")
+        }
+        do throws(BitNetError) {
+            // Text may be as long as it likes: the machine's memory is the limit.
+            return try FileRegion(opening: path) { _ in .max }
+        } catch {
+            guard case .malformedFile = error else { throw error }
+            throw .malformedFile(
+                path: path,
+                detail: "there is no text in it; give UTF-8 text, with \(separator) between "
+                    + "documents")
+        }
     }
 
     /// Documents in memory; those that are empty are left out.

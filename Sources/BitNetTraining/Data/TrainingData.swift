@@ -10,8 +10,9 @@
 /// let batch = try data.training.batch(of: 16, at: &position)
 /// ```
 public struct TrainingData: Sendable {
-    /// How much is held out for validation, always whole documents.
-    public enum HeldOut: Sendable, Hashable, Codable {
+    /// How much is held out for validation, always whole documents. In JSON `"none"`,
+    /// `{"documents": 40}` or `{"share": 0.02}`.
+    public enum HeldOut: Sendable, Hashable {
         /// Nothing.
         case none
         /// So many documents.
@@ -74,14 +75,44 @@ extension TrainingData.HeldOut {
             }
             count = share == 0 ? 0 : max(1, Int((Double(documents) * share).rounded()))
         }
-        guard count >= 0, count < documents else {
-            let found = documents == 1 ? "is 1 document" : "are \(documents) documents"
-            throw .invalidArgument(
-                name: "heldOut",
-                detail: "\(count) documents cannot be held out, as there \(found): put "
-                    + "\(TrainingCorpus.separator) between documents, or hold out less")
+        if count >= 0, count < documents { return count }
+        throw .invalidArgument(
+            name: "heldOut",
+            detail: documents == 1
+                ? "the text is a single document, which cannot be both trained on and held out; put "
+                    + "\(TrainingCorpus.separator) between documents"
+                : "\(count) of \(documents) documents cannot be held out; hold out less")
+    }
+}
+
+extension TrainingData.HeldOut: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case documents, share
+    }
+
+    /// Reads one of the three forms.
+    public init(from decoder: any Decoder) throws {
+        if let name = try? decoder.singleValueContainer().decode(String.self), name == "none" {
+            self = .none
+            return
         }
-        return count
+        let members = try decoder.container(keyedBy: CodingKeys.self)
+        if let count = try members.decodeIfPresent(Int.self, forKey: .documents) {
+            self = .documents(count)
+        } else {
+            self = .share(try members.decode(Double.self, forKey: .share))
+        }
+    }
+
+    /// Writes one of the three forms.
+    public func encode(to encoder: any Encoder) throws {
+        if self == .none {
+            var container = encoder.singleValueContainer()
+            return try container.encode("none")
+        }
+        var members = encoder.container(keyedBy: CodingKeys.self)
+        if case .documents(let count) = self { try members.encode(count, forKey: .documents) }
+        if case .share(let share) = self { try members.encode(share, forKey: .share) }
     }
 }
 

@@ -53,7 +53,7 @@ public struct TrainingWindows: Sendable {
 
     private let file: TokenFile
     private let documents: [Int32]
-    private let seed: UInt64
+    let seed: UInt64
     private let latest = Latest()
 
     /// The order of one epoch: 12 bytes for each document, 4 for each window.
@@ -76,11 +76,17 @@ public struct TrainingWindows: Sendable {
         self.seed = seed
         tokenCount = TokenStream(file, documents: documents).count
         countPerEpoch = (tokenCount - 1) / context
-        guard countPerEpoch > 0, countPerEpoch < Int(Int32.max) else {
+        guard countPerEpoch > 0 else {
             throw .invalidArgument(
                 name: "context",
-                detail: "\(tokenCount) tokens of text do not make one window of \(context) tokens, "
-                    + "or make too many; give more text or another context")
+                detail: "the \(tokenCount) tokens of the text do not fill one window of "
+                    + "\(context + 1); give more text, or a smaller context")
+        }
+        guard countPerEpoch < Int(Int32.max) else {
+            throw .invalidArgument(
+                name: "context",
+                detail: "the \(tokenCount) tokens of the text make more than 2^31 windows; take a "
+                    + "larger context")
         }
     }
 

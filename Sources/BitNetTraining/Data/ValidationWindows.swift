@@ -33,6 +33,9 @@ public struct ValidationWindows: Sendable {
         }
     }
 
+    /// Tells the file from any other.
+    var fingerprint: UInt64 { stream.file.fingerprint }
+
     /// Number of tokens, of which the first is not predicted.
     public var tokenCount: Int { stream.count }
 

@@ -69,9 +69,6 @@ public struct NetworkShape: Sendable, Hashable, Codable {
     ///
     /// - Throws: `BitNetError.invalidArgument`, which names the number.
     public func validate() throws(BitNetError) {
-        func require(_ holds: Bool, _ name: String, _ detail: String) throws(BitNetError) {
-            if !holds { throw .invalidArgument(name: name, detail: detail) }
-        }
         let sizes = [
             ("hiddenSize", hiddenSize, 1 << 16), ("feedForwardSize", feedForwardSize, 1 << 18),
             ("layerCount", layerCount, 1 << 10), ("headCount", headCount, 1 << 10),
@@ -95,4 +92,11 @@ public struct NetworkShape: Sendable, Hashable, Codable {
             normEpsilon > 0 && normEpsilon.isFinite, "normEpsilon", "\(normEpsilon) is not usable")
         try require(ropeBase >= 1 && ropeBase.isFinite, "ropeBase", "\(ropeBase) is not usable")
     }
+}
+
+/// Throws `BitNetError.invalidArgument` for the number called `name`, unless `holds`.
+func require(
+    _ holds: Bool, _ name: String, _ detail: @autoclosure () -> String
+) throws(BitNetError) {
+    if !holds { throw .invalidArgument(name: name, detail: detail()) }
 }

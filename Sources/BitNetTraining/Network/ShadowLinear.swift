@@ -138,8 +138,8 @@ final class ShadowLinear: @unchecked Sendable {
 }
 
 /// Room for the trits of one linear layer at a time. Layers of all blocks share it: packing anew for
-/// each pass takes less than a hundredth of its time, and trits of all layers a quarter of a byte for
-/// each parameter.
+/// each pass takes 0.8% of a step's time (measured with AVX-512 at width 256, six blocks, 1024 tokens a
+/// pass), and trits of all layers would take a quarter of a byte for each parameter.
 final class TritSlot: @unchecked Sendable {
     let trits: PackedTrits
     private var owner: ObjectIdentifier?

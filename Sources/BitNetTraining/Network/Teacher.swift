@@ -39,7 +39,7 @@ final class Teacher: @unchecked Sendable {
             throw .invalidArgument(
                 name: "teacher",
                 detail: "its context is \(teacher.contextLength) tokens, a window "
-                    + "\(shape.contextLength); take another teacher or a smaller contextLength")
+                    + "\(shape.contextLength); take another teacher or a smaller context")
         }
         context = try InferenceContext(
             model.transformer, contextLength: shape.contextLength, cache: .f32)

@@ -1,3 +1,5 @@
+public import BitNetKit
+
 /// Learning rate and weight decay in the course of a training: the two stages of the BitNet b1.58
 /// training notes ("The Era of 1-bit LLMs: Training Tips, Code and FAQ", 2024).
 ///
@@ -41,6 +43,24 @@ public struct TrainingSchedule: Sendable, Hashable, Codable {
         TrainingSchedule(
             warmupSteps: 0, peakRate: rate, firstStageEnd: rate, secondStageStart: rate,
             secondStage: 1, weightDecay: weightDecay, secondStageDecay: weightDecay)
+    }
+
+    /// Checks that every number can be used.
+    ///
+    /// - Throws: `BitNetError.invalidArgument`, which names the number.
+    public func validate() throws(BitNetError) {
+        try require(warmupSteps >= 0, "warmupSteps", "\(warmupSteps) is negative")
+        let rates = [
+            ("peakRate", peakRate), ("firstStageEnd", firstStageEnd),
+            ("secondStageStart", secondStageStart), ("weightDecay", weightDecay),
+            ("secondStageDecay", secondStageDecay),
+        ]
+        for (name, rate) in rates {
+            try require(rate >= 0 && rate.isFinite, name, "\(rate) is not usable")
+        }
+        try require(
+            secondStage >= 0 && secondStage <= 1, "secondStage",
+            "\(secondStage) is not in 0 ... 1")
     }
 
     /// Rate and decay of a step.

@@ -41,7 +41,13 @@ struct LossTable {
         steps.append((report.step, seconds, report.loss))
     }
 
+    /// Takes the place of an earlier validation after the same step.
     mutating func add(_ report: ValidationReport) {
+        validations.removeAll { $0.step == report.step }
+        lines.removeAll {
+            // The fields of a step's loss and of its rate are empty.
+            $0.hasPrefix("\(report.step),") && $0.hasSuffix(",,")
+        }
         let bits = report.bitsPerByte.map(shown) ?? ""
         lines.append("\(report.step),\(shown(seconds)),,\(shown(report.loss)),\(bits),,")
         validations.append((report.step, report.loss))

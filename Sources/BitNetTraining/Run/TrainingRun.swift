@@ -15,7 +15,8 @@ public import Foundation
 /// `masters`, which are Hugging Face folders with packed and shadow weights, and `model.gguf`. Every
 /// file is replaced whole or not at all.
 public struct TrainingRun: Sendable {
-    /// UTF-8 text, documents separated by `<|endoftext|>`.
+    /// UTF-8 text, documents separated by `<|endoftext|>`. A training that is resumed needs none: it
+    /// has kept the tokens. Text that is given is compared with them.
     public var files: [URL]
     /// The folder for everything that is written.
     public var output: URL
@@ -31,14 +32,18 @@ public struct TrainingRun: Sendable {
     public var teacher: URL?
     /// Whether to go on from the folder's checkpoint.
     public var isResumed = false
+    /// What a training that is resumed goes on with, but its length; nil for the checkpoint's. See
+    /// ``Trainer/init(resuming:data:teacher:configuration:length:threads:kernels:)`` for what may
+    /// change.
+    public var resumedConfiguration: TrainingConfiguration?
     /// A new length for a training that is resumed.
     public var resumedLength: TrainingConfiguration.Length?
     /// The share of documents that is held out, where `validationFiles` are none.
     public var heldOut = 0.02
-    /// Text to measure progress on. Documents of `files` that are also here are not trained on; for
-    /// that all text is held in memory.
+    /// Text to measure progress on, the same when a training is resumed. Documents of `files` that
+    /// are also here are not trained on; for that all text is held in memory.
     public var validationFiles: [URL] = []
-    /// What samples begin with.
+    /// What samples begin with; what is longer than half of the context is cut off.
     public var samplePrompt = "Once upon a time"
     /// Validations in the course of the training, at equal shares of it.
     public var validations = 20
@@ -83,6 +88,8 @@ public struct TrainingRun: Sendable {
         public var tokens: Int
         /// Steps that were done before.
         public var step: Int
+        /// The share of the training that was done before, in [0, 1]; 1 where nothing is left.
+        public var progress: Double
         /// Threads that compute.
         public var threads: Int
     }
@@ -91,7 +98,9 @@ public struct TrainingRun: Sendable {
     public struct Summary: Sendable, Hashable, Codable {
         /// Steps in all.
         public var steps: Int
-        /// The loss of the first validation of this run, where text is held out.
+        /// Steps of this run; 0 where nothing was left to train.
+        public var newSteps: Int
+        /// The loss of the first validation of this run, where text is held out and steps were left.
         public var first: ValidationReport?
         /// The loss of all held-out text at the end.
         public var last: ValidationReport?
@@ -124,8 +133,8 @@ public struct TrainingRun: Sendable {
         }
     }
 
-    /// Trains until the end, or until the task is cancelled: then a checkpoint is written first. What
-    /// fails or is cancelled before the first step leaves no file.
+    /// Trains until the end, or until the task is cancelled or something fails: then a checkpoint is
+    /// written first. What fails or is cancelled before the first step leaves no file.
     ///
     /// - Parameter event: called now and then, on a task of this run.
     /// - Throws: `BitNetError.invalidArgument` for a folder that is not empty and is not gone on
@@ -159,7 +168,8 @@ public struct TrainingRun: Sendable {
             .training(
                 Start(
                     configuration: trainer.configuration, parameters: shape.parameterCount,
-                    tokens: parts.data.tokenCount, step: step, threads: trainer.threads)))
+                    tokens: parts.data.tokenCount, step: step, progress: await trainer.progress,
+                    threads: trainer.threads)))
         var loop = TrainingLoop(
             run: self, trainer: trainer, tokenizer: parts.tokenizer,
             table: try LossTable(url("loss.csv"), upTo: step))
@@ -170,7 +180,7 @@ public struct TrainingRun: Sendable {
     private func begin(
         _ checkpoint: URL, _ event: @Sendable (Event) -> Void
     ) async throws(BitNetError) -> (trainer: Trainer, tokenizer: URL, data: RunData) {
-        var used = isResumed ? try Trainer.configuration(of: checkpoint) : configuration
+        var used = isResumed ? try resumedConfiguration(of: checkpoint) : configuration
         try used.validate()
         let teacher = try await loadTeacher(&used, event)
         let (source, data) = try prepare(used, teacher, event)
@@ -178,13 +188,23 @@ public struct TrainingRun: Sendable {
         let trainer: Trainer
         if isResumed {
             trainer = try Trainer(
-                resuming: checkpoint, data: data, teacher: teacher, length: resumedLength,
+                resuming: checkpoint, data: data, teacher: teacher, configuration: used,
                 threads: threads)
         } else {
             trainer = try Trainer(
                 configuration: used, data: data, teacher: teacher, threads: threads)
         }
         return (trainer, source, data)
+    }
+
+    private func resumedConfiguration(
+        of checkpoint: URL
+    ) throws(BitNetError) -> TrainingConfiguration {
+        let saved = try Trainer.configuration(of: checkpoint)
+        var used = saved
+        if let resumedConfiguration { used = try saved.changed(to: resumedConfiguration) }
+        used.length = resumedLength ?? saved.length
+        return used
     }
 
     /// Leaves the folder as it was found, for the next try: nothing can be gone on from yet.

@@ -56,31 +56,34 @@ public final class Trainer: Sendable {
     ///   - checkpoint: what `saveCheckpoint(to:)` has written.
     ///   - data: the same data as before.
     ///   - teacher: the same teacher as before, if there was one.
-    ///   - length: another length than the checkpoint's, or nil. The schedule then is that of the
-    ///     new length.
+    ///   - configuration: what to go on with, or nil for the checkpoint's. Length, schedule, clipping
+    ///     and AdamW's numbers may be other ones: after numbers that are not finite, a smaller rate.
+    ///   - length: another length, or nil. The schedule then is that of the new length.
     ///   - threads: threads to compute with; nil for all cores that the process may use.
     ///   - kernels: the kernel set to compute with.
     /// - Throws: `BitNetError.fileNotFound`, `.malformedFile`, `.unsupportedFormat`,
     ///   `.invalidMetadata`, `.missingTensor`, `.shapeMismatch` or `.corruptTensor` for a file that
-    ///   is not a whole checkpoint, `.outOfMemory`.
+    ///   is not a whole checkpoint, `.invalidArgument` for other data, or a configuration that
+    ///   differs in what cannot change, `.outOfMemory`.
     public convenience init(
         resuming checkpoint: URL, data: any TrainingSource, teacher: BitNetModel? = nil,
+        configuration: TrainingConfiguration? = nil,
         length: TrainingConfiguration.Length? = nil, threads: Int? = nil,
         kernels: KernelSet = .best
     ) throws(BitNetError) {
         let file = try SafetensorsFile(opening: checkpoint.path)
-        var configuration = try TrainerState.configuration(of: file)
-        if let length { configuration.length = length }
+        var used = try TrainerState.configuration(of: file)
+        if let configuration { used = try used.changed(to: configuration) }
+        if let length { used.length = length }
         let state = try TrainerState(
-            configuration, data: data, teacher: teacher,
-            compute: Trainer.compute(threads, kernels))
+            used, data: data, teacher: teacher, compute: Trainer.compute(threads, kernels))
         try state.restore(file)
         self.init(state)
     }
 
     /// The configuration of the training that a checkpoint is of.
     ///
-    /// - Throws: as `init(resuming:data:length:threads:kernels:)`.
+    /// - Throws: as ``init(resuming:data:teacher:configuration:length:threads:kernels:)``.
     public static func configuration(
         of checkpoint: URL
     ) throws(BitNetError) -> TrainingConfiguration {

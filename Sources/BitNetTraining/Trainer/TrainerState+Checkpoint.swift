@@ -7,7 +7,9 @@ internal import Foundation
 // its number.
 
 extension TrainerState {
-    private static let version = "1"
+    private static let version = "2"
+    /// Its data is told by the text alone.
+    private static let earlyVersion = "1"
 
     /// The moments' names, as they follow the parameters.
     private var parts: [(prefix: String, values: AlignedBuffer<Float>)] {
@@ -54,10 +56,10 @@ extension TrainerState {
                 path: file.path, detail: "not a checkpoint of a training",
                 remedy: "only files that a training has written can be gone on from")
         }
-        guard version == Self.version else {
+        guard [Self.earlyVersion, Self.version].contains(version) else {
             throw .unsupportedFormat(
                 path: file.path, detail: "a checkpoint of version \(version)",
-                remedy: "this library reads version \(Self.version)")
+                remedy: "this library reads up to version \(Self.version)")
         }
         let json = file.metadata["configuration"] ?? ""
         do {
@@ -66,6 +68,18 @@ extension TrainerState {
         } catch {
             throw .invalidMetadata(
                 path: file.path, key: "configuration", detail: "it cannot be read: \(error)")
+        }
+    }
+
+    /// Checks that the checkpoint's steps have learnt from the same data.
+    private func checkData(_ file: SafetensorsFile) throws(BitNetError) {
+        let (saved, found) = (file.metadata["data"] ?? "", data.fingerprint)
+        let isEarly = file.metadata["bitnetkit.training"] == Self.earlyVersion
+        guard saved == found || (isEarly && found.hasPrefix(saved + "-")) else {
+            throw .invalidArgument(
+                name: "data",
+                detail: "\(file.path) was trained on other text, or with other text held out; go "
+                    + "on with the same, or begin anew in another place")
         }
     }
 
@@ -80,11 +94,7 @@ extension TrainerState {
             }
             return value
         }
-        guard file.metadata["data"] == data.fingerprint else {
-            throw .invalidArgument(
-                name: "data",
-                detail: "\(file.path) was trained on other data; go on with that, or begin anew")
-        }
+        try checkData(file)
         let step = try number("step", UInt32.self)
         let seconds = Double(bitPattern: try number("seconds", UInt64.self))
         guard seconds.isFinite, seconds >= 0 else {

@@ -19,8 +19,11 @@ extension TrainingData: TrainingSource {
         return try validation?.heldOut(limit: limit) ?? HeldOutWindows(windows: [])
     }
 
-    /// See ``TrainingSource/fingerprint``.
-    public var fingerprint: String { String(file.fingerprint, radix: 16) }
+    /// See ``TrainingSource/fingerprint``: the file, how many documents are held out, and the seed.
+    public var fingerprint: String {
+        let heldOut = validation?.documents.count ?? 0
+        return String(file.fingerprint, radix: 16) + "-\(heldOut)-\(training.seed)"
+    }
 
     private func check(_ length: Int) throws(BitNetError) {
         guard length == training.context + 1 else {

@@ -19,7 +19,8 @@ public protocol TrainingSource: Sendable {
     ///   - limit: the most windows, spread evenly over all.
     func validationWindows(length: Int, limit: Int) throws(BitNetError) -> HeldOutWindows
 
-    /// Tells this data from other data: a checkpoint keeps it, and training goes on with no other.
+    /// Tells this data from other data, and from the same text in other windows: a checkpoint keeps
+    /// it, and training goes on with no other.
     var fingerprint: String { get }
 }
 

@@ -98,6 +98,10 @@ struct CommandLineJSONTests {
         let files = try FileManager.default.contentsOfDirectory(
             atPath: Fixtures.url("schemas").path)
         #expect(Set(files) == Set(names.map { $0 + ".json" }))
+        for file in files {
+            let text = try String(contentsOf: Fixtures.url("schemas/\(file)"), encoding: .utf8)
+            #expect(!text.contains(#""_0""#), "\(file) has a member without a name")
+        }
         for command in CommandLineUsageTests.commands where !others.contains(command) {
             let help = try CommandLineTests.bitnet(
                 command.split(separator: " ").map(String.init) + ["--help"])

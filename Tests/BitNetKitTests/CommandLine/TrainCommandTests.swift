@@ -34,7 +34,7 @@ struct TrainCommandTests {
     private static let configuration = """
         {"shape": {"hiddenSize": 64, "feedForwardSize": 128, "layerCount": 1, "headCount": 2,
         "keyValueHeadCount": 1, "vocabularySize": 320, "contextLength": 32, "normEpsilon": 1e-5,
-        "ropeBase": 10000}, "length": {"steps": {"_0": 12}}, "windowsPerStep": 16,
+        "ropeBase": 10000}, "length": {"steps": 12}, "windowsPerStep": 16,
         "schedule": {"warmupSteps": 4, "peakRate": 5e-3, "firstStageEnd": 2e-3,
         "secondStageStart": 1e-3, "secondStage": 0.5, "weightDecay": 0.1, "secondStageDecay": 0},
         "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "clipNorm": 1, "seed": 1}

@@ -19,7 +19,7 @@ struct TrainInputTests {
             """
             {"shape":{"hiddenSize":64,"feedForwardSize":64,"layerCount":1,"headCount":2,\
             "keyValueHeadCount":1,"vocabularySize":300,"contextLength":16,"normEpsilon":1e-5,\
-            "ropeBase":10000},"length":{"steps":{"_0":1}},"windowsPerStep":1,"schedule":\
+            "ropeBase":10000},"length":{"steps":1},"windowsPerStep":1,"schedule":\
             {"warmupSteps":1,"peakRate":0.001,"firstStageEnd":0.001,"secondStageStart":0.001,\
             "secondStage":0.5,"weightDecay":0.1,"secondStageDecay":0},"beta1":0.9,"beta2":0.95,\
             "epsilon":1e-8,"clipNorm":1,"seed":1}

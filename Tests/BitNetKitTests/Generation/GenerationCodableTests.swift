@@ -77,6 +77,11 @@ struct GenerationCodableTests {
         var events: [GenerationEvent] = []
         for try await event in model.stream("Once", options: options) { events.append(event) }
         try expectSame(events)
+        #expect(try text(GenerationEvent.text("a")) == #"{"text":"a"}"#)
+        let token = GenerationEvent.token(id: 5, logProbabilities: nil)
+        #expect(try text(token) == #"{"token":{"id":5}}"#)
+        let end = try text(GenerationEvent.finished(.length, result.statistics))
+        #expect(end.hasPrefix(#"{"finished":{"statistics":{"#) && !end.contains("_0"))
         try expectSame(try await model.logits(tokens: [3, 4]))
         try expectSame(EmbeddingOptions(prompt: "query: "))
         try expectSame([ContextOverflow.error, .slidingWindow(sinks: 2, keeping: 9)])

@@ -46,6 +46,22 @@ struct LossTableTests {
         #expect(table.chart(Self.configuration(.seconds(1000))).marks.map(\.x) == [20])
     }
 
+    @Test("A validation takes the place of an earlier one after the same step")
+    func again() throws {
+        let folder = try TemporaryFolder()
+        let url = folder.file("loss.csv")
+        var table = try table(url, steps: 1..<13)
+        try table.write(Self.configuration(.steps(12)))
+        let once = try Data(contentsOf: url)
+        table = try LossTable(url, upTo: 12)
+        table.add(ValidationReport(step: 12, loss: 7.5, tokens: 9))
+        table.add(ValidationReport(step: 12, loss: 7.25, tokens: 9))
+        try table.write(Self.configuration(.steps(12)))
+        #expect(try Data(contentsOf: url) == once)
+        #expect(table.validations.map(\.step) == [12] && table.steps.count == 12)
+        #expect(table.validations[0].loss == 7.25)
+    }
+
     @Test("A table that goes on has the same picture as one that was never left")
     func resumed() throws {
         let folder = try TemporaryFolder()

@@ -7,37 +7,11 @@ import Testing
 
 @Suite("A whole training in a folder")
 struct TrainingRunTests {
-    /// Sentences that a small network learns quickly.
-    private static func text() -> String {
-        var generator = SplitMix64(seed: 4)
-        let names = ["Lily", "Tom", "Anna", "Ben"]
-        let things = ["a red ball", "a small dog", "an old tree", "the big sun"]
-        return (0..<300).map { _ in
-            let name = names[Int(generator.next() % 4)]
-            let thing = things[Int(generator.next() % 4)]
-            return "One day \(name) saw \(thing). \(name) was very happy."
-        }.joined(separator: "\n<|endoftext|>\n")
-    }
-
-    private func run(_ folder: TemporaryFolder, steps: Int) throws -> TrainingRun {
-        let file = folder.file("text.txt")
-        try Data(Self.text().utf8).write(to: file)
-        var run = TrainingRun(files: [file], output: folder.file("out"))
-        run.configuration = TrainingConfiguration(
-            shape: NetworkShape(
-                hiddenSize: 64, feedForwardSize: 128, layerCount: 1, headCount: 2,
-                keyValueHeadCount: 1, vocabularySize: 320, contextLength: 32),
-            length: .steps(steps), windowsPerStep: 16,
-            schedule: TrainingSchedule(warmupSteps: 5, peakRate: 5e-3))
-        run.samplePrompt = "One day"
-        return run
-    }
-
     @Test("Text becomes a model that has learnt, with a tokenizer, a table and exports")
     func whole() async throws {
         let folder = try TemporaryFolder()
         let samples = Mutex<[String]>([])
-        let summary = try await run(folder, steps: 40).run { event in
+        let summary = try await TrainingRun.small(folder, steps: 40).run { event in
             if case .sample(let text) = event { samples.withLock { $0.append(text) } }
         }
         let (first, last) = (try #require(summary.first), try #require(summary.last))
@@ -69,7 +43,7 @@ struct TrainingRunTests {
     @Test("Documents of the validation text are not trained on, and are what is measured")
     func validationFiles() async throws {
         let folder = try TemporaryFolder()
-        var run = try run(folder, steps: 2)
+        var run = try TrainingRun.small(folder, steps: 2)
         let heldOut = "One day Lily saw a red ball. Lily was very happy."
         let other = folder.file("validation.txt")
         try Data("\(heldOut)\n<|endoftext|>\nAnother text.".utf8).write(to: other)
@@ -93,7 +67,7 @@ struct TrainingRunTests {
     @Test("A run that is cancelled or fails before its first step leaves nothing in its way")
     func cancelledEarly() async throws {
         let folder = try TemporaryFolder()
-        var run = try run(folder, steps: 2)
+        var run = try TrainingRun.small(folder, steps: 2)
         let first = run
         let task = Task {
             do throws(BitNetError) {
@@ -120,7 +94,7 @@ struct TrainingRunTests {
     @Test("What cannot be written in the end is refused before anything is read")
     func targets() async throws {
         let folder = try TemporaryFolder()
-        var run = try run(folder, steps: 2)
+        var run = try TrainingRun.small(folder, steps: 2)
         _ = try await run.run()
         run.isResumed = true
         run.resumedLength = .steps(3)
@@ -152,39 +126,45 @@ struct TrainingRunTests {
         #expect(await refusal().error == nil)
     }
 
-    @Test("A run that is cancelled leaves a checkpoint, and ends as one that was not")
-    func resumed() async throws {
+    @Test("Text that is too little for a training is an error that says what is needed")
+    func littleText() async throws {
         let folder = try TemporaryFolder()
-        let other = try TemporaryFolder()
-        let expected = try await run(other, steps: 12).run()
-
-        var run = try run(folder, steps: 12)
-        let first = run
-        let task = Task {
+        var run = try TrainingRun.small(folder, steps: 1)
+        let file = folder.file("little.txt")
+        run.files = [file]
+        let end = "\n<|endoftext|>\n"
+        for (text, name, words) in [
+            (end + end, "corpus", "there is no text in"),
+            ("One day.", "heldOut", "single document"),
+            ("One." + end + "Two.", "context", "do not fill one window of 33"),
+        ] {
+            try Data(text.utf8).write(to: file)
             do throws(BitNetError) {
-                _ = try await first.run { event in
-                    if case .step(let report) = event, report.step == 5 {
-                        withUnsafeCurrentTask { $0?.cancel() }
-                    }
+                _ = try await run.run()
+                Issue.record("\(text) is enough")
+            } catch {
+                guard case .invalidArgument(name, let detail) = error else {
+                    Issue.record("\(text): \(error)")
+                    continue
                 }
-                return nil as BitNetError?
-            } catch { return error }
-        }
-        #expect(await task.value == .cancelled)
-        await #expect(throws: BitNetError.self) { try await first.run() }
-        run.isResumed = true
-        let steps = Mutex<[Int]>([])
-        let summary = try await run.run { event in
-            if case .step(let report) = event { steps.withLock { $0.append(report.step) } }
-        }
-        #expect(steps.withLock(\.self) == Array(6...12))
-        #expect(summary.last == expected.last)
-        let table = try String(contentsOf: folder.file("out/loss.csv"), encoding: .utf8)
-        for step in 1...12 {
-            let lines = table.split(separator: "\n").filter {
-                $0.hasPrefix("\(step),") && $0.contains(",,,")
+                #expect(detail.contains(words), "\(detail)")
             }
-            #expect(lines.count == 1, "step \(step)")
+            #expect(!FileManager.default.fileExists(atPath: run.output.path))
+        }
+        try Data().write(to: file)
+        await #expect(throws: BitNetError.self) { try await run.run() }
+        // All of it is held out, or nothing.
+        try Data(TrainingRun.smallText.utf8).write(to: file)
+        run.validationFiles = [file]
+        await #expect(throws: BitNetError.self) { try await run.run() }
+        let empty = folder.file("empty.txt")
+        try Data(end.utf8).write(to: empty)
+        run.validationFiles = [empty]
+        do throws(BitNetError) { _ = try await run.run() } catch {
+            guard case .invalidArgument("validationFiles", _) = error else {
+                Issue.record("\(error)")
+                return
+            }
         }
     }
 
@@ -192,8 +172,8 @@ struct TrainingRunTests {
     func teacher() async throws {
         let folder = try TemporaryFolder()
         let other = try TemporaryFolder()
-        _ = try await run(other, steps: 3).run()
-        var run = try run(folder, steps: 3)
+        _ = try await TrainingRun.small(other, steps: 3).run()
+        var run = try TrainingRun.small(folder, steps: 3)
         run.teacher = other.file("out/model")
         let divergences = Mutex<[Double?]>([])
         _ = try await run.run { event in
@@ -210,7 +190,7 @@ struct TrainingRunTests {
         #expect(tokenizers[0] == tokenizers[1])
 
         // As many tokens, but others.
-        let strange = TrainingCorpus(documents: [Self.text().uppercased()])
+        let strange = TrainingCorpus(documents: [TrainingRun.smallText.uppercased()])
         try BytePairTrainer(vocabularySize: 320).train(strange).write(to: folder.file("strange"))
         run.output = folder.file("second")
         run.teacher = other.file("out/model.gguf")

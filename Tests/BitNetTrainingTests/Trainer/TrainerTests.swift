@@ -85,6 +85,82 @@ struct TrainerTests {
         #expect(try await weights(second) == weights(whole))
     }
 
+    @Test("A training goes on with other data, or the same in other windows, in no case")
+    func otherData() async throws {
+        let folder = try TemporaryFolder()
+        let trained = try BytePairTrainer(vocabularySize: 300).train(
+            TrainingCorpus(documents: ["a b c"]))
+        let file = try TokenFile(
+            TrainingCorpus(documents: (0..<40).map { "The number \($0) follows that before it." }),
+            tokenizer: trained.tokenizer)
+        var configuration = Self.configuration(2)
+        configuration.shape.vocabularySize = trained.tokenizer.vocabularySize
+        func data(_ heldOut: TrainingData.HeldOut, _ seed: UInt64) throws -> TrainingData {
+            try TrainingData(file, context: 24, heldOut: heldOut, seed: seed)
+        }
+        let trainer = try Trainer(configuration: configuration, data: try data(.documents(4), 1))
+        let url = folder.file("c.safetensors")
+        try await trainer.saveCheckpoint(to: url)
+        _ = try Trainer(resuming: url, data: try data(.documents(4), 1))
+        for (heldOut, seed) in [
+            (.none, 1), (.documents(5), 1), (.documents(4), 2),
+        ] as [(TrainingData.HeldOut, UInt64)] {
+            let other = try data(heldOut, seed)
+            #expect(throws: BitNetError.self) { try Trainer(resuming: url, data: other) }
+        }
+    }
+
+    @Test("A checkpoint of the first version is gone on from")
+    func earlyCheckpoint() async throws {
+        let folder = try TemporaryFolder()
+        let trainer = try Trainer(configuration: Self.configuration(), data: Self.data)
+        try await trainer.step()
+        let url = folder.file("c.safetensors")
+        try await trainer.saveCheckpoint(to: url)
+        let bytes = try Data(contentsOf: url)
+        let size = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        var header = String(decoding: bytes[8..<8 + size], as: UTF8.self)
+        // A source of one part, as all were.
+        for (new, early) in [
+            (#""bitnetkit.training":"2""#, #""bitnetkit.training":"1""#),
+            (#"\"length\":{\"steps\":6}"#, #"\"length\":{\"steps\":{\"_0\":6}}"#),
+        ] {
+            #expect(header.contains(new), "\(header.prefix(800))")
+            header = header.replacingOccurrences(of: new, with: early)
+        }
+        header += String(repeating: " ", count: 7 - (header.utf8.count + 7) % 8)
+        let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+        try (Data(length) + Data(header.utf8) + bytes[(8 + size)...]).write(to: url)
+        let resumed = try Trainer(resuming: url, data: Self.data)
+        #expect(await resumed.stepCount == 1)
+        #expect(resumed.configuration == Self.configuration())
+        // Data then were told by their text alone.
+        let inWindows = WindowedData(data: Self.data)
+        #expect(try Trainer(resuming: url, data: inWindows).configuration == resumed.configuration)
+        try await resumed.saveCheckpoint(to: url)
+        #expect(throws: BitNetError.self) { try Trainer(resuming: url, data: inWindows) }
+    }
+
+    @Test("A training goes on with a new schedule, and with no other network")
+    func newSchedule() async throws {
+        let folder = try TemporaryFolder()
+        let trainer = try Trainer(configuration: Self.configuration(), data: Self.data)
+        try await trainer.step()
+        let url = folder.file("c.safetensors")
+        try await trainer.saveCheckpoint(to: url)
+        var configuration = Self.configuration()
+        configuration.schedule = .constant(rate: 1e-4, weightDecay: 0)
+        let resumed = try Trainer(
+            resuming: url, data: Self.data, configuration: configuration, length: .steps(9))
+        configuration.length = .steps(9)
+        #expect(resumed.configuration == configuration)
+        #expect(try await resumed.step().learningRate == 1e-4)
+        configuration.shape.feedForwardSize = 64
+        #expect(throws: BitNetError.self) {
+            try Trainer(resuming: url, data: Self.data, configuration: configuration)
+        }
+    }
+
     @Test("Numbers that are not finite end the training at their step, with the weights before it")
     func diverges() async throws {
         let folder = try TemporaryFolder()
@@ -182,6 +258,21 @@ struct TrainerTests {
             await #expect(throws: BitNetError.self) { try await trainer.step() }
         }
     }
+}
+
+/// Data whose fingerprint tells the windows too.
+private struct WindowedData: TrainingSource {
+    let data: TokenArray
+
+    func windows(step: Int, count: Int, length: Int) throws(BitNetError) -> [[Int32]] {
+        try data.windows(step: step, count: count, length: length)
+    }
+
+    func validationWindows(length: Int, limit: Int) -> HeldOutWindows {
+        data.validationWindows(length: length, limit: limit)
+    }
+
+    var fingerprint: String { data.fingerprint + "-4-1" }
 }
 
 /// Windows of each step as they are given.
