@@ -45,9 +45,11 @@ struct BitNetCommand: AsyncParsableCommand {
             let arguments = movingDashes(readable.arguments, readable.syntax)
             try await run(try parseAsRoot(arguments))
         } catch let error as BitNetError {
-            fail("\(error)")
+            Terminal.endIfReaderIsGone(error)
+            fail((syntax ?? CommandSyntax(BitNetCommand.self)).message(of: error))
         } catch let error as FileError {
-            fail("\(error)")
+            Terminal.endIfReaderIsGone(error.error)
+            fail(error.message(syntax ?? CommandSyntax(BitNetCommand.self)))
         } catch let error as UsageError {
             Terminal.report("\(error)")
             Foundation.exit(ExitCode.validationFailure.rawValue)
@@ -102,6 +104,9 @@ struct BitNetCommand: AsyncParsableCommand {
     private static func hint(for error: any Error) -> String {
         let words = ["Unknown option", "Invalid option", "Missing expected argument"]
         let message = message(for: error)
+        if message.contains("nexpected argument") {
+            return "\n  A text or a name with spaces goes in quotation marks: \"Once upon a time\""
+        }
         guard words.contains(where: message.hasPrefix),
             CommandLine.arguments.dropFirst().contains(where: { $0.utf8.first == dash })
         else { return "" }

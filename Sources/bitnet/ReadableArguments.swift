@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitNetKit
+import BitNetTerminal
 import Foundation
 
 /// The arguments in a form that the parser understands, and the command that they name.
@@ -46,8 +47,7 @@ struct ReadableArguments {
         let name = String(CommandSyntax.name(of: argument))
         let isJoined = name.utf8.count < argument.utf8.count
         guard let item = syntax[name], item.valueName != nil || !isJoined else {
-            // The parser knows what other option may be meant.
-            guard isShort else { return arguments.append(argument) }
+            guard isShort else { return try readUnknown(argument, name) }
             throw UsageError(
                 "Unknown option '\(argument)'", command, path, hint: UsageError.terminatorHint)
         }
@@ -70,6 +70,26 @@ struct ReadableArguments {
             append(name, value)
             rest.removeFirst()
         }
+    }
+
+    /// Takes a long option that the command does not have, where it is the parser's own or no option.
+    private mutating func readUnknown(
+        _ argument: String, _ name: String
+    ) throws(UsageError) {
+        let own = ["--generate-completion-script", "--experimental-dump-help", "--help-hidden"]
+        let isText = argument.utf8.allSatisfy { $0 == UInt8(ascii: "-") }
+        guard syntax[name] == nil, !own.contains(name), !isText,
+            command.configuration.subcommands.isEmpty
+        else { return arguments.append(argument) }
+        let others = BitNetCommand.commands(with: name)
+        let meant = nearestName(to: name, among: syntax.items.flatMap(\.names))
+        var message = "Unknown option '\(name)'"
+        if let meant {
+            message += ". Did you mean '\(meant)'?"
+        } else if let others {
+            message += ": it is one of \(others)"
+        }
+        throw UsageError(message, command, path, hint: UsageError.terminatorHint)
     }
 
     /// Whether an argument is one of the command's options, so that nobody means it as a value.
