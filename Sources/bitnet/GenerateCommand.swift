@@ -107,16 +107,7 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
         let task = Task { try await showingPrefill { try await response.run($0) } }
         let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
-        var result: Outcome
-        do { result = try await task.value } catch BitNetError.contextWindowExceeded(
-            let limit, let requested) where limit < model.configuration.contextLength
-        {
-            throw BitNetError.invalidArgument(
-                name: "contextLength",
-                detail:
-                    "the prompt has \(requested) tokens or more, and \(limit) are too few; give "
-                    + "a larger one, or a shorter prompt")
-        }
+        var result = try await result(of: task, model)
         result.seed = sampling.temperature != 0 ? seed : nil
         if json { try Terminal.write(result.json() + "\n") }
         Terminal.note(
@@ -124,6 +115,21 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
         Terminal.note(result.summary + (sampling.temperature != 0 ? ", seed \(seed)" : ""))
         if statistics, let table = result.statistics.sparsity?.table { Terminal.report(table) }
         if result.stopReason == .cancelled { throw ExitCode(130) }
+    }
+
+    /// Waits for a response; names the option where that has made the context too small.
+    private func result(
+        of task: Task<Outcome, any Error>, _ model: BitNetModel
+    ) async throws -> Outcome {
+        do { return try await task.value } catch BitNetError.contextWindowExceeded(
+            let limit, let requested) where limit < model.configuration.contextLength
+        {
+            throw BitNetError.invalidArgument(
+                name: "contextLength",
+                detail:
+                    "the prompt has \(requested) tokens or more, and \(limit) are too few; give a "
+                    + "larger one, or a shorter prompt")
+        }
     }
 
     private func stream(

@@ -76,7 +76,10 @@ struct ReadableArguments {
     private mutating func readUnknown(
         _ argument: String, _ name: String
     ) throws(UsageError) {
-        let own = ["--generate-completion-script", "--experimental-dump-help", "--help-hidden"]
+        let own = [
+            "--help", "--help-hidden", "--version", "--generate-completion-script",
+            "--experimental-dump-help",
+        ]
         let isText = argument.utf8.allSatisfy { $0 == UInt8(ascii: "-") }
         guard syntax[name] == nil, !own.contains(name), !isText,
             command.configuration.subcommands.isEmpty
