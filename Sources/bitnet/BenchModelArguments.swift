@@ -156,8 +156,9 @@ struct ShapeArgument {
     /// - Throws: `ValidationError` for anything but a shape.
     init(_ text: String) throws {
         guard let found = try Self(ifShape: text) else {
-            let meant = nearestName(to: text, among: Self.names).map { ", did you mean \($0)?" }
-            throw ValidationError("'\(text)' is no shape\(meant ?? ""): give \(Self.forms)")
+            let meant = nearestName(to: text, among: Self.names)
+            let advice = meant.map { "; did you mean \($0)? There are" } ?? ": give"
+            throw ValidationError("'\(text)' is no shape\(advice) \(Self.forms)")
         }
         self = found
     }
