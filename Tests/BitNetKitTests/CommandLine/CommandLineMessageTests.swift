@@ -43,7 +43,7 @@ struct CommandLineMessageTests {
         let folder = try TemporaryFolder()
         try folder.write("text", "Tom ran.")
         try folder.write("schema", "{\"type\": 5}")
-        try folder.write("grammar", "root ::= [")
+        try folder.write("gbnf", "root ::= [")
         let (text, long) = (folder.file("text"), String(repeating: "a cat ", count: 80))
         for (arguments, words) in [
             (
@@ -72,8 +72,8 @@ struct CommandLineMessageTests {
                 "error: \(folder.file("schema")): #"
             ),
             (
-                ["generate", "a", "--grammar", folder.file("grammar")],
-                "error: \(folder.file("grammar")): "
+                ["generate", "a", "--grammar", folder.file("gbnf")],
+                "error: \(folder.file("gbnf")): "
             ),
             (["embed", String(repeating: long, count: 8)], "error: text 'a cat a cat "),
         ] {
