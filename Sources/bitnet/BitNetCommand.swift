@@ -38,9 +38,10 @@ struct BitNetCommand: AsyncParsableCommand {
         Terminal.prepare()
         checkArguments()
         var syntax: CommandSyntax?
+        var unknownOption: UsageError?
         do {
             var readable = try ReadableArguments(CommandLine.arguments.dropFirst())
-            syntax = readable.syntax
+            (syntax, unknownOption) = (readable.syntax, readable.unknownOption)
             checkNames(readable.arguments)
             let arguments = movingDashes(readable.arguments, readable.syntax)
             try await run(try parseAsRoot(arguments))
@@ -51,9 +52,11 @@ struct BitNetCommand: AsyncParsableCommand {
             Terminal.endIfReaderIsGone(error.error)
             fail(error.message(syntax ?? CommandSyntax(BitNetCommand.self)))
         } catch let error as UsageError {
-            Terminal.report("\(error)")
-            Foundation.exit(ExitCode.validationFailure.rawValue)
+            fail(error)
         } catch {
+            if let unknownOption, message(for: error).hasPrefix("Unknown option '--") {
+                fail(unknownOption)
+            }
             end(with: error, syntax)
         }
     }
@@ -114,6 +117,11 @@ struct BitNetCommand: AsyncParsableCommand {
     }
 
     private static let dash = UInt8(ascii: "-")
+
+    private static func fail(_ error: UsageError) -> Never {
+        Terminal.report("\(error)")
+        Foundation.exit(ExitCode.validationFailure.rawValue)
+    }
 
     private static func fail(_ message: String) -> Never {
         Terminal.fail(message)

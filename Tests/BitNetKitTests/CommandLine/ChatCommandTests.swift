@@ -27,7 +27,7 @@ struct ChatCommandTests {
         let run = try Self.chat(["Once upon a time", " The cat"], ["--statistics"])
         #expect(run.code == 0)
         #expect(run.output.split(separator: "\n").count >= 2)
-        let costs = run.error.split(separator: "\n")
+        let costs = run.error.split(separator: "\n").filter { $0.hasPrefix("prompt ") }
         #expect(
             costs.count == 2 && costs.allSatisfy { $0.contains("response 6 tokens, 5 decoded") })
         #expect(costs.map { $0.contains("of them cached") } == [false, true])
