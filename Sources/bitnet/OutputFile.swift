@@ -57,7 +57,11 @@ struct OutputFile {
             throw ValidationError(
                 "\(option) and --json would both write to standard output: name a file")
         }
-        Self.taken.store(true, ordering: .relaxed)
+        takeOutput()
+    }
+
+    fileprivate func takeOutput() {
+        if isStandardOutput { Self.taken.store(true, ordering: .relaxed) }
     }
 }
 
@@ -87,9 +91,8 @@ struct PlotFile {
     private init(_ file: OutputFile) { self.file = file }
 
     private static let otherPictures: Set = [
-        "avif", "bmp", "eps", "gif", "heic", "ico", "jpeg", "jpg", "pdf", "png", "ps", "tif",
-        "tiff",
-        "webp",
+        "avif", "bmp", "eps", "gif", "heic", "ico", "jpeg", "jpg",
+        "pdf", "png", "ps", "tif", "tiff", "webp",
     ]
 
     private static func check(_ path: String) throws(BitNetError) {
@@ -107,7 +110,9 @@ struct PlotFile {
 
     /// As `write(_:)`, for a path that nothing was checked of.
     static func write(_ svg: String, to path: String) throws(BitNetError) {
-        try PlotFile(OutputFile(path)).write(svg)
+        let file = try OutputFile(path)
+        file.takeOutput()
+        try PlotFile(file).write(svg)
     }
 }
 
