@@ -69,5 +69,14 @@ extension Int {
     }
 }
 
+extension Duration {
+    /// Seconds with three digits, not in powers of ten: `0.0124 s`, `1.52 s`, `1250 s`.
+    package var asSeconds: String {
+        let seconds = self / .seconds(1)
+        let places = seconds > 0 ? 2 - Int(log10(seconds).rounded(.down)) : 0
+        return String(format: "%.*f s", Swift.min(6, Swift.max(0, places)), seconds)
+    }
+}
+
 /// A number of threads in words.
-package func threadCount(_ count: Int) -> String { count == 1 ? "1 thread" : "\(count) threads" }
+package func threadCount(_ count: Int) -> String { counted(count, "thread") }

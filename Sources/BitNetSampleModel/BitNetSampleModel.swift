@@ -8,16 +8,14 @@ public import Foundation
 public enum BitNetSampleModel {
     /// The GGUF file of the sample model.
     ///
-    /// - Throws: `BitNetError.fileNotFound` where the resource bundle did not travel with the
-    ///   program.
+    /// - Throws: `BitNetError.unreadable` where the resource bundle did not travel with the program.
     public static var url: URL {
         get throws(BitNetError) { try resource("stories.gguf", in: folders) }
     }
 
     /// The model card: how the model was made, what it can do, and the licence of its data.
     ///
-    /// - Throws: `BitNetError.fileNotFound` where the resource bundle did not travel with the
-    ///   program.
+    /// - Throws: `BitNetError.unreadable` where the resource bundle did not travel with the program.
     public static var modelCardURL: URL {
         get throws(BitNetError) { try resource("MODEL.md", in: folders) }
     }
@@ -48,8 +46,13 @@ public enum BitNetSampleModel {
                 }
             }
         }
-        let place = folders.first?.path ?? "."
-        throw .fileNotFound(path: "\(place)/BitNetKit_BitNetSampleModel.resources/\(name)")
+        var places: [String] = []
+        for folder in folders where !places.contains(folder.path) { places.append(folder.path) }
+        throw .unreadable(
+            path: "the sample model's \(name)",
+            reason: "BitNetKit_BitNetSampleModel.resources with this file in it was looked for in "
+                + "\(places.joined(separator: ", ")); copy that folder there from where the program "
+                + "was built")
     }
 }
 
@@ -72,8 +75,8 @@ extension BitNetModel {
     /// - Parameters:
     ///   - options: threads and kernels to compute with.
     ///   - progress: called on another thread while matrices are packed.
-    /// - Throws: `BitNetError.fileNotFound` where the resource bundle did not travel with the
-    ///   program, and what `load(_:options:progress:)` throws.
+    /// - Throws: `BitNetError.unreadable` where the resource bundle did not travel with the program,
+    ///   and what `load(_:options:progress:)` throws.
     public static func sample(
         options: LoadOptions = LoadOptions(),
         progress: (@Sendable (LoadProgress) -> Void)? = nil

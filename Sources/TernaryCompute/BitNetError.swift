@@ -133,7 +133,7 @@ extension BitNetError: CustomStringConvertible {
             "the prompt has \(requested / 4 > limit ? "at least " : "")\(requested) tokens, the "
                 + "context holds \(limit); shorten the prompt"
         case .noAllowedToken(let position):
-            "no token is allowed after \(position) tokens of the response; the logit bias, a "
+            "no token is allowed after \(counted(position, "token")) of the response; the logit bias, a "
                 + "processor or the grammar excludes all of them"
         case .unsupportedType(let type, let path, let detail):
             "type \(type.quoted)\(path.isEmpty ? "" : " at \(path.quoted)") has no JSON schema: "
@@ -146,7 +146,7 @@ extension BitNetError: CustomStringConvertible {
         case .toolFailed(let name, let detail):
             "the tool \(name.quoted) has failed: \(detail)"
         case .toolRoundsExceeded(let limit):
-            "the model has called tools \(limit) times without an answer, and calls one more; allow "
+            "the model has called tools \(counted(limit, "time")) without an answer, and calls one more; allow "
                 + "more rounds, or say in the prompt when to answer"
         case .invalidArgument(let name, let detail):
             "\(name): \(detail)"
@@ -155,7 +155,7 @@ extension BitNetError: CustomStringConvertible {
         case .blasUnavailable(let reason):
             "OpenBLAS is unavailable: \(reason)"
         case .outOfMemory(let bytes, let purpose):
-            "out of memory: \(bytes) bytes for \(purpose)"
+            "out of memory: \(counted(bytes, "byte")) for \(purpose)"
         case .trainingDiverged(let step, let checkpoint):
             "step \(step) of training computed numbers that are not finite; "
                 + (checkpoint.map { "go on from \($0)" } ?? "no checkpoint was saved before")

@@ -29,3 +29,8 @@ extension StringProtocol {
         return String(text)
     }
 }
+
+/// A number of things in words: `1 token`, `2 tokens`; `others` where it is not the noun with an s.
+package func counted(_ count: Int, _ noun: String, _ others: String? = nil) -> String {
+    count == 1 ? "1 \(noun)" : "\(count) \(others ?? noun + "s")"
+}

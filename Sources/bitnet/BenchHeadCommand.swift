@@ -56,7 +56,9 @@ struct BenchHeadCommand: ParsableCommand, QuietableCommand {
         guard (1...64).contains(top), top <= rows else {
             throw ValidationError("--top is in 1...64 and at most --rows")
         }
-        _ = try parsedTypes()
+        guard try !parsedTypes().isEmpty else {
+            throw ValidationError("--types: '\(types)' names nothing")
+        }
     }
 
     /// Types that a head can be stored in.

@@ -83,7 +83,8 @@ struct BenchMatmulCommand: ParsableCommand, QuietableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Also draw weights a second as bars, into an SVG file.", valueName: "file"),
+        help: .init(
+            "Also draw weights a second as bars, as SVG; - is standard output.", valueName: "file"),
         completion: .file())
     var plot: String?
 
@@ -115,6 +116,7 @@ struct BenchMatmulCommand: ParsableCommand, QuietableCommand {
     func run() throws {
         warnAboutDebugBuild()
         if let zeroShare { return try runSkipping(zeroShare.shares) }
+        let drawing = try plot.map { try PlotFile($0, isJSON: json) }
         if case .failure(let error) = FloatBaseline.openBLAS {
             Terminal.warn("\(error); rows of it are left out")
         }
@@ -142,7 +144,7 @@ struct BenchMatmulCommand: ParsableCommand, QuietableCommand {
             }
         }
         line.clear()
-        if let plot { try Terminal.writePlot(MatmulComparison.svg(all), to: plot) }
+        try drawing?.write(MatmulComparison.svg(all))
         guard json else { return try Terminal.write(table.notes) }
         let report = ReportJSON(rows: all.flatMap(\.rows), limits: limits(all))
         try Terminal.write(try Terminal.json(report) + "\n")
@@ -171,14 +173,16 @@ extension BenchMatmulCommand {
     private func selection() throws -> MatmulBenchmark.Selection {
         var selection = MatmulBenchmark.Selection()
         if let isa {
-            selection.kernels = try Self.parts(isa).map { (name) throws(BitNetError) in
+            selection.kernels = try Self.names(isa, "--isa").map { (name) throws(BitNetError) in
                 try KernelSet.named(name)
             }
         }
         if let layout {
-            selection.layouts = try Self.parts(layout).map { try EngineArguments.layout($0) }
+            selection.layouts = try Self.names(layout, "--layout").map {
+                try EngineArguments.layout($0)
+            }
         }
-        selection.names = kernels.map(Self.parts) ?? []
+        selection.names = try kernels.map { try Self.names($0, "--kernels") } ?? []
         return selection
     }
 
@@ -194,6 +198,13 @@ extension BenchMatmulCommand {
         throw ValidationError(
             "--kernels: nothing is called '\(kernels)'; there are "
                 + all.rowNames.joined(separator: ", "))
+    }
+
+    /// Names in a list, which cannot be empty.
+    private static func names(_ list: String, _ option: String) throws -> [String] {
+        let names = parts(list)
+        guard !names.isEmpty else { throw ValidationError("\(option): '\(list)' names nothing") }
+        return names
     }
 
     private static func parts(_ list: String) -> [String] {

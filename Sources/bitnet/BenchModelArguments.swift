@@ -1,6 +1,7 @@
 import ArgumentParser
 import BitNetBench
 import BitNetKit
+import BitNetTerminal
 import Foundation
 
 /// What to measure of a whole model, and how it is loaded.
@@ -13,7 +14,8 @@ struct BenchModelArguments: ParsableArguments {
         help: ArgumentHelp(
             "Random weights in a shape: bitnet-2b-4t, falcon3-7b, llama3-8b, llama-70b ... or "
                 + "hidden,ffn,layers,heads,kvheads,vocab. Speed is right, text is noise.",
-            valueName: "shape"))
+            valueName: "shape"),
+        completion: .list(ShapeArgument.names), transform: ShapeArgument.init)
     var synthetic: ShapeArgument?
 
     @Option(
@@ -46,6 +48,12 @@ struct BenchModelArguments: ParsableArguments {
             guard synthetic != nil, zeroShare.shares.count == 2 else {
                 throw ValidationError("--zero-share takes two shares and goes with --synthetic.")
             }
+        }
+        guard !tests.isEmpty else {
+            throw ValidationError("There is nothing to measure: -p and -n are 0.")
+        }
+        if let odd = threadCounts.first(where: { !(1...1024).contains($0) }) {
+            throw ValidationError("--threads: \(odd) is not in 1...1024")
         }
         _ = synthetic == nil ? nil : try syntheticHead()
         _ = synthetic == nil ? try storage() : nil
@@ -141,29 +149,66 @@ struct BenchEngineArguments: ParsableArguments {
 }
 
 /// The shape of a synthetic model on the command line.
-struct ShapeArgument: ExpressibleByArgument {
+struct ShapeArgument {
     let name: String
     let shape: ModelShape
 
-    init?(argument: String) {
-        name = argument
-        if let known = ModelShape.named[argument] {
+    /// - Throws: `ValidationError` for anything but a shape.
+    init(_ text: String) throws {
+        guard let found = try Self(ifShape: text) else {
+            let meant = nearestName(to: text, among: Self.names)
+            let advice = meant.map { "; did you mean \($0)? There are" } ?? ": give"
+            throw ValidationError("'\(text)' is no shape\(advice) \(Self.forms)")
+        }
+        self = found
+    }
+
+    /// The shape that `text` names or spells in numbers; nil for other texts.
+    ///
+    /// - Throws: `ValidationError` for numbers that make no shape, with what is wrong with which.
+    init?(ifShape text: String) throws {
+        name = text
+        if let known = ModelShape.named[text.lowercased()] {
             shape = known
             return
         }
-        guard let list = NumberList(argument: argument)?.numbers, list.count == 6,
-            list.allSatisfy({ $0 > 0 })
-        else { return nil }
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+            .map { $0.trimmingCharacters(in: .whitespaces) }
+        guard parts.count > 1, parts.contains(where: { Double($0) != nil }) else { return nil }
+        guard parts.count == Self.sizes.count else {
+            throw ValidationError(
+                "the shape \(text) has \(parts.count) numbers, not six: \(Self.sizeNames)")
+        }
+        var numbers: [Int] = []
+        for (part, size) in zip(parts, Self.sizes) {
+            guard let number = Int(part), number > 0 else {
+                throw ValidationError(
+                    "the shape \(text): \(size.name) is '\(part)', not a whole number above 0")
+            }
+            numbers.append(number)
+        }
         shape = ModelShape(
-            hiddenSize: list[0], feedForwardSize: list[1], layerCount: list[2], headCount: list[3],
-            keyValueHeadCount: list[4], vocabularySize: list[5])
+            hiddenSize: numbers[0], feedForwardSize: numbers[1], layerCount: numbers[2],
+            headCount: numbers[3], keyValueHeadCount: numbers[4], vocabularySize: numbers[5])
+        do { try shape.validate() } catch {
+            guard case .invalidArgument(let member, let detail) = error,
+                let size = Self.sizes.first(where: { $0.member == member })
+            else { throw ValidationError("the shape \(text): \(error)") }
+            throw ValidationError("the shape \(text): \(size.name): \(detail)")
+        }
     }
 
-    static var allValueStrings: [String] { ModelShape.named.keys.sorted() }
+    /// The numbers in their order, and what the library calls them.
+    private static let sizes: [(name: String, member: String)] = [
+        ("hidden", "hiddenSize"), ("ffn", "feedForwardSize"), ("layers", "layerCount"),
+        ("heads", "headCount"), ("kvheads", "keyValueHeadCount"), ("vocab", "vocabularySize"),
+    ]
+    private static let sizeNames = sizes.map(\.name).joined(separator: ",")
+
+    static var names: [String] { ModelShape.named.keys.sorted() }
 
     /// What a shape can be given as, in words.
     static var forms: String {
-        allValueStrings.joined(separator: ", ")
-            + ", or six numbers: hidden,ffn,layers,heads,kvheads,vocab"
+        names.joined(separator: ", ") + ", or six numbers: \(sizeNames)"
     }
 }

@@ -37,6 +37,10 @@ struct BenchModelCommand: AsyncParsableCommand, QuietableCommand {
     @OptionGroup
     var output: OutputArguments
 
+    func validate() throws {
+        guard repetitions >= 1 else { throw ValidationError("--repetitions is at least 1.") }
+    }
+
     func run() async throws {
         warnAboutDebugBuild()
         var rows: [ModelBenchmark.Row] = []

@@ -51,6 +51,21 @@ extension BitNetCommand {
         return find(BitNetCommand.self, "bitnet") ?? "bitnet"
     }
 
+    /// Some of the commands that have an option called `name`, in words; nil where there are none.
+    static func commands(with name: String) -> String? {
+        var found: [String] = []
+        func look(_ command: any ParsableCommand.Type) {
+            let parts = command.configuration.subcommands
+            if parts.isEmpty, CommandSyntax(command)[name] != nil {
+                found.append(path(to: command))
+            }
+            parts.forEach(look)
+        }
+        look(BitNetCommand.self)
+        let named = found.prefix(found.count > 3 ? 2 : 3).joined(separator: ", ")
+        return found.isEmpty ? nil : named + (found.count > 3 ? " and other commands" : "")
+    }
+
     /// What is wrong with the arguments of `command`, and how it is used.
     static func usageMessage(
         _ error: ValidationError, of command: any ParsableCommand.Type

@@ -38,20 +38,25 @@ struct BitNetCommand: AsyncParsableCommand {
         Terminal.prepare()
         checkArguments()
         var syntax: CommandSyntax?
+        var unknownOption: UsageError?
         do {
             var readable = try ReadableArguments(CommandLine.arguments.dropFirst())
-            syntax = readable.syntax
+            (syntax, unknownOption) = (readable.syntax, readable.unknownOption)
             checkNames(readable.arguments)
             let arguments = movingDashes(readable.arguments, readable.syntax)
             try await run(try parseAsRoot(arguments))
         } catch let error as BitNetError {
-            fail("\(error)")
+            Terminal.endIfReaderIsGone(error)
+            fail((syntax ?? CommandSyntax(BitNetCommand.self)).message(of: error))
         } catch let error as FileError {
-            fail("\(error)")
+            Terminal.endIfReaderIsGone(error.error)
+            fail(error.message(syntax ?? CommandSyntax(BitNetCommand.self)))
         } catch let error as UsageError {
-            Terminal.report("\(error)")
-            Foundation.exit(ExitCode.validationFailure.rawValue)
+            fail(error)
         } catch {
+            if let unknownOption, message(for: error).hasPrefix("Unknown option '--") {
+                fail(unknownOption)
+            }
             end(with: error, syntax)
         }
     }
@@ -102,6 +107,9 @@ struct BitNetCommand: AsyncParsableCommand {
     private static func hint(for error: any Error) -> String {
         let words = ["Unknown option", "Invalid option", "Missing expected argument"]
         let message = message(for: error)
+        if message.contains("nexpected argument") {
+            return "\n  A text or a name with spaces goes in quotation marks: \"Once upon a time\""
+        }
         guard words.contains(where: message.hasPrefix),
             CommandLine.arguments.dropFirst().contains(where: { $0.utf8.first == dash })
         else { return "" }
@@ -109,6 +117,11 @@ struct BitNetCommand: AsyncParsableCommand {
     }
 
     private static let dash = UInt8(ascii: "-")
+
+    private static func fail(_ error: UsageError) -> Never {
+        Terminal.report("\(error)")
+        Foundation.exit(ExitCode.validationFailure.rawValue)
+    }
 
     private static func fail(_ message: String) -> Never {
         Terminal.fail(message)

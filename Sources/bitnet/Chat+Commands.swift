@@ -16,7 +16,7 @@ extension Chat {
         ("tokens", "", "how much of the context is used"),
         ("save", "FILE", "save the conversation; anybody who can read FILE can read it"),
         ("restore", "FILE", "go on with a saved conversation"),
-        ("reset", "", "begin anew, with the same instructions"),
+        ("reset", "", "begin anew, with the same instructions (also /clear)"),
         ("help", "", "this list"),
         ("quit", "", "leave (also Ctrl-D)"),
     ]
@@ -31,20 +31,23 @@ extension Chat {
             """
 
     mutating func execute(_ name: String, _ argument: String) async throws {
+        let command = Self.commands.first { $0.name == (name == "clear" ? "reset" : name) }
+        if let command, command.argument.isEmpty, !argument.isEmpty {
+            return fail(
+                "/\(name) stands alone, without '\(argument)'; a message that begins with / needs a "
+                    + "space before it")
+        }
         switch name {
         case "help": Terminal.report(Self.help)
         case "rewind": try await rewind(argument)
-        case "reset":
+        case "reset", "clear":
             try await session.rewind(toTurn: 0)
             Terminal.report("(a new conversation)")
         case "system": try await instruct(argument)
         case "regenerate": try await regenerate()
         case "tokens": try await reportTokens()
         case "load":
-            guard try file(argument, "/load") != nil else { return }
-            guard !["-", "/dev/stdin"].contains(argument) else {
-                return fail("/load reads a file; standard input is this conversation")
-            }
+            guard try inputFile(argument, "/load") != nil else { return }
             try await answer(TextInput.withoutLastEnd(try Terminal.readText(argument)))
         case "fork":
             branches.append(try await session.fork())
@@ -53,9 +56,13 @@ extension Chat {
         case "branch": await branch(argument)
         case "save":
             guard try file(argument, "/save") != nil else { return }
-            try await save(to: try Terminal.newFile(argument))
+            let target = try OutputFile(argument)
+            guard !target.isStandardOutput else {
+                return fail("/save writes a file; standard output is this conversation")
+            }
+            try await save(to: target.url)
         case "restore":
-            guard let url = try file(argument, "/restore") else { return }
+            guard let url = try inputFile(argument, "/restore") else { return }
             branches[current] = try await BitNetSession.restore(from: url, model: session.model)
             await reportTurns()
         default:
@@ -72,14 +79,17 @@ extension Chat {
         let interrupt = Interrupt(Interrupt.everySignal) { _ in }
         defer { interrupt.end() }
         try await session.save(to: url)
-        Terminal.report("(saved)")
+        Terminal.reportLine("(saved to \(url.path))")
         if let code = interrupt.exitCode { throw ExitCode(code) }
     }
 
     private mutating func rewind(_ argument: String) async throws {
         let turns = await session.turnCount
+        guard turns > 0 else {
+            return fail("/rewind has nothing to take back: the conversation has no turns")
+        }
         guard let count = argument.isEmpty ? 1 : Int(argument), (0...turns).contains(count) else {
-            return fail("/rewind takes a number of turns up to \(turns)")
+            return fail("/rewind takes a number of turns up to \(turns), not '\(argument)'")
         }
         try await session.rewind(toTurn: turns - count)
         await reportTurns()
@@ -88,7 +98,7 @@ extension Chat {
     private mutating func branch(_ argument: String) async {
         guard !argument.isEmpty else { return await reportBranch() }
         guard let number = Int(argument), branches.indices.contains(number - 1) else {
-            return fail("/branch takes a number from 1 to \(branches.count)")
+            return fail("/branch takes a number from 1 to \(branches.count), not '\(argument)'")
         }
         current = number - 1
         await reportBranch()
@@ -102,6 +112,15 @@ extension Chat {
         return try Terminal.url(argument)
     }
 
+    /// As `file`, to be read.
+    private mutating func inputFile(_ argument: String, _ command: String) throws -> URL? {
+        guard !["-", "/dev/stdin"].contains(argument) else {
+            fail("\(command) reads a file; standard input is this conversation")
+            return nil
+        }
+        return try file(argument, command)
+    }
+
     private func reportBranch() async {
         Terminal.report(
             "(copy \(current + 1) of \(branches.count), \(Self.turns(await session.turnCount)))")
@@ -111,7 +130,7 @@ extension Chat {
         Terminal.report("(\(Self.turns(await session.turnCount)))")
     }
 
-    private static func turns(_ count: Int) -> String { count == 1 ? "1 turn" : "\(count) turns" }
+    private static func turns(_ count: Int) -> String { counted(count, "turn") }
 
     /// Begins anew with other instructions, or shows those that hold.
     private mutating func instruct(_ text: String) async throws {

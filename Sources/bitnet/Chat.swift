@@ -39,7 +39,7 @@ struct Chat {
                     if editor == nil, Terminal.isInputTerminal { Terminal.prompt("\n") }
                     return hasFailed
                 case .message(let text): try await answer(text)
-                case .command("quit", _): return hasFailed
+                case .command("quit", ""): return hasFailed
                 case .command(let name, let argument):
                     try await execute(name, argument)
                 }
@@ -47,10 +47,28 @@ struct Chat {
                 switch error {
                 case .unwritable("standard output", _), .unreadable("standard input", _):
                     throw error
-                default: fail("\(error)")
+                case .contextWindowExceeded(let limit, let requested):
+                    fail(await overflow(limit: limit, requested: requested))
+                default: fail(Self.syntax.message(of: error))
                 }
             }
         }
+    }
+
+    private static let syntax = CommandSyntax(ChatCommand.self)
+
+    /// What to do about a conversation that its context does not hold.
+    private func overflow(limit: Int, requested: Int) async -> String {
+        let session = session
+        let count = requested / 4 > limit ? "at least \(requested)" : "\(requested)"
+        let start =
+            "with this message the conversation has \(count) tokens, the context holds \(limit); "
+        let hasTurns = await session.turnCount > 0
+        var ways = hasTurns ? ["/rewind", "/reset"] : ["a shorter message"]
+        if limit < session.model.configuration.contextLength { ways.append("a larger --context") }
+        if hasTurns, session.overflow == .error { ways.append("--sliding-window") }
+        let last = ways.removeLast()
+        return start + (ways.isEmpty ? "" : ways.joined(separator: ", ") + " or ") + "\(last) helps"
     }
 
     mutating func fail(_ message: String) {
@@ -79,7 +97,7 @@ struct Chat {
             Terminal.report("(the context is full: /rewind, /reset or --sliding-window help)")
         case .endOfText, .stopString: break
         }
-        if showsStatistics { Terminal.report(Self.line(statistics)) }
+        if showsStatistics { Terminal.report("\(statistics)") }
     }
 
     /// Writes an answer as it is computed.
@@ -98,15 +116,5 @@ struct Chat {
             }
         }
         return nil
-    }
-
-    private static func line(_ statistics: GenerationStatistics) -> String {
-        let computed = statistics.promptTokens - statistics.cachedPromptTokens
-        return String(
-            format: "prompt %d tokens, %d of them cached, %d in %.3g s; "
-                + "answer %d tokens in %.3g s (%.1f tokens/s)",
-            statistics.promptTokens, statistics.cachedPromptTokens, computed,
-            statistics.prefill / .seconds(1), statistics.generatedTokens,
-            statistics.decode / .seconds(1), statistics.decodeTokensPerSecond)
     }
 }

@@ -10,12 +10,10 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
         discussion: """
             Reads messages from standard input, one a line, and writes the answers. A line that \
             ends in \\ goes on in the next one; lines between two lines of \"\"\" are one message. \
-            Ctrl-C stops an answer and keeps the conversation; while nothing is being answered it \
-            ends the program. Lines that begin with / are commands: /help lists them.
-
-            A model without a chat template, such as the sample model, which is the default, \
-            continues the text instead of answering. More options, for sampling and the engine: \
-            bitnet chat --help-hidden
+            Ctrl-C stops an answer, and between answers the program. Lines that begin with / are \
+            commands: /help lists them. A model without a chat template, such as the sample model, \
+            continues the text instead of answering. Tokens are drawn as GenerationOptions.chat of \
+            the library says. More options, for sampling and the engine: bitnet chat --help-hidden
             """)
 
     @OptionGroup
@@ -23,7 +21,7 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: .init("Instructions for the whole conversation (system prompt).", valueName: "text"))
+        help: .init("Instructions for the whole conversation.", valueName: "text"))
     var system: String?
 
     @OptionGroup
@@ -32,7 +30,7 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "When the context is full, go on with its first N tokens and the latest ones.",
+            "When full, go on with the first N tokens and the last.",
             valueName: "n"))
     var slidingWindow: Int?
 
@@ -42,7 +40,7 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
         completion: .file())
     var restore: String?
 
-    @Flag(help: "After each answer, write what it cost to standard error.")
+    @Flag(help: "Say what each answer cost, on standard error.")
     var statistics = false
 
     @OptionGroup
@@ -65,6 +63,9 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
 
     func validate() throws {
         try SamplingArguments.check(options)
+        if let restore, ["-", "/dev/stdin"].contains(restore) {
+            throw ValidationError("--restore reads a file; standard input is the conversation.")
+        }
         if restore != nil, system != nil || length.context != nil || slidingWindow != nil {
             throw ValidationError(
                 "--restore brings its own --system, --context and --sliding-window.")
@@ -85,7 +86,13 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
         if Terminal.isInputTerminal {
             Terminal.noteLine("\(model.configuration.name); /help lists the commands")
         }
-        try await showingPrefill { _ in try await session.prewarm() }
+        do {
+            try await showingPrefill { _ in try await session.prewarm() }
+        } catch BitNetError.contextWindowExceeded(let limit, let requested) {
+            throw BitNetError.invalidArgument(
+                name: "system",
+                detail: "it has \(requested) tokens or more, the context holds \(limit)")
+        }
         let hasFailed = try await chat.run()
         // A script should notice; somebody at a terminal has read it.
         if hasFailed, !Terminal.isInputTerminal { throw ExitCode.failure }

@@ -3,7 +3,7 @@ import BitNetKit
 
 /// Writing the prompt as a message of a conversation.
 struct ChatPromptArguments: ParsableArguments {
-    @Flag(help: "Take the text as a user's message, written with the model's chat template.")
+    @Flag(help: "Take the text as a message, in the chat template.")
     var chat = false
 
     @Option(

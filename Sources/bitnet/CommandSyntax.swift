@@ -128,8 +128,6 @@ extension CommandSyntax {
         case is TokenList.Type, is TokenList?.Type: return "token ids separated by commas: 1,2,3"
         case is ShareList.Type, is ShareList?.Type:
             return "shares in 0...1, separated by commas, such as 0,0.5,0.9"
-        case is ShapeArgument.Type, is ShapeArgument?.Type:
-            return "one of these names, or six sizes: hidden,ffn,layers,heads,kvheads,vocab"
         case is LogitBiasArgument.Type, is [LogitBiasArgument].Type:
             return "a token's id and a number, such as 7=-1.5"
         default: return nil

@@ -21,7 +21,9 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
     var input: String
 
     @Argument(
-        help: .init("The GGUF file to write; replaced if it exists.", valueName: "output"),
+        help: .init(
+            "The GGUF file to write; replaced if it exists. - is standard output.",
+            valueName: "output"),
         completion: .file())
     var target: String
 
@@ -68,6 +70,14 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
     @OptionGroup
     var output: OutputArguments
 
+    func validate() throws {
+        let ending = (target as NSString).pathExtension.lowercased()
+        guard !["safetensors", "pt", "pth", "onnx", "json"].contains(ending) else {
+            throw ValidationError(
+                "convert writes GGUF: give a name that ends in .gguf, not .\(ending)")
+        }
+    }
+
     func run() async throws {
         var options = ConversionOptions()
         if let type { options.ternary = type }
@@ -75,13 +85,13 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
         if let order = i2s.order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
         options.replacesSource = replaceInput
-        let (source, file) = (try Terminal.url(input), try Terminal.newFile(target))
-        let isStream = Terminal.isStandardOutput(target)
+        let (source, file) = (try Terminal.url(input), try OutputFile(target))
+        try file.takeOutput(for: "The output", isJSON: json)
         let line = ProgressLine()
         let hasBegun = Atomic(false)
         let task = Task.detached { [options] in
             Result { () throws(BitNetError) in
-                try BitNetConverter.convert(from: source, to: file, options: options) {
+                try BitNetConverter.convert(from: source, to: file.url, options: options) {
                     hasBegun.store(true, ordering: .relaxed)
                     line.update("converting:", $0)
                 }
@@ -101,8 +111,7 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
             let text =
                 json
                 ? try Terminal.json(result) : (report ? "\(result.table)\n" : "") + "\(result)"
-            // What follows the model in one stream would belong to the model.
-            if isStream { Terminal.report(text) } else { try Terminal.write(text + "\n") }
+            try Terminal.write(text + "\n")
         case .failure(.cancelled): throw ExitCode(interrupt.exitCode ?? 130)
         case .failure(let error): throw FileError(path: input, error: error)
         }

@@ -49,7 +49,8 @@ struct DemoRoundingCommand: ParsableCommand, QuietableCommand {
                 + String(format: "%5.1f%%\n", share * 100)
         }
         try Terminal.write(
-            "points of four classes that get the right one, with two layers of \(hidden) neurons\n"
+            "points of four classes that get the right one, with two layers of "
+                + "\(counted(hidden, "neuron"))\n"
                 + row("float weights", result.float)
                 + row("the same weights rounded to -1, 0, +1", result.rounded)
                 + row("trained with shadow weights, then rounded", result.shadow)
@@ -66,7 +67,8 @@ struct DemoWidthCommand: ParsableCommand, QuietableCommand {
         abstract: "Show how finely a neuron with ternary weights hits a number, by its width.")
 
     @Option(
-        parsing: .unconditional, help: .init("Draw it, as SVG.", valueName: "file"),
+        parsing: .unconditional,
+        help: .init("Draw it, as SVG; - is standard output.", valueName: "file"),
         completion: .file())
     var plot: String?
 
@@ -77,8 +79,9 @@ struct DemoWidthCommand: ParsableCommand, QuietableCommand {
     var output: OutputArguments
 
     func run() throws {
+        let drawing = try plot.map { try PlotFile($0, isJSON: json) }
         let rows = WidthDemonstration.run()
-        if let plot { try Terminal.writePlot(rows.plot.svg, to: plot) }
+        try drawing?.write(rows.plot.svg)
         if json { return try Terminal.write(try Terminal.json(rows) + "\n") }
         var text = "error of a neuron's output, relative to it\n"
         text += "  inputs  each weight rounded  trits chosen together\n"
@@ -177,16 +180,14 @@ struct DemoLayersCommand: ParsableCommand, QuietableCommand {
     var output: OutputArguments
 
     func validate() throws {
-        guard ShapeArgument(argument: shape) != nil else {
-            throw ValidationError("'\(shape)' is no shape: \(ShapeArgument.forms)")
-        }
+        _ = try ShapeArgument(shape)
         guard (1...1024).contains(layers), (1...1024).contains(threads ?? 1) else {
             throw ValidationError("--layers and --threads take 1...1024")
         }
     }
 
     func run() throws {
-        guard let sizes = ShapeArgument(argument: shape)?.shape else { return }
+        let sizes = try ShapeArgument(shape).shape
         warnAboutDebugBuild()
         let line = ProgressLine(after: .zero)
         defer { line.clear() }

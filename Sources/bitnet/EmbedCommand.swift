@@ -54,7 +54,15 @@ struct EmbedCommand: AsyncParsableCommand, QuietableCommand {
     }
 
     private func embed(_ text: String, _ model: BitNetModel) async throws(BitNetError) {
-        let vectors = try await model.embed([text], options: EmbeddingOptions(prompt: prompt))
+        let vectors: [[Float]]
+        do throws(BitNetError) {
+            vectors = try await model.embed([text], options: EmbeddingOptions(prompt: prompt))
+        } catch .contextWindowExceeded(let limit, let requested) {
+            throw .invalidArgument(
+                name: "text \(text.cut(to: 40).quoted)",
+                detail: "it has \(requested) tokens or more, the model takes \(limit); cut it into "
+                    + "parts")
+        }
         // Swift prints the shortest decimal that reads back as the same float.
         let numbers = vectors[0].map(\.description).joined(separator: ",")
         try Terminal.write(

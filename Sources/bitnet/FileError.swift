@@ -3,18 +3,19 @@ import Foundation
 
 /// What is wrong with the file or folder of an argument. Some of the library's errors know the
 /// tensor only; in front of a terminal the file belongs to it.
-struct FileError: Error, CustomStringConvertible {
+struct FileError: Error {
     let path: String
     let error: BitNetError
 
-    var description: String {
-        let isNamed =
-            switch error {
-            case .shapeMismatch, .corruptTensor, .notTernary, .unsupportedArchitecture, .tokenizer:
-                Terminal.names(path, "\(error)")
-            default: true
-            }
-        return (isNamed ? "" : path + ": ") + "\(error)" + remedy
+    /// What has gone wrong, for somebody who has typed the command of `syntax`.
+    func message(_ syntax: CommandSyntax) -> String {
+        let message = syntax.message(of: error)
+        switch error {
+        case .shapeMismatch, .corruptTensor, .notTernary, .unsupportedArchitecture, .tokenizer:
+            return (Terminal.names(path, message) ? "" : path + ": ") + message + remedy
+        case .grammar(let detail): return "\(path): \(detail)"
+        default: return message + remedy
+        }
     }
 
     /// What to do, where the library cannot know that the numbers come from a file.

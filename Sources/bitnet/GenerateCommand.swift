@@ -8,11 +8,10 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
         abstract: "Continue a text.",
         usage: "bitnet generate [PROMPT] [-m PATH] [OPTION ...]",
         discussion: """
-            Writes the prompt and its continuation as it is computed; statistics go to standard \
-            error. Ctrl-C ends the text. A prompt that begins with a dash goes behind -p, or \
-            behind --.
-
-            More options, for sampling and the engine: bitnet generate --help-hidden
+            Writes the prompt and what follows as it is computed, statistics to standard error. \
+            Tokens are drawn as GenerationOptions.text of the library says; --temperature 0 is its \
+            GenerationOptions(). Ctrl-C ends the text. A prompt that begins with a dash goes \
+            behind --. More options, for sampling and the engine: bitnet generate --help-hidden
             """)
 
     @Argument(help: "The text to continue (default: standard input).")
@@ -20,7 +19,7 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
 
     @Option(
         name: .shortAndLong, parsing: .unconditional,
-        help: .init("The same, as an option.", valueName: "text"))
+        help: .init("The text, as an option.", valueName: "text", visibility: .hidden))
     var prompt: String?
 
     @OptionGroup
@@ -53,7 +52,7 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
     @OptionGroup(title: "Engine options", visibility: .hidden)
     var cache: KVCacheArgument
 
-    @Flag(help: "Write one JSON object at the end instead of streaming text.")
+    @Flag(help: "Write one JSON object at the end, no stream.")
     var json = false
 
     @Option(
@@ -108,15 +107,29 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
         let task = Task { try await showingPrefill { try await response.run($0) } }
         let interrupt = Interrupt { _ in task.cancel() }
         defer { interrupt.end() }
-        var result = try await task.value
+        var result = try await result(of: task, model)
         result.seed = sampling.temperature != 0 ? seed : nil
         if json { try Terminal.write(result.json() + "\n") }
-        let seconds = Outcome.seconds(loading)
         Terminal.note(
-            "loaded in \(seconds) (\(model.kernels.name), \(model.threads) threads)")
+            "loaded in \(loading.asSeconds) (\(model.kernels.name), \(threadCount(model.threads)))")
         Terminal.note(result.summary + (sampling.temperature != 0 ? ", seed \(seed)" : ""))
         if statistics, let table = result.statistics.sparsity?.table { Terminal.report(table) }
         if result.stopReason == .cancelled { throw ExitCode(130) }
+    }
+
+    /// Waits for a response; names the option where that has made the context too small.
+    private func result(
+        of task: Task<Outcome, any Error>, _ model: BitNetModel
+    ) async throws -> Outcome {
+        do { return try await task.value } catch BitNetError.contextWindowExceeded(
+            let limit, let requested) where limit < model.configuration.contextLength
+        {
+            throw BitNetError.invalidArgument(
+                name: "contextLength",
+                detail:
+                    "the prompt has \(requested) tokens or more, and \(limit) are too few; give a "
+                    + "larger one, or a shorter prompt")
+        }
     }
 
     private func stream(
@@ -128,10 +141,20 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
     }
 
     private func readGrammar() throws -> Grammar? {
-        let most = Grammar.longestSource
-        if let grammar { return try Grammar(gbnf: try Terminal.readText(grammar, limit: most)) }
+        func read(_ path: String, _ parse: (String) throws(BitNetError) -> Grammar) throws
+            -> Grammar
+        {
+            do throws(BitNetError) {
+                return try parse(try Terminal.readText(path, limit: Grammar.longestSource))
+            } catch {
+                throw FileError(path: path == "-" ? "standard input" : path, error: error)
+            }
+        }
+        if let grammar {
+            return try read(grammar) { text throws(BitNetError) in try Grammar(gbnf: text) }
+        }
         return try jsonSchema.map {
-            try Grammar(jsonSchema: try Terminal.readText($0, limit: most))
+            try read($0) { text throws(BitNetError) in try Grammar(jsonSchema: text) }
         }
     }
 

@@ -19,10 +19,13 @@ struct Outcome: Sendable {
             ("stopReason", try Terminal.json(stopReason.name)),
             ("promptTokens", "\(statistics.promptTokens)"),
             ("generatedTokens", "\(statistics.generatedTokens)"),
+            ("decodedTokens", "\(statistics.decodedTokens)"),
             ("decodePasses", "\(statistics.decodePasses)"),
             ("draftedTokens", "\(statistics.draftedTokens)"),
             ("acceptedDraftTokens", "\(statistics.acceptedDraftTokens)"),
             ("prefillSeconds", "\(prefill)"), ("decodeSeconds", "\(decode)"),
+            ("prefillTokensPerSecond", "\(statistics.prefillTokensPerSecond)"),
+            ("decodeTokensPerSecond", "\(statistics.decodeTokensPerSecond)"),
             ("seed", try Terminal.json(seed)),
             ("sparsity", try Terminal.json(statistics.sparsity)),
         ]
@@ -34,33 +37,7 @@ struct Outcome: Sendable {
     }
 
     /// Counts, times and the reason of the end, on one line.
-    var summary: String {
-        func part(_ name: String, _ tokens: Int, _ time: Duration, _ rate: Double) -> String {
-            let count = tokens == 1 ? "1 token" : "\(tokens) tokens"
-            // The first token of a response comes out of the prompt: alone it has no rate.
-            return "\(name) \(count) in \(Self.seconds(time))"
-                + (rate > 0 ? String(format: " (%.1f tokens/s)", rate) : "")
-        }
-        var parts = [
-            part(
-                "prompt", statistics.promptTokens, statistics.prefill,
-                statistics.prefillTokensPerSecond),
-            part(
-                "response", statistics.generatedTokens, statistics.decode,
-                statistics.decodeTokensPerSecond),
-        ]
-        if statistics.draftedTokens > 0 {
-            parts.append(
-                "\(statistics.acceptedDraftTokens) of \(statistics.draftedTokens) drafted tokens "
-                    + "accepted, \(statistics.decodePasses) passes")
-        }
-        parts.append("ended by \(stopReason.words)")
-        return parts.joined(separator: ", ")
-    }
-
-    static func seconds(_ time: Duration) -> String {
-        String(format: "%.3g s", time / .seconds(1))
-    }
+    var summary: String { "\(statistics), ended by \(stopReason.words)" }
 }
 
 /// Log probabilities as `--json` prints them.

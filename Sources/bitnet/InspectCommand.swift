@@ -28,7 +28,8 @@ struct InspectCommand: ParsableCommand, QuietableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "Draw the shares of -1, 0 and +1 of every matrix, as SVG.", valueName: "file"),
+            "Draw the shares of -1, 0 and +1 of every matrix, as SVG; - is standard output.",
+            valueName: "file"),
         completion: .file())
     var plot: String?
 
@@ -39,6 +40,7 @@ struct InspectCommand: ParsableCommand, QuietableCommand {
     var output: OutputArguments
 
     func run() throws {
+        let drawing = try plot.map { try PlotFile($0, isJSON: json) }
         let line = ProgressLine()
         let inspection: ModelInspection
         do {
@@ -50,7 +52,7 @@ struct InspectCommand: ParsableCommand, QuietableCommand {
             line.clear()
             throw FileError(path: model, error: error)
         }
-        if let plot { try Terminal.writePlot(inspection.plot.svg, to: plot) }
+        try drawing?.write(inspection.plot.svg)
         if json {
             try Terminal.write(try Terminal.json(inspection) + "\n")
         } else {

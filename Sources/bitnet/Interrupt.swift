@@ -24,13 +24,15 @@ struct Interrupt {
     private var earlier: [(signal: Int32, action: sigaction)] = []
     private let received: Received
 
-    /// - Parameter signals: what calls `action` the first time and ends the process the second.
+    /// - Parameter signals: what calls `action` the first time and ends the process the second, unless
+    ///   it is ignored.
     init(_ signals: [Int32] = [SIGINT], _ action: @escaping @Sendable (_ signal: Int32) -> Void) {
         received = Received(action)
         SignalThread.follow(received)
         for number in signals {
-            // Under nohup the loss of the terminal means nothing.
-            if number == SIGHUP, Self.isIgnored(number) { continue }
+            // What was ignored when the program began stays so: under nohup the loss of the terminal,
+            // in the background of a script Ctrl-C.
+            if Self.isIgnored(number) { continue }
             var (new, old) = (sigaction(), sigaction())
             // The system takes the handler away by itself: a second signal needs no thread of ours.
             new.sa_flags = Int32(SA_RESTART) | Int32(truncatingIfNeeded: SA_RESETHAND)

@@ -148,6 +148,7 @@ struct ManualPage {
     private static let ending = [
         ".SH EXIT STATUS", ".TP", "0", "All went well.", ".TP", "1", "An error, in one line.",
         ".TP", "64", "Wrong usage.", ".TP", "130", "Ctrl\\-C.",
+        ".TP", "141", "Nobody reads standard output any more.",
         ".SH ENVIRONMENT", ".TP", "\\fBNO_COLOR\\fR", "If set, nothing is coloured.",
         ".SH EXAMPLES", ".nf", "bitnet generate \"Once upon a time\"",
         "echo \"The cat\" | bitnet generate \\-m model.gguf \\-n 100",

@@ -8,7 +8,7 @@ struct ModelArgument: ParsableArguments {
     @Option(
         name: .shortAndLong, parsing: .unconditional,
         help: .init(
-            "A GGUF file or a Hugging Face folder (default: the sample model).", valueName: "path"),
+            "GGUF file or model folder (default: the sample model).", valueName: "path"),
         completion: .file())
     var model: String?
 
@@ -16,7 +16,16 @@ struct ModelArgument: ParsableArguments {
     var path: String {
         get throws(BitNetError) {
             if let model { return model }
-            return try BitNetSampleModel.url.path
+            return try Self.sample
+        }
+    }
+
+    /// Where the sample model is.
+    static var sample: String {
+        get throws(BitNetError) {
+            do { return try BitNetSampleModel.url.path } catch .unreadable(let path, let reason) {
+                throw .unreadable(path: path, reason: "\(reason), or name another model with -m")
+            }
         }
     }
 }
@@ -31,6 +40,6 @@ struct LengthArguments: ParsableArguments {
     @Option(
         name: .shortAndLong, parsing: .unconditional,
         help: .init(
-            "The most tokens of prompt and text (default: the model's own limit).", valueName: "n"))
+            "Most tokens of prompt and text (default: the model's).", valueName: "n"))
     var context: Int?
 }

@@ -114,7 +114,8 @@ struct PerplexityCommand: AsyncParsableCommand, QuietableCommand {
 
 extension Perplexity {
     fileprivate var text: String {
-        numbers + "over       \(tokens) tokens, in windows of \(context), \(stride) apart\n"
+        numbers
+            + "over       \(counted(tokens, "token")), in windows of \(context), \(stride) apart\n"
     }
 
     fileprivate var numbers: String {

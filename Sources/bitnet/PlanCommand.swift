@@ -12,7 +12,7 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
             MODEL is a GGUF file, a Hugging Face folder, or a shape without weights: \
             \(ShapeArgument.forms). The speed is expected from bytes and from this machine's memory \
             bandwidth, which is measured; --no-speed leaves that out. --context is tokens of one \
-            sequence. A path that begins with a dash goes behind --.
+            sequence (4096 for six numbers). A path that begins with a dash goes behind --.
 
             With --json: plan {name, memory {process, ternary, embedding, lmHead, scan, pages, \
             keyValues, scratch, loading}, ...}, totalBytes, availableBytes, missingBytes, \
@@ -65,10 +65,12 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
     }
 
     private func plan(_ options: LoadOptions) throws -> ModelPlan {
-        if let shape = ShapeArgument(argument: model)?.shape {
+        if !FileManager.default.fileExists(atPath: model),
+            let shape = try ShapeArgument(ifShape: model)?.shape
+        {
             let fitsBlocks = shape.hiddenSize % ElementType.q6_K.block.elements == 0
             return try ModelPlan(
-                shape, lmHead: fitsBlocks ? .q6_K : .f16, context: context.context ?? 4096,
+                shape, name: model, lmHead: fitsBlocks ? .q6_K : .f16, context: context.context,
                 options: options, cache: context.cache)
         }
         do {

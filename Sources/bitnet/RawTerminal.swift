@@ -8,7 +8,7 @@ enum RawTerminal {
     /// Begins. False where there is no terminal to set.
     static func enter() -> Bool {
         guard tcgetattr(STDIN_FILENO, &settingsBefore) == 0 else { return false }
-        _ = (restoresAtExit, pasteEnd)
+        _ = (restoresAtExit, pasteEnd, isInterruptIgnored)
         var settings = settingsBefore
         settings.c_iflag &= ~tcflag_t(BRKINT | ICRNL | INPCK | ISTRIP | IXON)
         settings.c_lflag &= ~tcflag_t(ECHO | ICANON | IEXTEN | ISIG)
@@ -47,12 +47,18 @@ enum RawTerminal {
         return enter()
     }
 
-    /// Ends the process as Ctrl-C does.
-    static func interrupt() -> Never {
+    /// Does what Ctrl-C does: it ends the process, unless whoever started it has it ignored.
+    static func interrupt() {
+        guard !isInterruptIgnored else { return }
         leave()
-        signal(SIGINT, SIG_DFL)
-        raiseHere(SIGINT)
-        exit(130)
+        end(by: SIGINT)
+    }
+
+    /// Ends the process as a signal ends one that has no handler for it.
+    static func end(by number: Int32) -> Never {
+        signal(number, SIG_DFL)
+        raiseHere(number)
+        exit(128 + number)
     }
 
     /// Raises a signal that has come when this returns: threads of a queue hold signals back.
@@ -91,8 +97,8 @@ enum RawTerminal {
 
     private static func followSignals() {
         for number in signals {
-            // Under nohup the loss of the terminal means nothing.
-            if number == SIGHUP, Interrupt.isIgnored(number) { continue }
+            // Whoever started the program wants it to outlive these.
+            if Interrupt.isIgnored(number) { continue }
             var (new, old) = (sigaction(), sigaction())
             new.sa_flags = Int32(truncatingIfNeeded: SA_RESETHAND) | Int32(SA_NODEFER)
             new.setHandler(putBackAndEnd)
@@ -100,6 +106,9 @@ enum RawTerminal {
             earlier.append((number, old))
         }
     }
+
+    /// Looked at before there is a handler.
+    private static let isInterruptIgnored = Interrupt.isIgnored(SIGINT)
 
     private static let restoresAtExit: Void = {
         atexit { RawTerminal.leave() }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitNetKit
+import BitNetTerminal
 import Foundation
 
 /// The arguments in a form that the parser understands, and the command that they name.
@@ -12,6 +13,8 @@ struct ReadableArguments {
     private(set) var arguments: [String] = []
     private(set) var command: any ParsableCommand.Type = BitNetCommand.self
     private(set) lazy var syntax = CommandSyntax(command)
+    /// What to say of the first option that the command does not have, if that is all that is wrong.
+    private(set) var unknownOption: UsageError?
     /// The command as it is called.
     private var path = "bitnet"
     private var rest: ArraySlice<String>
@@ -46,8 +49,7 @@ struct ReadableArguments {
         let name = String(CommandSyntax.name(of: argument))
         let isJoined = name.utf8.count < argument.utf8.count
         guard let item = syntax[name], item.valueName != nil || !isJoined else {
-            // The parser knows what other option may be meant.
-            guard isShort else { return arguments.append(argument) }
+            guard isShort else { return readUnknown(argument, name) }
             throw UsageError(
                 "Unknown option '\(argument)'", command, path, hint: UsageError.terminatorHint)
         }
@@ -70,6 +72,28 @@ struct ReadableArguments {
             append(name, value)
             rest.removeFirst()
         }
+    }
+
+    /// Leaves a long option that the command does not have to the parser, and notes what it may mean.
+    private mutating func readUnknown(_ argument: String, _ name: String) {
+        arguments.append(argument)
+        let own = [
+            "--help", "--help-hidden", "--version", "--generate-completion-script",
+            "--experimental-dump-help",
+        ]
+        let isText = argument.utf8.allSatisfy { $0 == UInt8(ascii: "-") }
+        guard unknownOption == nil, syntax[name] == nil, !own.contains(name), !isText,
+            command.configuration.subcommands.isEmpty
+        else { return }
+        let others = BitNetCommand.commands(with: name)
+        let meant = nearestName(to: name, among: syntax.items.flatMap(\.names))
+        var message = "Unknown option '\(name)'"
+        if let meant {
+            message += ". Did you mean '\(meant)'?"
+        } else if let others {
+            message += ": it is one of \(others)"
+        }
+        unknownOption = UsageError(message, command, path, hint: UsageError.terminatorHint)
     }
 
     /// Whether an argument is one of the command's options, so that nobody means it as a value.

@@ -5,26 +5,17 @@ import BitNetKit
 struct SamplingArguments: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: .init("Randomness of the choice; 0 always takes the likeliest token.", valueName: "t")
-    )
+        help: .init("Randomness; 0 takes the likeliest.", valueName: "t"))
     var temperature: Float = SamplingArguments.preset.temperature
 
     @Option(
         parsing: .unconditional,
-        help: .init("Choose among the K likeliest tokens only.", valueName: "k"))
-    var topK: Int?
-
-    @Option(
-        parsing: .unconditional,
-        help: .init(
-            "Choose among the likeliest tokens that together reach this probability.",
-            valueName: "p"))
+        help: .init("Keep the likeliest up to this sum.", valueName: "p"))
     var topP: Float = SamplingArguments.preset.topP
 
     @Option(
         parsing: .unconditional,
-        help: .init(
-            "The same seed gives the same text (default: a new one each time).", valueName: "s"))
+        help: .init("The same seed gives the same text.", valueName: "s"))
     var seed: UInt64?
 
     @Option(
@@ -43,7 +34,8 @@ struct SamplingArguments: ParsableArguments {
     }
 
     func sampling(seed: UInt64?) -> GenerationOptions.Sampling {
-        .random(temperature: temperature, topK: topK, topP: topP, minP: more.minP, seed: seed)
+        .random(
+            temperature: temperature, topK: more.topK, topP: topP, minP: more.minP, seed: seed)
     }
 
     var options: GenerationOptions {
@@ -65,21 +57,18 @@ struct SamplingArguments: ParsableArguments {
             try options.validate()
         } catch {
             guard case .invalidArgument(let name, let detail) = error else { throw error }
-            let flags = [
-                "maximumResponseTokens": "max-tokens", "topK": "top-k", "topP": "top-p",
-                "minP": "min-p", "contextLength": "context",
-                "repetitionPenalty": "repetition-penalty",
-                "presencePenalty": "presence-penalty", "frequencyPenalty": "frequency-penalty",
-                "logitBias": "logit-bias", "topLogProbabilities": "logprobs",
-                "maximumDraft": "draft",
-            ]
-            throw ValidationError("--\(flags[name] ?? name): \(detail)")
+            throw ValidationError("\(CommandSyntax.options(for: name)[0]): \(detail)")
         }
     }
 }
 
 /// What few ask for.
 struct MoreSamplingArguments: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: .init("Choose among the K likeliest tokens only.", valueName: "k"))
+    var topK: Int?
+
     @Option(
         parsing: .unconditional,
         help: .init(

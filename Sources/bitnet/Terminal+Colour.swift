@@ -12,7 +12,7 @@ extension Terminal {
 
     /// Writes lines to standard output, in colour where there is.
     static func write(_ lines: [ShownLine]) throws(BitNetError) {
-        guard usesColour else { return try write(lines.plain + "\n") }
+        guard usesColour, !OutputFile.hasTakenOutput else { return try write(lines.plain + "\n") }
         try writeColoured(
             lines.map { line in
                 line.pieces.map { piece in

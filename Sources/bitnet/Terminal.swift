@@ -37,13 +37,23 @@ enum Terminal {
     /// Makes streams fit to be used: numbers of closed ones are taken, and a reader that has gone or
     /// a file that has reached its limit is an error of the write and not the process's end.
     static func prepare() {
-        _ = closedStreams
+        _ = (closedStreams, isPipeSignalIgnored)
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
     }
 
-    /// Writes `text` to standard output at once.
+    /// Writes `text`, a result of the command, at once: to standard output, or to standard error where
+    /// `OutputFile` has taken that for something else.
     static func write(_ text: String) throws(BitNetError) {
+        guard !OutputFile.hasTakenOutput else {
+            _ = put(printable(text), to: STDERR_FILENO)
+            return
+        }
+        try writeOutput(text)
+    }
+
+    /// Writes `text` to standard output.
+    static func writeOutput(_ text: String) throws(BitNetError) {
         try writeColoured(isOutputTerminal ? printable(text) : text)
     }
 
@@ -61,9 +71,31 @@ enum Terminal {
     /// Writes `text` to standard output, or ends the program: for callbacks that cannot throw.
     static func writeOrExit(_ text: String) {
         do { try write(text) } catch {
+            endIfReaderIsGone(error)
             fail("\(error)")
             exit(EXIT_FAILURE)
         }
+    }
+
+    /// Whether a reader that has gone is to be an error: whoever started the program wants to hear of it.
+    private static let isPipeSignalIgnored = Interrupt.isIgnored(SIGPIPE)
+
+    /// Ends the program without a word, as other tools end, where `error` is that nobody reads standard
+    /// output any more: `bitnet ... | head` has all that it wants.
+    static func endIfReaderIsGone(_ error: BitNetError) {
+        guard case .unwritable(let path, _) = error, !isPipeSignalIgnored,
+            path == "standard output" || (try? OutputFile(path))?.isStandardOutput == true
+        else { return }
+        var status = stat()
+        guard fstat(STDOUT_FILENO, &status) == 0,
+            [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT)
+        else { return }
+        var request = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+        guard poll(&request, 1, 0) == 1, request.revents & Int16(POLLERR | POLLHUP) != 0 else {
+            return
+        }
+        RawTerminal.leave()
+        RawTerminal.end(by: SIGPIPE)
     }
 
     /// Writes what asks for input: beside the answers, or to standard error where those go elsewhere.
@@ -183,35 +215,6 @@ enum Terminal {
             throw .unreadable(path: "standard input", reason: "it is closed")
         }
         return URL(fileURLWithPath: "/dev/stdin")
-    }
-
-    /// The file to be written that an argument names.
-    static func newFile(_ path: String) throws(BitNetError) -> URL {
-        guard !path.isEmpty else {
-            throw .unwritable(path: "''", reason: "it is no name; give the name of a file")
-        }
-        let url = try url(path)
-        // The URL forgets the slash.
-        guard path.utf8.last != UInt8(ascii: "/") else {
-            throw .unwritable(path: path, reason: "it names a folder; give the name of a file")
-        }
-        return url
-    }
-
-    /// Writes a plot as the file `path`, whole or not at all. Replaces no file but a plot.
-    static func writePlot(_ svg: String, to path: String) throws(BitNetError) {
-        let path = try newFile(path).path
-        try AtomicFile.check(path, beginsWith: Array("<svg".utf8), what: "plot")
-        let file = try AtomicFile(replacing: path)
-        try file.write(ByteRegion(Array(svg.utf8)))
-        try file.commit()
-    }
-
-    /// Whether `path` leads to what standard output leads to.
-    static func isStandardOutput(_ path: String) -> Bool {
-        var (output, file) = (stat(), stat())
-        return fstat(STDOUT_FILENO, &output) == 0 && stat(path, &file) == 0
-            && output.st_dev == file.st_dev && output.st_ino == file.st_ino
     }
 
     /// `value` as one line of JSON.

@@ -1,7 +1,8 @@
 import BitNetKit
 import Foundation
 
-/// Text from a file, a pipe or standard input, as bytes come, up to the end or line by line.
+/// Text from a file, a pipe or standard input, as bytes come, up to the end or line by line. A byte
+/// order mark at its beginning is no part of it.
 ///
 /// A line ends with a line feed, or a carriage return and a line feed. Bytes are looked at and not
 /// Swift's characters: to those the two are one.
@@ -11,6 +12,8 @@ struct TextInput: ~Copyable {
     private let name: String
     private var buffer: ArraySlice<UInt8> = []
     private var line = 0
+    /// Whether everything that has been read is in the buffer.
+    private var isAtStart = true
     private var hasEnded = false
 
     /// Opens a file, or standard input for "-".
@@ -49,6 +52,7 @@ struct TextInput: ~Copyable {
         while try fill() {
             guard buffer.count <= limit else { throw isTooLong("", limit) }
         }
+        dropMark()
         guard let text = String(validating: buffer, as: UTF8.self) else {
             throw .malformedFile(path: name, detail: "is not UTF-8 text")
         }
@@ -77,6 +81,7 @@ struct TextInput: ~Copyable {
                 throw isTooLong("line \(line + 1) ", Self.longest)
             }
         }
+        dropMark()
         if end == buffer.endIndex && buffer.isEmpty { return nil }
         line += 1
         let bytes = buffer[..<end]
@@ -85,6 +90,12 @@ struct TextInput: ~Copyable {
             throw .malformedFile(path: name, detail: "line \(line) is not UTF-8 text")
         }
         return text
+    }
+
+    /// Takes UTF-8's byte order mark off the beginning, where editors of Windows write one.
+    private mutating func dropMark() {
+        if isAtStart, buffer.starts(with: [0xEF, 0xBB, 0xBF]) { buffer = buffer.dropFirst(3) }
+        isAtStart = false
     }
 
     /// Nothing more is read: whatever sends so much may not end.

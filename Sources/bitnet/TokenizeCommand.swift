@@ -1,6 +1,5 @@
 import ArgumentParser
 import BitNetKit
-import BitNetSampleModel
 import Foundation
 
 struct TokenizeCommand: AsyncParsableCommand, QuietableCommand {
@@ -54,7 +53,7 @@ struct TokenizeCommand: AsyncParsableCommand, QuietableCommand {
     private var path: String {
         get throws(BitNetError) {
             if let model { return model }
-            return try BitNetSampleModel.url.path
+            return try ModelArgument.sample
         }
     }
 

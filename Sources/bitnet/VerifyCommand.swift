@@ -23,7 +23,7 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
     @Option(
         parsing: .unconditional,
         help: .init(
-            "Write what the model computes to this file, as JSON, if nothing is wrong.",
+            "Write what the model computes as JSON, if nothing is wrong; - is standard output.",
             valueName: "file"),
         completion: .file())
     var record: String?
@@ -59,7 +59,9 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
     }
 
     func run() async throws {
-        let target = try record.map { try Terminal.newFile($0) }
+        let target = try record.map { try OutputFile($0) }
+        try target?.takeOutput(for: "--record", isJSON: json)
+        if let target, !target.isStandardOutput { try ModelRecord.checkTarget(target.url) }
         let expected = try against.map { try ModelRecord.read(from: try Terminal.textFile($0)) }
         let options = LoadOptions(threads: threads, i2sOrder: i2s.order ?? .a)
         let line = StatusLine()
@@ -73,6 +75,11 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
         try json
             ? Terminal.write(try Terminal.json(result) + "\n") : Terminal.write(result.shown)
         guard result.hasPassed else { throw ExitCode(EXIT_FAILURE) }
-        if let target, let record = result.fingerprint { try record.write(to: target) }
+        guard let target, let record = result.fingerprint else { return }
+        if target.isStandardOutput {
+            try Terminal.writeOutput(try record.json())
+        } else {
+            try record.write(to: target.url)
+        }
     }
 }

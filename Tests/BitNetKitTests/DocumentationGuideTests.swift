@@ -97,6 +97,33 @@ struct DocumentationGuideTests {
         } catch {
             throw error
         }
+        let stream = session.streamResponse(
+            to: "What is 2 + 40?", tools: [add],
+            options: GenerationOptions(maximumResponseTokens: 150), choice: .required,
+            maximumRounds: 1)
+        var (called, returned, finished) = (0, 0, 0)
+        do throws(BitNetError) {
+            for try await event in stream {
+                switch event {
+                case .text(let text): #expect(!text.isEmpty)
+                case .call(let call):
+                    called += 1
+                    #expect(call.name == "add")
+                case .result: returned += 1
+                case .finished(let result):
+                    finished += 1
+                    #expect(result.calls.count == 1)
+                }
+            }
+            #expect(finished == 1)
+        } catch .toolRoundsExceeded(let limit) {
+            #expect(limit == 1 && called == 1)
+        } catch .incompleteResponse(let text, _) {
+            #expect(text.hasPrefix("{"))
+        } catch {
+            throw error
+        }
+        #expect(returned == called)
     }
 
     @Test("a case is caught in a closure by either spelling")

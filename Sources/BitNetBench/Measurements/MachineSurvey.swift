@@ -97,7 +97,7 @@ extension MachineSurvey: CustomStringConvertible {
     /// A line for each thing.
     public var description: String {
         var lines = ["build: \(isOptimized ? "optimised" : "DEBUG: TIMES MEAN NOTHING")"]
-        lines.append("cpu: \(processor), \(cores) cores usable")
+        lines.append("cpu: \(processor), \(counted(cores, "core")) usable")
         lines.append("huge pages: \(hugePages)")
         lines.append(
             "kernel sets: \(kernelSets.joined(separator: ", ")) (\(kernelSets[0]) is used)")

@@ -38,7 +38,9 @@ public struct ModelBenchmark: Sendable {
         public let layout: String
         /// How its LM head is stored and scanned.
         public let head: String
-        /// Tokens read or written a second, over all repetitions.
+        /// Tokens read or written a second, over all repetitions. A token written is one pass behind
+        /// the tokens before it, as in `GenerationStatistics.decodeTokensPerSecond`; here nothing is
+        /// chosen in between.
         public let tokensPerSecond: Spread
         /// Bytes of weights, LM head and KV cache read for each token decoded; of a prompt, for all of it.
         public let bytesPerToken: Int
@@ -88,7 +90,7 @@ public struct ModelBenchmark: Sendable {
     ///   - tests: what to measure, each of at least 1 token.
     ///   - repetitions: how often, at least once.
     ///   - progress: gets a line of text about what comes next.
-    /// - Throws: `BitNetError.invalidArgument` for a test of no token or more than 2^24,
+    /// - Throws: `BitNetError.invalidArgument` for no test, one of no token or more than 2^24,
     ///   `.outOfMemory` (the KV cache of each test, and 512 MB to measure bandwidth).
     public func run(
         _ tests: [Test], repetitions: Int = 5, progress: (String) -> Void = { _ in }
@@ -125,7 +127,7 @@ public struct ModelBenchmark: Sendable {
             let speeds = try other(tests)
             try require(
                 speeds.count == tests.count && speeds.allSatisfy { $0 > 0 && $0.isFinite },
-                "other", "there are \(tests.count) tests, and the speeds are \(speeds)")
+                "other", "for \(counted(tests.count, "test")) the speeds are \(speeds)")
             for (test, speed) in speeds.enumerated() { theirs[test].append(speed) }
         }
         let rows = zip(measured.runs, theirs).map { (run, theirs) in
@@ -150,6 +152,7 @@ public struct ModelBenchmark: Sendable {
         _ repetitions: Int, of tests: [Test], progress: (String) -> Void,
         last: (_ round: Int) throws(BitNetError) -> Void
     ) throws(BitNetError) -> Measured {
+        try require(!tests.isEmpty, "tests", "there are none to measure")
         for test in tests {
             try require(
                 test.count >= 1 && test.depth >= 0 && max(test.count, test.depth) <= 1 << 24,

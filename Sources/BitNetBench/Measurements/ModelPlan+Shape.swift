@@ -1,27 +1,31 @@
 extension ModelPlan {
-    /// A plan for a model of `shape` with the graph of BitNet b1.58 and a tied LM head, of which there
-    /// is no file.
+    /// A plan for a model of `shape` with the graph of BitNet b1.58, of which there is no file.
     ///
     /// - Parameters:
     ///   - shape: the sizes.
-    ///   - lmHead: type of the embedding, which is the LM head too.
-    ///   - context: tokens of one sequence.
+    ///   - name: what the plan calls the model.
+    ///   - lmHead: type of the embedding, and of the LM head where that is another matrix.
+    ///   - context: tokens of one sequence; nil for as many as the shape's model was trained to take,
+    ///     4096 where it does not say.
     ///   - options: what a model would be loaded with.
     ///   - cache: how keys and values are cached.
     /// - Throws: `BitNetError.invalidArgument` for a shape that makes no graph, a type that cannot hold
     ///   its rows, and a context or threads out of range; `.kernelUnavailable`, `.outOfMemory`.
     public init(
-        _ shape: ModelShape, lmHead: ElementType = .q6_K, context: Int = 4096,
-        options: LoadOptions = LoadOptions(), cache: KVCachePrecision = .f16
+        _ shape: ModelShape, name: String = "synthetic", lmHead: ElementType = .q6_K,
+        context: Int? = nil, options: LoadOptions = LoadOptions(), cache: KVCachePrecision = .f16
     ) throws(BitNetError) {
-        // Trained for nothing: for what is asked, or as the longest that is usual.
+        let context = context ?? shape.contextLength ?? 4096
+        // One of which there is no model is trained for what is asked, or as the longest that is usual.
         let configuration = try ModelConfiguration(
-            shape, contextLength: max(1 << 17, min(context, 1 << 24)))
+            shape, name: name,
+            contextLength: shape.contextLength ?? max(1 << 17, min(context, 1 << 24)))
         try require(
             shape.hiddenSize % lmHead.block.elements == 0, "lmHead",
             "\(lmHead.rawValue) cannot hold rows of \(shape.hiddenSize) weights")
         var files = FileSizes()
         files.embedding = lmHead
+        if !shape.isLMHeadTied { files.lmHead = lmHead }
         self = try ModelPlan(
             configuration, files, context: context, options: options,
             compute: try options.compute, cache: cache)

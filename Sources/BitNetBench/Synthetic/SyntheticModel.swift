@@ -12,11 +12,16 @@ public struct ModelShape: Sendable, Hashable {
     public var keyValueHeadCount: Int
     /// Tokens, and rows of the embedding and LM head.
     public var vocabularySize: Int
+    /// Tokens that a published model was trained to take; nil for a shape of which there is none.
+    public var contextLength: Int?
+    /// Whether the embedding is the LM head too.
+    public var isLMHeadTied: Bool
 
     /// A shape; whether it makes a graph is checked when a model is made of it.
     public init(
         hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int,
-        keyValueHeadCount: Int, vocabularySize: Int
+        keyValueHeadCount: Int, vocabularySize: Int, contextLength: Int? = nil,
+        isLMHeadTied: Bool = true
     ) {
         self.hiddenSize = hiddenSize
         self.feedForwardSize = feedForwardSize
@@ -24,57 +29,85 @@ public struct ModelShape: Sendable, Hashable {
         self.headCount = headCount
         self.keyValueHeadCount = keyValueHeadCount
         self.vocabularySize = vocabularySize
+        self.contextLength = contextLength
+        self.isLMHeadTied = isLMHeadTied
     }
 
-    /// Shapes of published models by name, and of a 70B Llama, of which no ternary one is public.
+    /// Shapes of published models by name, and of Llama 3 70B, of which no ternary one is public: sizes,
+    /// context and tying of the LM head are those of their configurations.
     public static let named: [String: ModelShape] = [
-        "bitnet-2b-4t": shape(2560, 6912, 30, 20, 5, 128_256),
-        "bitnet-3b": shape(3200, 8640, 26, 32, 32, 32_002),
-        "falcon3-7b": shape(3072, 23_040, 28, 12, 4, 131_072),
-        "falcon3-10b": shape(3072, 23_040, 40, 12, 4, 131_072),
-        "llama3-8b": shape(4096, 14_336, 32, 32, 8, 128_256),
-        "llama-70b": shape(8192, 28_672, 80, 64, 8, 128_256),
+        // microsoft/bitnet-b1.58-2B-4T
+        "bitnet-2b-4t": shape(2560, 6912, 30, 20, 5, 128_256, context: 4096, isTied: true),
+        // tiiuae/Falcon3-7B-Base-1.58bit, Falcon3-10B-Base-1.58bit
+        "falcon3-7b": shape(3072, 23_040, 28, 12, 4, 131_072, context: 32_768, isTied: false),
+        "falcon3-10b": shape(3072, 23_040, 40, 12, 4, 131_072, context: 32_768, isTied: false),
+        // HF1BitLLM/Llama3-8B-1.58-100B-tokens
+        "llama3-8b": shape(4096, 14_336, 32, 32, 8, 128_256, context: 8192, isTied: false),
+        // meta-llama/Meta-Llama-3-70B
+        "llama-70b": shape(8192, 28_672, 80, 64, 8, 128_256, context: 8192, isTied: false),
     ]
 
     private static func shape(
         _ hidden: Int, _ feedForward: Int, _ layers: Int, _ heads: Int, _ keyValueHeads: Int,
-        _ vocabulary: Int
+        _ vocabulary: Int, context: Int, isTied: Bool
     ) -> ModelShape {
         ModelShape(
             hiddenSize: hidden, feedForwardSize: feedForward, layerCount: layers,
-            headCount: heads, keyValueHeadCount: keyValueHeads, vocabularySize: vocabulary)
+            headCount: heads, keyValueHeadCount: keyValueHeads, vocabularySize: vocabulary,
+            contextLength: context, isLMHeadTied: isTied)
     }
 }
 
 extension ModelConfiguration {
-    /// The graph of BitNet b1.58 with squared ReLU and a tied LM head, in a shape.
+    /// The graph of BitNet b1.58 with squared ReLU in a shape.
     ///
-    /// - Throws: `BitNetError.invalidArgument` that says what of the shape makes no graph.
-    init(_ shape: ModelShape, contextLength: Int) throws(BitNetError) {
+    /// - Throws: `BitNetError.invalidArgument`, named after the size that makes no graph.
+    init(
+        _ shape: ModelShape, name: String = "synthetic", contextLength: Int
+    ) throws(BitNetError) {
         self.init(
-            bitnet: "synthetic", vocabularySize: shape.vocabularySize,
+            bitnet: name, vocabularySize: shape.vocabularySize,
             hiddenSize: shape.hiddenSize, feedForwardSize: shape.feedForwardSize,
             layerCount: shape.layerCount, headCount: shape.headCount,
-            keyValueHeadCount: shape.keyValueHeadCount, contextLength: contextLength)
+            keyValueHeadCount: shape.keyValueHeadCount, contextLength: contextLength,
+            isLMHeadTied: shape.isLMHeadTied)
         guard shape.headCount < 1 || shape.hiddenSize % shape.headCount == 0 else {
             throw .invalidArgument(
-                name: "shape",
-                detail: "its hidden_size: \(shape.hiddenSize) cannot be split into "
-                    + "\(shape.headCount) heads")
+                name: "headCount",
+                detail: "\(shape.hiddenSize) cannot be split into \(shape.headCount) heads")
         }
         do throws(BitNetError) {
             try validate(path: "")
         } catch .invalidMetadata(_, let key, let detail) {
-            throw .invalidArgument(name: "shape", detail: "its \(key): \(detail)")
+            // Of a shape, it follows from two others.
+            let size = key == "head_dim" ? "each would have \(headDimension) numbers: " : ""
+            throw .invalidArgument(name: ModelShape.members[key] ?? key, detail: size + detail)
         }
     }
+}
+
+extension ModelShape {
+    /// Checks that the sizes make a graph.
+    ///
+    /// - Throws: `BitNetError.invalidArgument`, named after the size that does not fit.
+    package func validate() throws(BitNetError) {
+        _ = try ModelConfiguration(self, contextLength: contextLength ?? 4096)
+    }
+
+    /// The members by the keys that a configuration has for them.
+    fileprivate static let members = [
+        "hidden_size": "hiddenSize", "intermediate_size": "feedForwardSize",
+        "num_hidden_layers": "layerCount", "num_attention_heads": "headCount",
+        "head_dim": "headCount",
+        "num_key_value_heads": "keyValueHeadCount", "vocab_size": "vocabularySize",
+    ]
 }
 
 extension Transformer {
     /// A model with random weights: right in shape, bytes and speed, meaningless in text. Fills the
     /// packed layout, or the fastest one here, with random trits, all threads at once.
     ///
-    /// The graph is that of BitNet b1.58 with squared ReLU and a tied LM head.
+    /// The graph is that of BitNet b1.58 with squared ReLU.
     init(
         random shape: ModelShape, lmHead: ElementType, layout: TernaryLayout?, compute: Compute,
         seed: UInt64
@@ -138,9 +171,15 @@ private struct Builder {
             randomRows: c.vocabularySize, columns: c.hiddenSize, type: lmHead, seed: random.next())
         var blocks: [TransformerBlock] = []
         for layer in 0..<c.layerCount { blocks.append(try block(layer)) }
+        let head =
+            c.isLMHeadTied
+            ? embedding
+            : try DenseMatrix(
+                randomRows: c.vocabularySize, columns: c.hiddenSize, type: lmHead,
+                seed: random.next())
         return Transformer(
             c, compute: compute, embedding: embedding, blocks: blocks,
-            finalNorm: try norm(c.hiddenSize), lmHead: embedding)
+            finalNorm: try norm(c.hiddenSize), lmHead: head)
     }
 
     private mutating func block(_ layer: Int) throws(BitNetError) -> TransformerBlock {

@@ -113,6 +113,18 @@ extension AtomicFile {
         _ = try OutputTarget(path)
     }
 
+    /// As `check(_:)`, and refuses a file in a folder that is not there or takes no files.
+    ///
+    /// - Throws: `BitNetError.unwritable`, as opening the file would.
+    package static func checkCreation(_ path: String) throws(BitNetError) {
+        guard case .file(let file, _) = try OutputTarget(path) else { return }
+        let folder = OutputTarget.folder(of: file)
+        guard faccessat(AT_FDCWD, folder.isEmpty ? "." : folder, W_OK | X_OK, AT_EACCESS) == 0
+        else {
+            throw .unwritable(path: path, reason: PartialFile.Failure(creating: errno).reason)
+        }
+    }
+
     /// Refuses to replace a file that holds something else than what is to be written: a slip of the
     /// hand must not cost a model.
     ///

@@ -84,10 +84,11 @@ public struct ModelConfiguration: Sendable, Hashable {
 }
 
 extension ModelConfiguration {
-    /// The graph of BitNet b1.58 2B-4T in another shape: squared ReLU, sub-norms, a tied LM head.
+    /// The graph of BitNet b1.58 2B-4T in another shape: squared ReLU, sub-norms.
     package init(
         bitnet name: String, vocabularySize: Int, hiddenSize: Int, feedForwardSize: Int,
-        layerCount: Int, headCount: Int, keyValueHeadCount: Int, contextLength: Int
+        layerCount: Int, headCount: Int, keyValueHeadCount: Int, contextLength: Int,
+        isLMHeadTied: Bool = true
     ) {
         self.init(
             name: name, architecture: .bitnet, vocabularySize: vocabularySize,
@@ -95,7 +96,7 @@ extension ModelConfiguration {
             headCount: headCount, keyValueHeadCount: keyValueHeadCount,
             headDimension: hiddenSize / max(headCount, 1), contextLength: contextLength,
             normEpsilon: 1e-5, linearNormEpsilon: 1e-5, ropeBase: 500_000,
-            activation: .squaredReLU, hasLinearNorms: false, isLMHeadTied: true,
+            activation: .squaredReLU, hasLinearNorms: false, isLMHeadTied: isLMHeadTied,
             scaleDirection: .multiply, quantizesMasters: false, endTokens: [], beginToken: nil)
     }
 }

@@ -46,7 +46,8 @@ public struct ConversionReport: Sendable, Hashable, Codable, CustomStringConvert
         let zeros = ternary.reduce(0.0) { $0 + ($1.zeroShare ?? 0) * Double($1.shape.reduce(1, *)) }
         let share = weights > 0 ? zeros / Double(weights) * 100 : 0
         let rounded = tensors.count { $0.relativeError > 0 }
-        return "\(path): \(tensors.count) tensors, \(ternary.count) of them ternary with "
+        return
+            "\(path): \(counted(tensors.count, "tensor")), \(ternary.count) of them ternary with "
             + "\(weights) weights, \(Int(share.rounded()))% zero; \(rounded) rounded; "
             + "\(byteCount) bytes"
     }

@@ -107,7 +107,7 @@ struct TextWindows: Sendable {
             throw .invalidArgument(
                 name: "text",
                 detail:
-                    "it is \(count) token\(count == 1 ? "" : "s"); to predict one there must be "
+                    "it is \(counted(count, "token")); to predict one there must be "
                     + "another before it")
         }
         self.context = context

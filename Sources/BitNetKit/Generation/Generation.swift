@@ -80,11 +80,11 @@ struct Generation {
         if isCancelled() { throw .cancelled }
         if source == nil { source = try begin() }
         guard let source else { return limitReached }
-        let clock = ContinuousClock()
-        let start = clock.now
-        defer { decode += clock.now - start }
-        batch.removeAll(keepingCapacity: true)
+        // The first token comes out of the prompt's pass, and is no part of what is timed.
         if generatedTokens == 0 { return try chooseLatest(from: source) }
+        let start = ContinuousClock.now
+        defer { decode += ContinuousClock.now - start }
+        batch.removeAll(keepingCapacity: true)
         batch.append(tokens[tokens.count - 1])
         // Behind the draft there must be room for the token chosen after it.
         let (limit, ends) = (room - generatedTokens - 1, backend.endTokens)
@@ -137,9 +137,6 @@ struct Generation {
 
     /// Validates, and computes the prompt. Returns nil if there is no room for a response.
     private mutating func begin() throws(BitNetError) -> (any TokenSource)? {
-        let clock = ContinuousClock()
-        let start = clock.now
-        defer { prefill = clock.now - start }
         try options.validate()
         try options.validate(vocabularySize: backend.vocabularySize)
         let limit = try contextLimit()
@@ -158,6 +155,8 @@ struct Generation {
         sampler.constraint = try backend.makeConstraint(for: options)
         source.setLogitsNeeded(sampler.isSteered ? .all : options.logitsNeeded)
         for token in tokens { sampler.acceptPrompt(token) }
+        let start = ContinuousClock.now
+        defer { prefill = ContinuousClock.now - start }
         try source.forward(tokens, isCancelled: isCancelled)
         source.countZeros(options.includesSparsity)
         return source

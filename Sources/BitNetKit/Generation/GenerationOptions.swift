@@ -1,5 +1,8 @@
 /// How a response is chosen from the model's logits, and when it ends.
 ///
+/// `GenerationOptions()` is ``greedy``: always the likeliest token. ``text`` and ``chat`` are what the
+/// program `bitnet` does without options, which draws tokens at random.
+///
 /// ```swift
 /// var options = GenerationOptions(
 ///     sampling: .random(temperature: 0.8, topP: 0.95, seed: 1), maximumResponseTokens: 200)

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Why a response ended.
 public enum StopReason: Sendable, Hashable {
     /// The model produced one of its end tokens (end of text, end of turn).
@@ -12,7 +14,7 @@ public enum StopReason: Sendable, Hashable {
     case cancelled
 }
 
-/// What a response cost.
+/// What a response cost: tokens and time of its prompt and of the tokens after its first one.
 public struct GenerationStatistics: Sendable, Hashable, Codable {
     /// Tokens of the prompt, a begin-of-text token included.
     public let promptTokens: Int
@@ -30,9 +32,11 @@ public struct GenerationStatistics: Sendable, Hashable, Codable {
     public let draftedTokens: Int
     /// How many of them were what the response went on with; each spared a pass.
     public let acceptedDraftTokens: Int
-    /// Time from the prompt's text to its logits, setting up the cache included.
+    /// Time that the model took for the prompt tokens it computed: its passes, neither tokenizing nor
+    /// setting up the cache.
     public internal(set) var prefill: Duration
-    /// Time spent choosing and decoding tokens; not the time the caller took between them.
+    /// Time of the passes after the prompt's and of the choices that follow them: from the first token
+    /// of the response to its end, without the time the caller took between tokens.
     public let decode: Duration
     /// Zeros in the feed-forward networks after the prompt and what was left out for them, if
     /// `GenerationOptions.includesSparsity` asks for it.
@@ -56,12 +60,13 @@ public struct GenerationStatistics: Sendable, Hashable, Codable {
         self.sparsity = sparsity
     }
 
-    /// Prompt tokens computed per second; 0 if there were none.
+    /// Prompt tokens computed per second of `prefill`; 0 if there were none.
     public var prefillTokensPerSecond: Double {
         Self.rate(promptTokens - cachedPromptTokens, prefill)
     }
 
-    /// Decoded tokens per second; 0 if there were none.
+    /// `decodedTokens` per second of `decode`; 0 if there were none. The first token of a response is in
+    /// neither: it comes out of the prefill. `ModelBenchmark` of BitNetBench counts in the same way.
     public var decodeTokensPerSecond: Double { Self.rate(decodedTokens, decode) }
 
     private static func rate(_ count: Int, _ time: Duration) -> Double {
@@ -71,14 +76,28 @@ public struct GenerationStatistics: Sendable, Hashable, Codable {
 }
 
 extension GenerationStatistics: CustomStringConvertible {
-    /// Tokens, seconds and tokens per second of prompt and response, on one line.
+    /// Tokens, seconds and tokens per second of prompt and response, on one line: `prompt 5 tokens in
+    /// 0.0123 s (406.5 tokens/s), response 8 tokens, 7 decoded in 0.120 s (58.3 tokens/s)`.
     public var description: String {
-        func part(_ count: Int, _ time: Duration, _ rate: Double) -> String {
-            let milliseconds = Int((time / .milliseconds(1)).rounded())
-            return "\(count) tokens in \(milliseconds) ms (\(Int(rate.rounded())) tokens/s)"
+        func work(_ time: Duration, _ rate: Double) -> String {
+            rate > 0 ? String(format: " in \(time.asSeconds) (%.1f tokens/s)", rate) : ""
         }
-        return "prompt \(part(promptTokens, prefill, prefillTokensPerSecond)), "
-            + "response \(part(generatedTokens, decode, decodeTokensPerSecond))"
+        var parts = ["prompt \(counted(promptTokens, "token"))"]
+        if cachedPromptTokens > 0 {
+            parts.append("\(cachedPromptTokens) of them cached")
+            parts.append("\(promptTokens - cachedPromptTokens)")
+        }
+        parts[parts.count - 1] += work(prefill, prefillTokensPerSecond)
+        parts.append("response \(counted(generatedTokens, "token"))")
+        if decodedTokens > 0 {
+            parts.append("\(decodedTokens) decoded" + work(decode, decodeTokensPerSecond))
+        }
+        if draftedTokens > 0 {
+            parts.append(
+                "\(acceptedDraftTokens) of \(counted(draftedTokens, "drafted token")) accepted, "
+                    + counted(decodePasses, "pass", "passes"))
+        }
+        return parts.joined(separator: ", ")
     }
 }
 

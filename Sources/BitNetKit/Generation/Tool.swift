@@ -103,6 +103,18 @@ public enum ToolChoice: String, Sendable, Hashable, Codable, CaseIterable {
     case required
 }
 
+/// One step of an answer for which a model may call tools; the last one of a stream is `finished`.
+public enum ToolEvent: Sendable, Hashable, Codable {
+    /// More text of the answer: whole characters.
+    case text(String)
+    /// The model calls a tool, which runs when the next event is asked for.
+    case call(ToolCall)
+    /// A tool has run.
+    case result(ToolResult.Call)
+    /// The end of the answer, all of it.
+    case finished(ToolResult)
+}
+
 /// An answer for which a model may have called tools.
 public struct ToolResult: Sendable, Hashable, Codable {
     /// One call and what it returned.

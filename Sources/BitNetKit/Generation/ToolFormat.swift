@@ -16,7 +16,8 @@ enum ToolFormat: Sendable {
     }
 
     /// The keys of the generic format.
-    private static let keys = (tool: "tool", arguments: "arguments", answer: "answer")
+    private static let keys = (tool: "tool", arguments: "arguments", answer: answerKey)
+    static let answerKey = "answer"
 
     // MARK: - The grammar
 

@@ -191,7 +191,7 @@ extension InspectionReader {
         else { return }
         let error = String(format: "%.2g", worst.roundingErrorOrZero)
         inspection.warnings.append(
-            "\(rounded.count) matrices are not ternary in the file"
+            "\(counted(rounded.count, "matrix is", "matrices are")) not ternary in the file"
                 + (configuration.quantizesMasters
                     ? ": master weights, which are rounded when the model loads (relative squared "
                         + "error up to \(error), as intended)"

@@ -4,7 +4,9 @@ extension ModelInspection: CustomStringConvertible {
     /// What the file is, its sizes, its weights and its warnings: lines of up to 80 columns where
     /// names are not longer.
     public var description: String {
-        var lines = ["file      \(path)", "kind      \(container), \(tensors.count) tensors"]
+        var lines = [
+            "file      \(path)", "kind      \(container), \(counted(tensors.count, "tensor"))",
+        ]
         if let graph { lines += graph.lines }
         lines.append(
             "size      \(parameterCount.grouped) parameters, tensors of \(byteCount.grouped) bytes")
@@ -76,7 +78,8 @@ extension ModelGraph {
             "model     \(name)",
             "graph     \(architecture): " + traits.joined(separator: ", "),
             "layers    \(layers) of hidden size \(hidden), feed-forward \(feedForward)",
-            "attention \(heads) heads of \(headDimension), \(keyValueHeads) key-value heads",
+            "attention \(counted(heads, "head")) of \(headDimension), "
+                + counted(keyValueHeads, "key-value head"),
             "text      vocabulary \(vocabulary.grouped), context \(context.grouped)",
         ]
     }
@@ -88,8 +91,8 @@ extension ModelInspection.Tensor {
         guard let ternary else {
             return [name.onOneLine, type, shape, "", "", problem == nil ? "" : "unreadable", ""]
         }
-        let silent = [(ternary.zeroRows.count, "rows"), (ternary.zeroColumns.count, "columns")]
-            .filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        let silent = [(ternary.zeroRows.count, "row"), (ternary.zeroColumns.count, "column")]
+            .filter { $0.0 > 0 }.map { counted($0.0, $0.1) }.joined(separator: ", ")
         return [
             name.onOneLine, type, shape, String(format: "%.4g", ternary.largestScale),
             String(format: "%.1f%%", ternary.trits.zeroShare * 100),

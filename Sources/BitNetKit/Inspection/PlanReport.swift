@@ -118,7 +118,10 @@ extension PlanReport: CustomStringConvertible {
             ("LM head", memory.lmHead, ""),
             ("scan", memory.scan, scanNote),
             ("pages", memory.pages, "large matrices are whole pages of 2 MB"),
-            ("KV cache", memory.keyValues, "\(plan.context.grouped) tokens as \(plan.cache)"),
+            (
+                "KV cache", memory.keyValues,
+                "\(plan.context.grouped) token\(plan.context == 1 ? "" : "s") as \(plan.cache)"
+            ),
             ("scratch", memory.scratch, "of one sequence, \(threadCount(plan.threads))"),
             ("total", memory.total, "at most, while it runs or loads"),
             ("as FP16", plan.fp16Bytes, "all weights, for comparison"),
@@ -138,7 +141,9 @@ extension PlanReport: CustomStringConvertible {
     private var fit: String {
         let free = "\(availableBytes.asMemory) are free"
         guard fits else {
-            let other = maximumContext.map { "; \($0.grouped) tokens fit" } ?? ""
+            let other =
+                maximumContext.map { "; \($0 == 1 ? "1 token fits" : $0.grouped + " tokens fit")" }
+                ?? ""
             return "no: \(free), context \(plan.context.grouped) needs "
                 + "\(missingBytes.asMemory) more\(other)"
         }

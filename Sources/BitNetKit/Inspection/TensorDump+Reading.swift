@@ -70,7 +70,8 @@ private struct DumpReader {
         guard rows.count <= TensorDump.mostWeights / columns || rows.count == 1 else {
             throw .invalidArgument(
                 name: "rows",
-                detail: "\(rows.count) rows of \(columns) weights are more than "
+                detail:
+                    "\(counted(rows.count, "row")) of \(counted(columns, "weight")) are more than "
                     + "\(TensorDump.mostWeights) at once; ask for fewer")
         }
         var groups: [TensorDump.Group] = []

@@ -35,43 +35,41 @@ extension BitNetSession {
         to prompt: String, tools: [Tool], options: GenerationOptions = .init(),
         processors: [LogitProcessor] = [], choice: ToolChoice = .automatic, maximumRounds: Int = 8
     ) async throws(BitNetError) -> ToolResult {
-        let turn = try ToolTurn(
-            tools: tools, options: options, choice: choice, maximumRounds: maximumRounds,
-            format: model.toolFormat)
-        let before = try reserve(for: turn)
-        defer { release(turn) }
-        do throws(BitNetError) {
-            return try await answer(prompt, turn, processors)
-        } catch {
-            restore(before, turn)
-            throw error
+        let stream = streamResponse(
+            to: prompt, tools: tools, options: options, processors: processors, choice: choice,
+            maximumRounds: maximumRounds)
+        var events = stream.makeAsyncIterator()
+        while let event = try await events.next(isolation: self) {
+            if case .finished(let result) = event { return result }
         }
+        // A stream ends with `finished` or throws.
+        throw .cancelled
     }
 
-    private func answer(
-        _ prompt: String, _ turn: ToolTurn, _ processors: [LogitProcessor]
-    ) async throws(BitNetError) -> ToolResult {
-        var question = SessionRequest.Question.prompt(prompt)
-        var calls: [ToolResult.Call] = []
-        var responses: [GenerationResult] = []
-        while true {
-            let stream = ResponseStream(
-                session: self, request: turn.request(question),
-                options: try turn.options(afterCalls: calls.count), processors: processors)
-            let response = try await stream.collect()
-            responses.append(response)
-            switch try turn.output(of: response) {
-            case .answer(let text):
-                return ToolResult(text: text, calls: calls, responses: responses)
-            case .call(let call):
-                guard calls.count < turn.maximumRounds else {
-                    throw .toolRoundsExceeded(limit: turn.maximumRounds)
-                }
-                let output = try await turn.run(call)
-                calls.append(ToolResult.Call(call: call, output: output))
-                try append(ChatMessage(tool: call.name, output), in: turn)
-                question = .pending
-            }
+    /// Answers `prompt` event by event; the model may call tools first. The turn begins with the
+    /// stream's first `next()`, from which the errors of `respond(to:tools:options:processors:choice:maximumRounds:)`
+    /// come too; each iterator is a turn of its own.
+    ///
+    /// ```swift
+    /// for try await event in session.streamResponse(to: "Is it cold in Oslo?", tools: [weather]) {
+    ///     switch event {
+    ///     case .text(let text): print(text, terminator: "")
+    ///     case .call(let call): print("calling", call.name)
+    ///     case .result, .finished: break
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// A turn whose stream is given up before `finished` never happened, but for what its tools did.
+    public nonisolated func streamResponse(
+        to prompt: String, tools: [Tool], options: GenerationOptions = .init(),
+        processors: [LogitProcessor] = [], choice: ToolChoice = .automatic, maximumRounds: Int = 8
+    ) -> ToolStream {
+        ToolStream(session: self, prompt: prompt, processors: processors) {
+            [model] () throws(BitNetError) in
+            try ToolTurn(
+                tools: tools, options: options, choice: choice, maximumRounds: maximumRounds,
+                format: model.toolFormat)
         }
     }
 }
@@ -82,7 +80,7 @@ final class ToolTurn: Sendable {
     private let tools: [Tool]
     private let baseOptions: GenerationOptions
     private let choice: ToolChoice
-    private let format: ToolFormat
+    let format: ToolFormat
 
     /// - Throws: `BitNetError.invalidArgument` for tools with one name, none at all, a grammar, or a
     ///   negative number of rounds.

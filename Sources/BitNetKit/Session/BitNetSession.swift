@@ -34,8 +34,10 @@ public actor BitNetSession {
     private var history: [ChatMessage]
     private var current: Turn?
     private var isWorking = false
-    /// What has the session to itself, from one answer to the next.
-    private var owner: ToolTurn?
+    /// What has the session to itself, from one answer to the next, until it ends or nobody holds it.
+    private weak var owner: ToolTurn?
+    /// The conversation before that; nil where nothing has the session to itself.
+    private var historyBeforeOwner: [ChatMessage]?
 
     /// A turn, until its answer is part of the history.
     private struct Turn {
@@ -194,14 +196,20 @@ extension BitNetSession {
 
     /// Makes the turn that has ended part of the history, or drops it.
     func settle() {
-        guard let turn = current else { return }
-        switch turn.answer.outcome(isAbandoned: turn.run == nil) {
-        case nil: return
-        case .dropped?: break
-        case .kept(let text, let reason)?:
-            if let answer = turn.request.answer(text, reason) { history = turn.messages + [answer] }
+        if let turn = current {
+            switch turn.answer.outcome(isAbandoned: turn.run == nil) {
+            case nil: return
+            case .dropped?: break
+            case .kept(let text, let reason)?:
+                if let answer = turn.request.answer(text, reason) {
+                    history = turn.messages + [answer]
+                }
+            }
+            current = nil
         }
-        current = nil
+        // A turn with tools that was given up has never happened.
+        guard owner == nil, let before = historyBeforeOwner else { return }
+        (history, historyBeforeOwner) = (before, nil)
     }
 
     /// Brings a conversation into the cache, all but its last token: a batch at a time, so that
@@ -220,7 +228,6 @@ extension BitNetSession {
         _ cancellation: Cancellation
     ) async -> Result<SessionReading, BitNetError> {
         let (model, memory) = (model, memory)
-        let start = ContinuousClock.now
         var reading = await model.onQueue {
             Result { () throws(BitNetError) in
                 do throws(BitNetError) {
@@ -242,7 +249,6 @@ extension BitNetSession {
                 Result { () throws(BitNetError) in
                     var next = latest
                     try next.advance(memory) { cancellation.isRequested }
-                    next.duration = ContinuousClock.now - start
                     return next
                 }
             }
@@ -257,22 +263,20 @@ extension BitNetSession {
         isWorking = true
     }
 
-    /// Gives the session to `turn` until `release(_:)`; returns the conversation so far.
-    func reserve(for turn: ToolTurn) throws(BitNetError) -> [ChatMessage] {
+    /// Gives the session to `turn` until `release(_:keeping:)`, or until nobody holds it.
+    func reserve(for turn: ToolTurn) throws(BitNetError) {
         try begin()
         isWorking = false
-        owner = turn
-        return history
+        (owner, historyBeforeOwner) = (turn, history)
     }
 
-    func release(_ turn: ToolTurn) {
-        if owner === turn { owner = nil }
-    }
-
-    /// Makes what `turn` has added to the conversation unsaid.
-    func restore(_ messages: [ChatMessage], _ turn: ToolTurn) {
+    /// Ends what has the session to itself; unless it `keeps` what it has added to the conversation,
+    /// that is unsaid.
+    func release(_ turn: ToolTurn, keeping keeps: Bool) {
         settle()
-        if owner === turn { history = messages }
+        guard owner === turn else { return }
+        if !keeps, let before = historyBeforeOwner { history = before }
+        (owner, historyBeforeOwner) = (nil, nil)
     }
 
     func append(_ message: ChatMessage, in turn: ToolTurn) throws(BitNetError) {

@@ -104,12 +104,15 @@ struct SessionReading: Sendable {
     /// Whether the cache has all but the last one.
     var isComplete = false
     var isCancelled = false
+    /// What the model took for it so far.
     var duration = Duration.zero
 
     /// Reads another batch.
     mutating func advance(
         _ memory: SessionMemory, isCancelled isAsked: () -> Bool
     ) throws(BitNetError) {
+        let start = ContinuousClock.now
+        defer { duration += ContinuousClock.now - start }
         do throws(BitNetError) {
             isComplete = try memory.readMore(of: window, isCancelled: isAsked)
         } catch .cancelled {

@@ -34,21 +34,34 @@ extension ModelRecord {
     ///
     /// - Throws: `BitNetError.unwritable`, also for a file that is there and holds something else.
     public func write(to url: URL) throws(BitNetError) {
+        try Self.checkTarget(url)
+        let file = try AtomicFile(replacing: url.path)
+        try file.write(ByteRegion(Array(try json().utf8)))
+        try file.commit()
+    }
+
+    /// Refuses what a record cannot be written to, before there is one.
+    ///
+    /// - Throws: `BitNetError.unwritable`, as `write(to:)`.
+    package static func checkTarget(_ url: URL) throws(BitNetError) {
+        try AtomicFile.checkCreation(url.path)
         if let old = try? InputFile(opening: url.path), old.count > 0,
             (try? ModelRecord.read(from: url)) == nil
         {
             throw .unwritable(
                 path: url.path, reason: "it is there and no record of a model; give another name")
         }
+    }
+
+    /// The record as `write(to:)` writes it.
+    package func json() throws(BitNetError) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        let data: Data
-        do { data = try encoder.encode(self) } catch {
-            throw .unwritable(path: url.path, reason: "\(error)")
+        do {
+            return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+        } catch {
+            throw .unwritable(path: "JSON", reason: "\(error)")
         }
-        let file = try AtomicFile(replacing: url.path)
-        try file.write(ByteRegion([UInt8](data) + [UInt8(ascii: "\n")]))
-        try file.commit()
     }
 }
 

@@ -25,7 +25,7 @@ struct FileVerifier {
         self.progress = progress
         pool = compute.pool
         let count = checkpoint.tensors.count
-        let cutShort = "\(count) tensors, not all of which were looked for"
+        let cutShort = "\(counted(count, "tensor")), not all of which were looked for"
         do throws(BitNetError) {
             configuration = try ModelConfiguration(checkpoint)
             loader = ModelLoader(
@@ -50,9 +50,8 @@ struct FileVerifier {
         }
         result.note(
             .structure, .passed,
-            "\(configuration.architecture.rawValue), \(configuration.layerCount) "
-                + (configuration.layerCount == 1 ? "layer" : "layers")
-                + ", all of \(count) tensors have their place")
+            "\(configuration.architecture.rawValue), \(counted(configuration.layerCount, "layer")), all "
+                + "of \(counted(count, "tensor")) have their place")
         try checkSizes(&result)
     }
 
@@ -69,8 +68,8 @@ struct FileVerifier {
         }
         result.note(
             .sizes, .passed,
-            "\(plan.count) tensors, hidden size \(configuration.hiddenSize), vocabulary "
-                + "\(configuration.vocabularySize)")
+            "hidden size \(configuration.hiddenSize), feed-forward "
+                + "\(configuration.feedForwardSize), vocabulary \(configuration.vocabularySize)")
     }
 
     /// Reads everything. Notes codes and values, and what shows only now of structure and sizes.
@@ -95,7 +94,8 @@ struct FileVerifier {
             case .vector(let vector): numbers += vector.count
             }
         }
-        let note = rounded > 0 ? "; \(rounded) matrices are master weights" : ""
+        let note =
+            rounded > 0 ? "; \(counted(rounded, "matrix is", "matrices are")) master weights" : ""
         findings.note(.codes, "\(trits.grouped) trits" + note, in: &result)
         findings.note(.values, "\(numbers.grouped) numbers and all scales are finite", in: &result)
         for check in [ModelVerification.Check.structure, .sizes]

@@ -68,7 +68,7 @@ extension ModelVerification {
                 guard found == expected else {
                     return note(
                         .kernels, .failed,
-                        "\(kernels.name) with \(threads) threads computes other logits than "
+                        "\(kernels.name) with \(threadCount(threads)) computes other logits than "
                             + "\(model.kernels.name) with \(model.threads)")
                 }
             }

@@ -39,7 +39,9 @@ extension ModelVerification {
                     .tokenizer, .failed,
                     "\(Self.shown(text)) comes back as \(Self.shown(back)) from its tokens")
             }
-            note(.tokenizer, .passed, "\(Self.texts.count) texts come back from \(count) tokens")
+            note(
+                .tokenizer, .passed,
+                "\(Self.texts.count) texts come back from \(counted(count, "token"))")
         } catch {
             try fail(.tokenizer, error)
         }
@@ -65,7 +67,9 @@ extension ModelVerification {
             guard first.contains(words), more.contains("Paris."), more.contains("Thank you.") else {
                 return note(.template, .failed, "it leaves out what a message says")
             }
-            note(.template, .passed, "it writes a conversation of \(more.utf8.count) bytes")
+            note(
+                .template, .passed,
+                "it writes a conversation of \(counted(more.utf8.count, "byte"))")
         } catch {
             try fail(.template, error)
         }

@@ -27,8 +27,10 @@ struct ChatCommandTests {
         let run = try Self.chat(["Once upon a time", " The cat"], ["--statistics"])
         #expect(run.code == 0)
         #expect(run.output.split(separator: "\n").count >= 2)
-        #expect(run.error.split(separator: "\n").count { $0.contains("of them cached") } == 2)
-        #expect(run.error.contains(", 0 of them cached"))
+        let costs = run.error.split(separator: "\n").filter { $0.hasPrefix("prompt ") }
+        #expect(
+            costs.count == 2 && costs.allSatisfy { $0.contains("response 6 tokens, 5 decoded") })
+        #expect(costs.map { $0.contains("of them cached") } == [false, true])
         let whole = try CommandLineTests.bitnet(
             ["generate", "Once upon a time", "--temperature", "0", "--max-tokens", "6"])
         #expect(
@@ -42,8 +44,8 @@ struct ChatCommandTests {
         defer { try? FileManager.default.removeItem(at: file) }
         let run = try Self.chat([
             "A dog", " ran", "/rewind", " ran", "/fork", " and", "/branch 1", " and",
-            "/save "
-                + file.path, " So", "/restore " + file.path, " So", "/reset", "A dog", "/branch",
+            "/save \(file.path)", " So", "/restore " + file.path, " So", "/reset", "A dog",
+            "/branch",
             "/help", "/quit", "never read",
         ])
         #expect(run.code == 0)
@@ -53,6 +55,7 @@ struct ChatCommandTests {
         #expect(answers[3] == answers[4])
         #expect(answers[5] == answers[6])
         #expect(answers[7] == answers[0])
+        #expect(run.error.contains("(saved to \(file.path))"))
         #expect(run.error.contains("(copy 2 of 2, 2 turns)"))
         #expect(run.error.contains("(copy 1 of 2, 1 turn)"))
         #expect(run.error.contains("/rewind [N]"))
@@ -96,6 +99,23 @@ struct ChatCommandTests {
         #expect(errors.error.contains("did you mean /help?"))
     }
 
+    @Test("what cannot be meant is refused: words behind a command that takes none, no turns")
+    func refused() throws {
+        let commands = [
+            "/fork it", "/regenerate 2", "/tokens all", "/reset now", "/clear all", "/help me",
+        ]
+        let run = try Self.chat(
+            commands + ["/rewind", "/rewind 0", "/save -", "/restore -", "/quit now", "/quit"])
+        #expect(run.code == 1 && run.output.isEmpty)
+        #expect(run.errorLines.count == commands.count + 5)
+        #expect(run.errorLines.allSatisfy { $0.hasPrefix("error: /") })
+        #expect(run.error.contains("/fork stands alone, without 'it'"))
+        #expect(run.errorLines.count { $0.contains("has no turns") } == 2)
+        #expect(run.errorLines.count { $0.contains("is this conversation") } == 2)
+        #expect(run.errorLines.last?.contains("/quit stands alone") == true)
+        #expect(try Self.chat(["A dog", "/clear", "/tokens"]).error.contains("in 0 turns"))
+    }
+
     @Test("a backslash and three quotes join lines to one message")
     func multipleLines() throws {
         let expected = try CommandLineTests.bitnet(
@@ -126,6 +146,17 @@ struct ChatCommandTests {
         let full = try Self.chat(lines, ["--context", "40"])
         #expect(full.code == 1)
         #expect(full.error.contains("the context holds 40"))
+        for way in ["/rewind", "/reset", "--context", "--sliding-window"] {
+            #expect(full.error.contains(way), "\(full.error)")
+        }
+        #expect(!full.error.contains("shorten"))
+        let long = String(repeating: "a cat ", count: 60)
+        let first = try Self.chat([long], ["--context", "40"])
+        #expect(first.error.contains("a shorter message or a larger --context helps"))
+        let most = try Self.chat([String(repeating: long, count: 12)])
+        #expect(most.error.contains("a shorter message helps"), "\(most.error)")
+        let system = try Self.chat(["Hi"], ["--context", "40", "--system", long])
+        #expect(system.code == 1 && system.error.hasPrefix("error: --system: it has"))
         let sliding = try Self.chat(lines, ["--context", "40", "--sliding-window", "4"])
         #expect(sliding.code == 0)
         #expect(!sliding.error.contains("error"))

@@ -64,9 +64,9 @@ struct CommandLineOutputTests {
         #expect(lines.count == 2 && lines.last == "")
         let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
         let keys = [
-            "text", "tokens", "stopReason", "promptTokens", "generatedTokens", "decodePasses",
-            "draftedTokens", "acceptedDraftTokens", "prefillSeconds", "decodeSeconds", "seed",
-            "sparsity",
+            "text", "tokens", "stopReason", "promptTokens", "generatedTokens", "decodedTokens",
+            "decodePasses", "draftedTokens", "acceptedDraftTokens", "prefillSeconds",
+            "decodeSeconds", "prefillTokensPerSecond", "decodeTokensPerSecond", "seed", "sparsity",
         ]
         #expect(Set(try #require(value as? [String: Any]).keys) == Set(keys))
         let places = keys.map { run.output.range(of: "\"\($0)\":")?.lowerBound }
@@ -77,10 +77,12 @@ struct CommandLineOutputTests {
     func statistics() throws {
         let run = try bitnet("generate", "A cat", "--max-tokens", "4", "--isa", "scalar")
         #expect(run.errorLines.count == 2)
-        #expect(run.error.contains(#/loaded in [0-9.e-]+ s \(scalar, [0-9]+ threads?\)/#))
+        #expect(run.error.contains(#/loaded in [0-9.]+ s \(scalar, [0-9]+ threads?\)/#))
         #expect(
-            run.error.contains(#/prompt [0-9]+ tokens in [0-9.e-]+ s \([0-9.]+ tokens/s\)/#))
-        #expect(run.error.contains(#/response 4 tokens in [0-9.e-]+ s \([0-9.]+ tokens/s\)/#))
+            run.error.contains(#/prompt [0-9]+ tokens in [0-9.]+ s \([0-9.]+ tokens/s\)/#))
+        #expect(
+            run.error.contains(
+                #/response 4 tokens, 3 decoded in [0-9.]+ s \([0-9.]+ tokens/s\), ended by/#))
     }
 
     @Test("no tokens asked for is no error: the prompt alone, and a reason")

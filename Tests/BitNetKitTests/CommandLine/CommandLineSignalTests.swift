@@ -62,6 +62,33 @@ import Testing
             #expect(try folder.names == ["pipe"])
         }
 
+        @Test(
+            "what was ignored when the program began stays ignored, as in the background of a script",
+            arguments: [SIGINT, SIGTERM, SIGHUP])
+        func ignored(_ signal: Int32) throws {
+            let reader = open(pipe, O_RDONLY | O_NONBLOCK)
+            defer { close(reader) }
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = [
+                "-c", "trap '' \(signal); exec \"$0\" convert \"$1\" \"$2\" --type f32",
+                try #require(bitnetExecutable).path, Self.sample, pipe,
+            ]
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            waitForBytes(reader)
+            kill(process.processIdentifier, signal)
+            usleep(200_000)
+            #expect(process.isRunning)
+            // It goes on as if nothing had been.
+            _ = fcntl(reader, F_SETFL, 0)
+            var (part, count) = ([UInt8](repeating: 0, count: 1 << 16), 0)
+            while case let new = read(reader, &part, part.count), new > 0 { count += new }
+            process.waitUntilExit()
+            #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+            #expect(count > 20_000_000)
+        }
+
         @Test("what a signal interrupts leaves no file, wherever it comes", arguments: 0..<8)
         func randomMoments(_ step: Int) throws {
             let (process, _) = try start(

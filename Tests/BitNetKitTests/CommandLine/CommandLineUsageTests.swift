@@ -42,8 +42,11 @@ struct CommandLineUsageTests {
     func help(_ command: String) throws {
         let help = try CommandLineTests.bitnet(["help"] + Self.words(command))
         #expect(help.code == 0 && help.error.isEmpty)
-        let lines = help.output.split(separator: "\n", omittingEmptySubsequences: false)
-        #expect(lines.count <= 45 && lines.allSatisfy { $0.count <= 80 }, "\(help.output)")
+        let lines = help.output.trimmingCharacters(in: .newlines)
+            .split(separator: "\n", omittingEmptySubsequences: false)
+        // What people ask for first fits a small terminal.
+        let most = ["generate", "chat"].contains(command) ? 30 : 45
+        #expect(lines.count <= most && lines.allSatisfy { $0.count <= 80 }, "\(help.output)")
         let all = try CommandLineTests.bitnet(Self.words(command) + ["--help-hidden"])
         let isMore = all.output.contains(" OPTIONS:\n")
         #expect(all.code == 0)

@@ -22,6 +22,8 @@ final class FakeBackend: GenerationBackend {
     let constraint: (any TokenConstraint)?
     /// Called before each token that goes through the model, with the number so far.
     let beforeToken: @Sendable (Int) throws(BitNetError) -> Void
+    /// Called before a text is encoded, and before there is a cache.
+    let whilePreparing: @Sendable () -> Void
     let log = Mutex(Log())
     private let queue = DispatchQueue(label: "FakeBackend")
 
@@ -37,8 +39,10 @@ final class FakeBackend: GenerationBackend {
     init(
         _ script: String, endsText: Bool = true, contextLimit: Int = 100, hasBegin: Bool = true,
         endTokens: Set<Int> = [endOfText], constraint: (any TokenConstraint)? = nil,
-        beforeToken: @escaping @Sendable (Int) throws(BitNetError) -> Void = { _ in }
+        beforeToken: @escaping @Sendable (Int) throws(BitNetError) -> Void = { _ in },
+        whilePreparing: @escaping @Sendable () -> Void = {}
     ) {
+        self.whilePreparing = whilePreparing
         self.script = script.unicodeScalars.map { Int($0.value) } + (endsText ? [0] : [])
         self.contextLimit = contextLimit
         addsBeginOfText = hasBegin
@@ -49,7 +53,8 @@ final class FakeBackend: GenerationBackend {
     }
 
     func encode(_ text: String, most: Int, effort: Effort) -> [Int] {
-        text.unicodeScalars.map { Int($0.value) }
+        whilePreparing()
+        return text.unicodeScalars.map { Int($0.value) }
     }
     func makeTextDecoder(for prompt: Prompt) -> any TextDecoder { Decoder() }
 
@@ -58,6 +63,7 @@ final class FakeBackend: GenerationBackend {
     func makeTokenSource(
         contextLength: Int, cache: KVCachePrecision
     ) throws(BitNetError) -> any TokenSource {
+        whilePreparing()
         log.withLock {
             $0.contextLength = contextLength
             $0.cache = cache

@@ -285,6 +285,66 @@ struct GenerationStreamTests {
         #expect(first.tokens.count == 97 || first.stopReason == .endOfText)
     }
 
+    @Test("times are the model's: passes, and the choices after the first token")
+    func times() async throws {
+        let backend = FakeBackend("abcdef", whilePreparing: { usleep(150_000) })
+        // The choice of the first token takes as long, but comes out of the prompt's pass.
+        let slow: LogitProcessor = { tokens, _ in if tokens.count == 3 { usleep(150_000) } }
+        let result = try await GenerationStream(
+            backend: backend, prompt: .text("xy"),
+            options: GenerationOptions(maximumResponseTokens: 4), processors: [slow]
+        ).collect()
+        let statistics = result.statistics
+        #expect(statistics.promptTokens == 3 && statistics.generatedTokens == 4)
+        #expect(statistics.decodedTokens == 3)
+        #expect(statistics.prefill > .zero && statistics.prefill < .milliseconds(100))
+        #expect(statistics.decode > .zero && statistics.decode < .milliseconds(100))
+        // Where there is one token, there is nothing after it.
+        let single = try await GenerationStream(
+            backend: FakeBackend("ab"), prompt: .text("x"),
+            options: GenerationOptions(maximumResponseTokens: 1)
+        ).collect().statistics
+        #expect(single.decode == .zero && single.decodeTokensPerSecond == 0)
+        #expect(single.prefill > .zero)
+    }
+
+    @Test("what was slow in a pass is in its time")
+    func slowPasses() async throws {
+        let backend = FakeBackend("abcdef") { count in
+            if count == 1 || count == 4 { usleep(50_000) }
+        }
+        let statistics = try await GenerationStream(
+            backend: backend, prompt: .text("xy"),
+            options: GenerationOptions(maximumResponseTokens: 4)
+        ).collect().statistics
+        #expect(statistics.prefill >= .milliseconds(50) && statistics.decode >= .milliseconds(50))
+        #expect(
+            abs(statistics.decodeTokensPerSecond * (statistics.decode / .seconds(1)) - 3) < 1e-9)
+    }
+
+    @Test("statistics in words: counts, seconds and rates that belong together")
+    func words() {
+        func words(
+            _ prompt: Int, cached: Int = 0, _ generated: Int, _ decoded: Int, passes: Int? = nil,
+            drafted: Int = 0, _ prefill: Duration, _ decode: Duration
+        ) -> String {
+            "\(GenerationStatistics(promptTokens: prompt, cachedPromptTokens: cached, generatedTokens: generated, decodedTokens: decoded, decodePasses: passes, draftedTokens: drafted, acceptedDraftTokens: drafted / 2, prefill: prefill, decode: decode))"
+        }
+        #expect(
+            words(12, 5, 4, .milliseconds(500), .seconds(2))
+                == "prompt 12 tokens in 0.500 s (24.0 tokens/s), response 5 tokens, "
+                + "4 decoded in 2.00 s (2.0 tokens/s)")
+        #expect(
+            words(12, cached: 10, 1, 0, .microseconds(123), .zero)
+                == "prompt 12 tokens, 10 of them cached, 2 in 0.000123 s (16260.2 tokens/s), "
+                + "response 1 token")
+        #expect(
+            words(1, 3, 3, passes: 1, drafted: 4, .seconds(1234), .seconds(30))
+                == "prompt 1 token in 1234 s (0.0 tokens/s), response 3 tokens, 3 decoded in "
+                + "30.0 s (0.1 tokens/s), 2 of 4 drafted tokens accepted, 1 pass")
+        #expect(words(2, 0, 0, .zero, .zero) == "prompt 2 tokens, response 0 tokens")
+    }
+
     @Test("rates are tokens over seconds, 0 where nothing was computed")
     func rates() {
         let statistics = GenerationStatistics(

@@ -266,7 +266,7 @@ struct OddInspectionTests {
         let tensor = try #require(inspection.tensors.first { $0.name == name })
         let error = try #require(tensor.ternary?.roundingError)
         #expect(error > 0.05 && error < 0.5)
-        #expect(inspection.warnings.contains { $0.contains("1 matrices are not ternary") })
+        #expect(inspection.warnings.contains { $0.contains("1 matrix is not ternary") })
         let before = try ModelInspection.inspect(TinyModel.llamaGGUF)
         #expect(before.warnings.allSatisfy { !$0.contains("not ternary") })
     }

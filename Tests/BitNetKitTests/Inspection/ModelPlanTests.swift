@@ -31,9 +31,10 @@ struct ModelPlanTests {
 
     @Test("the most context that fits does, and one token more does not")
     func context() throws {
-        let plan = try ModelPlan(
-            try #require(ModelShape.named["bitnet-2b-4t"]), context: 4096,
-            options: LoadOptions(layout: .t5))
+        var shape = try #require(ModelShape.named["bitnet-2b-4t"])
+        // As long as memory allows.
+        shape.contextLength = nil
+        let plan = try ModelPlan(shape, context: 4096, options: LoadOptions(layout: .t5))
         #expect(plan.totalMemory(context: 4096) == plan.memory.total)
         // What the process of the tests has grown to is counted too.
         for bytes in [1_000_000_000, 1_500_000_000, 2_345_678_901].map({ $0 + plan.memory.process })
@@ -44,6 +45,9 @@ struct ModelPlanTests {
         }
         #expect(plan.maximumContext(within: 400_000_000 + plan.memory.process) == nil)
         #expect(plan.maximumContext(within: 1 << 50) == plan.trainedContext)
+        let published = try ModelPlan(
+            try #require(ModelShape.named["bitnet-2b-4t"]), options: LoadOptions(layout: .t5))
+        #expect(published.maximumContext(within: 1 << 50) == 4096)
     }
 
     @Test("the 2B-4T shape takes what is published: 1.6 or 2 bits a weight, 4.8 GB as FP16")

@@ -9,9 +9,11 @@ import Testing
 @Suite("Reports of plans")
 struct PlanReportTests {
     private func plan(
-        context: Int? = 4096, head: LMHeadStorage = .asStored, lmHead: ElementType = .q6_K
+        context: Int? = 4096, head: LMHeadStorage = .asStored, lmHead: ElementType = .q6_K,
+        isUnpublished: Bool = false
     ) throws -> ModelPlan {
-        let shape = try #require(ModelShape.named["bitnet-2b-4t"])
+        var shape = try #require(ModelShape.named["bitnet-2b-4t"])
+        if isUnpublished { shape.contextLength = nil }
         return try ModelPlan(
             shape, lmHead: lmHead, context: context ?? 4096,
             options: LoadOptions(threads: 1, layout: .t5, lmHead: head))
@@ -19,7 +21,8 @@ struct PlanReportTests {
 
     @Test("a plan fits exactly what it takes, and one byte less says what is missing")
     func fits() throws {
-        let plan = try plan()
+        let plan = try plan(isUnpublished: true)
+        // Trained for more than is planned for.
         let enough = PlanReport(plan, availableBytes: plan.memory.total)
         #expect(enough.fits && enough.missingBytes == 0 && enough.maximumContext == 4096)
         let longer = try #require(enough.longer)
@@ -34,6 +37,9 @@ struct PlanReportTests {
         #expect(words.contains("context 4,096 needs 1 byte more; 4,095 tokens fit"))
         let none = PlanReport(plan, availableBytes: 1000)
         #expect(none.maximumContext == nil && !"\(none)".contains("tokens fit"))
+        #expect(
+            "\(PlanReport(plan, availableBytes: plan.totalMemory(context: 1)))".contains(
+                "1 token fits"))
         let much = PlanReport(plan, availableBytes: 1 << 50)
         #expect(much.fits && much.longer == nil)
     }
@@ -49,8 +55,49 @@ struct PlanReportTests {
         #expect(beyond.warnings[0].contains("\((most + 1).grouped)"))
         #expect("\(beyond)".contains("warning: context"))
         // A shape was trained for nothing.
-        let shape = PlanReport(try plan(context: 1 << 18))
+        var sizes = try #require(ModelShape.named["bitnet-2b-4t"])
+        sizes.contextLength = nil
+        let shape = PlanReport(
+            try ModelPlan(sizes, context: 1 << 18, options: LoadOptions(threads: 1, layout: .t5)))
         #expect(shape.warnings.isEmpty && shape.plan.trainedContext == 1 << 18)
+        // A published model was trained for its own.
+        let published = PlanReport(try plan(context: 8192))
+        #expect(published.plan.trainedContext == 4096 && published.warnings.count == 1)
+    }
+
+    @Test(
+        "named shapes have context and LM head of the published configurations",
+        arguments: [
+            ("bitnet-2b-4t", 4096, true), ("falcon3-7b", 32_768, false),
+            ("falcon3-10b", 32_768, false), ("llama3-8b", 8192, false), ("llama-70b", 8192, false),
+        ])
+    func published(_ name: String, _ context: Int, _ isTied: Bool) throws {
+        let shape = try #require(ModelShape.named[name])
+        #expect(shape.contextLength == context && shape.isLMHeadTied == isTied)
+        let plan = try ModelPlan(
+            shape, name: name, options: LoadOptions(threads: 1, layout: .t2))
+        #expect(plan.name == name && plan.context == context && plan.trainedContext == context)
+        let matrix = shape.vocabularySize * shape.hiddenSize
+        #expect(plan.denseWeights == (isTied ? matrix : 2 * matrix))
+        #expect(plan.memory.lmHead == (isTied ? 0 : plan.memory.embedding))
+        #expect(ModelShape.named.count == 5)
+    }
+
+    @Test("a synthetic model has the LM head that its shape says, as the plan does")
+    func untied() async throws {
+        for isTied in [true, false] {
+            let shape = ModelShape(
+                hiddenSize: 256, feedForwardSize: 512, layerCount: 1, headCount: 4,
+                keyValueHeadCount: 2, vocabularySize: 512, isLMHeadTied: isTied)
+            let options = LoadOptions(threads: 1, layout: .t2)
+            let model = try BitNetModel.synthetic(shape, options: options)
+            let plan = try ModelPlan(shape, options: options)
+            #expect(model.configuration.isLMHeadTied == isTied)
+            #expect(
+                plan.memory.embedding + plan.memory.lmHead + plan.memory.scan
+                    == model.byteCount.dense)
+            #expect(try await model.logits(tokens: [1, 2]).logits[0].allSatisfy(\.isFinite))
+        }
     }
 
     @Test("a speed that a debug build has measured says so")
@@ -134,8 +181,9 @@ struct PlanReportTests {
         // Heads that do not divide the hidden size, or do not share key-value heads; none at all.
         #expect(refusal([1792, 512, 1, 3, 1, 256]).contains("cannot be split into 3 heads"))
         #expect(refusal([256, 512, 1, 4, 3, 256]).contains("cannot share 3"))
-        #expect(refusal([256, 512, 1, 0, 1, 256]).contains("num_attention_heads"))
-        #expect(refusal([256, 512, 0, 4, 1, 256]).contains("num_hidden_layers"))
+        #expect(refusal([256, 512, 1, 0, 1, 256]).hasPrefix("headCount: 0 "))
+        #expect(refusal([256, 512, 0, 4, 1, 256]).hasPrefix("layerCount: 0 "))
+        #expect(refusal([256, 512, 1, 4, 2, 0]).hasPrefix("vocabularySize: 0 "))
         #expect(refusal([320, 512, 1, 4, 2, 256]).contains("Q6_K cannot hold rows of 320"))
         #expect(!refusal([256, 512, 1, 4, 3, 256]).contains("synthetic"))
     }

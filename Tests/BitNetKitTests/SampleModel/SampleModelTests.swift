@@ -94,11 +94,15 @@ struct SampleModelTests {
 
     @Test("without its resource bundle the model is a typed error that names what is missing")
     func missingBundle() throws {
-        let folder = FileManager.default.temporaryDirectory
-        #expect(
-            throws: BitNetError.fileNotFound(
-                path: "\(folder.path)/BitNetKit_BitNetSampleModel.resources/stories.gguf")
-        ) { try BitNetSampleModel.resource("stories.gguf", in: [folder]) }
+        let folders = [FileManager.default.temporaryDirectory, URL(fileURLWithPath: "/nowhere")]
+        let error = #expect(throws: BitNetError.self) {
+            try BitNetSampleModel.resource("stories.gguf", in: folders + folders)
+        }
+        let words = error.map { "\($0)" } ?? ""
+        for part in folders.map(\.path) + ["stories.gguf", "BitNetKit_BitNetSampleModel.resources"]
+        {
+            #expect(words.ranges(of: part).count == 1, "\(words)")
+        }
         #expect(throws: BitNetError.self) {
             try BitNetSampleModel.resource("stories.gguf", in: [])
         }

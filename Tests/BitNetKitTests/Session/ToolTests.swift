@@ -10,7 +10,7 @@ import Testing
 @testable import TernaryCompute
 
 /// Makes a model say given texts, one response after the other.
-private final class Script: Sendable {
+final class Script: Sendable {
     private let tokens: [Int]
     private let next = Mutex(0)
 
