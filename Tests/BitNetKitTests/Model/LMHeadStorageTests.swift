@@ -78,6 +78,10 @@ struct LMHeadStorageTests {
         #expect(
             try self.model(.asStored).transformer.lmHeadScan == nil,
             "the sample model's is of another type")
+        // A head that is held anew is not searched by what was held before.
+        var changed = model.transformer
+        try changed.hold(lmHead: .f16)
+        #expect(changed.lmHeadScan == nil)
         // Log probabilities ask for every logit, so nothing is scanned for them.
         for penalty in [Float(1), 1.3] {
             var options = GenerationOptions(maximumResponseTokens: 60, repetitionPenalty: penalty)
