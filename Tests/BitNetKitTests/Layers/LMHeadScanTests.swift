@@ -49,7 +49,7 @@ struct LMHeadScanTests {
             try head.check(x, top: 40)
         }
         #expect(head.scratch.fallbacks == 0)
-        #expect(head.candidates < 60 * rows / 20)
+        #expect(head.candidates < 60 * rows / 16)
     }
 
     @Test("rows and states made to mislead it change nothing", arguments: strictScans)
