@@ -16,8 +16,9 @@
 // Margins as head.c computes them.
 #pragma clang fp contract(off)
 
-/// How rows and states are filled.
-typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, HUGE_RANGE, FILLS } fill;
+/// How rows and states are filled. One in 150 OUTLIERS is a thousand times as large: states of
+/// models have such elements.
+typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, HUGE_RANGE, OUTLIERS, FILLS } fill;
 
 static float fill_value(fill f, uint64_t *state) {
   const float uniform = (float)random_int(state, -1000000, 1000000) * 1e-6f;
@@ -30,6 +31,8 @@ static float fill_value(fill f, uint64_t *state) {
     return 0.0f;
   case HUGE_RANGE:
     return ldexpf(uniform, random_int(state, -60, 4));
+  case OUTLIERS:
+    return random_int(state, 0, 149) == 0 ? uniform * 1000 : uniform;
   default:
     return uniform;
   }
@@ -115,9 +118,15 @@ static long double rounded_state(const problem *p, size_t c) {
   const int8_t *bytes = (const int8_t *)p->q;
   const long double scale = p->input.scale;
   if (p->head.type == TK_HEAD_Q8_0 || p->head.type == TK_HEAD_Q4_0) {
-    // The codes; for each block of 32 a multiple of its sum; for each block a scale.
-    const float *blocks = (const float *)(const void *)(p->q + p->head.columns * 9 / 8);
-    return scale * blocks[c / 32] * bytes[c];
+    // 64 bytes; 32 codes for each term; multiples of their sums; scales; blocks.
+    const size_t most = p->head.columns / 32 + p->head.columns / 256;
+    const float *scales = (const float *)(const void *)(p->q + 64 + most * 36);
+    const uint32_t *blocks = (const uint32_t *)(const void *)(scales + most);
+    long double sum = 0;
+    for (size_t t = 0; t < *(const uint32_t *)(const void *)p->q; t++) {
+      sum += blocks[t] == c / 32 ? (long double)scales[t] * bytes[64 + t * 32 + c % 32] : 0;
+    }
+    return scale * sum;
   }
   if (p->head.type == TK_HEAD_INT8) {
     return scale * ((const int16_t *)(const void *)p->q)[c];
@@ -232,7 +241,7 @@ static void check_head(const tk_kernels *k, const tk_kernels *scalar, int type, 
   for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++) {
     for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++) {
       if (!fewer || columns_to_try[j] < 2560 || rows_to_try[i] == 3) {
-        for (int f = 0; f < FILLS * FILLS; f++) {
+        for (int f = 0; f < OUTLIERS * FILLS; f++) {
           char detail[160];
           snprintf(detail, sizeof detail, "%s int%d, rows %zu, columns %zu, fill %d",
                    tk_kernel_set_name(k), type == TK_HEAD_INT8 ? 8 : 4, rows_to_try[i],

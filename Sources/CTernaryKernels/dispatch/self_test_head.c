@@ -12,7 +12,7 @@ enum {
 
 typedef struct inputs {
   _Alignas(64) uint8_t codes[CODES];
-  _Alignas(64) uint8_t q[BLOCKS * TK_HEAD_BLOCK * sizeof(int16_t)];
+  _Alignas(64) uint8_t q[64 + BLOCKS * TK_HEAD_BLOCK * sizeof(int16_t)];
   float scales[2 * TK_HEAD_TILE_ROWS], errors[2 * TK_HEAD_TILE_ROWS], norms[2 * TK_HEAD_TILE_ROWS];
 } inputs;
 
@@ -61,7 +61,7 @@ static void fill_q6_k(uint8_t *rows) {
 
 static bool agrees_q6_k(const tk_head_kernels *k, const tk_head_kernels *scalar, bool largest) {
   uint8_t rows[Q6_K_BLOCKS * TK_HEAD_Q6_K_BYTES];
-  _Alignas(64) uint8_t q[Q6_K_COLUMNS * 2];
+  _Alignas(64) uint8_t q[64 + Q6_K_COLUMNS * 2];
   float x[Q6_K_COLUMNS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
   uint32_t state = 7;
   for (size_t i = 0; i < Q6_K_COLUMNS; i++) {
@@ -78,7 +78,7 @@ static bool agrees_q6_k(const tk_head_kernels *k, const tk_head_kernels *scalar,
 
 enum {
   Q_0_ROWS = 11,
-  Q_0_BLOCKS = 3, ///< Of each row.
+  Q_0_BLOCKS = 9, ///< Of each row; one of them can have a second term.
   Q_0_COLUMNS = Q_0_BLOCKS * TK_HEAD_BLOCK,
 };
 
@@ -87,7 +87,7 @@ static bool agrees_q_0(const tk_head_kernels *k, const tk_head_kernels *scalar, 
                        bool largest) {
   const size_t bytes = tk_head_q_0_bytes(type);
   uint8_t rows[Q_0_ROWS * Q_0_BLOCKS * TK_HEAD_Q8_0_BYTES];
-  _Alignas(64) uint8_t q[Q_0_COLUMNS * 2];
+  _Alignas(64) uint8_t q[64 + Q_0_COLUMNS * 2];
   float x[Q_0_COLUMNS], expected[Q_0_ROWS], scores[Q_0_ROWS];
   uint32_t state = 11;
   for (size_t i = 0; i < sizeof rows; i++) {
@@ -105,6 +105,7 @@ static bool agrees_q_0(const tk_head_kernels *k, const tk_head_kernels *scalar, 
   for (size_t i = 0; i < Q_0_COLUMNS; i++) {
     x[i] = largest ? 1.0f : next(&state);
   }
+  x[40] = largest ? 1.0f : 20.0f;
   const float scale = tk_head_round(type, x, Q_0_COLUMNS, q).scale;
   const tk_head h = {.type = type, .rows = Q_0_ROWS, .columns = Q_0_COLUMNS, .codes = rows};
   scalar->scan(&h, q, scale, 0, Q_0_ROWS, expected);

@@ -45,8 +45,11 @@
 //   |y - f| <= n [d + g X + (b + 2 u) (X + d)]
 //
 // Q8_0 and Q4_0. Stored weights are exactly d * code: 11 and 8 significant bits. The score is the
-// same chain over B = columns / 32 blocks, and the integer sum of a block is a float as it is, so
-// that each term is rounded at most B + 2 times: the bound of Q6_K with this B is theirs too.
+// same chain over the B <= columns / 32 * 9 / 8 terms of the state, and the integer sum of a term
+// is a float as it is, so that each is rounded at most B + 2 times. The magnitudes of the first
+// terms add up to at most n (X + d'), those of the second to n (d' + d), where d' <= X / 40 is what
+// the first leave: together to less than 2 n (X + d), so that (2') holds with 2 (B + 3) in the
+// place of B + 3.
 //
 // Underflow inside these chains is multiplied by t: by at most 2^-149 * 2^31 * t for a block. But
 // X is above 126 t, and n is at least 2^-24 where a sum is not 0, so that it is far below the 2^-20
@@ -68,8 +71,10 @@ tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *inp
   const double m = (double)(columns / TK_FLOAT_LANES + 4) * u;
   const double g = m / (1.0 - m);
   if (type != TK_HEAD_INT8) {
-    const size_t block = type == TK_HEAD_Q6_K ? TK_HEAD_Q6_K_COLUMNS : TK_HEAD_BLOCK;
-    const double roundings = (double)(columns / block + 3) * u;
+    const size_t terms = type == TK_HEAD_Q6_K
+                             ? columns / TK_HEAD_Q6_K_COLUMNS + 3
+                             : 2 * (tk_head_q_0_terms(columns / TK_HEAD_BLOCK) + 3);
+    const double roundings = (double)terms * u;
     const double b = roundings / (1.0 - roundings);
     const double norm = d + g * x + (b + 2.0 * u) * (x + d);
     return (tk_head_margin){0.0f, tk_head_round_up(norm * larger), 0x1p-110f};

@@ -123,21 +123,35 @@ enum {
   TK_HEAD_Q_0_CODES = 2, ///< Where a block's codes begin; its d is before them.
 };
 
-/// A state rounded for Q8_0 or Q4_0: x is about q * scale of its block * the state's scale.
+/// A state rounded for Q8_0 or Q4_0: a sum of terms, q * scale of the term * the state's scale in
+/// the 32 columns of a block. Each block has a term; those whose elements are much larger than most
+/// have another, for what the first leaves, so that a large element costs its neighbours no
+/// accuracy.
 typedef struct tk_head_q_0_state {
-  /// `columns`, in [-127, 127]. The sum of a block is at most 32 * 128 * 127 < 2^24, so that it is
-  /// a float too; at most 32 * 255 * 127 with codes that 128 was added to.
+  size_t count; ///< Of terms.
+  /// 32 for each term, in [-127, 127]. The sum of a term is at most 32 * 128 * 127 < 2^24, so that
+  /// it is a float too; at most 32 * 255 * 127 with codes that 128 was added to.
   int8_t *q;
-  /// For each block -128 (Q8_0) or -8 (Q4_0) times the sum of q, which takes back what codes are
-  /// too large as bytes without a sign.
+  /// For each term -128 (Q8_0) or -8 (Q4_0) times the sum of q, which takes back what codes are too
+  /// large as bytes without a sign.
   int32_t *offsets;
-  float *scales; ///< One for each block, in [0, 1].
+  float *scales;    ///< One for each term, in [0, 1].
+  uint32_t *blocks; ///< The block of each term, in order.
 } tk_head_q_0_state;
 
+/// The most terms that blocks can have.
+static inline size_t tk_head_q_0_terms(size_t blocks) { return blocks + blocks / 8; }
+
+/// The state at `q`, of which the first 64 bytes hold the number of terms.
 static inline tk_head_q_0_state tk_head_q_0_state_at(void *q, size_t columns) {
-  tk_head_q_0_state s = {.q = q};
-  s.offsets = (int32_t *)(void *)(s.q + columns);
-  s.scales = (float *)(void *)(s.offsets + columns / TK_HEAD_BLOCK);
+  const size_t most = tk_head_q_0_terms(columns / TK_HEAD_BLOCK);
+  tk_head_q_0_state s = {.q = (int8_t *)q + 64};
+  s.offsets = (int32_t *)(void *)(s.q + most * TK_HEAD_BLOCK);
+  s.scales = (float *)(void *)(s.offsets + most);
+  s.blocks = (uint32_t *)(void *)(s.scales + most);
+  uint32_t count;
+  memcpy(&count, q, sizeof count);
+  s.count = count;
   return s;
 }
 

@@ -20,12 +20,12 @@ static inline __m256i dot_signed(__m256i codes, __m256i x) {
   return add_pairs(_mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes)));
 }
 
-static inline __m256i sums_q8_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_block *s) {
+static inline __m256i sums_q8_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_term *s) {
   return _mm256_add_epi32(dot_signed(tk_head_load_pair(a, b), s->x0),
                           dot_signed(tk_head_load_pair(a + 16, b + 16), s->x1));
 }
 
-static inline __m256i sums_q4_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_block *s) {
+static inline __m256i sums_q4_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_term *s) {
   const __m256i nibble = _mm256_set1_epi8(15);
   const __m256i codes = tk_head_load_pair(a, b);
   const __m256i high = _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble);

@@ -22,14 +22,14 @@ enum {
   TK_HEAD_Q_0_ROWS = 2 * TK_HEAD_Q_0_PAIRS,
 };
 
-/// The state of a block: columns 0-15 and 16-31, each in both halves.
-typedef struct tk_head_q_0_block {
+/// A term of the state: columns 0-15 and 16-31, each in both halves.
+typedef struct tk_head_q_0_term {
   __m256i x0, x1;
   __m256i offset; ///< In the lowest lane of each half.
-} tk_head_q_0_block;
+} tk_head_q_0_term;
 
 /// The sums of two rows, whose codes are at `a` and `b`, in one block: 4 lanes of each.
-typedef __m256i tk_head_q_0_sums(const uint8_t *a, const uint8_t *b, const tk_head_q_0_block *s);
+typedef __m256i tk_head_q_0_sums(const uint8_t *a, const uint8_t *b, const tk_head_q_0_term *s);
 
 /// 16 bytes of one row and of another.
 static inline __m256i tk_head_load_pair(const uint8_t *a, const uint8_t *b) {
@@ -42,11 +42,11 @@ static inline __m256i tk_head_load_twice(const int8_t *q) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)q));
 }
 
-static inline tk_head_q_0_block tk_head_q_0_block_at(tk_head_q_0_state s, size_t b) {
-  const int8_t *q = s.q + b * TK_HEAD_BLOCK;
-  const __m256i offset = _mm256_set1_epi32(s.offsets[b]);
-  return (tk_head_q_0_block){tk_head_load_twice(q), tk_head_load_twice(q + 16),
-                             _mm256_blend_epi32(_mm256_setzero_si256(), offset, 0x11)};
+static inline tk_head_q_0_term tk_head_q_0_term_at(tk_head_q_0_state s, size_t t) {
+  const int8_t *q = s.q + t * TK_HEAD_BLOCK;
+  const __m256i offset = _mm256_set1_epi32(s.offsets[t]);
+  return (tk_head_q_0_term){tk_head_load_twice(q), tk_head_load_twice(q + 16),
+                            _mm256_blend_epi32(_mm256_setzero_si256(), offset, 0x11)};
 }
 
 /// The four bytes at each of four rows.
@@ -77,17 +77,18 @@ tk_head_scan_q_0(const tk_head *h, const void *q, float scale, size_t row_begin,
       rows[r] = tk_head_q_0_row(h, first + r < row_end ? first + r : row_end - 1);
     }
     __m256 total = _mm256_setzero_ps();
-    for (size_t b = 0, offset = 0; b < h->columns / TK_HEAD_BLOCK; b++, offset += bytes) {
+    for (size_t t = 0; t < s.count; t++) {
+      const size_t offset = s.blocks[t] * bytes;
       tk_prefetch_rows(rows, TK_HEAD_Q_0_ROWS, offset, bytes);
-      const tk_head_q_0_block block = tk_head_q_0_block_at(s, b);
+      const tk_head_q_0_term term = tk_head_q_0_term_at(s, t);
       __m256i pairs[TK_HEAD_Q_0_PAIRS];
       for (size_t r = 0; r < TK_HEAD_Q_0_PAIRS; r++) {
         pairs[r] = sums(rows[r] + offset + TK_HEAD_Q_0_CODES,
-                        rows[r + TK_HEAD_Q_0_PAIRS] + offset + TK_HEAD_Q_0_CODES, &block);
+                        rows[r + TK_HEAD_Q_0_PAIRS] + offset + TK_HEAD_Q_0_CODES, &term);
       }
       const __m256i sum = _mm256_hadd_epi32(_mm256_hadd_epi32(pairs[0], pairs[1]),
                                             _mm256_hadd_epi32(pairs[2], pairs[3]));
-      const __m256 d = _mm256_mul_ps(tk_head_q_0_d(rows, offset), _mm256_set1_ps(s.scales[b]));
+      const __m256 d = _mm256_mul_ps(tk_head_q_0_d(rows, offset), _mm256_set1_ps(s.scales[t]));
       total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), d, total);
     }
     float out[TK_HEAD_Q_0_ROWS];

@@ -54,18 +54,19 @@ tk_head_scan_q_0(tk_head_type type, const tk_head *h, const void *q, float scale
       rows[r] = tk_head_q_0_row(h, first + r < row_end ? first + r : row_end - 1);
     }
     float32x4_t total = vdupq_n_f32(0.0f);
-    for (size_t b = 0, offset = 0; b < h->columns / TK_HEAD_BLOCK; b++, offset += bytes) {
+    for (size_t t = 0; t < s.count; t++) {
+      const size_t offset = s.blocks[t] * bytes;
       tk_prefetch_rows(rows, TK_HEAD_Q_0_ROWS, offset, bytes);
       int32x4_t sums[TK_HEAD_Q_0_ROWS];
       for (size_t r = 0; r < TK_HEAD_Q_0_ROWS; r++) {
         const uint8_t *codes = rows[r] + offset + TK_HEAD_Q_0_CODES;
-        sums[r] = tk_head_q_0_sum(type, codes, s.q + b * TK_HEAD_BLOCK, dot);
+        sums[r] = tk_head_q_0_sum(type, codes, s.q + t * TK_HEAD_BLOCK, dot);
       }
       int32x4_t sum = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
       if (type == TK_HEAD_Q4_0) {
-        sum = vaddq_s32(sum, vdupq_n_s32(s.offsets[b]));
+        sum = vaddq_s32(sum, vdupq_n_s32(s.offsets[t]));
       }
-      const float32x4_t d = vmulq_n_f32(tk_head_q_0_d(rows, offset), s.scales[b]);
+      const float32x4_t d = vmulq_n_f32(tk_head_q_0_d(rows, offset), s.scales[t]);
       total = vfmaq_f32(total, vcvtq_f32_s32(sum), d);
     }
     tk_store4(scores + (first - row_begin), row_end - first, vmulq_n_f32(total, scale));

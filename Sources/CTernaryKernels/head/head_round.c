@@ -18,8 +18,9 @@ static const float smallest_step = 1e-36f;
 
 size_t tk_head_input_size(size_t columns) {
   // INT8: int16. INT4: int8, and an int32 for each 32. Q6_K: int8, two int16 for each 16 and a
-  // float for each 256. Q8_0 and Q4_0: int8, an int32 and a float for each 32.
-  return tk_head_blocks(columns) * TK_HEAD_BLOCK * 2;
+  // float for each 256. Q8_0 and Q4_0: 64 bytes, and 44 for a term, of which each 8 blocks of 32
+  // can have 9.
+  return 64 + tk_head_blocks(columns) * TK_HEAD_BLOCK * 2;
 }
 
 /// x * inverse rounded half to even, within the limit.
@@ -79,26 +80,99 @@ static void round_q6_k(const float *x, size_t columns, float scale, tk_head_q6_k
   }
 }
 
-/// Rounds each block of 32; `scale` is the whole state's. A code is `excess` too large as a byte
+/// Adds a term for 32 columns; `scale` is the whole state's. A code is `excess` too large as a byte
 /// without a sign.
-static void round_q_0(const float *x, size_t columns, float scale, int32_t excess,
-                      tk_head_q_0_state s) {
-  for (size_t b = 0; b < columns / TK_HEAD_BLOCK; b++) {
-    const size_t begin = b * TK_HEAD_BLOCK;
-    const float step = tk_head_largest(x + begin, TK_HEAD_BLOCK) / STATE_LIMIT;
-    // Zeros, or next to nothing, are rounded to zeros.
-    const float inverse = step > smallest_step ? 1.0f / step : 0.0f;
-    int32_t sum = 0;
-    for (size_t i = begin; i < begin + TK_HEAD_BLOCK; i++) {
-      s.q[i] = (int8_t)round_value(x[i], inverse, STATE_LIMIT);
-      sum += s.q[i];
-    }
-    s.offsets[b] = -excess * sum;
-    s.scales[b] = step / scale;
+static void add_term(const float *x, size_t block, float scale, int32_t excess,
+                     tk_head_q_0_state *s) {
+  const size_t t = s->count++;
+  const float step = tk_head_largest(x, TK_HEAD_BLOCK) / STATE_LIMIT;
+  // Zeros, or next to nothing, are rounded to zeros.
+  const float inverse = step > smallest_step ? 1.0f / step : 0.0f;
+  int32_t sum = 0;
+  for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
+    s->q[t * TK_HEAD_BLOCK + i] = (int8_t)round_value(x[i], inverse, STATE_LIMIT);
+    sum += s->q[t * TK_HEAD_BLOCK + i];
+  }
+  s->offsets[t] = -excess * sum;
+  s->scales[t] = step / scale;
+  s->blocks[t] = (uint32_t)block;
+}
+
+/// What the last term leaves of x.
+static void subtract_term(const float *x, float scale, const tk_head_q_0_state *s, float *rest) {
+  const size_t t = s->count - 1;
+  for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
+    const double value = s->q[t * TK_HEAD_BLOCK + i] * (double)s->scales[t] * (double)scale;
+    rest[i] = (float)((double)x[i] - value);
   }
 }
 
-/// What x[i] is rounded to, without the state's scale; exact.
+/// The square of the largest element from which on a block has a second term: four times the
+/// average of blocks that have one, where the largest blocks are left out as long as they may have
+/// two. An ordinary state has none.
+static double second_term_from(const float *x, size_t columns, double scale) {
+  const size_t blocks = columns / TK_HEAD_BLOCK;
+  double from = INFINITY;
+  for (size_t seconds = 0; seconds < tk_head_q_0_terms(blocks) - blocks; seconds++) {
+    double sum = 0.0;
+    double largest = 0.0; // of those that have one term
+    size_t count = 0;
+    for (size_t b = 0; b < blocks; b++) {
+      const double a = (double)tk_head_largest(x + b * TK_HEAD_BLOCK, TK_HEAD_BLOCK) / scale;
+      if (a * a < from) {
+        sum += a * a;
+        largest = a * a > largest ? a * a : largest;
+        count++;
+      }
+    }
+    if (count == 0 || largest <= 4.0 * sum / (double)count) {
+      break;
+    }
+    from = largest;
+  }
+  return from;
+}
+
+static void round_q_0(const float *x, size_t columns, float scale, int32_t excess, void *q) {
+  const double from = second_term_from(x, columns, (double)scale);
+  const size_t blocks = columns / TK_HEAD_BLOCK;
+  tk_head_q_0_state s = tk_head_q_0_state_at(q, columns);
+  s.count = 0;
+  for (size_t b = 0; b < blocks; b++) {
+    const float *part = x + b * TK_HEAD_BLOCK;
+    const double a = (double)tk_head_largest(part, TK_HEAD_BLOCK) / (double)scale;
+    add_term(part, b, scale, excess, &s);
+    // Blocks that are equally large can be more than there is memory for.
+    if (a * a >= from && s.count + (blocks - 1 - b) < tk_head_q_0_terms(blocks)) {
+      float rest[TK_HEAD_BLOCK];
+      subtract_term(part, scale, &s, rest);
+      add_term(rest, b, scale, excess, &s);
+    }
+  }
+  const uint32_t count = (uint32_t)s.count;
+  memcpy(q, &count, sizeof count);
+}
+
+/// The square of what a state is from its terms.
+static double residual_q_0(const float *x, float scale, const tk_head_q_0_state *s) {
+  double residual = 0.0;
+  for (size_t t = 0; t < s->count;) {
+    const uint32_t block = s->blocks[t];
+    double value[TK_HEAD_BLOCK] = {0};
+    for (; t < s->count && s->blocks[t] == block; t++) {
+      for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
+        value[i] += s->q[t * TK_HEAD_BLOCK + i] * (double)s->scales[t];
+      }
+    }
+    for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
+      const double d = (double)x[block * TK_HEAD_BLOCK + i] - (double)scale * value[i];
+      residual += d * d;
+    }
+  }
+  return residual;
+}
+
+/// What x[i] is rounded to, without the state's scale, where that is one term; exact.
 static inline double rounded_value(tk_head_type type, const void *q, size_t columns, size_t i) {
   switch (type) {
   case TK_HEAD_INT8:
@@ -113,12 +187,24 @@ static inline double rounded_value(tk_head_type type, const void *q, size_t colu
     return s.q[i] * multiplier * (double)s.scales[b];
   }
   case TK_HEAD_Q8_0:
-  case TK_HEAD_Q4_0: {
-    const tk_head_q_0_state s = tk_head_q_0_state_at((void *)(uintptr_t)q, columns);
-    return s.q[i] * (double)s.scales[i / TK_HEAD_BLOCK];
+  case TK_HEAD_Q4_0:
+    break; // see residual_q_0
   }
+  __builtin_trap();
+}
+
+/// The square of what a rounded state is from x.
+static double residual_of(tk_head_type type, const float *x, size_t columns, float scale, void *q) {
+  if (type == TK_HEAD_Q8_0 || type == TK_HEAD_Q4_0) {
+    const tk_head_q_0_state s = tk_head_q_0_state_at(q, columns);
+    return residual_q_0(x, scale, &s);
   }
-  __builtin_trap(); // there is no such type
+  double residual = 0.0;
+  for (size_t i = 0; i < columns; i++) {
+    const double d = (double)x[i] - (double)scale * rounded_value(type, q, columns, i);
+    residual += d * d;
+  }
+  return residual;
 }
 
 /// The largest multiple of its scale that a rounded state holds.
@@ -164,19 +250,17 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
     round_q6_k(x, columns, scale, tk_head_q6_k_state_at(q, columns));
     break;
   case TK_HEAD_Q8_0:
-    round_q_0(x, columns, scale, 128, tk_head_q_0_state_at(q, columns));
+    round_q_0(x, columns, scale, 128, q);
     break;
   case TK_HEAD_Q4_0:
-    round_q_0(x, columns, scale, 8, tk_head_q_0_state_at(q, columns));
+    round_q_0(x, columns, scale, 8, q);
     break;
   }
   double norm = 0.0;
-  double residual = 0.0;
   for (size_t i = 0; i < columns; i++) {
-    const double d = (double)x[i] - (double)scale * rounded_value(type, q, columns, i);
     norm += (double)x[i] * (double)x[i];
-    residual += d * d;
   }
+  const double residual = residual_of(type, x, columns, scale, q);
   return (tk_head_input){scale, tk_head_round_up(sqrt(norm) * (1.0 + 0x1p-28)),
                          tk_head_round_up(sqrt(residual) * (1.0 + 0x1p-28))};
 }

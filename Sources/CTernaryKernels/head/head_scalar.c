@@ -76,15 +76,14 @@ static void scan_q_0(const tk_head *h, const void *q, float scale, size_t row_be
                      float *scores) {
   const tk_head_q_0_state s = tk_head_q_0_state_at((void *)(uintptr_t)q, h->columns);
   for (size_t row = row_begin; row < row_end; row++) {
-    const uint8_t *block = tk_head_q_0_row(h, row);
     float total = 0.0f;
-    for (size_t b = 0; b < h->columns / TK_HEAD_BLOCK; b++) {
+    for (size_t t = 0; t < s.count; t++) {
+      const uint8_t *block = tk_head_q_0_row(h, row) + s.blocks[t] * tk_head_q_0_bytes(h->type);
       int32_t sum = 0;
       for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
-        sum += tk_head_q_0_code(h->type, block, i) * s.q[b * TK_HEAD_BLOCK + i];
+        sum += tk_head_q_0_code(h->type, block, i) * s.q[t * TK_HEAD_BLOCK + i];
       }
-      total = __builtin_fmaf((float)sum, tk_head_half(block) * s.scales[b], total);
-      block += tk_head_q_0_bytes(h->type);
+      total = __builtin_fmaf((float)sum, tk_head_half(block) * s.scales[t], total);
     }
     scores[row - row_begin] = total * scale;
   }

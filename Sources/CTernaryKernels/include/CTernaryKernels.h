@@ -433,7 +433,8 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
 /// scores[r - row_begin] = what the codes of row r times the rounded state give, in float32:
 /// INT8: (float)(integer sum) * (scales[r] * scale). INT4: a chain of fma over the blocks of 32
 /// columns, (float)(integer sum) and scale of the block, then times `scale`. Q6_K, Q8_0, Q4_0: the
-/// same over their blocks, where the scale of a block is d times that of the state's block.
+/// same over their blocks, where the scale of a block is d times that of the state's block; of Q8_0
+/// and Q4_0 a block of the state can be the sum of two.
 void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
                   size_t row_begin, size_t row_end, float *scores);
 

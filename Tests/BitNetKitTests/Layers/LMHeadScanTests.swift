@@ -49,7 +49,9 @@ struct LMHeadScanTests {
             try head.check(x, top: 40)
         }
         #expect(head.scratch.fallbacks == 0)
-        #expect(head.candidates < 60 * rows / 16)
+        // Q8_0 and Q4_0 scans keep large elements apart from their neighbours.
+        let isApart = scan == .q8_0 || scan == .q4_0
+        #expect(head.candidates < 60 * rows / (isApart ? 40 : 20))
     }
 
     @Test("rows and states made to mislead it change nothing", arguments: strictScans)
