@@ -10,9 +10,10 @@ struct BenchHeadCommand: ParsableCommand, QuietableCommand {
         usage: "bitnet bench head [--rows N] [--columns N] [--types LIST] [OPTION ...]",
         discussion: """
             For every type a head can be stored in: 'full' computes all logits, 'exact' scans an \
-            int8 copy and computes the rows that can be among the largest, 'fast' scans a 4.5-bit \
-            copy with a statistical margin. Every result is compared with the full head's; \
-            'different' counts the states whose largest logits are not the same, bit for bit.
+            int8 copy (of q8_0, q6_k and q4_0 the head itself) and computes the rows that can be \
+            among the largest, 'fast' scans a 4.5-bit copy with a statistical margin (of q4_0 it \
+            is 'exact'). Every result is compared with the full head's; 'different' counts the \
+            states whose largest logits are not the same, bit for bit.
 
             With --json: {"rows": [{type, method, threads, top, seconds, bytesPerSecond, \
             medianCandidates, largestCandidates, fallbacks, states, differences, speedup}]}.

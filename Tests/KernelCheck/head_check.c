@@ -16,8 +16,9 @@
 // Margins as head.c computes them.
 #pragma clang fp contract(off)
 
-/// How rows and states are filled.
-typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, HUGE_RANGE, FILLS } fill;
+/// How rows and states are filled. One in 150 OUTLIERS is a thousand times as large: states of
+/// models have such elements.
+typedef enum fill { RANDOM, LARGEST, SMALLEST, ZERO, HUGE_RANGE, OUTLIERS, FILLS } fill;
 
 static float fill_value(fill f, uint64_t *state) {
   const float uniform = (float)random_int(state, -1000000, 1000000) * 1e-6f;
@@ -30,6 +31,8 @@ static float fill_value(fill f, uint64_t *state) {
     return 0.0f;
   case HUGE_RANGE:
     return ldexpf(uniform, random_int(state, -60, 4));
+  case OUTLIERS:
+    return random_int(state, 0, 149) == 0 ? uniform * 1000 : uniform;
   default:
     return uniform;
   }
@@ -102,10 +105,29 @@ static void check_errors(const problem *p, const char *detail) {
   free(decoded);
 }
 
+/// Whether the scan reads the stored matrix.
+static bool is_stored(tk_head_type type) { return type >= TK_HEAD_Q6_K; }
+
+/// The type of a matrix that is scanned as it is stored.
+static tk_type stored_type(tk_head_type type) {
+  return type == TK_HEAD_Q6_K ? TK_Q6_K : type == TK_HEAD_Q8_0 ? TK_Q8_0 : TK_Q4_0;
+}
+
 /// What stands for column `c` of the state.
 static long double rounded_state(const problem *p, size_t c) {
   const int8_t *bytes = (const int8_t *)p->q;
   const long double scale = p->input.scale;
+  if (p->head.type == TK_HEAD_Q8_0 || p->head.type == TK_HEAD_Q4_0) {
+    // 64 bytes; 32 codes for each term; multiples of their sums; scales; blocks.
+    const size_t most = p->head.columns / 32 + p->head.columns / 256;
+    const float *scales = (const float *)(const void *)(p->q + 64 + most * 36);
+    const uint32_t *blocks = (const uint32_t *)(const void *)(scales + most);
+    long double sum = 0;
+    for (size_t t = 0; t < *(const uint32_t *)(const void *)p->q; t++) {
+      sum += blocks[t] == c / 32 ? (long double)scales[t] * bytes[64 + t * 32 + c % 32] : 0;
+    }
+    return scale * sum;
+  }
   if (p->head.type == TK_HEAD_INT8) {
     return scale * ((const int16_t *)(const void *)p->q)[c];
   }
@@ -146,8 +168,9 @@ static void check_margin(const tk_kernels *k, const problem *p, const float *sco
                          const char *detail) {
   const tk_head_margin m = tk_head_strict_margin(p->head.type, &p->input, p->head.columns);
   float *y = allocate(p->head.rows * sizeof *y);
-  if (p->head.type == TK_HEAD_Q6_K) {
-    tk_dense_gemv(k, TK_Q6_K, p->codes, p->head.columns, p->x, 0, p->head.rows, y);
+  if (is_stored(p->head.type)) {
+    tk_dense_gemv(k, stored_type(p->head.type), p->codes, p->head.columns, p->x, 0, p->head.rows,
+                  y);
   } else {
     tk_dense_gemv(k, TK_F32, p->w, p->head.columns, p->x, 0, p->head.rows, y);
   }
@@ -218,7 +241,7 @@ static void check_head(const tk_kernels *k, const tk_kernels *scalar, int type, 
   for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++) {
     for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++) {
       if (!fewer || columns_to_try[j] < 2560 || rows_to_try[i] == 3) {
-        for (int f = 0; f < FILLS * FILLS; f++) {
+        for (int f = 0; f < OUTLIERS * FILLS; f++) {
           char detail[160];
           snprintf(detail, sizeof detail, "%s int%d, rows %zu, columns %zu, fill %d",
                    tk_kernel_set_name(k), type == TK_HEAD_INT8 ? 8 : 4, rows_to_try[i],
@@ -243,16 +266,50 @@ static void check_head(const tk_kernels *k, const tk_kernels *scalar, int type, 
   }
 }
 
-/// A head stored as Q6_K, scanned where it lies.
-static problem make_stored(size_t rows, size_t columns, fill weights, fill activations) {
+/// How the bytes of a stored head come about: from weights by tk_encode; any codes there are, with
+/// scales that are small, zero or negative; all codes the lowest or the highest.
+typedef enum bytes { ENCODED, ANY_CODES, EXTREME_CODES, BYTES } bytes;
+
+/// The bytes of a Q8_0 or Q4_0 head that no weights were encoded to.
+static void fill_blocks(const problem *p, tk_type type, bytes how) {
+  enum { SCALES = 7 };
+  static const uint16_t scales[SCALES] = {0x2C01, 0xB7FF, 0x0001, 0x83FF, 0x0000, 0x8000, 0x7BFF};
+  const size_t size = tk_type_block_bytes(type);
+  const size_t count = p->head.rows * p->head.columns / tk_type_block_size(type);
+  uint64_t state = count + size;
+  for (size_t b = 0; b < count; b++) {
+    uint8_t *block = p->codes + b * size;
+    const uint16_t d = scales[how == ANY_CODES ? random_int(&state, 0, SCALES - 1) : 0];
+    block[0] = (uint8_t)d;
+    block[1] = (uint8_t)(d >> 8);
+    const bool low = random_int(&state, 0, 1) == 0;
+    const int extreme = type == TK_Q8_0 ? (low ? 0x80 : 0x7F) : (low ? 0x00 : 0xFF);
+    for (size_t i = 2; i < size; i++) {
+      block[i] = (uint8_t)(how == ANY_CODES ? random_int(&state, 0, 255) : extreme);
+    }
+  }
+}
+
+/// A stored head, scanned where it lies: its memory ends with its bytes, so that the address
+/// sanitizer sees what is read past them.
+static problem make_stored(tk_head_type type, size_t rows, size_t columns, fill weights,
+                           fill activations, bytes how) {
+  const tk_type stored = stored_type(type);
   problem p = make_problem(TK_HEAD_INT8, rows, columns, weights, activations);
   free(p.codes);
-  p.codes = allocate(rows * columns / 256 * 210);
-  tk_encode(TK_Q6_K, p.w, rows * columns, p.codes);
-  tk_decode(TK_Q6_K, p.codes, rows * columns, p.w);
-  tk_head_norms_q6_k(p.codes, rows, columns, p.norms);
-  p.input = tk_head_round(TK_HEAD_Q6_K, p.x, columns, p.q);
-  p.head = (tk_head){TK_HEAD_Q6_K, rows, columns, p.codes, NULL, NULL, p.norms};
+  p.codes = malloc(rows * columns / tk_type_block_size(stored) * tk_type_block_bytes(stored));
+  if (!p.codes) {
+    abort();
+  }
+  p.head = (tk_head){type, rows, columns, p.codes, NULL, NULL, p.norms};
+  if (how == ENCODED) {
+    tk_encode(stored, p.w, rows * columns, p.codes);
+  } else {
+    fill_blocks(&p, stored, how);
+  }
+  tk_decode(stored, p.codes, rows * columns, p.w);
+  tk_head_norms(type, p.codes, rows, columns, p.norms);
+  p.input = tk_head_round(type, p.x, columns, p.q);
   return p;
 }
 
@@ -268,28 +325,36 @@ static void check_norms(const problem *p, const char *detail) {
   }
 }
 
-static void check_stored(const tk_kernels *k, const tk_kernels *scalar) {
-  static const size_t rows_to_try[] = {1, 3, 8, 13};
-  static const size_t columns_to_try[] = {256, 1280};
+static void check_stored_shape(const tk_kernels *k, const tk_kernels *scalar, tk_head_type type,
+                               size_t rows, size_t columns) {
+  for (int f = 0; f < BYTES * FILLS * FILLS; f++) {
+    const bytes how = (bytes)(f / (FILLS * FILLS));
+    const fill weights = (fill)(f / FILLS % FILLS), activations = (fill)(f % FILLS);
+    if (activations == ZERO || (how != ENCODED && (weights != RANDOM || type == TK_HEAD_Q6_K))) {
+      continue;
+    }
+    char detail[160];
+    snprintf(detail, sizeof detail, "%s ggml type %d, rows %zu, columns %zu, fill %d",
+             tk_kernel_set_name(k), (int)stored_type(type), rows, columns, f);
+    problem p = make_stored(type, rows, columns, weights, activations, how);
+    if (k == scalar) {
+      check_norms(&p, detail);
+    }
+    check_scan(k, scalar, &p, 0, detail);
+    if (rows > TK_HEAD_TILE_ROWS) {
+      check_scan(k, scalar, &p, TK_HEAD_TILE_ROWS, detail);
+    }
+    free_problem(p);
+  }
+}
+
+static void check_stored(const tk_kernels *k, const tk_kernels *scalar, tk_head_type type) {
+  static const size_t rows_to_try[] = {1, 3, 4, 5, 8, 13};
+  static const size_t columns_to_try[] = {32, 96, 256, 1280};
   for (size_t i = 0; i < sizeof rows_to_try / sizeof *rows_to_try; i++) {
     for (size_t j = 0; j < sizeof columns_to_try / sizeof *columns_to_try; j++) {
-      for (int f = 0; f < FILLS * FILLS; f++) {
-        if (f % FILLS == ZERO) {
-          continue;
-        }
-        char detail[160];
-        snprintf(detail, sizeof detail, "%s Q6_K, rows %zu, columns %zu, fill %d",
-                 tk_kernel_set_name(k), rows_to_try[i], columns_to_try[j], f);
-        problem p =
-            make_stored(rows_to_try[i], columns_to_try[j], (fill)(f / FILLS), (fill)(f % FILLS));
-        if (k == scalar) {
-          check_norms(&p, detail);
-        }
-        check_scan(k, scalar, &p, 0, detail);
-        if (rows_to_try[i] > TK_HEAD_TILE_ROWS) {
-          check_scan(k, scalar, &p, TK_HEAD_TILE_ROWS, detail);
-        }
-        free_problem(p);
+      if (columns_to_try[j] % tk_type_block_size(stored_type(type)) == 0) {
+        check_stored_shape(k, scalar, type, rows_to_try[i], columns_to_try[j]);
       }
     }
   }
@@ -341,8 +406,8 @@ int main(int argc, char **argv) {
     for (tk_head_type type = 0; type < TK_HEAD_COUNT; type++) {
       const bool scan = is_new(tk_head_of(k, type), type);
       if (scan || dense) {
-        if (type == TK_HEAD_Q6_K) {
-          check_stored(k, scalar);
+        if (is_stored(type)) {
+          check_stored(k, scalar, type);
         } else {
           check_head(k, scalar, type, fewer);
         }

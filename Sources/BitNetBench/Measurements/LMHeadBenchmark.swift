@@ -13,9 +13,11 @@ public struct LMHeadBenchmark: Sendable {
     public enum Method: String, Sendable, Hashable, Codable, CaseIterable {
         /// All logits are computed.
         case full
-        /// An int8 copy is scanned, and the rows that can be among the largest are computed.
+        /// An int8 copy is scanned, or a Q8_0, Q6_K or Q4_0 head where it lies, and the rows that can
+        /// be among the largest are computed.
         case exact
-        /// The same with a copy of 4.5 bits a weight and a statistical margin, which can miss one.
+        /// The same with a copy of 4.5 bits a weight and a statistical margin, which can miss one; of
+        /// Q4_0 what `exact` is.
         case fast
     }
 
@@ -31,7 +33,7 @@ public struct LMHeadBenchmark: Sendable {
         public let top: Int
         /// Time for one hidden state, the median of all.
         public let seconds: Double
-        /// Bytes a second of what is read whole: the stored LM head, or the copy that is scanned.
+        /// Bytes a second of what is read whole: the stored LM head, or what is scanned.
         public let bytesPerSecond: Double
         /// Rows computed from the stored matrix, the median of all states.
         public let medianCandidates: Int
@@ -90,7 +92,7 @@ public struct LMHeadBenchmark: Sendable {
         let matrix = try DenseMatrix(randomRows: rows, columns: columns, type: type, seed: 7)
         let scans = [
             try LMHeadScan(matrix, type: LMHeadScan.exactType(for: type), pool: compute.pool),
-            try LMHeadScan(matrix, type: .int4, pool: compute.pool),
+            try LMHeadScan(matrix, type: LMHeadScan.fastType(for: type), pool: compute.pool),
         ]
         var trials: [Trial] = []
         for scan in scans { trials.append(try Trial(scan, threads: compute.pool.threads)) }

@@ -145,7 +145,7 @@ private struct WeightSizes {
         pages += paddingBytes(ofBuffer: embedding) + paddingBytes(ofBuffer: lmHead)
         switch storage.scanType(for: held) {
         case nil: headRead = held.byteCount(rows, columns)
-        case .q6_K:
+        case .q8_0, .q6_K, .q4_0:
             scanKind = .bounds
             scan = rows * 4
             headRead = held.byteCount(rows, columns) + scan

@@ -16,8 +16,8 @@ public struct ModelPlan: Sendable, Hashable, Codable {
         public let embedding: Int
         /// The LM head where it is not the embedding.
         public let lmHead: Int
-        /// What is held beside the LM head to find its likeliest rows: bounds of a Q6_K head's rows, or
-        /// the smaller copy that a two-stage head scans.
+        /// What is held beside the LM head to find its likeliest rows: bounds of the rows of a Q8_0,
+        /// Q6_K or Q4_0 head, or the smaller copy that a two-stage head scans.
         public let scan: Int
         /// What large matrices take beyond their bytes, since they are whole pages of 2 MB.
         public let pages: Int

@@ -7,8 +7,9 @@ extension Transformer {
         if let type = storage.elementType {
             lmHead = try lmHead.encoded(as: type, pool: compute.pool)
         }
-        if let type = storage.scanType(for: lmHead.type) {
-            lmHeadScan = try LMHeadScan(lmHead, type: type, pool: compute.pool)
+        // Not that of the head before, if there was one.
+        lmHeadScan = try storage.scanType(for: lmHead.type).map { (type) throws(BitNetError) in
+            try LMHeadScan(lmHead, type: type, pool: compute.pool)
         }
     }
 }

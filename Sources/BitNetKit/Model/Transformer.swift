@@ -57,7 +57,7 @@ package struct Transformer: Sendable {
     /// The LM head's type, and how it is scanned.
     package var lmHeadName: String {
         switch lmHeadScan?.type {
-        case nil, .q6_K: lmHead.type.rawValue
+        case nil, .q8_0, .q6_K, .q4_0: lmHead.type.rawValue
         case .int8: "\(lmHead.type.rawValue) exact"
         case .int4: "\(lmHead.type.rawValue) fast"
         }

@@ -81,7 +81,7 @@ static bool has_i8mm(void) {
 
 // A set stands above those that borrow from it, and names what it brings of its own.
 
-_Static_assert(TK_LAYOUT_COUNT == 3 && TK_HEAD_COUNT == 3,
+_Static_assert(TK_LAYOUT_COUNT == 3 && TK_HEAD_COUNT == 5,
                "scalar has every layout and every scan");
 
 static const tk_kernels scalar = {
@@ -108,6 +108,8 @@ static const tk_kernels scalar = {
     .head[TK_HEAD_INT8] = &tk_head_int8_scalar,
     .head[TK_HEAD_INT4] = &tk_head_int4_scalar,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_scalar,
+    .head[TK_HEAD_Q8_0] = &tk_head_q8_0_scalar,
+    .head[TK_HEAD_Q4_0] = &tk_head_q4_0_scalar,
     .limits = &tk_limits_scalar,
     .training = &tk_training_scalar,
 };
@@ -137,6 +139,8 @@ static const tk_kernels avx2 = {
     .head[TK_HEAD_INT8] = &tk_head_int8_avx2,
     .head[TK_HEAD_INT4] = &tk_head_int4_avx2,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_avx2,
+    .head[TK_HEAD_Q8_0] = &tk_head_q8_0_avx2,
+    .head[TK_HEAD_Q4_0] = &tk_head_q4_0_avx2,
     .limits = &tk_limits_avx2,
     .training = &tk_training_avx2,
 };
@@ -156,6 +160,8 @@ static const tk_kernels avxvnni = {
     .sparse[TK_LAYOUT_T5] = &tk_sparse_t5_avxvnni,
     .head[TK_HEAD_INT8] = &tk_head_int8_avxvnni,
     .head[TK_HEAD_INT4] = &tk_head_int4_avxvnni,
+    .head[TK_HEAD_Q8_0] = &tk_head_q8_0_avxvnni,
+    .head[TK_HEAD_Q4_0] = &tk_head_q4_0_avxvnni,
     .limits = &tk_limits_avxvnni,
 };
 
@@ -181,6 +187,8 @@ static const tk_kernels avx512_vnni = {
     .head[TK_HEAD_INT8] = &tk_head_int8_avx512_vnni,
     .head[TK_HEAD_INT4] = &tk_head_int4_avx512_vnni,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_avx512_vnni,
+    .head[TK_HEAD_Q8_0] = &tk_head_q8_0_avx512_vnni,
+    .head[TK_HEAD_Q4_0] = &tk_head_q4_0_avx512_vnni,
     .limits = &tk_limits_avx512_vnni,
     .training = &tk_training_avx512,
 };
@@ -232,6 +240,8 @@ static const tk_kernels neon = {
     .head[TK_HEAD_INT8] = &tk_head_int8_neon,
     .head[TK_HEAD_INT4] = &tk_head_int4_neon,
     .head[TK_HEAD_Q6_K] = &tk_head_q6_k_neon,
+    .head[TK_HEAD_Q8_0] = &tk_head_q8_0_neon,
+    .head[TK_HEAD_Q4_0] = &tk_head_q4_0_neon,
     .limits = &tk_limits_neon,
     .training = &tk_training_neon,
 };
@@ -251,6 +261,8 @@ static const tk_kernels neon_dotprod = {
     .sparse[TK_LAYOUT_T5] = &tk_sparse_t5_neon_dotprod,
     .head[TK_HEAD_INT8] = &tk_head_int8_neon_dotprod,
     .head[TK_HEAD_INT4] = &tk_head_int4_neon_dotprod,
+    .head[TK_HEAD_Q8_0] = &tk_head_q8_0_neon_dotprod,
+    .head[TK_HEAD_Q4_0] = &tk_head_q4_0_neon_dotprod,
     .limits = &tk_limits_neon_dotprod,
 };
 

@@ -12,7 +12,7 @@ enum {
 
 typedef struct inputs {
   _Alignas(64) uint8_t codes[CODES];
-  _Alignas(64) uint8_t q[BLOCKS * TK_HEAD_BLOCK * sizeof(int16_t)];
+  _Alignas(64) uint8_t q[64 + BLOCKS * TK_HEAD_BLOCK * sizeof(int16_t)];
   float scales[2 * TK_HEAD_TILE_ROWS], errors[2 * TK_HEAD_TILE_ROWS], norms[2 * TK_HEAD_TILE_ROWS];
 } inputs;
 
@@ -61,18 +61,55 @@ static void fill_q6_k(uint8_t *rows) {
 
 static bool agrees_q6_k(const tk_head_kernels *k, const tk_head_kernels *scalar, bool largest) {
   uint8_t rows[Q6_K_BLOCKS * TK_HEAD_Q6_K_BYTES];
-  _Alignas(64) uint8_t q[Q6_K_COLUMNS * 2];
-  float x[Q6_K_COLUMNS], norms[Q6_K_ROWS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
+  _Alignas(64) uint8_t q[64 + Q6_K_COLUMNS * 2];
+  float x[Q6_K_COLUMNS], expected[Q6_K_ROWS], scores[Q6_K_ROWS];
   uint32_t state = 7;
   for (size_t i = 0; i < Q6_K_COLUMNS; i++) {
     x[i] = largest ? 1.0f : next(&state);
   }
   fill_q6_k(rows);
-  tk_head_norms_q6_k(rows, Q6_K_ROWS, Q6_K_COLUMNS, norms);
   const float scale = tk_head_round(TK_HEAD_Q6_K, x, Q6_K_COLUMNS, q).scale;
-  const tk_head h = {TK_HEAD_Q6_K, Q6_K_ROWS, Q6_K_COLUMNS, rows, NULL, NULL, norms};
+  const tk_head h = {
+      .type = TK_HEAD_Q6_K, .rows = Q6_K_ROWS, .columns = Q6_K_COLUMNS, .codes = rows};
   scalar->scan(&h, q, scale, 0, Q6_K_ROWS, expected);
   k->scan(&h, q, scale, 0, Q6_K_ROWS, scores);
+  return memcmp(scores, expected, sizeof scores) == 0;
+}
+
+enum {
+  Q_0_ROWS = 11,
+  Q_0_BLOCKS = 9, ///< Of each row; one of them can have a second term.
+  Q_0_COLUMNS = Q_0_BLOCKS * TK_HEAD_BLOCK,
+};
+
+/// Q8_0 and Q4_0. Of rows 0 and 1 every code is the lowest and the highest.
+static bool agrees_q_0(const tk_head_kernels *k, const tk_head_kernels *scalar, tk_head_type type,
+                       bool largest) {
+  const size_t bytes = tk_head_q_0_bytes(type);
+  uint8_t rows[Q_0_ROWS * Q_0_BLOCKS * TK_HEAD_Q8_0_BYTES];
+  _Alignas(64) uint8_t q[64 + Q_0_COLUMNS * 2];
+  float x[Q_0_COLUMNS], expected[Q_0_ROWS], scores[Q_0_ROWS];
+  uint32_t state = 11;
+  for (size_t i = 0; i < sizeof rows; i++) {
+    rows[i] = (uint8_t)(int)(next(&state) * 128.0f);
+  }
+  for (size_t b = 0; b < Q_0_ROWS * Q_0_BLOCKS; b++) {
+    uint8_t *block = rows + b * bytes;
+    if (b < 2 * Q_0_BLOCKS) {
+      const int codes = type == TK_HEAD_Q8_0 ? 0x80 - (b >= Q_0_BLOCKS) : b < Q_0_BLOCKS ? 0 : 0xFF;
+      memset(block + TK_HEAD_Q_0_CODES, codes, bytes - TK_HEAD_Q_0_CODES);
+    }
+    block[0] = (uint8_t)b;
+    block[1] = 0x2C; // about 1 / 16
+  }
+  for (size_t i = 0; i < Q_0_COLUMNS; i++) {
+    x[i] = largest ? 1.0f : next(&state);
+  }
+  x[40] = largest ? 1.0f : 20.0f;
+  const float scale = tk_head_round(type, x, Q_0_COLUMNS, q).scale;
+  const tk_head h = {.type = type, .rows = Q_0_ROWS, .columns = Q_0_COLUMNS, .codes = rows};
+  scalar->scan(&h, q, scale, 0, Q_0_ROWS, expected);
+  k->scan(&h, q, scale, 0, Q_0_ROWS, scores);
   return memcmp(scores, expected, sizeof scores) == 0;
 }
 
@@ -90,19 +127,19 @@ static bool agrees(const tk_head_kernels *k, const tk_head_kernels *scalar, tk_h
 }
 
 const char *tk_self_test_head(const tk_kernels *k, const tk_kernels *scalar) {
-  static const struct {
-    tk_head_type type;
-    const char *name;
-  } scans[] = {{TK_HEAD_INT8, "int8 scan of the head"}, {TK_HEAD_INT4, "int4 scan of the head"}};
-  const tk_head_kernels *q6_k = tk_head_of(k, TK_HEAD_Q6_K);
-  for (int largest = 0; largest < 2; largest++) {
-    if (!agrees_q6_k(q6_k, tk_head_of(scalar, TK_HEAD_Q6_K), largest != 0)) {
-      return "scan of a Q6_K head";
-    }
-    for (size_t s = 0; s < sizeof scans / sizeof *scans; s++) {
-      const tk_head_type type = scans[s].type;
-      if (!agrees(tk_head_of(k, type), tk_head_of(scalar, type), type, largest != 0)) {
-        return scans[s].name;
+  static const char *const names[TK_HEAD_COUNT] = {
+      [TK_HEAD_INT8] = "int8 scan of the head", [TK_HEAD_INT4] = "int4 scan of the head",
+      [TK_HEAD_Q6_K] = "scan of a Q6_K head",   [TK_HEAD_Q8_0] = "scan of a Q8_0 head",
+      [TK_HEAD_Q4_0] = "scan of a Q4_0 head",
+  };
+  for (tk_head_type type = 0; type < TK_HEAD_COUNT; type++) {
+    const tk_head_kernels *a = tk_head_of(k, type), *b = tk_head_of(scalar, type);
+    for (int largest = 0; largest < 2; largest++) {
+      const bool same = type == TK_HEAD_Q6_K  ? agrees_q6_k(a, b, largest != 0)
+                        : type > TK_HEAD_Q6_K ? agrees_q_0(a, b, type, largest != 0)
+                                              : agrees(a, b, type, largest != 0);
+      if (!same) {
+        return names[type];
       }
     }
   }

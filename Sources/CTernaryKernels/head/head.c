@@ -1,5 +1,5 @@
-// The two-stage LM head without its scans: rounding the hidden state, how wrong a score can be, and
-// which rows are left. Portable; nothing here runs longer than a small part of a scan.
+// The two-stage LM head without its scans: how wrong a score can be, and which rows are left.
+// Portable; nothing here runs longer than a small part of a scan.
 //
 // The strict margin. For row r let W be the stored weights as floats, y what tk_dense_gemv computes
 // for it, T the real number W . x, s q the codes' row, t z the rounded state (z integers), and
@@ -44,161 +44,23 @@
 //
 //   |y - f| <= n [d + g X + (b + 2 u) (X + d)]
 //
+// Q8_0 and Q4_0. Stored weights are exactly d * code: 11 and 8 significant bits. The score is the
+// same chain over the B <= columns / 32 * 9 / 8 terms of the state, and the integer sum of a term
+// is a float as it is, so that each is rounded at most B + 2 times. The magnitudes of the first
+// terms add up to at most n (X + d'), those of the second to n (d' + d), where d' <= X / 40 is what
+// the first leave: together to less than 2 n (X + d), so that (2') holds with 2 (B + 3) in the
+// place of B + 3.
+//
+// Underflow inside these chains is multiplied by t: by at most 2^-149 * 2^31 * t for a block. But
+// X is above 126 t, and n is at least 2^-24 where a sum is not 0, so that it is far below the 2^-20
+// by which n [...] is made larger.
+//
 // If k rows have y >= L because their lower bounds are, a row whose upper bound is below L has a
 // smaller logit than each of those, so it is not among the k largest, however ties are broken.
 
 #include "head/head.h"
 
 #pragma clang fp contract(off)
-
-/// The smallest magnitude of a state's largest element that is still divided by.
-static const float smallest_state = 1e-30f;
-
-/// The same of what a block of it is a multiple of.
-static const float smallest_step = 1e-36f;
-
-/// The largest magnitude of a state in int8.
-#define STATE_LIMIT 127.0f
-/// The largest multiple of its scale that a state rounded for Q6_K holds.
-#define LARGEST_Q6_K (STATE_LIMIT * TK_HEAD_Q6_K_MULTIPLIER)
-
-static float round_up(double x) {
-  const float f = (float)x;
-  return (double)f < x ? nextafterf(f, INFINITY) : f;
-}
-
-size_t tk_head_input_size(size_t columns) {
-  // INT8: int16. INT4: int8, and an int32 for each 32. Q6_K: int8, two int16 for each 16 and a
-  // float for each 256.
-  return tk_head_blocks(columns) * TK_HEAD_BLOCK * 2;
-}
-
-/// x * inverse rounded half to even, within the limit.
-static inline int32_t round_value(float x, float inverse, float limit) {
-  float v = rintf(x * inverse);
-  v = v < limit ? v : limit;
-  v = v > -limit ? v : -limit;
-  return (int32_t)v;
-}
-
-static void round_int4(const float *x, size_t columns, float inverse, int8_t *q) {
-  const size_t blocks = tk_head_blocks(columns);
-  int32_t *sums = (int32_t *)(void *)(q + blocks * TK_HEAD_BLOCK);
-  for (size_t b = 0; b < blocks; b++) {
-    sums[b] = 0;
-    for (size_t c = b * TK_HEAD_BLOCK; c < (b + 1) * TK_HEAD_BLOCK; c++) {
-      q[c] = c < columns ? (int8_t)round_value(x[c], inverse, STATE_LIMIT) : 0;
-      sums[b] += 8 * q[c];
-    }
-  }
-}
-
-/// Rounds the groups of one block to int8 times a multiplier times `step`, of which the largest
-/// element is at most 127 * 16.
-static void round_block(const float *x, float step, int8_t *q, int16_t *multipliers,
-                        int16_t *offsets) {
-  for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {
-    const size_t begin = g * TK_HEAD_Q6_K_GROUP;
-    const float largest = tk_head_largest(x + begin, TK_HEAD_Q6_K_GROUP);
-    float multiplier = ceilf(largest / (step * STATE_LIMIT));
-    multiplier = multiplier > 1.0f ? multiplier : 1.0f;
-    multiplier = multiplier < TK_HEAD_Q6_K_MULTIPLIER ? multiplier : TK_HEAD_Q6_K_MULTIPLIER;
-    const float inverse = 1.0f / (step * multiplier);
-    int sum = 0;
-    for (size_t i = begin; i < begin + TK_HEAD_Q6_K_GROUP; i++) {
-      q[i] = (int8_t)round_value(x[i], inverse, STATE_LIMIT);
-      sum += q[i];
-    }
-    multipliers[tk_head_q6_k_place(g)] = (int16_t)multiplier;
-    offsets[tk_head_q6_k_place(g)] = (int16_t)(-16 * sum);
-  }
-}
-
-/// Rounds each block; `scale` is the whole state's.
-static void round_q6_k(const float *x, size_t columns, float scale, tk_head_q6_k_state s) {
-  for (size_t b = 0; b < columns / TK_HEAD_Q6_K_COLUMNS; b++) {
-    const size_t begin = b * TK_HEAD_Q6_K_COLUMNS, group = b * TK_HEAD_Q6_K_GROUPS;
-    const float step = tk_head_largest(x + begin, TK_HEAD_Q6_K_COLUMNS) / LARGEST_Q6_K;
-    s.scales[b] = step / scale;
-    if (step > smallest_step) {
-      round_block(x + begin, step, s.q + begin, s.multipliers + group, s.offsets + group);
-    } else { // zeros, or next to nothing
-      memset(s.q + begin, 0, TK_HEAD_Q6_K_COLUMNS);
-      memset(s.multipliers + group, 0, TK_HEAD_Q6_K_GROUPS * sizeof *s.multipliers);
-      memset(s.offsets + group, 0, TK_HEAD_Q6_K_GROUPS * sizeof *s.offsets);
-    }
-  }
-}
-
-/// What x[i] is rounded to, without the state's scale; exact.
-static inline double rounded_value(tk_head_type type, const void *q, size_t columns, size_t i) {
-  switch (type) {
-  case TK_HEAD_INT8:
-    return ((const int16_t *)q)[i];
-  case TK_HEAD_INT4:
-    return ((const int8_t *)q)[i];
-  case TK_HEAD_Q6_K: {
-    const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, columns);
-    const size_t b = i / TK_HEAD_Q6_K_COLUMNS;
-    const size_t g = i % TK_HEAD_Q6_K_COLUMNS / TK_HEAD_Q6_K_GROUP;
-    const double multiplier = s.multipliers[b * TK_HEAD_Q6_K_GROUPS + tk_head_q6_k_place(g)];
-    return s.q[i] * multiplier * (double)s.scales[b];
-  }
-  }
-  __builtin_trap(); // there is no such type
-}
-
-/// The largest multiple of its scale that a rounded state holds.
-static float state_limit(tk_head_type type, size_t columns) {
-  switch (type) {
-  case TK_HEAD_INT8:
-    return (float)tk_head_limit(columns);
-  case TK_HEAD_INT4:
-    return STATE_LIMIT;
-  case TK_HEAD_Q6_K:
-    return LARGEST_Q6_K;
-  }
-  __builtin_trap(); // there is no such type
-}
-
-static void round_int8(const float *x, size_t columns, float inverse, float limit, int16_t *q) {
-  for (size_t i = 0; i < tk_head_blocks(columns) * TK_HEAD_BLOCK; i++) {
-    q[i] = i < columns ? (int16_t)round_value(x[i], inverse, limit) : 0;
-  }
-}
-
-tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, void *q) {
-  const float limit = state_limit(type, columns);
-  const float largest = tk_head_largest(x, columns);
-  if (!(largest >= smallest_state && largest < INFINITY)) {
-    return (tk_head_input){0};
-  }
-  const float scale = largest / limit;
-  const float inverse = limit / largest;
-  if (!(inverse < INFINITY)) {
-    return (tk_head_input){0};
-  }
-  switch (type) {
-  case TK_HEAD_INT8:
-    round_int8(x, columns, inverse, limit, q);
-    break;
-  case TK_HEAD_INT4:
-    round_int4(x, columns, inverse, q);
-    break;
-  case TK_HEAD_Q6_K:
-    round_q6_k(x, columns, scale, tk_head_q6_k_state_at(q, columns));
-    break;
-  }
-  double norm = 0.0;
-  double residual = 0.0;
-  for (size_t i = 0; i < columns; i++) {
-    const double d = (double)x[i] - (double)scale * rounded_value(type, q, columns, i);
-    norm += (double)x[i] * (double)x[i];
-    residual += d * d;
-  }
-  return (tk_head_input){scale, round_up(sqrt(norm) * (1.0 + 0x1p-28)),
-                         round_up(sqrt(residual) * (1.0 + 0x1p-28))};
-}
 
 tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *input,
                                      size_t columns) {
@@ -208,14 +70,17 @@ tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *inp
   const double d = input->residual;
   const double m = (double)(columns / TK_FLOAT_LANES + 4) * u;
   const double g = m / (1.0 - m);
-  if (type == TK_HEAD_Q6_K) {
-    const double roundings = (double)(columns / TK_HEAD_Q6_K_COLUMNS + 3) * u;
+  if (type != TK_HEAD_INT8) {
+    const size_t terms = type == TK_HEAD_Q6_K
+                             ? columns / TK_HEAD_Q6_K_COLUMNS + 3
+                             : 2 * (tk_head_q_0_terms(columns / TK_HEAD_BLOCK) + 3);
+    const double roundings = (double)terms * u;
     const double b = roundings / (1.0 - roundings);
     const double norm = d + g * x + (b + 2.0 * u) * (x + d);
-    return (tk_head_margin){0.0f, round_up(norm * larger), 0x1p-110f};
+    return (tk_head_margin){0.0f, tk_head_round_up(norm * larger), 0x1p-110f};
   }
-  return (tk_head_margin){round_up((x + d) * (1.0 + 5.0 * u) * larger),
-                          round_up((d + g * x + 5.0 * u * (x + d)) * larger), 0x1p-110f};
+  return (tk_head_margin){tk_head_round_up((x + d) * (1.0 + 5.0 * u) * larger),
+                          tk_head_round_up((d + g * x + 5.0 * u * (x + d)) * larger), 0x1p-110f};
 }
 
 tk_head_margin tk_head_likely_margin(const tk_head_input *input, size_t columns, float spread,
@@ -223,8 +88,9 @@ tk_head_margin tk_head_likely_margin(const tk_head_input *input, size_t columns,
   // A sum of independent errors, of weights and of activations, has the root of the sum of their
   // squares; adding the two deviations is a little more than that.
   const double each = deviations;
-  return (tk_head_margin){round_up(each * spread),
-                          round_up(each * input->residual / sqrt((double)columns)), 0x1p-110f};
+  return (tk_head_margin){tk_head_round_up(each * spread),
+                          tk_head_round_up(each * input->residual / sqrt((double)columns)),
+                          0x1p-110f};
 }
 
 static inline float margin_of(const tk_head *h, const tk_head_margin *m, size_t row) {

@@ -17,9 +17,14 @@
 // Q6_K: the rows as ggml stores them, in blocks of 256 columns with 6-bit codes in [0, 63] that
 // stand for code - 32, a scale in int8 for 16 columns and a float16 d (decode.c).
 //
+// Q8_0 and Q4_0, together Q_0: the rows as ggml stores them, in blocks of 32 columns: a float16 d,
+// then 32 codes in int8, or 16 bytes with columns 0 to 15 in bits 0-3 and columns 16 to 31 in bits
+// 4-7, as code + 8.
+//
 // A rounded state (tk_head_round) is, for INT8, int16 of magnitude at most tk_head_limit(columns);
 // for INT4, int8 in [-127, 127], and from tk_head_sums() on, for each block 8 times its sum, which
-// takes back the 8 that was added to every code. For Q6_K it is tk_head_q6_k_state.
+// takes back the 8 that was added to every code. For Q6_K it is tk_head_q6_k_state, for Q8_0 and
+// Q4_0 tk_head_q_0_state.
 
 #ifndef TK_HEAD_H
 #define TK_HEAD_H
@@ -33,12 +38,18 @@ typedef struct tk_head_kernels {
 } tk_head_kernels;
 
 extern const tk_head_kernels tk_head_int8_scalar, tk_head_int4_scalar, tk_head_q6_k_scalar;
+extern const tk_head_kernels tk_head_q8_0_scalar, tk_head_q4_0_scalar;
 extern const tk_head_kernels tk_head_int8_avx2, tk_head_int4_avx2, tk_head_q6_k_avx2;
+extern const tk_head_kernels tk_head_q8_0_avx2, tk_head_q4_0_avx2;
 extern const tk_head_kernels tk_head_int8_avxvnni, tk_head_int4_avxvnni;
+extern const tk_head_kernels tk_head_q8_0_avxvnni, tk_head_q4_0_avxvnni;
 extern const tk_head_kernels tk_head_int8_avx512_vnni, tk_head_int4_avx512_vnni;
 extern const tk_head_kernels tk_head_q6_k_avx512_vnni;
+extern const tk_head_kernels tk_head_q8_0_avx512_vnni, tk_head_q4_0_avx512_vnni;
 extern const tk_head_kernels tk_head_int8_neon, tk_head_int4_neon, tk_head_q6_k_neon;
+extern const tk_head_kernels tk_head_q8_0_neon, tk_head_q4_0_neon;
 extern const tk_head_kernels tk_head_int8_neon_dotprod, tk_head_int4_neon_dotprod;
+extern const tk_head_kernels tk_head_q8_0_neon_dotprod, tk_head_q4_0_neon_dotprod;
 
 enum {
   TK_HEAD_BLOCK = 32,
@@ -104,6 +115,74 @@ static inline tk_head_q6_k_state tk_head_q6_k_state_at(void *q, size_t columns) 
   s.offsets = s.multipliers + columns / TK_HEAD_Q6_K_GROUP;
   s.scales = (float *)(void *)(s.offsets + columns / TK_HEAD_Q6_K_GROUP);
   return s;
+}
+
+enum {
+  TK_HEAD_Q8_0_BYTES = 34,
+  TK_HEAD_Q4_0_BYTES = 18,
+  TK_HEAD_Q_0_CODES = 2, ///< Where a block's codes begin; its d is before them.
+};
+
+/// A state rounded for Q8_0 or Q4_0: a sum of terms, q * scale of the term * the state's scale in
+/// the 32 columns of a block. Each block has a term; those whose elements are much larger than most
+/// have another, for what the first leaves, so that a large element costs its neighbours no
+/// accuracy.
+typedef struct tk_head_q_0_state {
+  size_t count; ///< Of terms.
+  /// 32 for each term, in [-127, 127]. The sum of a term is at most 32 * 128 * 127 < 2^24, so that
+  /// it is a float too; at most 32 * 255 * 127 with codes that 128 was added to.
+  int8_t *q;
+  /// For each term -128 (Q8_0) or -8 (Q4_0) times the sum of q, which takes back what codes are too
+  /// large as bytes without a sign.
+  int32_t *offsets;
+  float *scales;    ///< One for each term, in [0, 1].
+  uint32_t *blocks; ///< The block of each term, in order.
+} tk_head_q_0_state;
+
+/// The most terms that blocks can have.
+static inline size_t tk_head_q_0_terms(size_t blocks) { return blocks + blocks / 8; }
+
+/// The state at `q`, of which the first 64 bytes hold the number of terms.
+static inline tk_head_q_0_state tk_head_q_0_state_at(void *q, size_t columns) {
+  const size_t most = tk_head_q_0_terms(columns / TK_HEAD_BLOCK);
+  tk_head_q_0_state s = {.q = (int8_t *)q + 64};
+  s.offsets = (int32_t *)(void *)(s.q + most * TK_HEAD_BLOCK);
+  s.scales = (float *)(void *)(s.offsets + most);
+  s.blocks = (uint32_t *)(void *)(s.scales + most);
+  uint32_t count;
+  memcpy(&count, q, sizeof count);
+  s.count = count;
+  return s;
+}
+
+/// Bytes of a block of a Q_0 head.
+static inline size_t tk_head_q_0_bytes(tk_head_type type) {
+  return type == TK_HEAD_Q4_0 ? TK_HEAD_Q4_0_BYTES : TK_HEAD_Q8_0_BYTES;
+}
+
+/// Row `row` of a Q_0 head.
+static inline const uint8_t *tk_head_q_0_row(const tk_head *h, size_t row) {
+  return h->codes + row * (h->columns / TK_HEAD_BLOCK * tk_head_q_0_bytes(h->type));
+}
+
+/// Code `i` of a block.
+static inline int tk_head_q_0_code(tk_head_type type, const uint8_t *block, size_t i) {
+  const uint8_t *codes = block + TK_HEAD_Q_0_CODES;
+  if (type == TK_HEAD_Q8_0) {
+    return (int8_t)codes[i];
+  }
+  return (i < 16 ? codes[i] & 15 : codes[i - 16] >> 4) - 8;
+}
+
+/// The float16 at `p` as a float.
+static inline float tk_head_half(const uint8_t *p) {
+  return tk_half_to_float((uint16_t)(p[0] | p[1] << 8));
+}
+
+/// A float that is not below x.
+static inline float tk_head_round_up(double x) {
+  const float f = (float)x;
+  return (double)f < x ? nextafterf(f, INFINITY) : f;
 }
 
 /// The largest magnitude; NaN if there is one.

@@ -7,11 +7,7 @@
 
 /// A float that is not below x, for x of at most 2^23 terms added in double: 2^-28 is more than
 /// their 2^23 roundings of 2^-53.
-static float upper(double x) {
-  const double y = x * (1.0 + 0x1p-28);
-  const float f = (float)y;
-  return (double)f < y ? nextafterf(f, INFINITY) : f;
-}
+static float upper(double x) { return tk_head_round_up(x * (1.0 + 0x1p-28)); }
 
 /// x / scale rounded half to even, in [-limit, limit].
 static inline float round_code(float x, float inverse, float low, float high) {
@@ -30,6 +26,8 @@ size_t tk_head_size(tk_head_type type, size_t rows, size_t columns) {
   case TK_HEAD_INT4:
     return blocks * TK_HEAD_INT4_BYTES;
   case TK_HEAD_Q6_K:
+  case TK_HEAD_Q8_0:
+  case TK_HEAD_Q4_0:
     return 0; // the rows stay where they are
   }
   __builtin_trap(); // there is no such type
@@ -121,7 +119,9 @@ void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns
       case TK_HEAD_INT4:
         finite = pack_int4(w, columns, r % TK_HEAD_TILE_ROWS, panel, &error, &norm);
         break;
-      case TK_HEAD_Q6_K: // is not packed
+      case TK_HEAD_Q6_K: // these are not packed
+      case TK_HEAD_Q8_0:
+      case TK_HEAD_Q4_0:
         __builtin_trap();
       }
     }
@@ -148,14 +148,39 @@ static int64_t squares_q6_k(const uint8_t *block) {
   return total;
 }
 
-void tk_head_norms_q6_k(const void *data, size_t rows, size_t columns, float *norms) {
+static int32_t squares_q8_0(const uint8_t *block) {
+  const uint8_t *codes = block + TK_HEAD_Q_0_CODES;
+  int32_t squares = 0;
+  for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
+    const int32_t code = (int8_t)codes[i];
+    squares += code * code;
+  }
+  return squares;
+}
+
+static int32_t squares_q4_0(const uint8_t *block) {
+  const uint8_t *codes = block + TK_HEAD_Q_0_CODES;
+  int32_t squares = 0;
+  for (size_t i = 0; i < TK_HEAD_BLOCK / 2; i++) {
+    const int32_t low = (codes[i] & 15) - 8, high = (codes[i] >> 4) - 8;
+    squares += low * low + high * high;
+  }
+  return squares;
+}
+
+void tk_head_norms(tk_head_type type, const void *data, size_t rows, size_t columns, float *norms) {
+  const bool is_q6_k = type == TK_HEAD_Q6_K;
+  const size_t bytes = is_q6_k ? TK_HEAD_Q6_K_BYTES : tk_head_q_0_bytes(type);
+  const size_t blocks = columns / (is_q6_k ? TK_HEAD_Q6_K_COLUMNS : TK_HEAD_BLOCK);
   const uint8_t *block = data;
   for (size_t r = 0; r < rows; r++) {
     double sum = 0.0;
-    for (size_t c = 0; c < columns; c += TK_HEAD_Q6_K_COLUMNS, block += TK_HEAD_Q6_K_BYTES) {
-      const uint8_t *half = block + TK_HEAD_Q6_K_D;
-      const double d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
-      sum += d * d * (double)squares_q6_k(block);
+    for (size_t b = 0; b < blocks; b++, block += bytes) {
+      const double d = tk_head_half(is_q6_k ? block + TK_HEAD_Q6_K_D : block);
+      const int64_t squares = is_q6_k                ? squares_q6_k(block)
+                              : type == TK_HEAD_Q8_0 ? squares_q8_0(block)
+                                                     : squares_q4_0(block);
+      sum += d * d * (double)squares;
     }
     norms[r] = sum < INFINITY ? upper(sqrt(sum)) : INFINITY;
   }
@@ -178,7 +203,7 @@ static void decode_int4(const tk_head *h, size_t row, float *w) {
     const uint8_t *scale = panel + TK_HEAD_INT4_SCALES + 2 * r;
     const int byte = panel[i / 8 * TK_HEAD_BLOCK + 4 * r + i % 4];
     const int code = i % 8 < 4 ? byte & 15 : byte >> 4;
-    w[c] = tk_half_to_float((uint16_t)(scale[0] | scale[1] << 8)) * (float)(code - 8);
+    w[c] = tk_head_half(scale) * (float)(code - 8);
   }
 }
 
@@ -192,6 +217,12 @@ void tk_head_decode_row(const tk_head *h, size_t row, float *w) {
     break;
   case TK_HEAD_Q6_K:
     tk_decode(TK_Q6_K, tk_head_q6_k_row(h, row), h->columns, w);
+    break;
+  case TK_HEAD_Q8_0:
+    tk_decode(TK_Q8_0, tk_head_q_0_row(h, row), h->columns, w);
+    break;
+  case TK_HEAD_Q4_0:
+    tk_decode(TK_Q4_0, tk_head_q_0_row(h, row), h->columns, w);
     break;
   }
 }

@@ -33,8 +33,7 @@ static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_b
         const int32_t group = stored * multipliers[tk_head_q6_k_place(g)];
         sum = vmlaq_n_s32(sum, dot16(codes, vld1q_s8(s.q + c + g * 16)), group);
       }
-      const uint8_t *half = block + TK_HEAD_Q6_K_D;
-      const float d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
+      const float d = tk_head_half(block + TK_HEAD_Q6_K_D);
       const float block_scale = s.scales[c / TK_HEAD_Q6_K_COLUMNS];
       total = __builtin_fmaf((float)vaddvq_s32(sum), d * block_scale, total);
     }

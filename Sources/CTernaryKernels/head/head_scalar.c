@@ -34,8 +34,7 @@ static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_b
         const int byte = panel[i / 8 * TK_HEAD_BLOCK + 4 * r + i % 4];
         sum += ((i % 8 < 4 ? byte & 15 : byte >> 4) - 8) * x[b * TK_HEAD_BLOCK + i];
       }
-      const uint8_t *half = panel + TK_HEAD_INT4_SCALES + 2 * r;
-      const float d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
+      const float d = tk_head_half(panel + TK_HEAD_INT4_SCALES + 2 * r);
       total = __builtin_fmaf((float)sum, d, total);
     }
     scores[row - row_begin] = total * scale;
@@ -63,8 +62,7 @@ static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_b
     const uint8_t *block = tk_head_q6_k_row(h, row);
     float total = 0.0f;
     for (size_t b = 0; b < h->columns / TK_HEAD_Q6_K_COLUMNS; b++, block += TK_HEAD_Q6_K_BYTES) {
-      const uint8_t *half = block + TK_HEAD_Q6_K_D;
-      const float d = tk_half_to_float((uint16_t)(half[0] | half[1] << 8));
+      const float d = tk_head_half(block + TK_HEAD_Q6_K_D);
       const int32_t sum =
           sum_q6_k(block, s.q + b * TK_HEAD_Q6_K_COLUMNS, s.multipliers + b * TK_HEAD_Q6_K_GROUPS);
       total = __builtin_fmaf((float)sum, d * s.scales[b], total);
@@ -73,6 +71,26 @@ static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_b
   }
 }
 
+/// Q8_0 and Q4_0.
+static void scan_q_0(const tk_head *h, const void *q, float scale, size_t row_begin, size_t row_end,
+                     float *scores) {
+  const tk_head_q_0_state s = tk_head_q_0_state_at((void *)(uintptr_t)q, h->columns);
+  for (size_t row = row_begin; row < row_end; row++) {
+    float total = 0.0f;
+    for (size_t t = 0; t < s.count; t++) {
+      const uint8_t *block = tk_head_q_0_row(h, row) + s.blocks[t] * tk_head_q_0_bytes(h->type);
+      int32_t sum = 0;
+      for (size_t i = 0; i < TK_HEAD_BLOCK; i++) {
+        sum += tk_head_q_0_code(h->type, block, i) * s.q[t * TK_HEAD_BLOCK + i];
+      }
+      total = __builtin_fmaf((float)sum, tk_head_half(block) * s.scales[t], total);
+    }
+    scores[row - row_begin] = total * scale;
+  }
+}
+
 const tk_head_kernels tk_head_int8_scalar = {scan_int8};
 const tk_head_kernels tk_head_int4_scalar = {scan_int4};
 const tk_head_kernels tk_head_q6_k_scalar = {scan_q6_k};
+const tk_head_kernels tk_head_q8_0_scalar = {scan_q_0};
+const tk_head_kernels tk_head_q4_0_scalar = {scan_q_0};

@@ -377,20 +377,24 @@ typedef enum tk_head_type {
   TK_HEAD_INT4 = 1,
   /// The stored matrix itself, where that is Q6_K: no copy, and its bounds are strict.
   TK_HEAD_Q6_K = 2,
+  /// The same where it is Q8_0 or Q4_0.
+  TK_HEAD_Q8_0 = 3,
+  TK_HEAD_Q4_0 = 4,
 } tk_head_type;
 
 enum {
-  TK_HEAD_COUNT = 3,
+  TK_HEAD_COUNT = 5,
   /// Row ranges of scans start at multiples of this.
   TK_HEAD_TILE_ROWS = 8,
 };
 
-/// A dense matrix W[rows, columns] as a scan reads it, columns a multiple of 16 (of Q6_K 256).
+/// A dense matrix W[rows, columns] as a scan reads it, columns a multiple of 16 (of Q6_K 256, of
+/// Q8_0 and Q4_0 32).
 typedef struct tk_head {
   tk_head_type type;
   size_t rows;
   size_t columns;
-  /// tk_head_size() bytes, 64-byte aligned; of TK_HEAD_Q6_K the rows as in the file, anywhere.
+  /// tk_head_size() bytes, 64-byte aligned; of a stored matrix the rows as in the file, anywhere.
   const uint8_t *codes;
   /// `rows` values; NULL but for TK_HEAD_INT8.
   const float *_Nullable scales;
@@ -408,12 +412,13 @@ size_t tk_head_size(tk_head_type type, size_t rows, size_t columns);
 /// row_end is too, or is `rows`.
 void tk_head_pack(tk_head_type type, const float *w, size_t rows, size_t columns, size_t row_begin,
                   size_t row_end, uint8_t *codes, float *scales, float *errors, float *norms);
-/// For TK_HEAD_Q6_K: the norms of `rows` stored rows that begin at `data`.
-void tk_head_norms_q6_k(const void *data, size_t rows, size_t columns, float *norms);
+/// For Q6_K, Q8_0 and Q4_0: the norms of `rows` stored rows that begin at `data`.
+void tk_head_norms(tk_head_type type, const void *data, size_t rows, size_t columns, float *norms);
 /// What the codes of one row say: `columns` floats.
 void tk_head_decode_row(const tk_head *h, size_t row, float *w);
 
-/// A hidden state rounded for a scan: x is about scale * q, of Q6_K with more scales (head.h).
+/// A hidden state rounded for a scan: x is about scale * q, for a stored matrix with more scales
+/// (head.h).
 typedef struct tk_head_input {
   float scale;    ///< 0 where x is too small, too large or not finite: compute all rows then.
   float norm;     ///< At least the norm of x.
@@ -427,8 +432,9 @@ tk_head_input tk_head_round(tk_head_type type, const float *x, size_t columns, v
 
 /// scores[r - row_begin] = what the codes of row r times the rounded state give, in float32:
 /// INT8: (float)(integer sum) * (scales[r] * scale). INT4: a chain of fma over the blocks of 32
-/// columns, (float)(integer sum) and scale of the block, then times `scale`. Q6_K: the same over
-/// blocks of 256, where the scale of a block is d times that of the state's block.
+/// columns, (float)(integer sum) and scale of the block, then times `scale`. Q6_K, Q8_0, Q4_0: the
+/// same over their blocks, where the scale of a block is d times that of the state's block; of Q8_0
+/// and Q4_0 a block of the state can be the sum of two.
 void tk_head_scan(const tk_kernels *k, const tk_head *h, const void *q, float scale,
                   size_t row_begin, size_t row_end, float *scores);
 
@@ -437,7 +443,7 @@ typedef struct tk_head_margin {
   float error, norm, constant;
 } tk_head_margin;
 
-/// A strict margin for what tk_dense_gemv computes, for INT8 and Q6_K; the derivation is in head.c.
+/// A strict margin for what tk_dense_gemv computes, for all but INT4; the derivation is in head.c.
 tk_head_margin tk_head_strict_margin(tk_head_type type, const tk_head_input *input, size_t columns);
 /// A statistical one: `deviations` standard deviations of a sum of independent rounding errors.
 /// `spread` is the root mean square of x, weighted by each column's share of the squared errors.

@@ -8,14 +8,26 @@ package enum LMHeadScanType: Sendable, Hashable {
     case int8
     /// 4.5 bits a weight; statistical bounds.
     case int4
-    /// The stored matrix itself, which is Q6_K; strict bounds.
-    case q6_K
+    /// The stored matrix itself, which has this type; strict bounds.
+    case q8_0, q6_K, q4_0
+
+    /// The scan of a matrix stored as `type` that needs no copy of it.
+    package init?(inPlace type: ElementType) {
+        switch type {
+        case .q8_0: self = .q8_0
+        case .q6_K: self = .q6_K
+        case .q4_0: self = .q4_0
+        default: return nil
+        }
+    }
 
     var kernelType: tk_head_type {
         switch self {
         case .int8: TK_HEAD_INT8
         case .int4: TK_HEAD_INT4
+        case .q8_0: TK_HEAD_Q8_0
         case .q6_K: TK_HEAD_Q6_K
+        case .q4_0: TK_HEAD_Q4_0
         }
     }
 }
@@ -71,10 +83,11 @@ extension LMHeadScan {
 
     /// Computes the norms of the stored rows `range`.
     func measureNorms(rows range: Range<Int>) {
-        precondition(type == .q6_K && matrix.type == .q6_K && range.upperBound <= rows)
+        precondition(
+            type == LMHeadScanType(inPlace: matrix.type) && range.upperBound <= rows)
         matrix.withBytes {
-            tk_head_norms_q6_k(
-                $0 + range.lowerBound * matrix.rowBytes, range.count, columns,
+            tk_head_norms(
+                type.kernelType, $0 + range.lowerBound * matrix.rowBytes, range.count, columns,
                 norms.view[range].base)
         }
     }

@@ -30,7 +30,12 @@ package struct LMHeadScan: Sendable {
 
     /// The type whose bounds are strict, for a head stored as `type`.
     package static func exactType(for type: ElementType) -> LMHeadScanType {
-        type == .q6_K ? .q6_K : .int8
+        LMHeadScanType(inPlace: type) ?? .int8
+    }
+
+    /// The type that reads the fewest bytes: Q4_0 has as few as its copy would.
+    package static func fastType(for type: ElementType) -> LMHeadScanType {
+        type == .q4_0 ? .q4_0 : .int4
     }
 
     /// Reads every row of `matrix`, all threads at once.
@@ -40,11 +45,12 @@ package struct LMHeadScan: Sendable {
         self.matrix = matrix
         let (rows, columns, purpose) = (matrix.rows, matrix.columns, "the scan of the LM head")
         norms = try AlignedBuffer(count: rows, purpose: purpose)
-        if type == .q6_K {
+        switch type {
+        case .q8_0, .q6_K, .q4_0:
             copy = nil
             let scan = self
             pool.parallel(rows, work: rows * columns * elementWork) { scan.measureNorms(rows: $1) }
-        } else {
+        case .int8, .int4:
             let copy = Copy(
                 codes: try AlignedBuffer(
                     count: LMHeadScan.codeBytes(type, rows: rows, columns: columns),

@@ -19,12 +19,13 @@ public enum LMHeadStorage: String, Sendable, Hashable, Codable, CaseIterable {
     /// As stored, and an int8 copy to scan: greedy and top-k choices are, bit for bit, those of the
     /// stored head. For each row the copy's error is bounded (the norm of what rounding changed times
     /// the norm of the hidden state), and every row that can still be one of the likeliest is
-    /// computed from the stored matrix; where too many can, all are. Q6_K needs no copy, so such
-    /// heads are always held like this, `asStored` too.
+    /// computed from the stored matrix; where too many can, all are. Q8_0, Q6_K and Q4_0 need no
+    /// copy, so such heads are always held like this, `asStored` too.
     case twoStageExact = "exact"
     /// As stored, and a 4.5-bit copy to scan, with a statistical margin of four standard
     /// deviations of the score's error in place of a bound: about half the bytes of the exact scan. A
-    /// choice can differ from the stored head's; of 10,000 greedy ones in the tests none does.
+    /// choice can differ from the stored head's; of 10,000 greedy ones in the tests none does. Q4_0 is
+    /// as small as that copy, so such heads are held as by `twoStageExact`.
     case twoStageFast = "fast"
 
     /// The type that the head is encoded in while the model is loaded.
@@ -42,8 +43,8 @@ public enum LMHeadStorage: String, Sendable, Hashable, Codable, CaseIterable {
     package func scanType(for type: ElementType) -> LMHeadScanType? {
         switch self {
         case .twoStageExact: LMHeadScan.exactType(for: type)
-        case .twoStageFast: .int4
-        default: type == .q6_K ? .q6_K : nil
+        case .twoStageFast: LMHeadScan.fastType(for: type)
+        default: LMHeadScanType(inPlace: type)
         }
     }
 }

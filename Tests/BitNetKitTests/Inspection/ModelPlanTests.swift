@@ -11,7 +11,7 @@ import Testing
 struct ModelPlanTests {
     @Test("bytes are those of the loaded model", arguments: TinyModel.all, TernaryLayout.allCases)
     func weights(url: URL, layout: TernaryLayout) throws {
-        for head in [LMHeadStorage.asStored, .f16, .q8_0] {
+        for head in [LMHeadStorage.asStored, .f16, .q8_0, .q4_0] {
             let options = LoadOptions(threads: 2, layout: layout, lmHead: head, sparsity: .off)
             let plan = try BitNetModel.plan(url, context: 64, options: options, cache: .int8)
             let model = try BitNetModel(loading: url, options: options)

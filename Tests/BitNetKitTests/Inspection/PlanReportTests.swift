@@ -125,6 +125,9 @@ struct PlanReportTests {
     func rows() throws {
         for (head, type, note) in [
             (LMHeadStorage.asStored, ElementType.q6_K, "bounds of the LM head's rows"),
+            (.asStored, .q8_0, "bounds of the LM head's rows"),
+            (.twoStageExact, .q4_0, "bounds of the LM head's rows"),
+            (.twoStageFast, .q4_0, "bounds of the LM head's rows"),
             (.twoStageExact, .f16, "int8 copy of the LM head"),
             (.twoStageFast, .f16, "4.5-bit copy of the LM head"),
         ] {

@@ -14,7 +14,8 @@ import Testing
 struct LMHeadScanTests {
     /// Types of a stored head, each with the scans whose bounds are strict.
     static let strictScans: [(type: ElementType, scan: LMHeadScanType)] =
-        [.f16, .bf16, .f32, .q8_0, .q6_K].map { ($0, .int8) } + [(.q6_K, .q6_K)]
+        [.f16, .bf16, .f32, .q8_0, .q6_K].map { ($0, .int8) }
+        + [(.q8_0, .q8_0), (.q6_K, .q6_K), (.q4_0, .q4_0)]
 
     @Test(
         "the top 40 of thousands of random states are the full head's, bit for bit",
@@ -48,7 +49,9 @@ struct LMHeadScanTests {
             try head.check(x, top: 40)
         }
         #expect(head.scratch.fallbacks == 0)
-        #expect(head.candidates < 60 * rows / 20)
+        // Q8_0 and Q4_0 scans keep large elements apart from their neighbours.
+        let isApart = scan == .q8_0 || scan == .q4_0
+        #expect(head.candidates < 60 * rows / (isApart ? 40 : 20))
     }
 
     @Test("rows and states made to mislead it change nothing", arguments: strictScans)
@@ -103,8 +106,10 @@ struct LMHeadScanTests {
     func fallback() throws {
         var random = SplitMix64(seed: 3)
         let row = (0..<256).map { _ in random.normal() }
-        for (type, kind) in [(ElementType.f32, LMHeadScanType.int8), (.f32, .int4), (.q6_K, .q6_K)]
-        {
+        let scans: [(ElementType, LMHeadScanType)] = [
+            (.f32, .int8), (.f32, .int4), (.q8_0, .q8_0), (.q6_K, .q6_K), (.q4_0, .q4_0),
+        ]
+        for (type, kind) in scans {
             let matrix = try DenseMatrix(
                 rows: 100, columns: 256, values: (0..<100).flatMap { _ in row }, type: type)
             let head = try TwoStage(matrix, kind)
@@ -129,7 +134,12 @@ struct LMHeadScanTests {
             #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
             #expect(head.scratch.fallbacks == 1)
         }
-        try notFiniteInPlace(x.map { $0 * 1e3 } + [Float](repeating: 1, count: 192))
+        // Each type's bytes in a block, and where the block's scale is.
+        for (type, bytes, scale) in [(ElementType.q8_0, 34, 0), (.q6_K, 210, 208), (.q4_0, 18, 0)] {
+            let columns = type.block.elements
+            let state = (0..<columns).map { x[$0 % 64] * 1e3 }
+            try notFiniteInPlace(type, blockBytes: bytes, scaleOffset: scale, state)
+        }
         values[64 * 5 + 3] = 1
         let head = try TwoStage(try DenseMatrix(rows: 200, columns: 64, values: values), .int4)
         var state = x
@@ -138,41 +148,67 @@ struct LMHeadScanTests {
         #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
     }
 
-    /// A Q6_K block whose float16 scale is infinite.
-    private func notFiniteInPlace(_ x: [Float]) throws {
-        let bytes = try AlignedBuffer<UInt8>(count: 200 * 210, purpose: "a test")
-        for index in 0..<bytes.count { bytes.view[index] = UInt8(truncatingIfNeeded: index * 37) }
-        for row in 0..<200 {
-            bytes.view[row * 210 + 208] = 0
-            bytes.view[row * 210 + 209] = row == 5 ? 0x7C : 0x20
+    /// Rows of one block, of which one has a float16 scale that is infinite or not a number.
+    private func notFiniteInPlace(
+        _ type: ElementType, blockBytes: Int, scaleOffset: Int, _ x: [Float]
+    ) throws {
+        for (high, low) in [(0x7C, 0), (0xFC, 0), (0x7E, 1)] as [(UInt8, UInt8)] {
+            let bytes = try AlignedBuffer<UInt8>(count: 200 * blockBytes, purpose: "a test")
+            for index in 0..<bytes.count {
+                bytes.view[index] = UInt8(truncatingIfNeeded: index * 37)
+            }
+            for row in 0..<200 {
+                bytes.view[row * blockBytes + scaleOffset] = row == 5 ? low : 0
+                bytes.view[row * blockBytes + scaleOffset + 1] = row == 5 ? high : 0x20
+            }
+            let head = try TwoStage(
+                DenseMatrix(rows: 200, columns: x.count, type: type, bytes: bytes),
+                #require(LMHeadScanType(inPlace: type)))
+            let (full, part) = try head.products(x, top: 1)
+            #expect(full.map(\.bitPattern) == part.map(\.bitPattern), "\(type)")
+            #expect(head.scratch.fallbacks == 1, "\(type)")
         }
-        let head = try TwoStage(
-            DenseMatrix(rows: 200, columns: 256, type: .q6_K, bytes: bytes), .q6_K)
-        let (full, part) = try head.products(x, top: 1)
-        #expect(full.map(\.bitPattern) == part.map(\.bitPattern))
-        #expect(head.scratch.fallbacks == 1)
     }
 
-    @Test("every instruction set and number of threads leaves the same logits")
-    func sameBits() throws {
+    @Test(
+        "every instruction set and number of threads leaves the same logits",
+        arguments: [
+            (ElementType.f32, LMHeadScanType.int8, [16, 48, 320]), (.f32, .int4, [16, 48, 320]),
+            (.q8_0, .q8_0, [32, 320]), (.q4_0, .q4_0, [32, 320]), (.q6_K, .q6_K, [512]),
+        ])
+    func sameBits(_ type: ElementType, _ scan: LMHeadScanType, _ widths: [Int]) throws {
         var random = SplitMix64(seed: 5)
-        for columns in [16, 48, 320, 512] {
+        for columns in widths {
             let values = (0..<333 * columns).map { _ in random.normal() }
-            let inPlace = columns % 256 == 0
-            let matrix = try DenseMatrix(
-                rows: 333, columns: columns, values: values, type: inPlace ? .q6_K : .f32)
+            let matrix = try DenseMatrix(rows: 333, columns: columns, values: values, type: type)
             let states = (0..<40).map { _ in (0..<columns).map { _ in random.normal() } }
-            for kind in inPlace ? [LMHeadScanType.q6_K] : [.int8, .int4] {
-                let scalar = try TwoStage(matrix, kind, kernels: .named("scalar"), threads: 1)
-                for set in KernelSet.available {
-                    for threads in [1, 3] {
-                        let head = try TwoStage(matrix, kind, kernels: set, threads: threads)
-                        for x in states {
-                            let expected = try scalar.products(x, top: 3).part
-                            #expect(try head.products(x, top: 3).part == expected)
-                        }
+            let scalar = try TwoStage(matrix, scan, kernels: .named("scalar"), threads: 1)
+            for set in KernelSet.available {
+                for threads in [1, 3] {
+                    let head = try TwoStage(matrix, scan, kernels: set, threads: threads)
+                    for x in states {
+                        let expected = try scalar.products(x, top: 3).part
+                        #expect(try head.products(x, top: 3).part == expected)
                     }
                 }
+            }
+        }
+    }
+
+    @Test("Q8_0, Q6_K and Q4_0 are scanned where they lie, other types by a copy")
+    func types() throws {
+        for type in ElementType.allCases {
+            let scan = LMHeadScanType(inPlace: type)
+            #expect((scan != nil) == [.q8_0, .q6_K, .q4_0].contains(type))
+            #expect(LMHeadScan.exactType(for: type) == scan ?? .int8)
+            for storage in LMHeadStorage.allCases {
+                let expected: LMHeadScanType? =
+                    switch storage {
+                    case .twoStageExact: scan ?? .int8
+                    case .twoStageFast: type == .q4_0 ? .q4_0 : .int4
+                    default: scan
+                    }
+                #expect(storage.scanType(for: type) == expected, "\(storage), \(type)")
             }
         }
     }
@@ -215,7 +251,7 @@ struct LMHeadScanTests {
         .enabled(if: ProcessInfo.processInfo.environment["BITNET_EXHAUSTIVE"] != nil))
     func exhaustive() throws {
         let benchmark = LMHeadBenchmark(rows: 128_256, columns: 2560, states: 10_000)
-        for type in [ElementType.f16, .q6_K] {
+        for type in [ElementType.f16, .q8_0, .q6_K, .q4_0] {
             try benchmark.run(type, threads: Compute.standard.pool.threads, top: 40) { row in
                 let name = "\(row.type) \(row.method.rawValue)"
                 print("\(name): \(row.differences) of \(row.states) differ")

@@ -65,14 +65,23 @@ struct LMHeadStorageTests {
         #expect(try await model.logits("The cat") == expected)
     }
 
-    @Test("a Q6_K head is scanned where it lies, and is written with as without")
-    func inPlace() async throws {
-        let model = try model(.q6_K)
-        #expect(model.transformer.lmHeadScan?.type == .q6_K)
-        #expect(model.transformer.lmHeadScan?.copy == nil)
+    @Test(
+        "a Q8_0, Q6_K or Q4_0 head is scanned where it lies, and is written with as without",
+        arguments: [(LMHeadStorage.q8_0, LMHeadScanType.q8_0), (.q6_K, .q6_K), (.q4_0, .q4_0)])
+    func inPlace(_ storage: LMHeadStorage, _ type: LMHeadScanType) async throws {
+        let model = try model(storage)
+        let scan = try #require(model.transformer.lmHeadScan)
+        #expect(scan.type == type && scan.copy == nil)
+        let rows = model.configuration.vocabularySize
+        #expect(scan.addedBytes == rows * 4)
+        #expect(scan.byteCount == model.transformer.lmHead.byteCount + rows * 4)
         #expect(
             try self.model(.asStored).transformer.lmHeadScan == nil,
-            "the sample model's is not Q6_K")
+            "the sample model's is of another type")
+        // A head that is held anew is not searched by what was held before.
+        var changed = model.transformer
+        try changed.hold(lmHead: .f16)
+        #expect(changed.lmHeadScan == nil)
         // Log probabilities ask for every logit, so nothing is scanned for them.
         for penalty in [Float(1), 1.3] {
             var options = GenerationOptions(maximumResponseTokens: 60, repetitionPenalty: penalty)
