@@ -92,11 +92,13 @@ struct EmbeddingTests {
             lengths.map { Array(repeating: 1, count: $0) }
         }
         #expect(BitNetModel.groups(of: []) == [])
-        #expect(BitNetModel.groups(of: sequences([128, 1])) == [0..<1, 1..<2])
-        #expect(BitNetModel.groups(of: sequences([127, 1, 1])) == [0..<2, 2..<3])
-        #expect(BitNetModel.groups(of: sequences([1, 500, 1])) == [0..<1, 1..<2, 2..<3])
-        #expect(BitNetModel.groups(of: sequences([500])) == [0..<1])
-        #expect(BitNetModel.groups(of: sequences([64, 64, 64])) == [0..<2, 2..<3])
+        let most = InferenceContext.batchLength
+        #expect(BitNetModel.groups(of: sequences([most, 1])) == [0..<1, 1..<2])
+        #expect(BitNetModel.groups(of: sequences([most - 1, 1, 1])) == [0..<2, 2..<3])
+        #expect(BitNetModel.groups(of: sequences([1, 2 * most, 1])) == [0..<1, 1..<2, 2..<3])
+        #expect(BitNetModel.groups(of: sequences([2 * most])) == [0..<1])
+        let half = most / 2
+        #expect(BitNetModel.groups(of: sequences([half, half, half])) == [0..<2, 2..<3])
     }
 
     @Test("one text is a batch of one")

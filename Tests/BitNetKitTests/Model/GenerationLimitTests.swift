@@ -126,18 +126,20 @@ struct GenerationLimitTests {
     func cancelPrefill() async throws {
         let model = try Self.model()
         let before = try await model.generate(tokens: Self.tokens(40), options: Self.options(12))
+        let batch = InferenceContext.batchLength
         // Cancelled after a number of layers of different batches.
         for layers in [0, 1, 2, 3] {
-            let context = try InferenceContext(model.transformer, contextLength: 600, cache: .f16)
+            let context = try InferenceContext(
+                model.transformer, contextLength: 4 * batch, cache: .f16)
             var asked = 0
             let error = failure { () throws(BitNetError) in
-                try context.forward(Self.tokens(500)) {
+                try context.forward(Self.tokens(4 * batch - 12)) {
                     asked += 1
                     return asked > layers
                 }
                 return 0
             }
-            #expect(error == .cancelled && context.position == layers * 128)
+            #expect(error == .cancelled && context.position == layers * batch)
         }
         let task = Task { try await model.generate(tokens: Self.tokens(1_000)) }
         task.cancel()
