@@ -51,6 +51,7 @@ public final class BitNetModel: Sendable {
         let listener = PrefillProgress.listener
         return await withCheckedContinuation { continuation in
             queue.async {
+                guard let listener else { return continuation.resume(returning: body()) }
                 continuation.resume(
                     returning: PrefillProgress.$listener.withValue(listener, operation: body))
             }
