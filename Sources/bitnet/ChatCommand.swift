@@ -72,6 +72,17 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
         }
     }
 
+    /// Reads what comes before the first message, so that its answer does not wait for that.
+    private func readInstructions(_ session: BitNetSession) async throws {
+        do {
+            try await showingPrefill { _ in try await session.prewarm() }
+        } catch BitNetError.contextWindowExceeded(let limit, let requested) {
+            throw BitNetError.invalidArgument(
+                name: "system",
+                detail: "it has \(requested) tokens or more, the context holds \(limit)")
+        }
+    }
+
     func run() async throws {
         let model = try await compute.load(try model.path)
         let session: BitNetSession
@@ -86,13 +97,8 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
         if Terminal.isInputTerminal {
             Terminal.noteLine("\(model.configuration.name); /help lists the commands")
         }
-        do {
-            try await showingPrefill { _ in try await session.prewarm() }
-        } catch BitNetError.contextWindowExceeded(let limit, let requested) {
-            throw BitNetError.invalidArgument(
-                name: "system",
-                detail: "it has \(requested) tokens or more, the context holds \(limit)")
-        }
+        // One that is restored brings its cache, and may be full.
+        if restore == nil { try await readInstructions(session) }
         let hasFailed = try await chat.run()
         // A script should notice; somebody at a terminal has read it.
         if hasFailed, !Terminal.isInputTerminal { throw ExitCode.failure }

@@ -88,8 +88,6 @@ struct PlotFile {
         }
     }
 
-    private init(_ file: OutputFile) { self.file = file }
-
     private static let otherPictures: Set = [
         "avif", "bmp", "eps", "gif", "heic", "ico", "jpeg", "jpg",
         "pdf", "png", "ps", "tif", "tiff", "webp",
@@ -106,19 +104,5 @@ struct PlotFile {
         let file = try AtomicFile(replacing: file.url.path)
         try file.write(ByteRegion(Array(svg.utf8)))
         try file.commit()
-    }
-
-    /// As `write(_:)`, for a path that nothing was checked of.
-    static func write(_ svg: String, to path: String) throws(BitNetError) {
-        let file = try OutputFile(path)
-        file.takeOutput()
-        try PlotFile(file).write(svg)
-    }
-}
-
-extension Terminal {
-    /// Writes a plot as the file `path`, whole or not at all. Replaces no file but a plot.
-    static func writePlot(_ svg: String, to path: String) throws(BitNetError) {
-        try PlotFile.write(svg, to: path)
     }
 }

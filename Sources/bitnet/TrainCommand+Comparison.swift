@@ -19,6 +19,7 @@ extension TrainCommand {
     }
 
     func compare() async throws {
+        let drawing = try plot.map { try PlotFile($0, isJSON: json) }
         var configuration = RoundingComparison.standardConfiguration
         if let config {
             configuration = try trainingConfiguration(config)
@@ -37,7 +38,7 @@ extension TrainCommand {
             configuration, text: text, threads: threads
         ) { line.update("training two networks:", $0) }
         line.clear()
-        if let plot { try Terminal.writePlot(result.plot.svg, to: plot) }
+        try drawing?.write(result.plot.svg)
         try Terminal.write(json ? try Terminal.json(result) + "\n" : result.table)
     }
 

@@ -63,6 +63,18 @@ struct ChatCommandTests {
         #expect(restored.output == answers[5] + "\n")
     }
 
+    @Test("a conversation that was saved when it was full can be opened again")
+    func fullConversation() throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let full = try Self.chat(
+            ["Once upon a time", " and", "/save \(file.path)"],
+            ["--max-tokens", "40", "--context", "30"])
+        #expect(full.error.contains("(saved to \(file.path))"), "\(full.error)")
+        let restored = try Self.chat(["/rewind", "/tokens"], ["--restore", file.path])
+        #expect(restored.code == 0 && restored.error.contains("of 30 tokens"), "\(restored.error)")
+    }
+
     @Test("an answer is given again, a file is said, instructions change, tokens are counted")
     func moreCommands() throws {
         let file = temporaryFile()

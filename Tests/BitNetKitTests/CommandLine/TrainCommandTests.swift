@@ -327,6 +327,11 @@ struct TrainCommandTests {
             #expect(picture.contains(part), "\(part)")
         }
 
+        let unwritable = try CommandLineTests.bitnet(lesson + ["--plot", folder.file("no/x.svg")])
+        #expect(unwritable.code == 1 && unwritable.output.isEmpty, "\(unwritable.error)")
+        let png = try CommandLineTests.bitnet(lesson + ["--plot", folder.file("x.png")])
+        #expect(png.code == 64 && png.output.isEmpty)
+
         let table = try CommandLineTests.bitnet(lesson)
         let lines = table.output.split(separator: "\n")
         #expect(table.code == 0 && lines.allSatisfy { $0.count <= 80 })
