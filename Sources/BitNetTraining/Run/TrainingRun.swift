@@ -144,9 +144,16 @@ public struct TrainingRun: Sendable {
     public func run(
         _ event: @Sendable (Event) -> Void = { _ in }
     ) async throws(BitNetError) -> Summary {
-        let isMade = try OutputFolder.make(output.path)
         let checkpoint = url("checkpoint.safetensors")
-        guard isResumed || !FileManager.default.fileExists(atPath: checkpoint.path) else {
+        let hasCheckpoint = FileManager.default.fileExists(atPath: checkpoint.path)
+        guard hasCheckpoint || !isResumed else {
+            throw .invalidArgument(
+                name: "output",
+                detail: "\(output.path) has no checkpoint.safetensors: there is nothing to go on "
+                    + "from; begin anew, in a folder that is empty")
+        }
+        let isMade = try OutputFolder.make(output.path)
+        guard isResumed || !hasCheckpoint else {
             throw .invalidArgument(
                 name: "output",
                 detail: "\(output.path) has the checkpoint of a training; go on from it, or take "

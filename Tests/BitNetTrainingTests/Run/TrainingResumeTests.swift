@@ -62,6 +62,20 @@ struct TrainingResumeTests {
         #expect(String(decoding: checkpoint.prefix(4000), as: UTF8.self).contains(#""step":"5""#))
     }
 
+    @Test("A folder without a checkpoint is told as that, and none is made")
+    func nothing() async throws {
+        let folder = try TemporaryFolder()
+        var run = try TrainingRun.small(folder, steps: 3)
+        run.isResumed = true
+        do throws(BitNetError) {
+            _ = try await run.run()
+            Issue.record("it goes on from nothing")
+        } catch {
+            #expect("\(error)".contains("has no checkpoint.safetensors"), "\(error)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: run.output.path))
+    }
+
     @Test("Where nothing is left to train, results are written again and nothing else happens")
     func finished() async throws {
         let folder = try TemporaryFolder()
