@@ -26,11 +26,9 @@ static inline __m256i sums_q8_0(const uint8_t *a, const uint8_t *b, const tk_hea
 }
 
 static inline __m256i sums_q4_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_term *s) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i codes = tk_head_load_pair(a, b);
-  const __m256i high = _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble);
-  const __m256i p0 = _mm256_maddubs_epi16(_mm256_and_si256(codes, nibble), s->x0);
-  const __m256i p1 = _mm256_maddubs_epi16(high, s->x1);
+  const tk_head_q_0_codes u = tk_head_q4_0_codes(a, b);
+  const __m256i p0 = _mm256_maddubs_epi16(u.first, s->x0);
+  const __m256i p1 = _mm256_maddubs_epi16(u.second, s->x1);
   return _mm256_add_epi32(add_pairs(_mm256_add_epi16(p0, p1)), s->offset);
 }
 

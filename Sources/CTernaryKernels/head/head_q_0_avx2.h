@@ -37,6 +37,25 @@ static inline __m256i tk_head_load_pair(const uint8_t *a, const uint8_t *b) {
                                  _mm_loadu_si128((const __m128i *)b), 1);
 }
 
+/// Codes of two rows as bytes without a sign: columns 0-15, and 16-31.
+typedef struct tk_head_q_0_codes {
+  __m256i first, second;
+} tk_head_q_0_codes;
+
+/// Q8_0, 128 too large.
+static inline tk_head_q_0_codes tk_head_q8_0_codes(const uint8_t *a, const uint8_t *b) {
+  const __m256i sign = _mm256_set1_epi8((char)0x80);
+  return (tk_head_q_0_codes){_mm256_xor_si256(tk_head_load_pair(a, b), sign),
+                             _mm256_xor_si256(tk_head_load_pair(a + 16, b + 16), sign)};
+}
+
+/// Q4_0, 8 too large, as they are stored.
+static inline tk_head_q_0_codes tk_head_q4_0_codes(const uint8_t *a, const uint8_t *b) {
+  const __m256i nibble = _mm256_set1_epi8(15), codes = tk_head_load_pair(a, b);
+  return (tk_head_q_0_codes){_mm256_and_si256(codes, nibble),
+                             _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble)};
+}
+
 /// 16 bytes in both halves.
 static inline __m256i tk_head_load_twice(const int8_t *q) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)q));

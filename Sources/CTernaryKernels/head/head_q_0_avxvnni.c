@@ -9,21 +9,16 @@
 #pragma clang fp contract(off)
 #pragma clang attribute push(__attribute__((target(TK_TARGET_AVXVNNI))), apply_to = function)
 
-static inline __m256i dot(__m256i first, __m256i second, const tk_head_q_0_term *s) {
-  return tk_dot256(tk_dot256(s->offset, first, s->x0), second, s->x1);
+static inline __m256i dot(tk_head_q_0_codes u, const tk_head_q_0_term *s) {
+  return tk_dot256(tk_dot256(s->offset, u.first, s->x0), u.second, s->x1);
 }
 
 static inline __m256i sums_q8_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_term *s) {
-  const __m256i sign = _mm256_set1_epi8((char)0x80);
-  return dot(_mm256_xor_si256(tk_head_load_pair(a, b), sign),
-             _mm256_xor_si256(tk_head_load_pair(a + 16, b + 16), sign), s);
+  return dot(tk_head_q8_0_codes(a, b), s);
 }
 
 static inline __m256i sums_q4_0(const uint8_t *a, const uint8_t *b, const tk_head_q_0_term *s) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i codes = tk_head_load_pair(a, b);
-  return dot(_mm256_and_si256(codes, nibble), _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble),
-             s);
+  return dot(tk_head_q4_0_codes(a, b), s);
 }
 
 static void scan_q8_0(const tk_head *h, const void *q, float scale, size_t row_begin,
