@@ -206,8 +206,14 @@ typedef struct head_group {
 
 static tk_cache make_cache(tk_cache_type type, size_t head_dim, size_t positions, size_t stride,
                            pattern p) {
-  const size_t n = positions > 0 ? (positions - 1) * stride + head_dim : 0;
+  const size_t eights = (head_dim + 7) / 8 * 8;
+  const size_t n = positions > 0 ? (positions - 1) * stride + eights : 0;
   float *x = floats(n, p);
+  for (size_t i = 0; i < positions; i++) { // finite, and of no account
+    for (size_t j = head_dim; j < eights; j++) {
+      x[i * stride + j] = 1000.0f;
+    }
+  }
   if (type == TK_CACHE_F32) {
     return (tk_cache){type, x, NULL, stride};
   }
@@ -290,7 +296,7 @@ static void check_attention_shape(const tk_kernels *k, tk_cache_type type, size_
 }
 
 static void check_attention(const tk_kernels *k) {
-  static const size_t sizes[] = {8, 16, 24, 64, 80, 96, 128, 256};
+  static const size_t sizes[] = {8, 16, 24, 64, 80, 96, 128, 256, 2, 12, 100};
   static const size_t positions[] = {0, 1, 2, 3, 4, 5, 16, 33, 100};
   size_t shape = 0;
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
@@ -298,7 +304,8 @@ static void check_attention(const tk_kernels *k) {
       for (pattern p = 0; p < PATTERN_COUNT; p++) {
         for (tk_cache_type type = TK_CACHE_F32; type <= TK_CACHE_INT8; type++) {
           const size_t heads = shape++ % 7 + 1; // 7 divides none of the other counts
-          check_attention_shape(k, type, heads, sizes[s], positions[n], sizes[s] + n % 2 * 24, p);
+          const size_t stride = (sizes[s] + 7) / 8 * 8 + n % 2 * 24;
+          check_attention_shape(k, type, heads, sizes[s], positions[n], stride, p);
         }
       }
     }

@@ -189,7 +189,7 @@ public struct ModelBenchmark: Sendable {
         let weights = model.byteCount.ternary - bytesSkipped(run.sparsity)
         let head = model.transformer.lmHeadBytesRead
         let c = model.configuration
-        let keyValue = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 2
+        let keyValue = c.cachedElements * 2
         var bytes = weights + head + (run.depth + run.count / 2) * keyValue
         if case .prefill = run.test { bytes = weights + head }
         let passes = if case .prefill(let count) = run.test { Double(count) } else { 1.0 }

@@ -38,6 +38,8 @@ public struct ModelShape: Sendable, Hashable {
     public static let named: [String: ModelShape] = [
         // microsoft/bitnet-b1.58-2B-4T
         "bitnet-2b-4t": shape(2560, 6912, 30, 20, 5, 128_256, context: 4096, isTied: true),
+        // 1bitLLM/bitnet_b1_58-3B
+        "bitnet-3b": shape(3200, 8640, 26, 32, 32, 32_002, context: 2048, isTied: true),
         // tiiuae/Falcon3-7B-Base-1.58bit, Falcon3-10B-Base-1.58bit
         "falcon3-7b": shape(3072, 23_040, 28, 12, 4, 131_072, context: 32_768, isTied: false),
         "falcon3-10b": shape(3072, 23_040, 40, 12, 4, 131_072, context: 32_768, isTied: false),

@@ -36,8 +36,8 @@ extension ModelConfiguration {
             hiddenSize % 16 == 0, keys("embedding_length", "hidden_size"),
             "\(hiddenSize) is not a multiple of 16")
         try require(
-            headDimension % 8 == 0, keys("attention.key_length", "head_dim"),
-            "\(headDimension) is not a multiple of 8")
+            headDimension % 2 == 0, keys("attention.key_length", "head_dim"),
+            "\(headDimension) is not even: the rotation takes pairs")
         try require(
             headCount * headDimension <= Self.limit, heads,
             "\(headCount) heads of \(headDimension) are wider than \(Self.limit)")

@@ -164,11 +164,10 @@ private struct WeightSizes {
 extension ModelConfiguration {
     /// Bytes of keys and values of one token.
     fileprivate func keyValueBytes(_ cache: KVCachePrecision) -> Int {
-        let vectors = 2 * layerCount * keyValueHeadCount
         switch cache {
-        case .f32: return vectors * headDimension * 4
-        case .f16: return vectors * headDimension * 2
-        case .int8: return vectors * (headDimension + 4)
+        case .f32: cachedElements * 4
+        case .f16: cachedElements * 2
+        case .int8: cachedElements + 2 * layerCount * keyValueHeadCount * 4
         }
     }
 

@@ -10,7 +10,8 @@ public enum KVCachePrecision: String, Sendable, Hashable, Codable, CaseIterable 
 }
 
 /// Keys and values of every position decoded so far: for each layer and key-value head,
-/// `[capacity, headDimension]`, so that attention reads one contiguous run.
+/// `[capacity, headDimension]`, so that attention reads one contiguous run. Heads have whole numbers
+/// of eights there, with zeros at the end where the model's have not.
 package struct KVCache: ~Copyable {
     /// Positions that fit.
     let capacity: Int
@@ -70,6 +71,13 @@ package struct KVCache: ~Copyable {
     var filledParts: [CacheBytes] { layers.flatMap { $0.parts(positions: position) } }
 }
 
+extension ModelConfiguration {
+    /// Elements that a cache keeps for each position: keys and values of all layers and heads.
+    package var cachedElements: Int {
+        2 * layerCount * keyValueHeadCount * CacheView.stride(size: headDimension)
+    }
+}
+
 extension KVCache {
     /// The cache of one layer. Threads store disjoint positions.
     package struct Layer: Sendable {
@@ -78,6 +86,8 @@ extension KVCache {
         private let capacity: Int
         private let heads: Int
         private let headDimension: Int
+        /// Elements from one vector to the next.
+        private var stride: Int { CacheView.stride(size: headDimension) }
         /// The position that counts as the first when keys and values are read.
         private var start = 0
 
@@ -87,13 +97,14 @@ extension KVCache {
             self.capacity = capacity
             self.heads = heads
             self.headDimension = headDimension
+            let stride = CacheView.stride(size: headDimension)
             guard let vectors = elementCount(of: [capacity, heads]),
-                elementCount(of: [vectors, headDimension]) != nil
+                elementCount(of: [vectors, stride]) != nil
             else { throw .outOfMemory(bytes: Int.max, purpose: "the KV cache") }
             keyStorage = try CacheStorage(
-                vectors: vectors, size: headDimension, precision: precision)
+                vectors: vectors, stride: stride, precision: precision)
             valueStorage = try CacheStorage(
-                vectors: vectors, size: headDimension, precision: precision)
+                vectors: vectors, stride: stride, precision: precision)
         }
 
         /// The first `positions` of `other`, with room for `capacity`.
@@ -117,17 +128,17 @@ extension KVCache {
             for head in 0..<heads {
                 let source = head * headDimension..<(head + 1) * headDimension
                 let target = head * capacity + position
-                keyStorage.store(key[source], at: target, kernels: kernels)
-                valueStorage.store(value[source], at: target, kernels: kernels)
+                keyStorage.store(key[source], at: target, stride: stride, kernels: kernels)
+                valueStorage.store(value[source], at: target, stride: stride, kernels: kernels)
             }
         }
 
         func keys(head: Int) -> CacheView {
-            keyStorage.view(head * capacity + start..<(head + 1) * capacity, size: headDimension)
+            keyStorage.view(head * capacity + start..<(head + 1) * capacity, stride: stride)
         }
 
         func values(head: Int) -> CacheView {
-            valueStorage.view(head * capacity + start..<(head + 1) * capacity, size: headDimension)
+            valueStorage.view(head * capacity + start..<(head + 1) * capacity, stride: stride)
         }
 
         /// The same keys and values, read from `position` on.
@@ -142,7 +153,7 @@ extension KVCache {
             [keyStorage, valueStorage].flatMap { storage in
                 (0..<heads).flatMap { head in
                     let first = head * capacity
-                    return storage.bytes(first..<first + positions, size: headDimension)
+                    return storage.bytes(first..<first + positions, stride: stride)
                 }
             }
         }
@@ -200,20 +211,20 @@ struct CacheBytes {
     }
 }
 
-/// Vectors of one size, each a key or a value.
+/// Vectors of one size, each a key or a value, `stride` elements apart.
 private enum CacheStorage: Sendable {
     case f32(AlignedBuffer<Float>)
     case f16(AlignedBuffer<UInt16>)
     case int8(AlignedBuffer<Int8>, scales: AlignedBuffer<Float>)
 
-    init(vectors: Int, size: Int, precision: KVCachePrecision) throws(BitNetError) {
+    init(vectors: Int, stride: Int, precision: KVCachePrecision) throws(BitNetError) {
         let purpose = "the KV cache"
         switch precision {
-        case .f32: self = .f32(try AlignedBuffer(count: vectors * size, purpose: purpose))
-        case .f16: self = .f16(try AlignedBuffer(count: vectors * size, purpose: purpose))
+        case .f32: self = .f32(try AlignedBuffer(count: vectors * stride, purpose: purpose))
+        case .f16: self = .f16(try AlignedBuffer(count: vectors * stride, purpose: purpose))
         case .int8:
             self = .int8(
-                try AlignedBuffer(count: vectors * size, purpose: purpose),
+                try AlignedBuffer(count: vectors * stride, purpose: purpose),
                 scales: try AlignedBuffer(count: vectors, purpose: purpose))
         }
     }
@@ -234,8 +245,10 @@ private enum CacheStorage: Sendable {
         }
     }
 
-    func store(_ values: BufferView<Float>, at vector: Int, kernels: KernelSet) {
-        let range = vector * values.count..<(vector + 1) * values.count
+    func store(
+        _ values: BufferView<Float>, at vector: Int, stride: Int, kernels: KernelSet
+    ) {
+        let range = vector * stride..<vector * stride + values.count
         switch self {
         case .f32(let buffer): buffer.view[range].copy(from: values)
         case .f16(let buffer): kernels.toHalf(values, into: buffer.view[range])
@@ -244,8 +257,8 @@ private enum CacheStorage: Sendable {
         }
     }
 
-    func view(_ vectors: Range<Int>, size: Int) -> CacheView {
-        let range = vectors.lowerBound * size..<vectors.upperBound * size
+    func view(_ vectors: Range<Int>, stride: Int) -> CacheView {
+        let range = vectors.lowerBound * stride..<vectors.upperBound * stride
         switch self {
         case .f32(let buffer): return .f32(buffer.view[range])
         case .f16(let buffer): return .f16(buffer.view[range])
@@ -254,8 +267,8 @@ private enum CacheStorage: Sendable {
         }
     }
 
-    func bytes(_ vectors: Range<Int>, size: Int) -> [CacheBytes] {
-        let range = vectors.lowerBound * size..<vectors.upperBound * size
+    func bytes(_ vectors: Range<Int>, stride: Int) -> [CacheBytes] {
+        let range = vectors.lowerBound * stride..<vectors.upperBound * stride
         switch self {
         case .f32(let buffer): return [CacheBytes(buffer, range)]
         case .f16(let buffer): return [CacheBytes(buffer, range)]

@@ -112,7 +112,7 @@ extension SessionFile {
         _ = try checkModel(&reader, model.fingerprint)
         let c = model.configuration
         // A key or a value has four bytes at most, or one and its share of a scale.
-        let state = c.layerCount * c.keyValueHeadCount * c.headDimension * 2 * 4 + 4
+        let state = c.cachedElements * 4 + 4
         let (cache, overflow) = state.multipliedReportingOverflow(by: c.contextLength)
         return overflow
             ? .max : cache.addingReportingOverflow(mostText).overflow ? .max : cache + mostText

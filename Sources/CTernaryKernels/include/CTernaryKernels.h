@@ -282,7 +282,10 @@ typedef struct tk_cache {
 //   e[p] = exp(scores[p] - maximum), total = sum_p e[p]
 //   out = (sum_p e[p] * values[p]) / total   a range of dimensions at a time
 // How heads are grouped and ranges are cut changes no bit, so that threads can share the positions
-// of the first step and the dimensions of the last. head_dim is a multiple of 8.
+// of the first step and the dimensions of the last. Of a head_dim that is no multiple of 8, at most
+// TK_RAGGED_HEAD_DIM, the elements of keys and values up to the next multiple are read as well; they
+// are finite and change nothing.
+enum { TK_RAGGED_HEAD_DIM = 1024 };
 
 /// scores[h * score_stride + p] = dot(queries + h * head_dim, keys[p]) * scale for h in [0, count)
 /// and p in [begin, end), in the 16-lane order over head_dim. Writes nothing else.
@@ -295,7 +298,7 @@ void tk_attention_scores(const tk_kernels *k, const tk_cache *keys, const float 
 float tk_attention_weights(const tk_kernels *k, float *x, size_t positions);
 
 /// out[h * head_dim + i] = (sum_p weights[h * weight_stride + p] * values[p][i]) / totals[h] for h
-/// in [0, count) and i in [dim_begin, dim_end), multiples of 8; the sum is a chain of fma over p
+/// in [0, count) and i in [dim_begin, dim_end), multiples of 8 or head_dim; the sum is a chain of fma over p
 /// from position 0 upwards, starting from 0. Writes nothing else.
 void tk_attention_values(const tk_kernels *k, const tk_cache *values, const float *weights,
                          size_t weight_stride, const float *totals, size_t count, size_t positions,

@@ -1,4 +1,5 @@
-/// Keys or values of one head as attention reads them.
+/// Keys or values of one head as attention reads them: for each position a vector, and zeros up to a
+/// whole number of eights.
 package enum CacheView {
     case f32(BufferView<Float>)
     case f16(BufferView<UInt16>)
@@ -13,13 +14,16 @@ package enum CacheView {
         }
     }
 
-    /// The part from a position on, with `size` elements for each position.
+    /// Elements from one vector of `size` to the next.
+    package static func stride(size: Int) -> Int { (size + 7) / 8 * 8 }
+
+    /// The part from a position on, of vectors of `size`.
     package func from(position: Int, size: Int) -> CacheView {
-        switch self {
-        case .f32(let view): .f32(view.from(position * size))
-        case .f16(let view): .f16(view.from(position * size))
-        case .int8(let view, let scales):
-            .int8(view.from(position * size), scales: scales.from(position))
+        let first = position * Self.stride(size: size)
+        return switch self {
+        case .f32(let view): .f32(view.from(first))
+        case .f16(let view): .f16(view.from(first))
+        case .int8(let view, let scales): .int8(view.from(first), scales: scales.from(position))
         }
     }
 }

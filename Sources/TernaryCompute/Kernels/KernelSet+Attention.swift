@@ -12,10 +12,10 @@ extension KernelSet {
     ) {
         let size = queries.count / heads
         precondition(
-            queries.count == heads * size && positions.lowerBound >= 0
-                && keys.holds(positions: positions.upperBound, size: size)
+            queries.count == heads * size && CacheView.canStore(size: size)
+                && positions.lowerBound >= 0 && keys.holds(positions: positions.upperBound, size: size)
                 && scores.count >= (heads - 1) * stride + positions.upperBound)
-        var cache = keys.kernelCache(stride: size)
+        var cache = keys.kernelCache(stride: CacheView.stride(size: size))
         tk_attention_scores(
             kernels, &cache, queries.base, heads, size, scale, positions.lowerBound,
             positions.upperBound, scores.base, stride)
@@ -35,11 +35,13 @@ extension KernelSet {
         let heads = totals.count
         let size = out.count / heads
         precondition(
-            out.count == heads * size && values.holds(positions: positions, size: size)
+            out.count == heads * size && CacheView.canStore(size: size)
+                && values.holds(positions: positions, size: size)
                 && weights.count >= (heads - 1) * stride + positions
                 && dimensions.lowerBound >= 0 && dimensions.lowerBound % 8 == 0
-                && dimensions.upperBound <= size && dimensions.upperBound % 8 == 0)
-        var cache = values.kernelCache(stride: size)
+                && dimensions.upperBound <= size
+                && (dimensions.upperBound == size || dimensions.upperBound % 8 == 0))
+        var cache = values.kernelCache(stride: CacheView.stride(size: size))
         tk_attention_values(
             kernels, &cache, weights.base, stride, totals.base, heads, positions, size,
             dimensions.lowerBound, dimensions.upperBound, out.base)
@@ -54,9 +56,13 @@ extension KernelSet {
 }
 
 extension CacheView {
+    fileprivate static func canStore(size: Int) -> Bool {
+        size % 8 == 0 || size <= Int(TK_RAGGED_HEAD_DIM)
+    }
+
     fileprivate func holds(positions: Int, size: Int) -> Bool {
         if case .int8(_, let scales) = self, scales.count < positions { return false }
-        return count >= positions * size
+        return count >= positions * Self.stride(size: size)
     }
 
     fileprivate func kernelCache(stride: Int) -> tk_cache {

@@ -97,7 +97,7 @@ struct CommandLineMessageTests {
             ("250,512,1,5,5,256", "hidden: 250 is not a multiple of 16"),
             ("256,512,9999,4,2,256", "layers: 9999 is not in 1...1024"),
             ("256,512,1,3,1,256", "heads: 256 cannot be split into 3 heads"),
-            ("3200,8640,26,32,32,32002", "heads: each would have 100 numbers: 100 is not a"),
+            ("3200,8640,26,128,128,32002", "heads: each would have 25 numbers: 25 is not even"),
         ] {
             for command in [
                 ["plan", shape, "--no-speed"], ["demo", "layers", shape],

@@ -129,7 +129,7 @@ struct LimitArticleTests {
             ("feed-forward", 1 << 24, 1, { $0.feedForwardSize = $1 }),
             ("heads", 1 << 18, 1, { $0.headCount = $1 }),
             ("layers", 1024, 1, { $0.layerCount = $1 }),
-            ("head", 1024, 8, { $0.headDimension = $1 }),
+            ("head", 1024, 2, { $0.headDimension = $1 }),
         ]
         for (name, most, step, change) in changes {
             func check(_ value: Int) throws(BitNetError) {

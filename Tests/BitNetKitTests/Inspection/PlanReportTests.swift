@@ -68,7 +68,7 @@ struct PlanReportTests {
     @Test(
         "named shapes have context and LM head of the published configurations",
         arguments: [
-            ("bitnet-2b-4t", 4096, true), ("falcon3-7b", 32_768, false),
+            ("bitnet-2b-4t", 4096, true), ("bitnet-3b", 2048, true), ("falcon3-7b", 32_768, false),
             ("falcon3-10b", 32_768, false), ("llama3-8b", 8192, false), ("llama-70b", 8192, false),
         ])
     func published(_ name: String, _ context: Int, _ isTied: Bool) throws {
@@ -80,7 +80,7 @@ struct PlanReportTests {
         let matrix = shape.vocabularySize * shape.hiddenSize
         #expect(plan.denseWeights == (isTied ? matrix : 2 * matrix))
         #expect(plan.memory.lmHead == (isTied ? 0 : plan.memory.embedding))
-        #expect(ModelShape.named.count == 5)
+        #expect(ModelShape.named.count == 6)
     }
 
     @Test("a synthetic model has the LM head that its shape says, as the plan does")

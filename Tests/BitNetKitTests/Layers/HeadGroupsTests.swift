@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import BitNetBench
@@ -16,9 +17,8 @@ private struct Scene {
 
     init(
         groups count: Int, of size: Int, window: Int?, precision: KVCachePrecision, rows: Int,
-        first: Int
+        first: Int, dimension: Int = 40
     ) throws {
-        let dimension = 40
         groups = HeadGroups(
             count: count, size: size, headDimension: dimension, scale: 0.3, window: window)
         cache = try KVCache.Layer(
@@ -51,6 +51,32 @@ private struct Scene {
             scratch: scratch, into: Activations(out.view, rows: rows, columns: columns),
             Compute(kernels: kernels, pool: WorkerPool(threads: threads)), split: split)
         return out.array
+    }
+
+    /// The definition, with the keys and values that were stored.
+    func plain() -> [Double] {
+        let size = groups.headDimension
+        func stored(_ position: Int, _ head: Int, seed: Int) -> [Double] {
+            let all = randomFloats(groups.count * size, seed: UInt64(seed + position))
+            return all[head * size..<(head + 1) * size].map(Double.init)
+        }
+        var out: [Double] = []
+        for vector in 0..<queries.count / size {
+            let (row, head) = vector.quotientAndRemainder(dividingBy: groups.count * groups.size)
+            let query = queries.array[vector * size..<(vector + 1) * size].map(Double.init)
+            let weights = (0...first + row).map { position in
+                let key = stored(position, head / groups.size, seed: 0)
+                return exp(zip(query, key).map(*).reduce(0, +) * Double(groups.scale))
+            }
+            var sums = [Double](repeating: 0, count: size)
+            for (position, weight) in weights.enumerated() {
+                let value = stored(position, head / groups.size, seed: 1_000_000)
+                for i in 0..<size { sums[i] += weight * value[i] }
+            }
+            let total = weights.reduce(0, +)
+            out += sums.map { $0 / total }
+        }
+        return out
     }
 
     /// One head of one token after the other, with the scalar kernels.
@@ -113,6 +139,25 @@ struct HeadGroupsTests {
             for split in [false, true] {
                 let found = try scene.attended(threads: 3, kernels: kernels, split: split)
                 let isSame = found == expected
+                #expect(isSame, "\(kernels), split: \(split)")
+            }
+        }
+    }
+
+    @Test(
+        "heads of no whole eights attend as plain sums do, on every instruction set",
+        arguments: [2, 36, 100])
+    func raggedHeads(_ dimension: Int) throws {
+        let scene = try Scene(
+            groups: 2, of: 5, window: nil, precision: .f32, rows: 2, first: 70,
+            dimension: dimension)
+        let expected = try scene.expected()
+        let plain = scene.plain()
+        #expect(zip(expected, plain).allSatisfy { abs(Double($0) - $1) < 1e-5 })
+        for kernels in KernelSet.available {
+            for split in [false, true] {
+                let isSame =
+                    try scene.attended(threads: 3, kernels: kernels, split: split) == expected
                 #expect(isSame, "\(kernels), split: \(split)")
             }
         }

@@ -12,7 +12,7 @@ struct KVCacheTests {
     private let heads = 3
     private let size = 8
 
-    private func layer(_ precision: KVCachePrecision) throws -> KVCache.Layer {
+    private func layer(_ precision: KVCachePrecision, size: Int = 8) throws -> KVCache.Layer {
         try KVCache.Layer(
             capacity: capacity, heads: heads, headDimension: size, precision: precision)
     }
@@ -74,6 +74,27 @@ struct KVCacheTests {
         #expect(try layer(.int8).byteCount == 2 * capacity * heads * (size + 4))
         #expect(try layer(.f32).byteCount == 2 * 4 * capacity * heads * size)
         #expect(try layer(.f16).byteCount == 2 * 2 * capacity * heads * size)
+    }
+
+    @Test(
+        "heads of no whole eights have zeros behind them, in copies too",
+        arguments: KVCachePrecision.allCases)
+    func ragged(_ precision: KVCachePrecision) throws {
+        let layer = try layer(precision, size: 6)
+        #expect(layer.byteCount == (try self.layer(precision).byteCount))
+        for position in 0..<2 {
+            let ones = try AlignedBuffer<Float>(
+                [Float](repeating: Float(position + 1), count: heads * 6), purpose: "test")
+            layer.store(key: ones.view, value: ones.view, position: position, kernels: .best)
+            withExtendedLifetime(ones) {}
+        }
+        let copy = try KVCache.Layer(copying: layer, positions: 2, capacity: 2)
+        for head in 0..<heads {
+            for view in [copy.keys(head: head), copy.values(head: head)] {
+                let expected: [Float] = [1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 2, 2, 2, 2, 0, 0]
+                #expect(try floats(view) == expected)
+            }
+        }
     }
 
     @Test("a cache has a layer for each of the model's, and counts positions")

@@ -29,6 +29,8 @@ struct OddShapeTests {
         Shape(hidden: 48, feedForward: 33, heads: 2, keyValueHeads: 2, headDimension: 24),
         Shape(hidden: 144, feedForward: 161, heads: 5, keyValueHeads: 5, headDimension: 40),
         Shape(hidden: 272, feedForward: 129, heads: 6, keyValueHeads: 3, headDimension: 56),
+        Shape(hidden: 32, feedForward: 16, heads: 4, keyValueHeads: 2, headDimension: 2),
+        Shape(hidden: 304, feedForward: 64, heads: 3, keyValueHeads: 3, headDimension: 100),
     ]
 
     /// A BitNet model of one layer with random master weights.
