@@ -9,7 +9,7 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measure speed next to what this machine could do at best.",
         subcommands: [
             BenchMatmulCommand.self, BenchModelCommand.self, BenchCompareCommand.self,
-            BenchHeadCommand.self,
+            BenchHeadCommand.self, BenchSparsityCommand.self,
         ])
 }
 

@@ -98,14 +98,14 @@ struct BenchModelArguments: ParsableArguments {
     }
 
     /// The type that a synthetic head is made in, and how it is held then.
-    private func syntheticHead() throws -> (ElementType, LMHeadStorage) {
-        guard let head = engine.head else { return (.q6_K, .asStored) }
+    private func syntheticHead() throws -> (ElementType?, LMHeadStorage) {
+        guard let head = engine.head else { return (nil, .asStored) }
         let types = BenchHeadCommand.knownTypes
         if let type = types.first(where: { $0.rawValue.lowercased() == head.lowercased() }) {
             return (type, .asStored)
         }
         let storage = try EngineArguments.head(head, others: ", f32, bf16")
-        return (storage == .asStored ? .q6_K : .f16, storage)
+        return (storage == .asStored ? nil : .f16, storage)
     }
 
     private func parsedLayout() throws -> TernaryLayout? {
@@ -123,7 +123,7 @@ struct BenchEngineArguments: ParsableArguments {
         parsing: .unconditional,
         help: """
             How the LM head is held: as-stored, f16, q8_0, q6_k, q4_0, exact or fast. Of a synthetic \
-            model (default: q6_k) its type, also f32 or bf16; exact and fast scan one in f16.
+            model (default: q6_k where it fits) its type, also f32 or bf16; exact and fast scan one in f16.
             """)
     var head: String?
 

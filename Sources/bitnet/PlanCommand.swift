@@ -68,10 +68,9 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
         if !FileManager.default.fileExists(atPath: model),
             let shape = try ShapeArgument(ifShape: model)?.shape
         {
-            let fitsBlocks = shape.hiddenSize % ElementType.q6_K.block.elements == 0
             return try ModelPlan(
-                shape, name: model, lmHead: fitsBlocks ? .q6_K : .f16, context: context.context,
-                options: options, cache: context.cache)
+                shape, name: model, context: context.context, options: options,
+                cache: context.cache)
         }
         do {
             return try BitNetModel.plan(

@@ -30,15 +30,17 @@ public struct LayerwiseRun: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - shape: the model's sizes.
     ///   - count: layers to run; nil for all.
-    ///   - lmHead: type of the LM head.
+    ///   - lmHead: type of the LM head; nil for Q6_K, or Q8_0 or F16 where rows are no multiple of
+    ///     its blocks.
     ///   - options: threads, kernels and layout.
     ///   - progress: called with the number of layers done.
     /// - Throws: `BitNetError.invalidArgument`, also for a shape that makes no graph,
     ///   `.kernelUnavailable`, `.outOfMemory`, `.cancelled` when the current task is.
     public static func run(
-        _ shape: ModelShape, layers count: Int? = nil, lmHead: ElementType = .q6_K,
+        _ shape: ModelShape, layers count: Int? = nil, lmHead: ElementType? = nil,
         options: LoadOptions = LoadOptions(), progress: (Int) -> Void = { _ in }
     ) throws(BitNetError) -> LayerwiseRun {
+        let lmHead = lmHead ?? shape.denseType
         var single = shape
         single.layerCount = 1
         // The head is measured by itself.

@@ -4,7 +4,8 @@ extension ModelPlan {
     /// - Parameters:
     ///   - shape: the sizes.
     ///   - name: what the plan calls the model.
-    ///   - lmHead: type of the embedding, and of the LM head where that is another matrix.
+    ///   - lmHead: type of the embedding, and of the LM head where that is another matrix; nil for
+    ///     Q6_K, or Q8_0 or F16 where rows are no multiple of its blocks.
     ///   - context: tokens of one sequence; nil for as many as the shape's model was trained to take,
     ///     4096 where it does not say.
     ///   - options: what a model would be loaded with.
@@ -12,9 +13,10 @@ extension ModelPlan {
     /// - Throws: `BitNetError.invalidArgument` for a shape that makes no graph, a type that cannot hold
     ///   its rows, and a context or threads out of range; `.kernelUnavailable`, `.outOfMemory`.
     public init(
-        _ shape: ModelShape, name: String = "synthetic", lmHead: ElementType = .q6_K,
+        _ shape: ModelShape, name: String = "synthetic", lmHead: ElementType? = nil,
         context: Int? = nil, options: LoadOptions = LoadOptions(), cache: KVCachePrecision = .f16
     ) throws(BitNetError) {
+        let lmHead = lmHead ?? shape.denseType
         let context = context ?? shape.contextLength ?? 4096
         // One of which there is no model is trained for what is asked, or as the longest that is usual.
         let configuration = try ModelConfiguration(

@@ -89,6 +89,13 @@ extension ModelConfiguration {
 }
 
 extension ModelShape {
+    /// The type of a dense matrix for which nobody asks for one: Q6_K, or what converters take where
+    /// rows are no multiple of its blocks.
+    var denseType: ElementType {
+        let types: [ElementType] = [.q6_K, .q8_0]
+        return types.first { hiddenSize % $0.block.elements == 0 } ?? .f16
+    }
+
     /// Checks that the sizes make a graph.
     ///
     /// - Throws: `BitNetError.invalidArgument`, named after the size that does not fit.
@@ -130,18 +137,19 @@ extension BitNetModel {
     ///
     /// - Parameters:
     ///   - lmHead: type of the embedding and LM head, one that has a kernel: F32, F16, BF16, Q8_0,
-    ///     Q6_K or Q4_0.
+    ///     Q6_K or Q4_0; nil for Q6_K, or Q8_0 or F16 where rows are no multiple of its blocks.
     ///   - zeroShares: zeros to impose on the feed-forward layers, or nil for what random weights
     ///     give.
     /// - Throws: `BitNetError.invalidArgument`, also for a shape that makes no graph,
     ///   `.kernelUnavailable`, `.outOfMemory`.
     public static func synthetic(
-        _ shape: ModelShape, lmHead: ElementType = .q6_K, options: LoadOptions = LoadOptions(),
+        _ shape: ModelShape, lmHead: ElementType? = nil, options: LoadOptions = LoadOptions(),
         zeroShares: ZeroShares? = nil, seed: UInt64 = 0
     ) throws(BitNetError) -> BitNetModel {
         let compute = try options.compute
         var transformer = try Transformer(
-            random: shape, lmHead: lmHead, layout: options.layout, compute: compute, seed: seed)
+            random: shape, lmHead: lmHead ?? shape.denseType, layout: options.layout,
+            compute: compute, seed: seed)
         if let zeroShares { transformer = try transformer.imposing(zeroShares) }
         try transformer.hold(lmHead: options.lmHead)
         try transformer.skipZeros(options.sparsity)

@@ -13,7 +13,8 @@ extension KernelSet {
         let size = queries.count / heads
         precondition(
             queries.count == heads * size && CacheView.canStore(size: size)
-                && positions.lowerBound >= 0 && keys.holds(positions: positions.upperBound, size: size)
+                && positions.lowerBound >= 0
+                && keys.holds(positions: positions.upperBound, size: size)
                 && scores.count >= (heads - 1) * stride + positions.upperBound)
         var cache = keys.kernelCache(stride: CacheView.stride(size: size))
         tk_attention_scores(

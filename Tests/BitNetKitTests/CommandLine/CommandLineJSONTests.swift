@@ -49,6 +49,9 @@ struct CommandLineJSONTests {
                 + "--json"
         ],
         "bench-head": ["--rows 64 --columns 16 --states 1 --types f16 --json"],
+        "bench-sparsity": [
+            "--synthetic 64,96,1,1,1,32 --zero-share 0,0.9 --repetitions 1 --json"
+        ],
         "demo-rounding": ["--json"], "demo-width": ["--json"], "demo-zeros": ["--size 64 --json"],
         "demo-layers": ["\(shape) --layers 1 --json"], "doctor": ["--json"],
     ]

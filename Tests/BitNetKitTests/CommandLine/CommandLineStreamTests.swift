@@ -28,6 +28,7 @@ struct CommandLineStreamTests {
         "tokenize --model \"$1\" --decode [1]", "embed x", "--help", "help bench model",
         "bench matmul --rows 16 --columns 16 --zero-share 0.5",
         "bench head --rows 64 --columns 16 --states 1 --types f16",
+        "bench sparsity --synthetic 64,96,1,1,1,32 --zero-share 0.5 --repetitions 1",
     ]
 
     @Test(

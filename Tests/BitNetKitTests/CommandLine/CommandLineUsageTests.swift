@@ -12,8 +12,8 @@ struct CommandLineUsageTests {
     static let commands = [
         "", "generate", "chat", "embed", "logits", "tokenize", "convert", "inspect", "hex", "plan",
         "verify", "perplexity", "train", "bench", "bench matmul", "bench model", "bench compare",
-        "bench head", "demo", "demo rounding", "demo width", "demo zeros", "demo layers", "doctor",
-        "manual",
+        "bench head", "bench sparsity", "demo", "demo rounding", "demo width", "demo zeros",
+        "demo layers", "doctor", "manual",
     ]
 
     private static func words(_ line: String) -> [String] {

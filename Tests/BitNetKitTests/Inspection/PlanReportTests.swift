@@ -83,6 +83,21 @@ struct PlanReportTests {
         #expect(ModelShape.named.count == 6)
     }
 
+    @Test(
+        "a shape has the smallest type of dense weights that can hold its rows",
+        arguments: [(2560, ElementType.q6_K), (3200, .q8_0), (2592, .q8_0), (2576, .f16)])
+    func denseType(_ hidden: Int, _ type: ElementType) throws {
+        let shape = ModelShape(
+            hiddenSize: hidden, feedForwardSize: 64, layerCount: 1, headCount: 8,
+            keyValueHeadCount: 8, vocabularySize: 300)
+        let options = LoadOptions(threads: 1, layout: .t2)
+        let model = try BitNetModel.synthetic(shape, options: options)
+        #expect(model.transformer.lmHeadName == type.rawValue)
+        let plan = try ModelPlan(shape, context: 64, options: options)
+        #expect(plan.memory.embedding == type.block.bytes * 300 * hidden / type.block.elements)
+        #expect(try LayerwiseRun.run(shape, options: options).headBytes == plan.memory.embedding)
+    }
+
     @Test("a synthetic model has the LM head that its shape says, as the plan does")
     func untied() async throws {
         for isTied in [true, false] {
