@@ -90,7 +90,7 @@ struct BenchSparsityCommand: ParsableCommand, QuietableCommand {
             }
             line.clear()
         }
-        try drawing?.write(Self.chart(all).svg)
+        try drawing?.write(chart(all).svg)
         if json { try Terminal.write(try Terminal.json(["rows": all]) + "\n") }
     }
 
@@ -105,12 +105,12 @@ struct BenchSparsityCommand: ParsableCommand, QuietableCommand {
     }
 
     /// Speeds as multiples of that with nothing left out, one pair of lines for each number of threads.
-    private static func chart(_ rows: [SparsityBenchmark.Row]) -> LineChart {
+    private func chart(_ rows: [SparsityBenchmark.Row]) -> LineChart {
         var chart = LineChart(
             title: "Writing text with zeros left out",
             x: PlotAxis("zeros imposed on gates and inputs of down, %"),
             y: PlotAxis("speed, 1 with nothing left out", including: [1]))
-        chart.subtitle = "\(KernelSet.best.name), random weights"
+        chart.subtitle = "\(isa ?? KernelSet.best.name), random weights"
         for count in Set(rows.map(\.threads)).sorted() {
             let measured = rows.filter { $0.threads == count }
             chart.series.append(

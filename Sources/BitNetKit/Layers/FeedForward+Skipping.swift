@@ -61,10 +61,15 @@ struct Skipping: Sendable {
 
     /// The most tokens that come as a few: more are cheaper put in tiles and multiplied together.
     static let mostTokens = 12
-    /// Share of zeros from which on a matrix is worth arranging. With AVX2, columns took as long as
-    /// tiles at shares of 0.3 to 0.4; rows at 0.4 from a cache, and from memory at 0.2 (T5) to 0.6
-    /// (T2), on a machine that had other work too.
-    static let worthArranging = 0.5
+    /// Shares of zeros from which on matrices are worth arranging: where `bitnet bench sparsity`
+    /// found them as fast as tiles, within a few hundredths for AVX-512, AVX-VNNI and AVX2. What
+    /// comes from memory is worth leaving out sooner; in caches threads wait for each other.
+    static func worthArranging(
+        isFromMemory: Bool, threads: Int
+    ) -> (gates: Double, inputs: Double) {
+        if isFromMemory { return (0.35, 0.45) }
+        return threads == 1 ? (0.5, 0.5) : (0.65, 0.65)
+    }
     /// Once arranged, a list costs next to nothing, but gate first takes one more meeting of the
     /// threads: shares of zero gates from which on it is done, and below which it stops.
     static let enter = 0.1

@@ -21,10 +21,13 @@ extension Transformer {
                 // A damaged model says so when it is used, with the token that shows it.
                 return
             }
+            let enough = Skipping.worthArranging(
+                isFromMemory: !LayoutChoice.fitsCaches(weights: configuration.ternaryWeightCount),
+                threads: compute.pool.threads)
             for (layer, zeros) in found.enumerated() {
                 try blocks[layer].feedForward.skipZeros(
-                    rows: zeros.gateZeroShare >= Skipping.worthArranging,
-                    columns: zeros.downZeroShare >= Skipping.worthArranging,
+                    rows: zeros.gateZeroShare >= enough.gates,
+                    columns: zeros.downZeroShare >= enough.inputs,
                     always: false, pool: compute.pool)
             }
         }

@@ -20,8 +20,12 @@ package struct LayoutChoice: Sendable {
         forWeights weights: Int, _ compute: Compute, asked: TernaryLayout?
     ) throws(BitNetError) -> TernaryLayout {
         if let asked { return asked }
-        return weights <= measuredWeights ? .t2 : try measured(compute).best
+        return fitsCaches(weights: weights) ? .t2 : try measured(compute).best
     }
+
+    /// Whether a model of `weights` lives in caches rather than in memory, as far as can be told
+    /// without looking at the machine.
+    package static func fitsCaches(weights: Int) -> Bool { weights <= measuredWeights }
 
     /// Takes its time only once.
     package static func measured(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
