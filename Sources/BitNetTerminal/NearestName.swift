@@ -1,8 +1,20 @@
 /// The name among `names` that was probably meant by `word`: the only one that begins with it, or the
 /// one with the fewest typing errors, at most one in three letters; nil where nothing is near.
 ///
-/// A letter too many, too few or wrong is an error, as are two letters that changed places.
+/// A letter too many, too few or wrong is an error, as are two letters that changed places. Where
+/// nothing is near so, dashes and the like do not count.
 package func nearestName(to word: String, among names: [String]) -> String? {
+    if let name = near(word, names) { return name }
+    let plain = names.map(lettersAndDigits)
+    let found = near(lettersAndDigits(of: word), plain)
+    return found.flatMap { plain.firstIndex(of: $0) }.map { names[$0] }
+}
+
+private func lettersAndDigits(of name: String) -> String {
+    String(name.prefix(longestName + 1).filter { $0.isLetter || $0.isNumber })
+}
+
+private func near(_ word: String, _ names: [String]) -> String? {
     let word = word.lowercased()
     guard (1...longestName).contains(word.utf8.count) else { return nil }
     let longer = names.filter { $0.lowercased().hasPrefix(word) }

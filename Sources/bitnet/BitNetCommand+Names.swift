@@ -1,4 +1,5 @@
 import ArgumentParser
+import BitNetKit
 import BitNetTerminal
 import Foundation
 
@@ -25,6 +26,9 @@ extension BitNetCommand {
             guard let next = commands.first(where: { name(of: $0) == word }) else {
                 let names = commands.filter { $0.configuration.shouldDisplay }
                     .map { name(of: $0) }
+                if command == BitNetCommand.self, !isHelp, word.contains(where: \.isWhitespace) {
+                    return promptWithoutCommand(word)
+                }
                 let meant = nearestName(to: word, among: names)
                 let help = path == "bitnet" ? "bitnet help" : "\(path) --help"
                 return "'\(path)' has no command '\(word)'; "
@@ -33,6 +37,13 @@ extension BitNetCommand {
             (command, path) = (next, "\(path) \(word)")
         }
         return nil
+    }
+
+    /// What to do about a text where the name of a command should be: nobody calls one so.
+    private static func promptWithoutCommand(_ text: String) -> String {
+        let isShort = text.unicodeScalars.prefix(61).count < 61
+        return "'bitnet' has no command \(text.cut(to: 60).quoted); a text is continued by: "
+            + "bitnet generate " + (isShort ? text.shellWord : "TEXT")
     }
 
     static func name(of command: any ParsableCommand.Type) -> String {

@@ -20,8 +20,11 @@ package struct LayoutChoice: Sendable {
         forWeights weights: Int, _ compute: Compute, asked: TernaryLayout?
     ) throws(BitNetError) -> TernaryLayout {
         if let asked { return asked }
-        return weights <= measuredWeights ? .t2 : try measured(compute).best
+        return isMeasured(forWeights: weights) ? try measured(compute).best : .t2
     }
+
+    /// Whether the layout of a model of `weights` is the one that measures best.
+    package static func isMeasured(forWeights weights: Int) -> Bool { weights > measuredWeights }
 
     /// Takes its time only once.
     package static func measured(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
