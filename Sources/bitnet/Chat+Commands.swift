@@ -175,12 +175,9 @@ extension Chat {
     private func reportTokens() async throws {
         let (counts, turns) = (try await session.tokenCounts(), await session.turnCount)
         let left = max(0, session.context - counts.window)
-        let all =
-            counts.all > counts.window
-            ? "; the conversation has \(counts.all), of which the window has left out the oldest"
-            : ""
+        let gone = counts.all - counts.window
         Terminal.report(
             "(\(counts.window) of \(session.context) tokens, \(left) left, in "
-                + "\(Self.turns(turns))\(all))")
+                + "\(Self.turns(turns))\(gone > 0 ? "; \(gone) left out of the window" : ""))")
     }
 }

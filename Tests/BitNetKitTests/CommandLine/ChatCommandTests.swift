@@ -182,15 +182,15 @@ struct ChatCommandTests {
         let asking = try Self.chat(lines.flatMap { [$0, "/tokens"] }, options)
         #expect(asking.code == 0 && asking.output == plain.output)
         let counts = asking.error.matches(
-            of: #/\((\d+) of 40 tokens, (\d+) left, in (\d) turns?(?:; .* has (\d+),)?/#)
+            of: #/\((\d+) of 40 tokens, (\d+) left, in (\d) turns?(?:; (\d+) left out of .*)?\)/#)
         #expect(counts.map(\.3) == ["1", "2", "3", "4", "5", "6"], "\(asking.error)")
         for count in counts {
             let window = try #require(Int(count.1))
             #expect(window <= 40 && Int(count.2) == 40 - window)
-            if let all = count.4 { #expect(Int(all) ?? 0 >= 40) }
         }
-        let all = counts.compactMap { $0.4.flatMap { Int($0) } }
-        #expect(counts.first?.4 == nil && all.count >= 2 && all == all.sorted())
+        let all = counts.map { (Int($0.1) ?? 0) + ($0.4.flatMap { Int($0) } ?? 0) }
+        #expect(counts.first?.4 == nil && all == all.sorted() && all.last ?? 0 > 60, "\(all)")
+        #expect(asking.errorLines.allSatisfy { $0.count <= 80 })
     }
 
     @Test("a saved conversation is not sent as a text; /exit leaves as /quit does")
