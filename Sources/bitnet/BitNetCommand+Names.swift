@@ -26,10 +26,13 @@ extension BitNetCommand {
             guard let next = commands.first(where: { name(of: $0) == word }) else {
                 let names = commands.filter { $0.configuration.shouldDisplay }
                     .map { name(of: $0) }
-                if command == BitNetCommand.self, !isHelp, word.contains(where: \.isWhitespace) {
-                    return promptWithoutCommand(word)
-                }
                 let meant = nearestName(to: word, among: names)
+                if command == BitNetCommand.self, !isHelp,
+                    let line = commandLine(for: word, isNear: meant != nil)
+                {
+                    return "'bitnet' has no command \(word.quoted); a text or a model goes behind "
+                        + "one: \(line)"
+                }
                 let help = path == "bitnet" ? "bitnet help" : "\(path) --help"
                 return "'\(path)' has no command '\(word)'; "
                     + (meant.map { "did you mean '\($0)'? " } ?? "") + "'\(help)' lists them"
@@ -39,11 +42,14 @@ extension BitNetCommand {
         return nil
     }
 
-    /// What to do about a text where the name of a command should be: nobody calls one so.
-    private static func promptWithoutCommand(_ text: String) -> String {
-        let isShort = text.unicodeScalars.prefix(61).count < 61
-        return "'bitnet' has no command \(text.cut(to: 60).quoted); a text is continued by: "
-            + "bitnet generate " + (isShort ? text.shellWord : "TEXT")
+    /// What a text or the file of a model was meant for, where the name of a command should be; nil
+    /// for a word that is neither, or `isNear` to one.
+    private static func commandLine(for word: String, isNear: Bool) -> String? {
+        if !isNear, FileManager.default.fileExists(atPath: word) {
+            return "bitnet generate -m \(word.shellWord)"
+        }
+        guard word.contains(where: \.isWhitespace) else { return nil }
+        return "bitnet generate " + (word.utf8.count <= 100 ? word.shellWord : "TEXT")
     }
 
     static func name(of command: any ParsableCommand.Type) -> String {

@@ -184,7 +184,7 @@ struct CommandLineMessageTests {
         }
     }
 
-    @Test("a text where the name of a command should be is told what continues it")
+    @Test("a text or a model where the name of a command should be is told what takes it")
     func promptAlone() throws {
         for (text, word) in [
             ("Once upon a time", "'Once upon a time'"), ("Tom's \"cat\"", #"'Tom'\''s "cat"'"#),
@@ -194,5 +194,7 @@ struct CommandLineMessageTests {
             #expect(run.code == 64 && run.output.isEmpty && run.errorLines.count == 1)
             #expect(run.error.hasSuffix("bitnet generate \(word)\n"), "\(run.error)")
         }
+        let file = try CommandLineTests.bitnet([model])
+        #expect(file.code == 64 && file.error.hasSuffix("bitnet generate -m \(model)\n"))
     }
 }

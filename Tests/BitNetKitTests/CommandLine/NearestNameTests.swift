@@ -18,13 +18,14 @@ struct NearestNameTests {
     }
 
     @Test(
-        "dashes do not count where nothing is near with them",
+        "dashes do not count where nothing is near with them, nor what comes behind a beginning",
         arguments: [
-            ("bitnet2b", "bitnet-2b-4t"), ("BitNet_2B_4T", "bitnet-2b-4t"),
+            ("bitnet2b", "bitnet-2b-4t"), ("bitnet3b", "bitnet-3b"),
+            ("BitNet_2B_4T", "bitnet-2b-4t"),
             ("falcon37b", "falcon3-7b"), ("llama", nil), ("---", nil), ("gpt-2", nil),
         ] as [(String, String?)])
     func dashes(_ word: String, _ name: String?) {
-        let shapes = ["bitnet-2b-4t", "falcon3-7b", "llama3-8b", "llama-70b"]
+        let shapes = ["bitnet-2b-4t", "bitnet-3b", "falcon3-7b", "llama3-8b", "llama-70b"]
         #expect(nearestName(to: word, among: shapes) == name)
     }
 
