@@ -1,17 +1,39 @@
 /// The name among `names` that was probably meant by `word`: the only one that begins with it, or the
 /// one with the fewest typing errors, at most one in three letters; nil where nothing is near.
 ///
-/// A letter too many, too few or wrong is an error, as are two letters that changed places.
+/// A letter too many, too few or wrong is an error, as are two letters that changed places. Dashes and
+/// the like do not count where nothing is near with them.
 package func nearestName(to word: String, among names: [String]) -> String? {
     let word = word.lowercased()
     guard (1...longestName).contains(word.utf8.count) else { return nil }
-    let longer = names.filter { $0.lowercased().hasPrefix(word) }
-    if longer.count == 1 { return longer[0] }
-    let distances = names.map { (name: $0, errors: typingErrors(word, $0.lowercased())) }
-    guard let best = distances.min(by: { $0.errors < $1.errors }),
-        best.errors <= max(1, word.count / 3), best.errors < word.count
+    let spellings = [names.map { $0.lowercased() }, names.map(plain)]
+    let words = [word, plain(word)]
+    for find in [onlyLonger, fewestErrors] {
+        for (word, spelled) in zip(words, spellings) where !word.isEmpty {
+            if let index = find(word, spelled) { return names[index] }
+        }
+    }
+    return nil
+}
+
+/// Small letters and digits alone.
+private func plain(_ name: String) -> String {
+    name.lowercased().filter { $0.isLetter || $0.isNumber }
+}
+
+/// The only name that begins with `word`.
+private func onlyLonger(_ word: String, _ names: [String]) -> Int? {
+    let longer = names.indices.filter { names[$0].hasPrefix(word) }
+    return longer.count == 1 ? longer[0] : nil
+}
+
+/// The name with the fewest typing errors, where they are few.
+private func fewestErrors(_ word: String, _ names: [String]) -> Int? {
+    let errors = names.map { typingErrors(word, $0) }
+    guard let best = names.indices.min(by: { errors[$0] < errors[$1] }),
+        errors[best] <= max(1, word.count / 3), errors[best] < word.count
     else { return nil }
-    return best.name
+    return best
 }
 
 /// No name has more bytes, and nobody mistypes so many.

@@ -26,6 +26,13 @@ struct NumberList: ExpressibleByArgument {
     }
 
     var defaultValueDescription: String { numbers.map(String.init).joined(separator: ",") }
+
+    /// Refuses numbers of threads that nothing computes with.
+    func checkThreads() throws {
+        if let odd = numbers.first(where: { !(1...1024).contains($0) }) {
+            throw ValidationError("--threads: \(odd) is not in 1...1024")
+        }
+    }
 }
 
 /// Shares in 0...1 separated by commas: "0,0.5,0.9".

@@ -53,14 +53,15 @@ struct BenchCompareCommand: AsyncParsableCommand, QuietableCommand {
     }
 
     func run() async throws {
-        warnAboutDebugBuild()
         let other = LlamaBench(
             program: try Terminal.url(program), model: try Terminal.url(withModel),
             options: withOptions.split(separator: " ").map(String.init))
+        try other.check()
         var comparisons: [EngineComparison] = []
-        for threads in arguments.threadCounts {
+        for (index, threads) in arguments.threadCounts.enumerated() {
             Terminal.note("\(threadCount(threads)): loading")
             let model = try await arguments.load(threads: threads)
+            if index == 0 { warnAboutDebugBuild() }
             let comparison = try ModelBenchmark(model).compare(
                 arguments.tests, rounds: rounds, progress: Terminal.note
             ) { (tests) throws(BitNetError) in try other.speeds(tests, threads: threads) }

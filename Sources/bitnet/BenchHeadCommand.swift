@@ -50,9 +50,11 @@ struct BenchHeadCommand: ParsableCommand, QuietableCommand {
     var output: OutputArguments
 
     func validate() throws {
-        guard ([rows, columns, states] + threads.numbers).allSatisfy({ $0 > 0 }) else {
-            throw ValidationError("sizes and threads are positive")
+        guard [rows, columns, states].allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("sizes are positive")
         }
+        try threads.checkThreads()
+        try EngineArguments.checkKernels(isa)
         guard columns % 16 == 0 else { throw ValidationError("--columns is a multiple of 16") }
         guard (1...64).contains(top), top <= rows else {
             throw ValidationError("--top is in 1...64 and at most --rows")

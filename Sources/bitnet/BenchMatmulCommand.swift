@@ -98,9 +98,10 @@ struct BenchMatmulCommand: ParsableCommand, QuietableCommand {
         guard rows.count == columns.count else {
             throw ValidationError("--rows and --columns come in pairs")
         }
-        guard (rows + columns + [batch] + threads.numbers).allSatisfy({ $0 > 0 }) else {
-            throw ValidationError("sizes and threads are positive")
+        guard (rows + columns + [batch]).allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("sizes are positive")
         }
+        try threads.checkThreads()
         guard columns.allSatisfy({ $0 % 16 == 0 }) else {
             throw ValidationError("--columns are multiples of 16")
         }
@@ -114,9 +115,9 @@ struct BenchMatmulCommand: ParsableCommand, QuietableCommand {
     }
 
     func run() throws {
+        let drawing = try plot.map { try PlotFile($0, isJSON: json) }
         warnAboutDebugBuild()
         if let zeroShare { return try runSkipping(zeroShare.shares) }
-        let drawing = try plot.map { try PlotFile($0, isJSON: json) }
         if case .failure(let error) = FloatBaseline.openBLAS {
             Terminal.warn("\(error); rows of it are left out")
         }

@@ -52,9 +52,8 @@ struct BenchModelArguments: ParsableArguments {
         guard !tests.isEmpty else {
             throw ValidationError("There is nothing to measure: -p and -n are 0.")
         }
-        if let odd = threadCounts.first(where: { !(1...1024).contains($0) }) {
-            throw ValidationError("--threads: \(odd) is not in 1...1024")
-        }
+        try threads?.checkThreads()
+        try EngineArguments.checkKernels(engine.isa)
         _ = synthetic == nil ? nil : try syntheticHead()
         _ = synthetic == nil ? try storage() : nil
         _ = try parsedLayout()
@@ -78,10 +77,13 @@ struct BenchModelArguments: ParsableArguments {
         guard let synthetic else {
             options.lmHead = try storage()
             let path = try model.path
-            return try await naming(path) { [options] () async throws(BitNetError) in
+            let model = try await naming(path) { [options] () async throws(BitNetError) in
                 try await BitNetModel.load(Terminal.url(path), options: options)
             }
+            warn(trainedContext: model.configuration.contextLength, threads: threads)
+            return model
         }
+        warn(trainedContext: synthetic.shape.contextLength, threads: threads)
         Terminal.note("synthetic model \(synthetic.name): random weights, speed only")
         if let shares = engine.zeroShare?.shares {
             Terminal.note("zeros imposed: \(shares[0]) of gates, \(shares[1]) of down's inputs")
@@ -91,6 +93,14 @@ struct BenchModelArguments: ParsableArguments {
         return try BitNetModel.synthetic(
             synthetic.shape, lmHead: type, options: options,
             zeroShares: engine.zeroShare.map { ZeroShares(gate: $0.shares[0], down: $0.shares[1]) })
+    }
+
+    /// Says once which tests are longer than any text of the model, where that is known.
+    private func warn(trainedContext: Int?, threads: Int) {
+        guard let trainedContext, threads == threadCounts.first,
+            let warning = ModelBenchmark.Test.warning(about: tests, trainedContext: trainedContext)
+        else { return }
+        Terminal.warn(warning)
     }
 
     private func storage() throws -> LMHeadStorage {
@@ -156,9 +166,7 @@ struct ShapeArgument {
     /// - Throws: `ValidationError` for anything but a shape.
     init(_ text: String) throws {
         guard let found = try Self(ifShape: text) else {
-            let meant = nearestName(to: text, among: Self.names)
-            let advice = meant.map { "; did you mean \($0)? There are" } ?? ": give"
-            throw ValidationError("'\(text)' is no shape\(advice) \(Self.forms)")
+            throw ValidationError("'\(text)' is no shape\(Self.advice(for: text))")
         }
         self = found
     }
@@ -182,8 +190,15 @@ struct ShapeArgument {
         var numbers: [Int] = []
         for (part, size) in zip(parts, Self.sizes) {
             guard let number = Int(part), number > 0 else {
+                // Only the length is wrong with one that is all digits.
+                let isLong =
+                    Int(part) == nil && !part.isEmpty
+                    && part.utf8.allSatisfy { (0x30...0x39).contains($0) }
                 throw ValidationError(
-                    "the shape \(text): \(size.name) is '\(part)', not a whole number above 0")
+                    "the shape \(text): \(size.name) is "
+                        + (isLong
+                            ? "\(part), more than any model has"
+                            : "'\(part)', not a whole number above 0"))
             }
             numbers.append(number)
         }
@@ -204,6 +219,12 @@ struct ShapeArgument {
         ("heads", "headCount"), ("kvheads", "keyValueHeadCount"), ("vocab", "vocabularySize"),
     ]
     private static let sizeNames = sizes.map(\.name).joined(separator: ",")
+
+    /// What to give instead of `text`, which is no shape.
+    static func advice(for text: String) -> String {
+        let meant = nearestName(to: text, among: names)
+        return (meant.map { "; did you mean \($0)? There are " } ?? ": give ") + forms
+    }
 
     static var names: [String] { ModelShape.named.keys.sorted() }
 

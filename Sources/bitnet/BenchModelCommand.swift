@@ -42,13 +42,13 @@ struct BenchModelCommand: AsyncParsableCommand, QuietableCommand {
     }
 
     func run() async throws {
-        warnAboutDebugBuild()
         var rows: [ModelBenchmark.Row] = []
         var bandwidths: [String: Double] = [:]
-        for count in arguments.threadCounts {
+        for (index, count) in arguments.threadCounts.enumerated() {
             let start = ContinuousClock.now
             let model = try await arguments.load(threads: count)
             let load = ContinuousClock.now - start
+            if index == 0 { warnAboutDebugBuild() }
             let benchmark = ModelBenchmark(model, loadSeconds: load / .seconds(1))
             let report = try benchmark.run(
                 arguments.tests, repetitions: repetitions, progress: Terminal.note)

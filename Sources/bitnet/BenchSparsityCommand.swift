@@ -59,16 +59,16 @@ struct BenchSparsityCommand: ParsableCommand, QuietableCommand {
     var output: OutputArguments
 
     func validate() throws {
-        guard !threads.numbers.isEmpty, threads.numbers.allSatisfy({ (1...1024).contains($0) })
-        else { throw ValidationError("--threads: each is in 1...1024") }
+        try threads.checkThreads()
+        try EngineArguments.checkKernels(isa)
         guard (1...10_000).contains(repetitions) else {
             throw ValidationError("--repetitions: \(repetitions) is not in 1...10000")
         }
     }
 
     func run() throws {
-        warnAboutDebugBuild()
         let drawing = try plot.map { try PlotFile($0, isJSON: json) }
+        warnAboutDebugBuild()
         let shares = zeroShare?.shares ?? (0..<20).map { Double($0) / 20 }
         let line = ProgressLine(after: .zero)
         defer { line.clear() }

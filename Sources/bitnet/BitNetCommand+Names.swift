@@ -1,4 +1,5 @@
 import ArgumentParser
+import BitNetKit
 import BitNetTerminal
 import Foundation
 
@@ -26,6 +27,12 @@ extension BitNetCommand {
                 let names = commands.filter { $0.configuration.shouldDisplay }
                     .map { name(of: $0) }
                 let meant = nearestName(to: word, among: names)
+                if command == BitNetCommand.self, !isHelp,
+                    let line = commandLine(for: word, isNear: meant != nil)
+                {
+                    return "'bitnet' has no command \(word.quoted); a text or a model goes behind "
+                        + "one: \(line)"
+                }
                 let help = path == "bitnet" ? "bitnet help" : "\(path) --help"
                 return "'\(path)' has no command '\(word)'; "
                     + (meant.map { "did you mean '\($0)'? " } ?? "") + "'\(help)' lists them"
@@ -33,6 +40,16 @@ extension BitNetCommand {
             (command, path) = (next, "\(path) \(word)")
         }
         return nil
+    }
+
+    /// What a text or the file of a model was meant for, where the name of a command should be; nil
+    /// for a word that is neither, or `isNear` to one.
+    private static func commandLine(for word: String, isNear: Bool) -> String? {
+        if !isNear, FileManager.default.fileExists(atPath: word) {
+            return "bitnet generate -m \(word.shellWord)"
+        }
+        guard word.contains(where: \.isWhitespace) else { return nil }
+        return "bitnet generate " + (word.utf8.count <= 100 ? word.shellWord : "TEXT")
     }
 
     static func name(of command: any ParsableCommand.Type) -> String {

@@ -18,8 +18,11 @@ extension Chat {
         ("restore", "FILE", "go on with a saved conversation"),
         ("reset", "", "begin anew, with the same instructions (also /clear)"),
         ("help", "", "this list"),
-        ("quit", "", "leave (also Ctrl-D)"),
+        ("exit", "", "leave (also /quit, Ctrl-D)"),
     ]
+
+    /// Other names of commands.
+    static let aliases = ["clear": "reset", "quit": "exit"]
 
     private static let help =
         commands.map { name, argument, help in
@@ -31,7 +34,7 @@ extension Chat {
             """
 
     mutating func execute(_ name: String, _ argument: String) async throws {
-        let command = Self.commands.first { $0.name == (name == "clear" ? "reset" : name) }
+        let command = Self.commands.first { $0.name == Self.aliases[name] ?? name }
         if let command, command.argument.isEmpty, !argument.isEmpty {
             return fail(
                 "/\(name) stands alone, without '\(argument)'; a message that begins with / needs a "
@@ -47,7 +50,12 @@ extension Chat {
         case "regenerate": try await regenerate()
         case "tokens": try await reportTokens()
         case "load":
-            guard try inputFile(argument, "/load") != nil else { return }
+            guard let url = try inputFile(argument, "/load") else { return }
+            guard !BitNetSession.isSaved(url) else {
+                return fail(
+                    "/load sends a text, and \(url.path) is a saved conversation; /restore "
+                        + "\(argument) goes on with it")
+            }
             try await answer(TextInput.withoutLastEnd(try Terminal.readText(argument)))
         case "fork":
             branches.append(try await session.fork())
@@ -66,7 +74,8 @@ extension Chat {
             branches[current] = try await BitNetSession.restore(from: url, model: session.model)
             await reportTurns()
         default:
-            let meant = nearestName(to: name, among: Self.commands.map(\.name))
+            let names = Self.commands.map(\.name) + Self.aliases.keys.sorted()
+            let meant = nearestName(to: name, among: names)
             fail(
                 "there is no command /\(name)" + (meant.map { "; did you mean /\($0)?" } ?? ";")
                     + " /help lists the commands, and a message that begins with / needs a space "
@@ -164,9 +173,11 @@ extension Chat {
     }
 
     private func reportTokens() async throws {
-        let (count, turns) = (try await session.tokenCount(), await session.turnCount)
-        let left = max(0, session.context - count)
+        let (counts, turns) = (try await session.tokenCounts(), await session.turnCount)
+        let left = max(0, session.context - counts.window)
+        let gone = counts.all - counts.window
         Terminal.report(
-            "(\(count) of \(session.context) tokens, \(left) left, in \(Self.turns(turns)))")
+            "(\(counts.window) of \(session.context) tokens, \(left) left, in "
+                + "\(Self.turns(turns))\(gone > 0 ? "; \(gone) left out of the window" : ""))")
     }
 }

@@ -39,7 +39,7 @@ struct Chat {
                     if editor == nil, Terminal.isInputTerminal { Terminal.prompt("\n") }
                     return hasFailed
                 case .message(let text): try await answer(text)
-                case .command("quit", ""): return hasFailed
+                case .command("exit", ""), .command("quit", ""): return hasFailed
                 case .command(let name, let argument):
                     try await execute(name, argument)
                 }

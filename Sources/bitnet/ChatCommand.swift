@@ -11,7 +11,7 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
             Reads messages from standard input, one a line, and writes the answers. A line that \
             ends in \\ goes on in the next one; lines between two lines of \"\"\" are one message. \
             Ctrl-C stops an answer, and between answers the program. Lines that begin with / are \
-            commands: /help lists them. A model without a chat template, such as the sample model, \
+            commands: /help lists them, /exit or Ctrl-D leaves. A model without a chat template, such as the sample model, \
             continues the text instead of answering. Tokens are drawn as GenerationOptions.chat of \
             the library says. More options, for sampling and the engine: bitnet chat --help-hidden
             """)
@@ -95,7 +95,8 @@ struct ChatCommand: AsyncParsableCommand, QuietableCommand {
         }
         var chat = Chat(session: session, options: options, showsStatistics: statistics)
         if Terminal.isInputTerminal {
-            Terminal.noteLine("\(model.configuration.name); /help lists the commands")
+            Terminal.noteLine(
+                "\(model.configuration.name); /help lists the commands, /exit or Ctrl-D leaves")
         }
         // One that is restored brings its cache, and may be full.
         if restore == nil { try await readInstructions(session) }

@@ -71,7 +71,10 @@ struct EngineArguments: ParsableArguments {
     private static let layouts = TernaryLayout.allCases.map { $0.rawValue.lowercased() }
         .joined(separator: " or ")
 
-    func validate() throws {
+    func validate() throws { try Self.checkKernels(isa) }
+
+    /// Finds a kernel set that there is not before any work.
+    static func checkKernels(_ isa: String?) throws {
         guard let isa else { return }
         do {
             _ = try KernelSet.named(isa)

@@ -17,7 +17,9 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
             behind --.
             """)
 
-    @Argument(help: "A GGUF file or a Hugging Face folder.", completion: .file())
+    @Argument(
+        help: "A GGUF file or a Hugging Face folder; - is a GGUF file from standard input.",
+        completion: .file())
     var input: String
 
     @Argument(
@@ -85,7 +87,7 @@ struct ConvertCommand: AsyncParsableCommand, QuietableCommand {
         if let order = i2s.order { options.i2sOrder = order }
         options.allowsLossy = allowLossy
         options.replacesSource = replaceInput
-        let (source, file) = (try Terminal.url(input), try OutputFile(target))
+        let (source, file) = (try Terminal.textFile(input), try OutputFile(target))
         try file.takeOutput(for: "The output", isJSON: json)
         let line = ProgressLine()
         let hasBegun = Atomic(false)

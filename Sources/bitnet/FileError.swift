@@ -10,10 +10,11 @@ struct FileError: Error {
     /// What has gone wrong, for somebody who has typed the command of `syntax`.
     func message(_ syntax: CommandSyntax) -> String {
         let message = syntax.message(of: error)
+        let file = Terminal.wholePath(path)
         switch error {
         case .shapeMismatch, .corruptTensor, .notTernary, .unsupportedArchitecture, .tokenizer:
-            return (Terminal.names(path, message) ? "" : path + ": ") + message + remedy
-        case .grammar(let detail): return "\(path): \(detail)"
+            return (Terminal.names(path, message) ? "" : file + ": ") + message + remedy
+        case .grammar(let detail): return "\(file): \(detail)"
         default: return message + remedy
         }
     }
@@ -22,6 +23,7 @@ struct FileError: Error {
     private var remedy: String {
         switch error {
         case .shapeMismatch: "; do all files belong to this model?"
+        case .fileNotFound where path == "-": "; standard input is /dev/stdin here"
         case .fileNotFound: Self.hubHint(path).map { "; " + $0 } ?? ""
         default: ""
         }
@@ -77,7 +79,7 @@ extension Terminal {
 
     /// Says what is odd about a file, and names it once.
     static func warn(_ message: String, about path: String) {
-        warn(names(path, message) ? message : "\(path): \(message)")
+        warn(names(path, message) ? message : "\(wholePath(path)): \(message)")
     }
 }
 

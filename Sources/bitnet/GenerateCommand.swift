@@ -147,7 +147,7 @@ struct GenerateCommand: AsyncParsableCommand, QuietableCommand {
             do throws(BitNetError) {
                 return try parse(try Terminal.readText(path, limit: Grammar.longestSource))
             } catch {
-                throw FileError(path: path == "-" ? "standard input" : path, error: error)
+                throw FileError(path: path, error: error)
             }
         }
         if let grammar {

@@ -17,6 +17,13 @@ struct LlamaBench {
         let avg_ts: Double
     }
 
+    /// Finds out whether there is such a program before anything is measured.
+    func check() throws(BitNetError) {
+        guard FileManager.default.isExecutableFile(atPath: program.path) else {
+            throw failure("there is no program of that name that may be started")
+        }
+    }
+
     /// Runs each test once and returns the tokens a second, in the tests' order.
     func speeds(
         _ tests: [ModelBenchmark.Test], threads: Int

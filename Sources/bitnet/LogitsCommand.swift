@@ -52,7 +52,7 @@ struct LogitsCommand: AsyncParsableCommand, QuietableCommand {
         let model = try await compute.load(try model.path, needsText: prompt != nil)
         let result =
             if let tokens {
-                try await model.logits(tokens: tokens.ids, allPositions: allPositions)
+                try await logits(after: tokens.ids, model)
             } else {
                 try await model.logits(prompt ?? "", allPositions: allPositions)
             }
@@ -70,6 +70,19 @@ struct LogitsCommand: AsyncParsableCommand, QuietableCommand {
             try Terminal.write((position == 0 ? "[" : ",[") + numbers + "]")
         }
         try Terminal.write("]}\n")
+    }
+
+    /// The logits after `tokens`, of which the library would speak as of a prompt where they are many.
+    private func logits(
+        after tokens: [Int], _ model: BitNetModel
+    ) async throws(BitNetError) -> SequenceLogits {
+        do {
+            return try await model.logits(tokens: tokens, allPositions: allPositions)
+        } catch .contextWindowExceeded(let limit, let requested) {
+            throw .invalidArgument(
+                name: "tokens",
+                detail: "there are \(requested), the context holds \(limit); give fewer")
+        }
     }
 }
 

@@ -11,7 +11,8 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
         discussion: """
             MODEL is a GGUF file, a Hugging Face folder, or a shape without weights: \
             \(ShapeArgument.forms). The speed is expected from bytes and from this machine's memory \
-            bandwidth, which is measured; --no-speed leaves that out. --context is tokens of one \
+            bandwidth, which is measured; --no-speed leaves that out, and assumes T2 where loading \
+            would measure which layout is faster. --context is tokens of one \
             sequence (4096 for six numbers). A path that begins with a dash goes behind --.
 
             With --json: plan {name, memory {process, ternary, embedding, lmHead, scan, pages, \
@@ -37,7 +38,7 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
         transform: EngineArguments.head)
     var head: LMHeadStorage?
 
-    @Flag(help: "Do not measure this machine to expect a speed.")
+    @Flag(help: "Measure nothing: no speed, and T2 (2 bits a weight) as the layout.")
     var noSpeed = false
 
     @Flag(help: "Print one JSON object.")
@@ -53,7 +54,9 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
     }
 
     func run() throws {
-        let options = LoadOptions(threads: threads, lmHead: head ?? .asStored)
+        var options = LoadOptions(threads: threads, lmHead: head ?? .asStored)
+        // The larger one: what fits with it does whatever loading chooses.
+        if noSpeed { options.layout = .t2 }
         let plan = try plan(options)
         let line = ProgressLine(after: .zero)
         defer { line.clear() }
@@ -61,7 +64,12 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
         let speed = noSpeed ? nil : try plan.speed(options: options)
         line.clear()
         let report = PlanReport(plan, speed: speed)
-        try Terminal.write(try json ? Terminal.json(report) + "\n" : "\(report)\n")
+        guard !json else { return try Terminal.write(try Terminal.json(report) + "\n") }
+        try Terminal.write("\(report)\n")
+        if noSpeed, !LayoutChoice.fitsCaches(weights: plan.ternaryWeights) {
+            try Terminal.write(
+                "layout    T2 is assumed: --no-speed measures nothing, and loading may choose T5\n")
+        }
     }
 
     private func plan(_ options: LoadOptions) throws -> ModelPlan {
@@ -77,9 +85,11 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
                 try Terminal.url(model), context: context.context, options: options,
                 cache: context.cache)
         } catch .fileNotFound(let path) {
+            let isPath = model.utf8.contains(UInt8(ascii: "/"))
             throw BitNetError.invalidArgument(
                 name: "model",
-                detail: "no file or folder \(path), and no shape: \(ShapeArgument.forms)"
+                detail: "no file or folder \(path), and no shape"
+                    + (isPath ? ": \(ShapeArgument.forms)" : ShapeArgument.advice(for: model))
                     + (FileError.hubHint(model).map { "; " + $0 } ?? ""))
         } catch {
             throw FileError(path: model, error: error)

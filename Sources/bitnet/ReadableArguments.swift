@@ -82,11 +82,10 @@ struct ReadableArguments {
             "--experimental-dump-help",
         ]
         let isText = argument.utf8.allSatisfy { $0 == UInt8(ascii: "-") }
-        guard unknownOption == nil, syntax[name] == nil, !own.contains(name), !isText,
-            command.configuration.subcommands.isEmpty
+        guard unknownOption == nil, syntax[name] == nil, !own.contains(name), !isText
         else { return }
         let others = BitNetCommand.commands(with: name)
-        let meant = nearestName(to: name, among: syntax.items.flatMap(\.names))
+        let meant = nearestName(to: name, among: syntax.items.flatMap(\.names) + own.prefix(3))
         var message = "Unknown option '\(name)'"
         if let meant {
             message += ". Did you mean '\(meant)'?"

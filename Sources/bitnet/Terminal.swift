@@ -208,6 +208,13 @@ enum Terminal {
         return URL(fileURLWithPath: isRelative && !folder.isEmpty ? "\(folder)/\(path)" : path)
     }
 
+    /// What messages call the file or folder that an argument names: the whole path, as the library's
+    /// messages have it, or standard input.
+    static func wholePath(_ path: String) -> String {
+        if path == "-" || path == "/dev/stdin" { return "standard input" }
+        return (try? url(path))?.path ?? "''"
+    }
+
     /// The file to be read that an argument names, standard input for "-".
     static func textFile(_ path: String) throws(BitNetError) -> URL {
         guard path == "-" || path == "/dev/stdin" else { return try url(path) }

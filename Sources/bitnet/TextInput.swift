@@ -25,16 +25,16 @@ struct TextInput: ~Copyable {
                 throw .unreadable(path: name, reason: "it is closed")
             }
         } else {
-            name = path
+            name = Terminal.wholePath(path)
             descriptor = open(path, O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else {
                 if errno == ENOENT || errno == ENOTDIR {
-                    throw .fileNotFound(path: path.isEmpty ? "''" : path)
+                    throw .fileNotFound(path: name)
                 }
                 let reason =
                     errno == ENXIO
                     ? "it is a socket or a device that is not there" : Terminal.message(errno)
-                throw .unreadable(path: path, reason: reason)
+                throw .unreadable(path: name, reason: reason)
             }
         }
     }

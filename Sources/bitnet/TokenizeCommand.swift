@@ -127,9 +127,7 @@ private struct Line {
     static func all(of path: String) throws(BitNetError) -> [Line] {
         TextInput.lines(of: try Terminal.readText(path, limit: TextInput.longestFile)).enumerated()
             .map { index, line in
-                Line(
-                    text: line, number: index + 1,
-                    file: path == "-" ? "standard input" : path)
+                Line(text: line, number: index + 1, file: Terminal.wholePath(path))
             }
     }
 

@@ -28,6 +28,12 @@ extension TrainCommand {
             }
         }
         if let steps { configuration.length = .steps(steps) }
+        // JSON has standard error to itself, as in a training.
+        if !json {
+            Terminal.note(
+                (data.isEmpty ? "the sample model writes \(Self.storyCount) stories, then " : "")
+                    + "two networks learn the text: float and shadow weights")
+        }
         let line = ProgressLine()
         defer { line.clear() }
         let text =
@@ -44,7 +50,7 @@ extension TrainCommand {
 
     /// What the sample model writes with some seeds: text that is always at hand, and always the same.
     private func stories(_ line: ProgressLine) async throws -> [String] {
-        let count = 800
+        let count = Self.storyCount
         let model = try await BitNetModel.sample(options: LoadOptions(threads: threads))
         var stories: [String] = []
         for seed in 1...UInt64(count) {
@@ -58,6 +64,8 @@ extension TrainCommand {
         return stories
     }
 
+    private static let storyCount = 800
+
     private static let openings = [
         "Once upon a time", "One day", "There was", "Lily", "Tom", "The",
     ]
@@ -67,9 +75,9 @@ extension RoundingComparison {
     /// The losses as a table, with what they mean.
     var table: String {
         var text = String(
-            format: "%.2f M parameters, %d steps of %d tokens; losses in nats per token of %d\n"
+            format: "%.2f M parameters, %@ of %d tokens; losses in nats per token of %d\n"
                 + "held-out tokens; a network that knows nothing has %.3f\n",
-            Double(parameters) / 1e6, final.step,
+            Double(parameters) / 1e6, counted(final.step, "step"),
             configuration.windowsPerStep * configuration.shape.contextLength, tokens, chance)
         text += "    step   float weights   the same rounded   shadow weights\n"
         for row in losses {

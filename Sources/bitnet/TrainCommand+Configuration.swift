@@ -24,13 +24,15 @@ extension TrainCommand {
             text = try Terminal.readText(file)
         } catch .fileNotFound {
             throw BitNetError.unreadable(
-                path: file, reason: "it is neither tiny nor small, nor a file that is there")
+                path: Terminal.wholePath(file),
+                reason: "it is neither tiny nor small, nor a file that is there")
         }
         do {
             return try JSONDecoder().decode(TrainingConfiguration.self, from: Data(text.utf8))
         } catch let error as DecodingError {
             throw BitNetError.malformedFile(
-                path: file, detail: "not a training configuration: \(reason(of: error))")
+                path: Terminal.wholePath(file),
+                detail: "not a training configuration: \(reason(of: error))")
         }
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitNetKit
+import BitNetTerminal
 import BitNetTraining
 import Foundation
 import Synchronization
@@ -105,11 +106,18 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         } else {
             if data.isEmpty, !resume { throw ValidationError("--data needs a file") }
             if out?.isEmpty ?? true { throw ValidationError("--out needs the name of a folder") }
+            if out == "-" {
+                throw ValidationError(
+                    "--out is a folder for several files, which standard output is not; one that "
+                        + "is called - is ./-")
+            }
             if plot != nil { throw ValidationError("--plot belongs to --compare-rounding") }
         }
         if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1") }
-        if let threads, threads < 1 { throw ValidationError("--threads must be at least 1") }
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads: \(threads) is not in 1...1024")
+        }
         if more.tunesTeacher, resume || more.teacher == nil {
             throw ValidationError(
                 "--teacher-weight and --teacher-temperature belong to a new training with --teacher"
@@ -152,11 +160,19 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
                 atPath: run.output.appendingPathComponent("checkpoint.safetensors").path)
             Terminal.note(
                 hasCheckpoint
-                    ? "stopped; bitnet train with --resume goes on"
-                    : "stopped before the first step")
+                    ? "stopped; \(resumeCommand) goes on" : "stopped before the first step")
             throw ExitCode(interrupt.exitCode ?? 130)
         case .failure(let error): throw error
         }
+    }
+
+    /// What goes on with this training, to be pasted: with what has to be given again.
+    private var resumeCommand: String {
+        let again =
+            (tokenizer.map { ["--tokenizer", $0] } ?? [])
+            + (validation.isEmpty ? [] : ["--validation"] + validation)
+        return (["bitnet", "train", "--out", out ?? ""] + again + ["--resume"])
+            .map(\.shellWord).joined(separator: " ")
     }
 
     private func trainingRun() throws -> TrainingRun {

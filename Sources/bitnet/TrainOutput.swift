@@ -57,19 +57,20 @@ final class TrainOutput: Sendable {
         let shape = start.configuration.shape
         let length = name(of: start.configuration.length)
         guard start.progress < 1 else {
-            return "nothing is left to train: \(start.step) steps are done, the length is "
+            return "nothing is left to train: "
+                + counted(start.step, "step is done", "steps are done") + ", the length is "
                 + "\(length);\na larger --steps or --time goes on"
         }
         return String(
-            format: "%.2f M parameters, vocabulary %d, context %d; %.2f M tokens; %@, %d threads",
+            format: "%.2f M parameters, vocabulary %d, context %d; %.2f M tokens; %@, %@",
             Double(start.parameters) / 1e6, shape.vocabularySize, shape.contextLength,
-            Double(start.tokens) / 1e6, length, start.threads)
+            Double(start.tokens) / 1e6, length, threadCount(start.threads))
             + (start.step > 0 ? "\ngoing on after step \(start.step)" : "")
     }
 
     private func name(of length: TrainingConfiguration.Length) -> String {
         switch length {
-        case .steps(let steps): "\(steps) steps"
+        case .steps(let steps): counted(steps, "step")
         case .seconds(let seconds): "\(Int(seconds)) s"
         }
     }
@@ -127,8 +128,8 @@ final class TrainOutput: Sendable {
         }
         let speed = summary.newSteps > 0 ? ", \(Int(summary.tokensPerSecond)) tokens/s" : ""
         try Terminal.write(
-            "\(summary.steps) steps\(loss ?? "")\(speed)\n"
-                + "\(folder)/model.gguf: \(summary.modelBytes) bytes\n")
+            "\(counted(summary.steps, "step"))\(loss ?? "")\(speed)\n"
+                + "\(folder)/model.gguf: \(counted(summary.modelBytes, "byte"))\n")
     }
 
     // MARK: - JSON

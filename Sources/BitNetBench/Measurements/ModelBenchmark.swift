@@ -227,6 +227,16 @@ extension ModelBenchmark.Test {
     public var depth: Int {
         if case .decode(_, let depth) = self { depth } else { 0 }
     }
+
+    /// What is to be said of tests that are longer than any text of a model that was trained to take
+    /// so many tokens; nil where none is. What is measured of them is right all the same.
+    package static func warning(about tests: [Self], trainedContext: Int) -> String? {
+        let longer = tests.filter { $0.count + $0.depth > trainedContext }
+        guard !longer.isEmpty else { return nil }
+        let names = longer.map(\.description).joined(separator: ", ")
+        return "\(names): more than the \(trainedContext.grouped) tokens that the model was "
+            + "trained to take; the speed is right, but no sequence of it can be as long"
+    }
 }
 
 /// One test: the context it runs in, and how fast it was each time.

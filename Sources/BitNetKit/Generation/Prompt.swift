@@ -40,8 +40,10 @@ enum Prompt: Sendable {
         }
         let range = 0..<backend.vocabularySize
         if let unknown = tokens.first(where: { !range.contains($0) }) {
+            // Ids that somebody has given are not in a text.
+            let name = if case .tokens = self { "tokens" } else { "prompt" }
             throw .invalidArgument(
-                name: "prompt",
+                name: name,
                 detail: "token \(unknown) is not in the vocabulary of \(range.count) tokens")
         }
         return tokens

@@ -27,6 +27,9 @@ extension BitNetSession {
         }
     }
 
+    /// Whether `save(to:)` has written the file: one that is a text or another thing is none.
+    package static func isSaved(_ url: URL) -> Bool { SessionFile.isThere(url.path) }
+
     /// The session that `save(to:)` has written: the same conversation, context, precision and
     /// window; nothing is computed again.
     ///

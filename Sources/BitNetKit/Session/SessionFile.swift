@@ -154,6 +154,14 @@ extension SessionFile {
         try AtomicFile.check(path, beginsWith: magic, what: "saved session")
     }
 
+    /// Whether a file begins as a session does; false for what cannot be read.
+    static func isThere(_ path: String) -> Bool {
+        guard let file = try? InputFile(opening: path), file.count >= magic.count else {
+            return false
+        }
+        return (try? FileRegion(file).slice(0..<magic.count).bytes) == magic
+    }
+
     @discardableResult
     private static func checkKind(_ reader: inout ByteReader) throws(BitNetError) -> UInt32 {
         guard reader.remaining >= magic.count, try reader.readBytes(magic.count).bytes == magic

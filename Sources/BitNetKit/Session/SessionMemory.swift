@@ -67,18 +67,19 @@ final class SessionMemory: @unchecked Sendable {
     /// - Throws: `BitNetError.contextWindowExceeded` if it does not fit, with one token to follow,
     ///   and nothing may be left out.
     func window(of conversation: [Int]) throws(BitNetError) -> [Int] {
-        if conversation.count < limit {
-            dropped = 0
-            return conversation
-        }
-        guard let sliding else {
+        if conversation.count >= limit, sliding == nil {
             throw .contextWindowExceeded(limit: limit, requested: conversation.count + 1)
         }
-        // After going back, less may be left than a window should have.
-        if !(sliding.kept..<limit).contains(conversation.count - dropped) {
-            dropped = conversation.count - sliding.kept
-        }
+        dropped = droppedTokens(of: conversation.count)
+        guard let sliding, dropped > 0 else { return conversation }
         return Array(conversation[..<sliding.sinks] + conversation[(sliding.sinks + dropped)...])
+    }
+
+    /// Tokens that a conversation of `count` is left without after the sinks.
+    func droppedTokens(of count: Int) -> Int {
+        guard let sliding, count >= limit else { return 0 }
+        // After going back, less may be left than a window should have.
+        return (sliding.kept..<limit).contains(count - dropped) ? dropped : count - sliding.kept
     }
 
     /// Forgets what does not begin like `window`; returns how many of its tokens need no computation.

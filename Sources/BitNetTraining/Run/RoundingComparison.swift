@@ -56,7 +56,7 @@ public struct RoundingComparison: Sendable, Hashable, Codable {
     ///   - configuration: the network and its training; the length is a number of steps.
     ///   - data: what both learn, and what is held out.
     ///   - measurements: how often losses are measured, at equal shares of the training.
-    ///   - threads: threads to compute with; nil for all cores that the process may use.
+    ///   - threads: threads to compute with, 1 to 1024; nil for all cores that the process may use.
     ///   - progress: called after every step with the share that is done, in [0, 1].
     /// - Throws: `BitNetError.invalidArgument` for a number out of range, a length in seconds, or data
     ///   of which nothing is held out; `.trainingDiverged`; `.cancelled` when the current task is;

@@ -51,7 +51,7 @@ public struct TrainingRun: Sendable {
     public var validationWindows = 64
     /// Seconds between checkpoints.
     public var checkpointInterval = 300.0
-    /// Threads to compute with; nil for all cores that the process may use.
+    /// Threads to compute with, 1 to 1024; nil for all cores that the process may use.
     public var threads: Int?
 
     /// A run with everything else as it is by default.

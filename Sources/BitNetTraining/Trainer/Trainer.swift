@@ -35,7 +35,7 @@ public final class Trainer: Sendable {
     ///   - data: what to learn.
     ///   - teacher: the model that `configuration.distillation` names, with the same tokenizer as the
     ///     data.
-    ///   - threads: threads to compute with; nil for all cores that the process may use.
+    ///   - threads: threads to compute with, 1 to 1024; nil for all cores that the process may use.
     ///   - kernels: the kernel set to compute with.
     /// - Throws: `BitNetError.invalidArgument` for a number out of range, or a teacher that does not
     ///   fit, `.outOfMemory`.
@@ -59,7 +59,7 @@ public final class Trainer: Sendable {
     ///   - configuration: what to go on with, or nil for the checkpoint's. Length, schedule, clipping
     ///     and AdamW's numbers may be other ones: after numbers that are not finite, a smaller rate.
     ///   - length: another length, or nil. The schedule then is that of the new length.
-    ///   - threads: threads to compute with; nil for all cores that the process may use.
+    ///   - threads: threads to compute with, 1 to 1024; nil for all cores that the process may use.
     ///   - kernels: the kernel set to compute with.
     /// - Throws: `BitNetError.fileNotFound`, `.malformedFile`, `.unsupportedFormat`,
     ///   `.invalidMetadata`, `.missingTensor`, `.shapeMismatch` or `.corruptTensor` for a file that
@@ -95,11 +95,14 @@ public final class Trainer: Sendable {
         configuration = state.configuration
     }
 
-    static func compute(_ threads: Int?, _ kernels: KernelSet) -> Compute {
+    static func compute(_ threads: Int?, _ kernels: KernelSet) throws(BitNetError) -> Compute {
         guard let threads else {
             return Compute(kernels: kernels, pool: Compute.standard.pool)
         }
-        return Compute(kernels: kernels, pool: WorkerPool(threads: max(1, threads)))
+        guard (1...1024).contains(threads) else {
+            throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
+        }
+        return Compute(kernels: kernels, pool: WorkerPool(threads: threads))
     }
 
     /// Threads that the training computes with.

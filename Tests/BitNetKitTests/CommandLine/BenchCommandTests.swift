@@ -104,6 +104,49 @@ struct BenchCommandTests {
         }
     }
 
+    @Test("tests that no text of the model is as long as are measured, with one warning")
+    func longTests() throws {
+        let common = ["bench", "model", "--repetitions", "1", "--json", "-t", "1,2"]
+        let long = try CommandLineTests.bitnet(
+            common + ["-p", "600,8", "-n", "4", "--depth", "0,510"])
+        let warnings = long.errorLines.filter { $0.hasPrefix("warning: ") }
+        #expect(warnings.count == 1, "\(long.error)")
+        #expect(warnings.first?.contains("pp600, tg4@510: more than the 512 tokens") == true)
+        #expect(long.code == 0 && long.output.ranges(of: "\"test\":\"pp600\"").count == 2)
+        let most = try CommandLineTests.bitnet(common + ["-p", "512", "-n", "4", "--depth", "508"])
+        #expect(most.code == 0 && !most.error.contains("warning: "), "\(most.error)")
+        // A synthetic model takes any length; its shape is that of one which does not.
+        let shape = try #require(ModelShape.named["bitnet-2b-4t"]?.contextLength)
+        let warning = ModelBenchmark.Test.warning(
+            about: [.prefill(shape), .decode(1, depth: shape)], trainedContext: shape)
+        #expect(warning?.hasPrefix("tg1@4096: more than the 4,096 tokens") == true)
+    }
+
+    @Test(
+        "wrong usage is said first and alone",
+        arguments: [
+            "matmul --plot x.png", "matmul --isa mmx", "matmul -t 1025", "matmul -t 0",
+            "head --isa mmx", "head -t 1025", "head --types none", "model --isa mmx",
+            "model -t 1025", "model --synthetic x", "compare --with x --with-model y --isa mmx",
+            "sparsity --isa mmx", "sparsity --plot x.png", "sparsity -t 0",
+        ])
+    func usage(_ line: String) throws {
+        let run = try CommandLineTests.bitnet(
+            ["bench"] + line.split(separator: " ").map(String.init))
+        #expect(run.code == 64 && run.output.isEmpty)
+        #expect(run.error.hasPrefix("error: ") && run.error.contains("Usage: "), "\(run.error)")
+    }
+
+    @Test(
+        "what is not there is found before anything is measured",
+        arguments: ["model -m none", "compare --with none --with-model y", "matmul --plot none/x"])
+    func missing(_ line: String) throws {
+        let run = try CommandLineTests.bitnet(
+            ["bench"] + line.split(separator: " ").map(String.init))
+        #expect(run.code == 1 && run.output.isEmpty && run.errorLines.count == 1, "\(run.error)")
+        #expect(run.error.hasPrefix("error: ") && run.error.contains("/none"))
+    }
+
     @Test("convert's JSON is the library's report")
     func convert() throws {
         let folder = try TemporaryFolder()

@@ -174,6 +174,41 @@ struct ChatCommandTests {
         #expect(!sliding.error.contains("error"))
     }
 
+    @Test("/tokens counts what a window holds, beside the whole conversation, and changes nothing")
+    func windowTokens() throws {
+        let lines = Array(repeating: " The cat and the dog ran", count: 6)
+        let options = ["--context", "40", "--sliding-window", "4"]
+        let plain = try Self.chat(lines, options)
+        let asking = try Self.chat(lines.flatMap { [$0, "/tokens"] }, options)
+        #expect(asking.code == 0 && asking.output == plain.output)
+        let counts = asking.error.matches(
+            of: #/\((\d+) of 40 tokens, (\d+) left, in (\d) turns?(?:; (\d+) left out of .*)?\)/#)
+        #expect(counts.map(\.3) == ["1", "2", "3", "4", "5", "6"], "\(asking.error)")
+        for count in counts {
+            let window = try #require(Int(count.1))
+            #expect(window <= 40 && Int(count.2) == 40 - window)
+        }
+        let all = counts.map { (Int($0.1) ?? 0) + ($0.4.flatMap { Int($0) } ?? 0) }
+        #expect(counts.first?.4 == nil && all == all.sorted() && all.last ?? 0 > 60, "\(all)")
+        #expect(asking.errorLines.allSatisfy { $0.count <= 80 })
+    }
+
+    @Test("a saved conversation is not sent as a text; /exit leaves as /quit does")
+    func savedAsText() throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let run = try Self.chat(
+            ["A dog", "/save \(file.path)", "/load \(file.path)", "/tokens", "/exit", "never read"])
+        #expect(run.code == 1 && run.output.split(separator: "\n").count == 1)
+        #expect(run.error.contains("/restore \(file.path) goes on with it"), "\(run.error)")
+        #expect(run.error.contains("in 1 turn)"))
+        for way in ["/exit", "/quit"] {
+            let left = try Self.chat(["/help", way, "never read"])
+            #expect(left.code == 0 && left.output.isEmpty)
+            #expect(left.error.contains("/exit") && left.error.contains("/quit, Ctrl-D"))
+        }
+    }
+
     @Test("wrong usage is exit code 64")
     func usage() throws {
         for arguments in [

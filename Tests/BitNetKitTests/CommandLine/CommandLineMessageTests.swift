@@ -22,6 +22,11 @@ struct CommandLineMessageTests {
                 "Unknown option '--max-token'. Did you mean '--max-tokens'?"
             ),
             ("inspect --nonsense x", "Unknown option '--nonsense'\n"),
+            ("--versoin", "Unknown option '--versoin'. Did you mean '--version'?"),
+            ("generate --versoin", "Did you mean '--version'?"),
+            ("bench --hlep", "Did you mean '--help'?"),
+            ("bench model --help-hiden", "Did you mean '--help-hidden'?"),
+            ("--record x", "Unknown option '--record': it is one of bitnet verify"),
             // What is wrong with a value is said first.
             ("generate --seed=x --nonsense", "The value 'x' is invalid for '--seed"),
         ] {
@@ -53,6 +58,11 @@ struct CommandLineMessageTests {
                 "error: --context: 600 tokens are more than the model's"
             ),
             (["generate", long, "-c", "20"], "error: --context: the prompt has "),
+            (["logits", "--tokens", "1,99999"], "error: --tokens: token 99999 is not in"),
+            (
+                ["logits", "--tokens", Array(repeating: "1", count: 600).joined(separator: ",")],
+                "error: --tokens: there are 600, the context holds 512; give fewer"
+            ),
             (["chat", "-c", "600"], "error: --context: 600 tokens are not in"),
             (["chat", "--sliding-window", "600"], "error: --sliding-window: 600 sinks"),
             (["generate", "a", "--logit-bias", "9999=1"], "error: --logit-bias: token 9999"),
@@ -93,6 +103,10 @@ struct CommandLineMessageTests {
             ("256,512,1,4,-2,256", "kvheads is '-2', not a whole number above 0"),
             ("256,512,0,4,2,256", "layers is '0'"), ("256,512,1,4,2,x", "vocab is 'x'"),
             ("256,51.5,1,4,2,256", "ffn is '51.5'"),
+            (
+                "99999999999999999999,512,1,4,2,256",
+                "hidden is 99999999999999999999, more than any model has"
+            ),
             ("256,512,1,4,3,256", "kvheads: 4 heads cannot"),
             ("250,512,1,5,5,256", "hidden: 250 is not a multiple of 16"),
             ("256,512,9999,4,2,256", "layers: 9999 is not in 1...1024"),
@@ -110,6 +124,18 @@ struct CommandLineMessageTests {
         }
         let near = try CommandLineTests.bitnet(["bench", "model", "--synthetic", "lama3-8b"])
         #expect(near.code == 64 && near.error.contains("did you mean llama3-8b?"))
+        for (name, meant) in [
+            ("bitnet-2b-4", "bitnet-2b-4t"), ("bitnet2b", "bitnet-2b-4t"),
+            ("Falcon3_7B", "falcon3-7b"), ("llama38b", "llama3-8b"),
+        ] {
+            for command in [["plan", name], ["bench", "model", "--synthetic", name]] {
+                let run = try CommandLineTests.bitnet(command)
+                #expect([1, 64].contains(run.code) && run.output.isEmpty)
+                #expect(run.error.contains("did you mean \(meant)?"), "\(run.error)")
+            }
+        }
+        let path = try CommandLineTests.bitnet(["plan", "no/bitnet-2b-4t"])
+        #expect(path.code == 1 && !path.error.contains("did you mean"))
         for (name, context, isTied) in [("Llama3-8b", 8192, false), ("bitnet-2b-4t", 4096, true)] {
             let run = try CommandLineTests.bitnet(["plan", name, "--no-speed", "--json"])
             let report = try JSONDecoder().decode(PlanReport.self, from: Data(run.output.utf8))
@@ -129,5 +155,46 @@ struct CommandLineMessageTests {
             #expect(run.code == 64 && run.output.isEmpty, "\(line): \(run)")
             #expect(run.error.contains("Usage: bitnet bench"))
         }
+    }
+
+    @Test("files are named by their whole paths, whoever reads them")
+    func paths() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("bad", [0xFF])
+        try folder.write("words", "Once upon a time")
+        for (command, words) in [
+            ("inspect none", "none: no such file"), ("generate a -m none", "none: no such file"),
+            ("generate a --grammar none", "none: no such file"),
+            ("generate a --grammar words", "words: line 1"),
+            ("generate a --json-schema bad", "bad: is not UTF-8"),
+            ("tokenize --lines none", "none: no such file"),
+            ("tokenize --lines words", "words: line 1: is not"),
+            ("perplexity \"$1\" --file none", "none: no such file"),
+            ("chat --restore none", "none: no such file"),
+            ("train --data none --out x", "none: no such file"),
+            ("train --data words --out x --config none.json", "none.json: cannot be read"),
+            ("train --data words --out x --config words", "words: not a training configuration"),
+            ("convert none x.gguf", "none: no such file"), ("verify none", "none: no such file"),
+        ] {
+            let run = try shell(
+                "cd \"$2\"; pwd; \"$0\" \(command)", model, folder.path)
+            let place = run.output.trimmingCharacters(in: .newlines)
+            #expect(run.code == 1 && run.errorLines.count == 1, "\(command): \(run)")
+            #expect(run.error.hasPrefix("error: \(place)/\(words)"), "\(command): \(run.error)")
+        }
+    }
+
+    @Test("a text or a model where the name of a command should be is told what takes it")
+    func promptAlone() throws {
+        for (text, word) in [
+            ("Once upon a time", "'Once upon a time'"), ("Tom's \"cat\"", #"'Tom'\''s "cat"'"#),
+            (String(repeating: "word ", count: 100), "TEXT"),
+        ] {
+            let run = try CommandLineTests.bitnet([text])
+            #expect(run.code == 64 && run.output.isEmpty && run.errorLines.count == 1)
+            #expect(run.error.hasSuffix("bitnet generate \(word)\n"), "\(run.error)")
+        }
+        let file = try CommandLineTests.bitnet([model])
+        #expect(file.code == 64 && file.error.hasSuffix("bitnet generate -m \(model)\n"))
     }
 }

@@ -97,7 +97,7 @@ struct CommandLineStreamTests {
         arguments: [
             "chat", "generate --model \"$1\"", "tokenize --model \"$1\"", "embed",
             "generate Hi --grammar -", "generate Hi --json-schema /dev/stdin",
-            "tokenize --model \"$1\" --lines -",
+            "tokenize --model \"$1\" --lines -", "convert - no/such.gguf",
         ])
     func input(_ command: String) throws {
         let run = try shell("\"$0\" \(command) <&-", Self.sample)
@@ -164,6 +164,12 @@ struct CommandLineStreamTests {
             "\"$0\" convert <(cat \"$1\") a.gguf >/dev/null && \"$0\" convert \"$1\" b.gguf >/dev/null "
                 + "&& cmp a.gguf b.gguf && echo same")
         #expect(same == "same\n")
+        for piped in ["- c.gguf <\"$1\" >&2", "- - <\"$1\" >c.gguf"] {
+            let copy = try output("\"$0\" convert \(piped) && cmp b.gguf c.gguf && echo same")
+            #expect(copy == "same\n")
+        }
+        let dash = try shell("\"$0\" generate Hi -m - <\"$1\"", Self.sample)
+        #expect(dash.code == 1 && dash.error.contains("standard input is /dev/stdin here"))
         let chat = "\"$0\" chat --temperature 0 --max-tokens 3 2>/dev/null"
         let answer = try output(
             "printf 'A cat\\n/save s\\n' | \(chat) >/dev/null; echo ' ran' | \(chat) --restore s")

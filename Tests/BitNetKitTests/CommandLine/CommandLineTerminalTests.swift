@@ -181,6 +181,7 @@ import Testing
         @Test("lines are edited and remembered, a paste is one message, Ctrl-D ends it all")
         func editing() throws {
             let chat = try Conversation([])
+            try chat.wait(for: "/help lists the commands, /exit or Ctrl-D leaves")
             try chat.wait(for: Self.prompt)
             #expect(!chat.isAsBefore)
             chat.send("/tokns\u{1B}[D\u{1B}[De\u{1B}[3~\u{5}\u{7F}\u{7F}kens\r")

@@ -60,6 +60,9 @@ struct LookCommandTests {
             let object = try #require(
                 try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
             #expect(object["totalBytes"] as? Int ?? 0 > 10_000_000)
+            // Time decides nothing where none is measured.
+            #expect((object["plan"] as? [String: Any])?["layout"] as? String == "T2")
+            #expect(run.output.contains("T2 is assumed") == (name != model), "\(run.output)")
         }
         let missing = try CommandLineTests.bitnet(["plan", "no-such-shape"])
         #expect(missing.code == 1 && missing.error.contains("bitnet-2b-4t"))

@@ -152,7 +152,7 @@ struct TrainCommandTests {
             let process = Process()
             let (output, error) = (Pipe(), Pipe())
             process.executableURL = bitnetExecutable
-            process.arguments = arguments("parts", "--steps", "60", "--json")
+            process.arguments = arguments("the parts", "--steps", "60", "--json")
             process.standardOutput = output
             process.standardError = error
             try process.run()
@@ -168,19 +168,21 @@ struct TrainCommandTests {
             #expect(process.terminationReason == .exit)
             #expect(process.terminationStatus == 128 + signal)
             let message = try error.fileHandleForReading.readToEnd() ?? Data()
-            #expect(String(decoding: message, as: UTF8.self).contains("--resume goes on"))
+            let said = String(decoding: message, as: UTF8.self)
+            let command = try #require(said.firstMatch(of: #/stopped; bitnet (.*) goes on/#)).1
             let events = try Self.events(printed + String(decoding: rest, as: UTF8.self))
-            #expect(events.last?.checkpoint == folder.file("parts/checkpoint.safetensors"))
+            #expect(events.last?.checkpoint == folder.file("the parts/checkpoint.safetensors"))
             let done = try #require(events.compactMap(\.step).last).step
             try #require(done < 60)
 
-            let resumed = try CommandLineTests.bitnet(arguments("parts", "--resume", "--json"))
+            // As it would be pasted.
+            let resumed = try shell("\"$0\" \(command) --json")
             #expect(resumed.code == 0, "\(resumed.error)")
             let later = try Self.events(resumed.output)
             #expect(later.first?.training?.step == done)
             #expect(later.compactMap(\.step).map(\.step) == Array(done + 1...60))
             for name in ["model.gguf", "model/model.safetensors", "masters/model.safetensors"] {
-                #expect(try bytes("parts/\(name)") == bytes("whole/\(name)"), "\(name)")
+                #expect(try bytes("the parts/\(name)") == bytes("whole/\(name)"), "\(name)")
             }
         }
     #endif
@@ -241,6 +243,8 @@ struct TrainCommandTests {
             ["--data", "TEXT", "--out", "OUT", "--time", "soon"],
             ["--data", "TEXT", "--out", "OUT", "--time", "-3s"],
             ["--data", "TEXT", "--out", "OUT", "--threads", "0"],
+            ["--data", "TEXT", "--out", "OUT", "--threads", "1025"],
+            ["--data", "TEXT", "--out", "-"],
             ["--data", "TEXT", "--out", "OUT", "--plot", "x.svg"],
             ["--data", "TEXT", "--out", "OUT", "--teacher-weight", "0.5"],
             ["--data", "TEXT", "--out", "", "--steps", "1"],
@@ -250,7 +254,9 @@ struct TrainCommandTests {
     func usage(_ options: [String]) throws {
         let run = try CommandLineTests.bitnet(["train"] + options.map(path))
         #expect(run.code == 64 && run.output.isEmpty && run.error.contains("error:"))
-        #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
+        for name in [folder.file("out"), "-"] {
+            #expect(!FileManager.default.fileExists(atPath: name))
+        }
     }
 
     @Test(
@@ -337,5 +343,6 @@ struct TrainCommandTests {
         #expect(table.code == 0 && lines.allSatisfy { $0.count <= 80 })
         #expect(lines.contains { $0.hasPrefix("      60 ") })
         #expect(table.output.contains("of what the float network has learnt"))
+        #expect(table.error == "two networks learn the text: float and shadow weights\n")
     }
 }

@@ -54,6 +54,18 @@ struct TrainInputTests {
         #expect(try !folder.names.contains("five"))
     }
 
+    @Test("one of a thing is one")
+    func one() throws {
+        let run = try train("--data u.txt --config c.json --threads 1 --out out")
+        #expect(run.code == 0 && run.output.hasPrefix("1 step, "), "\(run)")
+        #expect(run.error.contains("; 1 step, 1 thread\n"), "\(run.error)")
+        let again = try train("--out out --resume --threads 1")
+        #expect(again.error.contains("1 step is done, the length is 1 step;"), "\(again.error)")
+        for said in [run.output, run.error, again.output, again.error] {
+            #expect(!said.contains(#/\b1 (steps|threads|tokens|bytes)\b/#), "\(said)")
+        }
+    }
+
     @Test("- is standard input for text and configuration, once")
     func standardInput() throws {
         for (out, arguments) in [

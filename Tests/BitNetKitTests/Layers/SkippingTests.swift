@@ -95,7 +95,9 @@ struct SkippingTests {
                     #expect(found.logits == expected.logits, "\(options)")
                     #expect(found.sparsity.tokens == tokens.count)
                     let skipped = found.sparsity.upSkippedShare
-                    #expect(skipped > 0.5 && skipped < 1)
+                    // With several threads some layers have not enough zeros for it to pay.
+                    let least = sparsity == .always || threads == 1 ? 0.5 : 0.1
+                    #expect(skipped > least && skipped < 1)
                     #expect(found.sparsity.gateZeroShare == expected.sparsity.gateZeroShare)
                     #expect(found.sparsity.downZeroShare == expected.sparsity.downZeroShare)
                 }

@@ -69,6 +69,16 @@ struct TrainerTests {
         #expect(results[0] == results[1])
     }
 
+    @Test("Numbers of threads that nothing computes with are refused", arguments: [0, -1, 1025])
+    func oddThreads(_ threads: Int) {
+        #expect(
+            throws: BitNetError.invalidArgument(
+                name: "threads", detail: "\(threads) is not in 1...1024")
+        ) {
+            try Trainer(configuration: Self.configuration(), data: Self.data, threads: threads)
+        }
+    }
+
     @Test("A training that was interrupted ends with the same weights")
     func resumes() async throws {
         let folder = try TemporaryFolder()
