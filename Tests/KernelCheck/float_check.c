@@ -33,7 +33,10 @@ static void norm(const tk_kernels *k, const float *x, const float *w, size_t n, 
 
 static void norm_in_place(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
   memcpy(y, x, n * sizeof *y);
-  tk_rms_norm(k, y, w, n, 1e-6f, y);
+  const float factor = tk_rms_norm(k, y, w, n, 1e-6f, y);
+  if (n > 0) {
+    y[0] = factor;
+  }
 }
 
 static void add(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {

@@ -26,18 +26,20 @@ final class LinearInput: @unchecked Sendable {
     /// Normalises a token's vector and keeps it.
     ///
     /// - Parameter scratch: at least `columns` floats.
+    /// - Returns: what the norm multiplied by, 0 or NaN where that cannot be said.
     func store(
         _ x: BufferView<Float>, token: Int, norm: BufferView<Float>, epsilon: Float,
         scratch: BufferView<Float>, kernels: KernelSet
-    ) {
+    ) -> Float {
         guard isRounded else {
             let row = floats.view[token * columns..<(token + 1) * columns]
             return kernels.rmsNorm(x, weight: norm, epsilon: epsilon, into: row)
         }
         let normed = scratch[0..<columns]
-        kernels.rmsNorm(x, weight: norm, epsilon: epsilon, into: normed)
+        let factor = kernels.rmsNorm(x, weight: norm, epsilon: epsilon, into: normed)
         (scales.view[token], sums.view[token]) = kernels.quantize(
             normed, into: values.view[token * stride..<(token + 1) * stride])
+        return factor
     }
 
     /// What the gradient of weights is multiplied with.

@@ -27,9 +27,9 @@ extension ShadowNetwork {
         }
         forEachToken(batch.count) { _, token in
             let x = stream(blocks.count)[token]
-            if !x.canBeNormalized { noteDamage() }
-            compute.kernels.rmsNorm(
+            let factor = compute.kernels.rmsNorm(
                 x, weight: parameter(finalNorm), epsilon: shape.normEpsilon, into: normed[token])
+            if !(factor > 0) { noteDamage() }
         }
     }
 
@@ -55,10 +55,10 @@ extension ShadowNetwork {
     private func store(
         _ x: BufferView<Float>, norm: Range<Int>, token: Int, thread: Int, into input: LinearInput
     ) {
-        if !x.canBeNormalized { noteDamage() }
-        input.store(
+        let factor = input.store(
             x, token: token, norm: parameter(norm), epsilon: shape.normEpsilon,
             scratch: threads.floats(thread), kernels: compute.kernels)
+        if !(factor > 0) { noteDamage() }
     }
 
     private func multiply(

@@ -79,9 +79,9 @@ uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds) {
   return tk_limits_of(k)->int8_peak(rounds);
 }
 
-void tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
-                 float *y) {
-  tk_floats_of(k)->rms_norm(x, weight, n, eps, y);
+float tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
+                  float *y) {
+  return tk_floats_of(k)->rms_norm(x, weight, n, eps, y);
 }
 
 void tk_rope(const tk_kernels *k, float *x, const float *cos, const float *sin, size_t heads,

@@ -14,7 +14,7 @@
 
 /// Float steps in one fixed order. Shapes and ranges are those of the public calls.
 typedef struct tk_float_kernels {
-  void (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *y);
+  float (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *y);
   void (*rope)(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim);
   void (*add)(const float *x, size_t n, float *y);
   void (*relu2_mul)(const float *gate, const float *up, size_t n, float *out);

@@ -8,7 +8,7 @@
 #pragma clang fp contract(off)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
+static float rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   // A square is never -0, so adding the 0 of an absent element changes no lane.
   __m256 low = _mm256_setzero_ps();
   __m256 high = _mm256_setzero_ps();
@@ -27,11 +27,13 @@ static void rms_norm(const float *x, const float *weight, size_t n, float eps, f
     const __m256 b = tk_load8(x + i + 8, n - i - 8);
     high = _mm256_fmadd_ps(b, b, high);
   }
-  const __m256 r = _mm256_set1_ps(tk_inverse_rms(tk_lane_sum16(low, high), n, eps));
+  const float inverse = tk_inverse_rms(tk_lane_sum16(low, high), n, eps);
+  const __m256 r = _mm256_set1_ps(inverse);
   for (i = 0; i < n; i += 8) {
     const __m256 scaled = _mm256_mul_ps(tk_load8(x + i, n - i), r);
     tk_store8(y + i, n - i, _mm256_mul_ps(scaled, tk_load8(weight + i, n - i)));
   }
+  return inverse;
 }
 
 static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {

@@ -10,18 +10,20 @@
                                                    "avx2,fma,f16c"))),                             \
                              apply_to = function)
 
-static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
+static float rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   __m512 lanes = _mm512_setzero_ps();
   for (size_t i = 0; i < n; i += 16) {
     // A square is never -0, so adding the 0 of an absent element changes no lane.
     const __m512 a = tk_load16(x + i, n - i);
     lanes = _mm512_fmadd_ps(a, a, lanes);
   }
-  const __m512 r = _mm512_set1_ps(tk_inverse_rms(tk_lane_sum512(lanes), n, eps));
+  const float inverse = tk_inverse_rms(tk_lane_sum512(lanes), n, eps);
+  const __m512 r = _mm512_set1_ps(inverse);
   for (size_t i = 0; i < n; i += 16) {
     const __m512 scaled = _mm512_mul_ps(tk_load16(x + i, n - i), r);
     tk_store16(y + i, n - i, _mm512_mul_ps(scaled, tk_load16(weight + i, n - i)));
   }
+  return inverse;
 }
 
 static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {

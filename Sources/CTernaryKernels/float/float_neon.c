@@ -7,7 +7,7 @@
 
 #pragma clang fp contract(off)
 
-static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
+static float rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   // A square is never -0, so adding the 0 of an absent element changes no lane.
   float32x4_t lanes[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
   size_t i = 0;
@@ -21,11 +21,13 @@ static void rms_norm(const float *x, const float *weight, size_t n, float eps, f
     const float32x4_t a = tk_load4(x + i, n - i);
     lanes[v] = vfmaq_f32(lanes[v], a, a);
   }
-  const float32x4_t r = vdupq_n_f32(tk_inverse_rms(tk_lane_sum16(lanes), n, eps));
+  const float inverse = tk_inverse_rms(tk_lane_sum16(lanes), n, eps);
+  const float32x4_t r = vdupq_n_f32(inverse);
   for (i = 0; i < n; i += 4) {
     const float32x4_t scaled = vmulq_f32(tk_load4(x + i, n - i), r);
     tk_store4(y + i, n - i, vmulq_f32(scaled, tk_load4(weight + i, n - i)));
   }
+  return inverse;
 }
 
 static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {

@@ -6,7 +6,7 @@
 
 #pragma clang fp contract(off)
 
-static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
+static float rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
   float lanes[TK_FLOAT_LANES] = {0};
   for (size_t i = 0; i < n; i++) {
     float *lane = &lanes[i % TK_FLOAT_LANES];
@@ -16,6 +16,7 @@ static void rms_norm(const float *x, const float *weight, size_t n, float eps, f
   for (size_t i = 0; i < n; i++) {
     y[i] = (x[i] * r) * weight[i];
   }
+  return r;
 }
 
 static void rope(float *x, const float *cos, const float *sin, size_t heads, size_t head_dim) {

@@ -125,7 +125,8 @@ void tk_keep_rows(const tk_matrix *w, const int32_t *rows, size_t count, size_t 
 ///   a = max(max|x|, 1e-5), scale = (1 / a) * 127, q = clamp(round_half_even(x * scale), -127, 127)
 /// in float32, the scale rounded twice as torch rounds `127 / a`.
 /// Writes n values and TK_ACTIVATION_PADDING zeros to `q`, the sum of q to `*sum`; returns scale.
-/// n <= TK_MAX_COLUMNS. x must be finite; a row with NaN gives some int8 values, never a trap.
+/// n <= TK_MAX_COLUMNS. The scale is
+/// 0 where x has an infinity and NaN where it has a NaN; q is of no use then.
 float tk_quantize(const tk_kernels *k, const float *x, size_t n, int8_t *q, int32_t *sum);
 
 /// Sum of n int8, n <= TK_MAX_COLUMNS: what tk_gemv needs for a range of blocks.
@@ -230,9 +231,10 @@ void tk_tile_columns(const tk_kernels *k, const tk_strands *w, size_t row_begin,
 // Arrays need not be a multiple of 16 long, except where said.
 // ---------------------------------------------------------------------------------------------
 
-/// y[i] = (x[i] * r) * weight[i], r = 1 / sqrt(sum(x^2) / n + eps). y may alias x.
-void tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
-                 float *y);
+/// y[i] = (x[i] * r) * weight[i], r = 1 / sqrt(sum(x^2) / n + eps); returns r, which is 0 or NaN
+/// where the sum is not finite. y may alias x.
+float tk_rms_norm(const tk_kernels *k, const float *x, const float *weight, size_t n, float eps,
+                  float *y);
 
 /// Half-split rotary embedding in place for `heads` vectors of `head_dim` floats, `cos` and `sin`
 /// of head_dim / 2 values: a = x[i], b = x[i + head_dim / 2];
@@ -283,8 +285,8 @@ typedef struct tk_cache {
 //   out = (sum_p e[p] * values[p]) / total   a range of dimensions at a time
 // How heads are grouped and ranges are cut changes no bit, so that threads can share the positions
 // of the first step and the dimensions of the last. Of a head_dim that is no multiple of 8, at most
-// TK_RAGGED_HEAD_DIM, the elements of keys and values up to the next multiple are read as well; they
-// are finite and change nothing.
+// TK_RAGGED_HEAD_DIM, the elements of keys and values up to the next multiple are read as well;
+// they are finite and change nothing.
 enum { TK_RAGGED_HEAD_DIM = 1024 };
 
 /// scores[h * score_stride + p] = dot(queries + h * head_dim, keys[p]) * scale for h in [0, count)
@@ -298,8 +300,8 @@ void tk_attention_scores(const tk_kernels *k, const tk_cache *keys, const float 
 float tk_attention_weights(const tk_kernels *k, float *x, size_t positions);
 
 /// out[h * head_dim + i] = (sum_p weights[h * weight_stride + p] * values[p][i]) / totals[h] for h
-/// in [0, count) and i in [dim_begin, dim_end), multiples of 8 or head_dim; the sum is a chain of fma over p
-/// from position 0 upwards, starting from 0. Writes nothing else.
+/// in [0, count) and i in [dim_begin, dim_end), multiples of 8 or head_dim; the sum is a chain of
+/// fma over p from position 0 upwards, starting from 0. Writes nothing else.
 void tk_attention_values(const tk_kernels *k, const tk_cache *values, const float *weights,
                          size_t weight_stride, const float *totals, size_t count, size_t positions,
                          size_t head_dim, size_t dim_begin, size_t dim_end, float *out);

@@ -13,24 +13,29 @@
 
 enum { ROUND_MAGIC_BITS = 0x4B400000 }; // 12582912.0f; its low bits count integers
 
-/// max|x| and 1e-5; NaN is passed over because vmaxps returns its second operand then.
-static inline float largest_magnitude(const float *x, size_t n) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  __m256 a = _mm256_set1_ps(1e-5f), b = a;
+/// The bits of eight magnitudes.
+static inline __m256i magnitudes8(const float *x) {
+  const __m256i bits = _mm256_loadu_si256((const __m256i *)x);
+  return _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffffff));
+}
+
+/// The bits of max|x| and 1e-5, whose order is that of the floats with NaN last.
+static inline uint32_t largest_magnitude(const float *x, size_t n) {
+  __m256i a = _mm256_set1_epi32(TK_LEAST_MAGNITUDE_BITS), b = a;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    a = _mm256_max_ps(_mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)), a);
-    b = _mm256_max_ps(_mm256_andnot_ps(sign, _mm256_loadu_ps(x + i + 8)), b);
+    a = _mm256_max_epi32(magnitudes8(x + i), a);
+    b = _mm256_max_epi32(magnitudes8(x + i + 8), b);
   }
-  a = _mm256_max_ps(a, b);
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  float largest = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-  for (; i < n; i++) {
-    float m = __builtin_fabsf(x[i]);
-    largest = m > largest ? m : largest;
+  for (; i < n; i += 8) {
+    float rest[8] = {0};
+    memcpy(rest, x + i, (n - i < 8 ? n - i : 8) * sizeof *rest);
+    a = _mm256_max_epi32(magnitudes8(rest), a);
   }
-  return largest;
+  a = _mm256_max_epi32(a, b);
+  __m128i four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+  return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1)));
 }
 
 /// Eight values as 32-bit integers in [-127, 127]; NaN becomes 127 as in scalar.

@@ -20,22 +20,20 @@ static inline __mmask16 first16(size_t count) {
   return (__mmask16)(count < 16 ? (1u << count) - 1 : 0xFFFF);
 }
 
-/// max|x| and 1e-5; NaN is passed over because vmaxps returns its second operand then.
-static inline float largest_magnitude(const float *x, size_t n) {
-  __m512 a = _mm512_set1_ps(1e-5f), b = a;
+/// The bits of max|x| and 1e-5, whose order is that of the floats with NaN last.
+static inline uint32_t largest_magnitude(const float *x, size_t n) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  __m512i a = _mm512_set1_epi32(TK_LEAST_MAGNITUDE_BITS), b = a;
   size_t i = 0;
   for (; i + 32 <= n; i += 32) {
-    a = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), a);
-    b = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i + 16)), b);
+    a = _mm512_max_epi32(_mm512_and_si512(_mm512_loadu_si512(x + i), magnitude), a);
+    b = _mm512_max_epi32(_mm512_and_si512(_mm512_loadu_si512(x + i + 16), magnitude), b);
   }
   for (; i < n; i += 16) {
-    a = _mm512_max_ps(_mm512_abs_ps(_mm512_maskz_loadu_ps(first16(n - i), x + i)), a);
+    const __m512i rest = _mm512_maskz_loadu_epi32(first16(n - i), x + i);
+    a = _mm512_max_epi32(_mm512_and_si512(rest, magnitude), a);
   }
-  a = _mm512_max_ps(a, b);
-  __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+  return (uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(a, b));
 }
 
 /// 16 values as 32-bit integers in [-127, 127]; NaN becomes 127 as in scalar.

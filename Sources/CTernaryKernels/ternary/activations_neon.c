@@ -12,21 +12,25 @@
 
 enum { ROUND_MAGIC_BITS = 0x4B400000 }; // 12582912.0f; its low bits count integers
 
-/// max|x| and 1e-5. Compare and select, because fmax would return NaN where scalar passes it over.
-static inline float largest_magnitude(const float *x, size_t n) {
-  float32x4_t a = vdupq_n_f32(1e-5f), b = a;
+/// The bits of four magnitudes.
+static inline uint32x4_t magnitudes4(const float *x) {
+  return vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x)));
+}
+
+/// The bits of max|x| and 1e-5, whose order is that of the floats with NaN last.
+static inline uint32_t largest_magnitude(const float *x, size_t n) {
+  uint32x4_t a = vdupq_n_u32(TK_LEAST_MAGNITUDE_BITS), b = a;
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    float32x4_t u = vabsq_f32(vld1q_f32(x + i)), v = vabsq_f32(vld1q_f32(x + i + 4));
-    a = vbslq_f32(vcgtq_f32(u, a), u, a);
-    b = vbslq_f32(vcgtq_f32(v, b), v, b);
+    a = vmaxq_u32(magnitudes4(x + i), a);
+    b = vmaxq_u32(magnitudes4(x + i + 4), b);
   }
-  float largest = vmaxvq_f32(vmaxq_f32(a, b));
-  for (; i < n; i++) {
-    float m = __builtin_fabsf(x[i]);
-    largest = m > largest ? m : largest;
+  for (; i < n; i += 4) {
+    float rest[4] = {0};
+    memcpy(rest, x + i, (n - i < 4 ? n - i : 4) * sizeof *rest);
+    a = vmaxq_u32(magnitudes4(rest), a);
   }
-  return largest;
+  return vmaxvq_u32(vmaxq_u32(a, b));
 }
 
 /// Four values as 32-bit integers in [-127, 127]; NaN becomes 127 as in scalar.

@@ -11,16 +11,19 @@
 static const float round_magic = 12582912.0f;
 
 static float quantize(const float *x, size_t n, int8_t *q, int32_t *sum) {
-  float largest = 1e-5f;
+  // Without the sign, the bits of floats are in the order of the floats, and NaN comes last.
+  uint32_t largest = TK_LEAST_MAGNITUDE_BITS;
   for (size_t i = 0; i < n; i++) {
-    float a = __builtin_fabsf(x[i]);
-    largest = a > largest ? a : largest; // NaN compares false and is passed over
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    bits &= 0x7fffffff;
+    largest = bits > largest ? bits : largest;
   }
   float scale = tk_activation_scale(largest);
   int32_t total = 0;
   for (size_t i = 0; i < n; i++) {
     // Clamping before rounding gives the same integers as after it, and makes the conversion below
-    // defined for NaN (127) and for a row with infinities (scale 0).
+    // defined for a row with NaN (127) or infinities (scale 0).
     float v = x[i] * scale;
     v = v < 127.0f ? v : 127.0f;
     v = v > -127.0f ? v : -127.0f;

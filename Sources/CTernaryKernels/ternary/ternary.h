@@ -10,6 +10,8 @@
 
 #include "ternary/layout.h"
 
+#include <string.h>
+
 /// What happens to activations around a product.
 typedef struct tk_activation_kernels {
   float (*quantize)(const float *x, size_t n, int8_t *q, int32_t *sum);
@@ -118,9 +120,17 @@ enum {
   TK_MAX_PANEL_BYTES = TK_MAX_PANEL_ROWS * TK_WIDE_PANEL_COLUMNS,
 };
 
-/// What activations with this largest magnitude are multiplied by: torch's `127 / a`, which is a
-/// reciprocal, then a product, each rounded. Rounding once flips int8 ties against transformers.
-static inline float tk_activation_scale(float largest) { return (1.0f / largest) * 127.0f; }
+/// The bits of 1e-5f, the least that activations are divided by.
+enum { TK_LEAST_MAGNITUDE_BITS = 0x3727C5AC };
+
+/// What activations are multiplied by whose largest magnitude has these bits: torch's `127 / a`,
+/// which is a reciprocal, then a product, each rounded. Rounding once flips int8 ties against
+/// transformers. NaN where there is one, 0 where there is an infinity.
+static inline float tk_activation_scale(uint32_t largest) {
+  float a;
+  memcpy(&a, &largest, sizeof a);
+  return largest > 0x7f800000 ? __builtin_nanf("") : (1.0f / a) * 127.0f;
+}
 
 /// What a weight adds to a sum: the activation, its negative, or nothing. The scalar kernels only
 /// add and subtract.

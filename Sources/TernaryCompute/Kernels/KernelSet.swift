@@ -85,12 +85,13 @@ extension KernelSet.Rejection: CustomStringConvertible {
 // MARK: - Float steps
 
 extension KernelSet {
-    /// `y = x / rms(x) * weight`; y may be x.
+    /// `y = x / rms(x) * weight`; y may be x. Returns 1 / rms(x), 0 or NaN where there is none.
+    @discardableResult
     package func rmsNorm(
         _ x: BufferView<Float>, weight: BufferView<Float>, epsilon: Float, into y: BufferView<Float>
-    ) {
+    ) -> Float {
         precondition(weight.count == x.count && y.count == x.count)
-        tk_rms_norm(kernels, x.base, weight.base, x.count, epsilon, y.base)
+        return tk_rms_norm(kernels, x.base, weight.base, x.count, epsilon, y.base)
     }
 
     /// Rotates `heads` vectors in place; `cos` and `sin` have half a head's size.
@@ -133,7 +134,8 @@ extension KernelSet {
     /// Rows that lie together in a packed matrix; row ranges are multiples of it.
     package static let tileRows = Int(TK_TILE_ROWS)
 
-    /// Quantises one row of activations to int8: returns 127 / absmax and the sum of the int8.
+    /// Quantises one row of activations to int8: returns 127 / absmax, which is 0 or NaN where `x` is
+    /// not finite, and the sum of the int8.
     package func quantize(
         _ x: BufferView<Float>, into q: BufferView<Int8>
     ) -> (scale: Float, sum: Int32) {

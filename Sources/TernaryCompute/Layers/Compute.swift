@@ -73,13 +73,15 @@ extension Compute {
         pool.parallel(x.rows, work: x.rows * x.columns * elementWork) { _, rows in
             for row in rows {
                 var input = x[row]
-                let isUsable = norm == nil ? input.isFinite : input.canBeNormalized
-                if !isUsable { q.noteDamage() }
+                var factor: Float = 1
                 if let norm {
-                    norm.apply(input, into: q.normed[row], kernels: kernels)
+                    factor = norm.apply(input, into: q.normed[row], kernels: kernels)
                     input = q.normed[row]
                 }
-                (q.scales[row], q.sums[row]) = kernels.quantize(input, into: q[row])
+                let (scale, sum) = kernels.quantize(input, into: q[row])
+                (q.scales[row], q.sums[row]) = (scale, sum)
+                // Both say so where a number, or the sum of the squares, is not finite.
+                if !(factor > 0 && scale > 0) { q.noteDamage() }
             }
         }
     }

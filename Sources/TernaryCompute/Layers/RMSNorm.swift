@@ -33,8 +33,11 @@ public struct RMSNorm: Sendable {
     /// One factor for each element of a vector.
     public var weights: [Float] { weight.array }
 
-    /// Normalises one vector; y may be x.
-    package func apply(_ x: BufferView<Float>, into y: BufferView<Float>, kernels: KernelSet) {
+    /// Normalises one vector; y may be x. Returns the factor, 0 or NaN where there is none.
+    @discardableResult
+    package func apply(
+        _ x: BufferView<Float>, into y: BufferView<Float>, kernels: KernelSet
+    ) -> Float {
         kernels.rmsNorm(x, weight: weight.view, epsilon: epsilon, into: y)
     }
 

@@ -29,7 +29,7 @@ struct StraightThroughTests {
         let ones = try AlignedBuffer([Float](repeating: 1, count: columns), purpose: "test")
         let input = try LinearInput(tokens: tokens, columns: columns, isRounded: true)
         for token in 0..<tokens {
-            input.store(
+            _ = input.store(
                 x.view[token * columns..<(token + 1) * columns], token: token, norm: ones.view,
                 epsilon: 1e-5, scratch: scratch.floats(0), kernels: .best)
         }
