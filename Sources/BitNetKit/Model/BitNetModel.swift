@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Synchronization
 
 /// A ternary language model, ready to run: immutable, so one model serves any number of sequences.
 ///
@@ -33,6 +34,8 @@ public final class BitNetModel: Sendable {
     /// What responses in a grammar share.
     let grammars: Result<GrammarCache, BitNetError>
     private let queue = DispatchQueue(label: "BitNetModel", qos: .userInitiated)
+    /// Jobs that the queue has begun.
+    private let begunJobs = Atomic<Int>(0)
 
     package init(
         _ transformer: Transformer, tokenizer: Result<Tokenizer, BitNetError>,
@@ -51,12 +54,17 @@ public final class BitNetModel: Sendable {
         let listener = PrefillProgress.listener
         return await withCheckedContinuation { continuation in
             queue.async {
+                self.begunJobs.add(1, ordering: .relaxed)
                 guard let listener else { return continuation.resume(returning: body()) }
                 continuation.resume(
                     returning: PrefillProgress.$listener.withValue(listener, operation: body))
             }
         }
     }
+
+    /// The number of a job that runs on the queue. Where it follows that of an earlier one, nobody
+    /// else's was between them.
+    var jobNumber: Int { begunJobs.load(ordering: .relaxed) }
 
     /// Bytes of the packed ternary weights, and of the embedding and the LM head as they are held.
     public var byteCount: (ternary: Int, dense: Int) { transformer.byteCount }

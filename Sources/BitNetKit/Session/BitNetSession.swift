@@ -248,7 +248,9 @@ extension BitNetSession {
             reading = await model.onQueue {
                 Result { () throws(BitNetError) in
                     var next = latest
-                    try next.advance(memory) { cancellation.isRequested }
+                    try next.advance(memory, job: model.jobNumber) {
+                        cancellation.isRequested
+                    }
                     return next
                 }
             }

@@ -106,15 +106,28 @@ struct SessionReading: Sendable {
     var isCancelled = false
     /// What the model took for it so far.
     var duration = Duration.zero
+    /// The model's job that read the latest batch.
+    private var latestJob: Int?
 
-    /// Reads another batch.
+    init(window: [Int], cachedTokens: Int, isCancelled: Bool = false) {
+        self.window = window
+        self.cachedTokens = cachedTokens
+        self.isCancelled = isCancelled
+    }
+
+    /// Reads another batch: as much as a pass takes where nobody else had a turn since the latest
+    /// one, else a quarter, so that other sequences of the model get theirs soon.
     mutating func advance(
-        _ memory: SessionMemory, isCancelled isAsked: () -> Bool
+        _ memory: SessionMemory, job: Int, isCancelled isAsked: () -> Bool
     ) throws(BitNetError) {
+        let isAlone = latestJob == job - 1
+        latestJob = job
+        let batch = InferenceContext.batchLength
         let start = ContinuousClock.now
         defer { duration += ContinuousClock.now - start }
         do throws(BitNetError) {
-            isComplete = try memory.readMore(of: window, isCancelled: isAsked)
+            isComplete = try memory.readMore(
+                of: window, most: isAlone ? batch : batch / 4, isCancelled: isAsked)
         } catch .cancelled {
             isCancelled = true
         }

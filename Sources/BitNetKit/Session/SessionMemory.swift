@@ -90,14 +90,12 @@ final class SessionMemory: @unchecked Sendable {
         return tokens.count
     }
 
-    /// Reads some more tokens of `window`, of which the cache holds the beginning, but not the last
-    /// one; returns whether that is all.
-    ///
-    /// A quarter of what a pass takes at a time, so that other sequences of the model get their turn.
+    /// Reads up to `most` more tokens of `window`, of which the cache holds the beginning, but not
+    /// the last one; returns whether that is all.
     func readMore(
-        of window: [Int], isCancelled: () -> Bool
+        of window: [Int], most: Int, isCancelled: () -> Bool
     ) throws(BitNetError) -> Bool {
-        let end = min(tokens.count + InferenceContext.batchLength / 4, window.count - 1)
+        let end = min(tokens.count + most, window.count - 1)
         if tokens.count < end {
             try append(Array(window[tokens.count..<end])) { (new) throws(BitNetError) in
                 try context.read(

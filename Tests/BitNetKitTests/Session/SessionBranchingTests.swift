@@ -1,5 +1,6 @@
 import BitNetSampleModel
 import Foundation
+import Synchronization
 import Testing
 
 @testable import BitNetBench
@@ -118,6 +119,22 @@ struct SessionBranchingTests {
         #expect(found == expected)
     }
 
+    @Test("a long prompt that is alone is read in longer passes from the second on")
+    func alone() async throws {
+        let session = try BitNetSession(model: try await BitNetModel.sample())
+        let passes = Mutex<[Int]>([])
+        session.memory.probe { step, _, values in
+            if step == .embedding { passes.withLock { $0.append(values.rows) } }
+        }
+        let text = String(repeating: "A cat and a dog. ", count: 70)
+        _ = try await session.respond(
+            to: text, options: GenerationOptions(maximumResponseTokens: 1))
+        let found = passes.withLock { $0 }
+        // The last token is read with the answer.
+        let all = found.reduce(0, +)
+        #expect(all > 300 && found == [128, all - 129, 1])
+    }
+
     @Test("a long prompt does not keep other sessions waiting to its end")
     func fairness() async throws {
         let model = try await BitNetModel.sample()
@@ -132,7 +149,7 @@ struct SessionBranchingTests {
             order.append("long")
             started.continuation.yield()
             // Gives the other session time to ask; the queue itself is what is tested.
-            Thread.sleep(forTimeInterval: 0.05)
+            Thread.sleep(forTimeInterval: 0.25)
         }
         short.memory.probe { step, _, _ in if step == .embedding { order.append("short") } }
         let text = String(repeating: "A cat and a dog. ", count: 70)
