@@ -1,5 +1,6 @@
 /// The name among `names` that was probably meant by `word`: the only one that begins with it, or the
-/// one with the fewest typing errors, at most one in three letters; nil where nothing is near.
+/// one with the fewest typing errors, at most one in three letters; nil where nothing is near, or
+/// several begin so.
 ///
 /// A letter too many, too few or wrong is an error, as are two letters that changed places. Dashes and
 /// the like do not count where nothing is near with them.
@@ -8,6 +9,8 @@ package func nearestName(to word: String, among names: [String]) -> String? {
     guard (1...longestName).contains(word.utf8.count) else { return nil }
     let spellings = [names.map { $0.lowercased() }, names.map(plain)]
     let words = [word, plain(word)]
+    // Several that begin so are no typing error.
+    guard spellings[0].count(where: { $0.hasPrefix(word) }) < 2 else { return nil }
     for find in [onlyLonger, fewestErrors] {
         for (word, spelled) in zip(words, spellings) where !word.isEmpty {
             if let index = find(word, spelled) { return names[index] }

@@ -113,6 +113,7 @@ struct BenchSparsityCommand: ParsableCommand, QuietableCommand {
         chart.subtitle = "\(isa ?? KernelSet.best.name), random weights"
         for count in Set(rows.map(\.threads)).sorted() {
             let measured = rows.filter { $0.threads == count }
+                .sorted { $0.zeroShare < $1.zeroShare }
             chart.series.append(
                 .init(
                     "always, \(threadCount(count))",

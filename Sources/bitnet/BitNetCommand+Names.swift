@@ -49,7 +49,9 @@ extension BitNetCommand {
             return "bitnet generate -m \(word.shellWord)"
         }
         guard word.contains(where: \.isWhitespace) else { return nil }
-        return "bitnet generate " + (word.utf8.count <= 100 ? word.shellWord : "TEXT")
+        // An error is one line.
+        let isShort = word.utf8.count <= 100 && !word.utf8.contains { $0 < 0x20 }
+        return "bitnet generate " + (isShort ? word.shellWord : "TEXT")
     }
 
     static func name(of command: any ParsableCommand.Type) -> String {

@@ -19,7 +19,11 @@ struct LlamaBench {
 
     /// Finds out whether there is such a program before anything is measured.
     func check() throws(BitNetError) {
-        guard FileManager.default.isExecutableFile(atPath: program.path) else {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.isExecutableFile(atPath: program.path),
+            FileManager.default.fileExists(atPath: program.path, isDirectory: &isFolder),
+            !isFolder.boolValue
+        else {
             throw failure("there is no program of that name that may be started")
         }
     }

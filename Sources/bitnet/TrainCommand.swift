@@ -166,11 +166,13 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         }
     }
 
-    /// What goes on with this training, to be pasted: with what has to be given again.
+    /// What goes on with this training, to be pasted: with what has to be given again. What came from
+    /// standard input has no name.
     private var resumeCommand: String {
+        let texts = validation.map { ["-", "/dev/stdin"].contains($0) ? "FILE" : $0 }
         let again =
             (tokenizer.map { ["--tokenizer", $0] } ?? [])
-            + (validation.isEmpty ? [] : ["--validation"] + validation)
+            + (texts.isEmpty ? [] : ["--validation"] + texts)
         return (["bitnet", "train", "--out", out ?? ""] + again + ["--resume"])
             .map(\.shellWord).joined(separator: " ")
     }

@@ -74,6 +74,13 @@ static void check_quantize(const tk_kernels *k, const tk_kernels *scalar) {
                                       : tk_quantize(scalar, x, n, expected, &expected_sum);
       float scale = tk_quantize(k, x, n, (int8_t *)q.data, &sum);
       check_same(&expected_scale, &scale, 1, sizeof scale, "quantize: scale", detail);
+      bool has_nan = false, has_infinity = false;
+      for (size_t i = 0; i < n; i++) {
+        has_nan |= isnan(x[i]);
+        has_infinity |= isinf(x[i]);
+      }
+      check(has_nan ? isnan(scale) : (scale == 0.0f) == has_infinity,
+            "quantize: the scale of what is not finite", detail);
       check_same(expected, q.data, q.bytes, 1, "quantize: values", detail);
       check(sum == expected_sum, "quantize: sum", detail);
       guarded_free(q, "quantize writes outside its range", detail);

@@ -33,10 +33,16 @@ static void norm(const tk_kernels *k, const float *x, const float *w, size_t n, 
 
 static void norm_in_place(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
   memcpy(y, x, n * sizeof *y);
-  const float factor = tk_rms_norm(k, y, w, n, 1e-6f, y);
-  if (n > 0) {
-    y[0] = factor;
+  tk_rms_norm(k, y, w, n, 1e-6f, y);
+}
+
+static void norm_factor(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
+  float *normed = floats(n, ZEROS);
+  const float factor = tk_rms_norm(k, x, w, n, 1e-6f, normed);
+  for (size_t i = 0; i < n; i++) {
+    y[i] = factor;
   }
+  free(normed);
 }
 
 static void add(const tk_kernels *k, const float *x, const float *w, size_t n, float *y) {
@@ -121,6 +127,7 @@ typedef struct checked_operation {
 static const checked_operation operations[] = {
     {"rms_norm", norm},
     {"rms_norm in place", norm_in_place},
+    {"rms_norm's factor", norm_factor},
     {"add", add},
     {"relu2_mul", relu2},
     {"relu2_mul in place", relu2_in_place},

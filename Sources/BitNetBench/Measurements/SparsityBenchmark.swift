@@ -1,5 +1,5 @@
-/// Text written with zeros left out by ``Sparsity/automatic`` choice, ``Sparsity/always`` and not at
-/// all, at more and more zeros: whether the choice is the better one of the two, everywhere.
+/// Text written with zeros left out by automatic choice, always and not at all, at more and more
+/// zeros: whether the choice is the better one of the two, everywhere.
 ///
 /// ```swift
 /// let benchmark = SparsityBenchmark(options: LoadOptions(threads: 1))

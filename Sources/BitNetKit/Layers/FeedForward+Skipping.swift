@@ -62,8 +62,9 @@ struct Skipping: Sendable {
     /// The most tokens that come as a few: more are cheaper put in tiles and multiplied together.
     static let mostTokens = 12
     /// Shares of zeros from which on matrices are worth arranging: where `bitnet bench sparsity`
-    /// found them as fast as tiles, within a few hundredths for AVX-512, AVX-VNNI and AVX2. What
-    /// comes from memory is worth leaving out sooner; in caches threads wait for each other.
+    /// found them as fast as tiles, within a few hundredths for AVX-512, AVX-VNNI and AVX2 (whose
+    /// single thread would gain from 0.2 of the gates on). What comes from memory is worth leaving
+    /// out sooner; in caches threads wait for each other.
     static func worthArranging(
         isFromMemory: Bool, threads: Int
     ) -> (gates: Double, inputs: Double) {

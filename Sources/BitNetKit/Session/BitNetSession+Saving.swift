@@ -28,7 +28,13 @@ extension BitNetSession {
     }
 
     /// Whether `save(to:)` has written the file: one that is a text or another thing is none.
-    package static func isSaved(_ url: URL) -> Bool { SessionFile.isThere(url.path) }
+    /// Not for a pipe, from which what is read is gone.
+    package static func isSaved(_ url: URL) -> Bool {
+        let attributes = try? FileManager.default.attributesOfItem(
+            atPath: url.resolvingSymlinksInPath().path)
+        return attributes?[.type] as? FileAttributeType == .typeRegular
+            && SessionFile.isThere(url.path)
+    }
 
     /// The session that `save(to:)` has written: the same conversation, context, precision and
     /// window; nothing is computed again.

@@ -96,8 +96,8 @@ package final class QuantizedActivations: @unchecked Sendable {
         values.view[row * stride..<(row + 1) * stride]
     }
 
-    /// Whether a row could not be rounded since `clearDamage`, because it was not finite. Rounding
-    /// turns NaN into some int8, so that nothing would show it later.
+    /// Whether a row could not be rounded since `clearDamage`, because it was not finite, or
+    /// the sum of its squares was not, of which a norm makes zeros.
     package var isDamaged: Bool { damage.load(ordering: .relaxed) }
 
     package func clearDamage() { damage.store(false, ordering: .relaxed) }

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Testing
 
@@ -207,6 +208,19 @@ struct ChatCommandTests {
             #expect(left.code == 0 && left.output.isEmpty)
             #expect(left.error.contains("/exit") && left.error.contains("/quit, Ctrl-D"))
         }
+    }
+
+    @Test("a text may come from a pipe", .timeLimit(.minutes(5)))
+    func textFromPipe() throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        #expect(mkfifo(file.path, 0o600) == 0)
+        // Open for both: so neither waits for the other.
+        let pipe = open(file.path, O_RDWR)
+        #expect(Data("A cat sat.".utf8).withUnsafeBytes { write(pipe, $0.baseAddress, 10) } == 10)
+        DispatchQueue.global().asyncAfter(deadline: .now() + 2) { close(pipe) }
+        let run = try Self.chat(["/load \(file.path)", "/tokens", "/exit"])
+        #expect(run.code == 0 && run.error.contains("in 1 turn)"), "\(run.error)")
     }
 
     @Test("wrong usage is exit code 64")

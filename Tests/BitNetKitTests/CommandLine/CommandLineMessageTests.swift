@@ -1,6 +1,7 @@
 import BitNetBench
 import BitNetKit
 import BitNetSampleModel
+import BitNetTerminal
 import Foundation
 import Testing
 
@@ -195,6 +196,6 @@ struct CommandLineMessageTests {
             #expect(run.error.hasSuffix("bitnet generate \(word)\n"), "\(run.error)")
         }
         let file = try CommandLineTests.bitnet([model])
-        #expect(file.code == 64 && file.error.hasSuffix("bitnet generate -m \(model)\n"))
+        #expect(file.code == 64 && file.error.hasSuffix("bitnet generate -m \(model.shellWord)\n"))
     }
 }

@@ -144,11 +144,13 @@ struct SessionBranchingTests {
             to: "A", options: GenerationOptions(maximumResponseTokens: 1))
         let order = EventLog()
         let started = AsyncStream<Void>.makeStream()
+        let asking = DispatchSemaphore(value: 0)
         long.memory.probe { step, _, _ in
             guard step == .embedding else { return }
             order.append("long")
             started.continuation.yield()
             // Gives the other session time to ask; the queue itself is what is tested.
+            if order.all.count == 1 { asking.wait() }
             Thread.sleep(forTimeInterval: 0.25)
         }
         short.memory.probe { step, _, _ in if step == .embedding { order.append("short") } }
@@ -156,6 +158,7 @@ struct SessionBranchingTests {
         async let slow = long.respond(
             to: text, options: GenerationOptions(maximumResponseTokens: 1))
         for await _ in started.stream { break }
+        asking.signal()
         _ = try await short.respond(
             to: " b", options: GenerationOptions(maximumResponseTokens: 1))
         order.append("answered")
