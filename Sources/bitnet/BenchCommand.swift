@@ -29,9 +29,7 @@ struct NumberList: ExpressibleByArgument {
 
     /// Refuses numbers of threads that nothing computes with.
     func checkThreads() throws {
-        if let odd = numbers.first(where: { !(1...1024).contains($0) }) {
-            throw ValidationError("--threads: \(odd) is not in 1...1024")
-        }
+        for number in numbers { try bitnet.checkThreads(number) }
     }
 }
 

@@ -12,10 +12,13 @@ struct ComputeArguments: ParsableArguments {
     @OptionGroup(title: "Engine options", visibility: .hidden)
     var engine: EngineArguments
 
-    func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads: \(threads) is not in 1...1024")
-        }
+    func validate() throws { try checkThreads(threads) }
+}
+
+/// Refuses a number of threads that nothing computes with.
+func checkThreads(_ threads: Int?) throws {
+    if let threads, !(1...1024).contains(threads) {
+        throw ValidationError("--threads: \(threads) is not in 1...1024")
     }
 }
 

@@ -48,9 +48,7 @@ struct PlanCommand: ParsableCommand, QuietableCommand {
     var output: OutputArguments
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads: \(threads) is not in 1...1024")
-        }
+        try checkThreads(threads)
     }
 
     func run() throws {

@@ -115,9 +115,7 @@ struct TrainCommand: AsyncParsableCommand, QuietableCommand {
         }
         if steps != nil, time != nil { throw ValidationError("give --steps or --time, not both") }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1") }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads: \(threads) is not in 1...1024")
-        }
+        try checkThreads(threads)
         if more.tunesTeacher, resume || more.teacher == nil {
             throw ValidationError(
                 "--teacher-weight and --teacher-temperature belong to a new training with --teacher"

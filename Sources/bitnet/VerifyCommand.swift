@@ -53,9 +53,7 @@ struct VerifyCommand: AsyncParsableCommand, QuietableCommand {
         guard record == nil || against == nil else {
             throw ValidationError("Give either --record or --against.")
         }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads: \(threads) is not in 1...1024")
-        }
+        try checkThreads(threads)
     }
 
     func run() async throws {

@@ -10,7 +10,7 @@ func require(
 extension WorkerPool {
     /// Threads of their own for a benchmark.
     static func benchmark(threads: Int) throws(BitNetError) -> WorkerPool {
-        try require((1...1024).contains(threads), "threads", "\(threads) is not in 1...1024")
+        try check(threads: threads)
         return WorkerPool(threads: threads)
     }
 }

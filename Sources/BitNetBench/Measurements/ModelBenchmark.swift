@@ -260,8 +260,7 @@ private struct Run {
         context = try InferenceContext(
             model.transformer, contextLength: depth + count, cache: .f16)
         context.setLogitsNeeded(.top(1))
-        let vocabulary = model.configuration.vocabularySize
-        tokens = (0..<count).map { ($0 * 7919 + 11) % vocabulary }
+        tokens = model.configuration.fixedTokens(count)
         try context.appendNoise(depth)
         context.countZeros(true)
         try Run.read(tokens, test, context)

@@ -114,8 +114,7 @@ private struct Run {
     init(_ model: Transformer, _ sparsity: Sparsity) throws(BitNetError) {
         var model = model
         try model.skipZeros(sparsity)
-        let vocabulary = model.configuration.vocabularySize
-        tokens = (0..<8).map { ($0 * 7919 + 11) % vocabulary }
+        tokens = model.configuration.fixedTokens(8)
         context = try InferenceContext(model, contextLength: tokens.count, cache: .f16)
         context.setLogitsNeeded(.top(1))
         _ = try speed()

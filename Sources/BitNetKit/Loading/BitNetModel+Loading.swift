@@ -112,9 +112,7 @@ extension LoadOptions {
     /// The kernels and threads that these options ask for.
     package var compute: Compute {
         get throws(BitNetError) {
-            if let threads = threads, !(1...1024).contains(threads) {
-                throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
-            }
+            if let threads { try WorkerPool.check(threads: threads) }
             let threads = threads ?? Compute.standard.pool.threads
             let kernels =
                 try instructionSet.map { (name) throws(BitNetError) in

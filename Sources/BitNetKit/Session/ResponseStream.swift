@@ -107,13 +107,7 @@ struct SessionReading: Sendable {
     /// What the model took for it so far.
     var duration = Duration.zero
     /// The model's job that read the latest batch.
-    private var latestJob: Int?
-
-    init(window: [Int], cachedTokens: Int, isCancelled: Bool = false) {
-        self.window = window
-        self.cachedTokens = cachedTokens
-        self.isCancelled = isCancelled
-    }
+    var latestJob: Int?
 
     /// Reads another batch: as much as a pass takes where nobody else had a turn since the latest
     /// one, else a quarter, so that other sequences of the model get theirs soon.

@@ -1,11 +1,16 @@
 // Every way to compute on this machine, and a fingerprint of what is computed.
 
+extension ModelConfiguration {
+    /// Tokens from all over the vocabulary, the same ones each time.
+    package func fixedTokens(_ count: Int) -> [Int] {
+        (0..<count).map { ($0 * 7919 + 11) % vocabularySize }
+    }
+}
+
 extension BitNetModel {
-    /// Tokens from all over the vocabulary.
+    /// Tokens from all over the vocabulary, as many as the context holds.
     func fixedTokens(_ count: Int) -> [Int] {
-        (0..<min(count, configuration.contextLength)).map {
-            ($0 * 7919 + 11) % configuration.vocabularySize
-        }
+        configuration.fixedTokens(min(count, configuration.contextLength))
     }
 
     /// What the model computes, to be compared on another machine; see `ModelRecord`.

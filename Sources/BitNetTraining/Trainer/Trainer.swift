@@ -99,9 +99,7 @@ public final class Trainer: Sendable {
         guard let threads else {
             return Compute(kernels: kernels, pool: Compute.standard.pool)
         }
-        guard (1...1024).contains(threads) else {
-            throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
-        }
+        try WorkerPool.check(threads: threads)
         return Compute(kernels: kernels, pool: WorkerPool(threads: threads))
     }
 

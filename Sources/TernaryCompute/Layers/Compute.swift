@@ -24,9 +24,7 @@ package struct Compute: Sendable {
             self.init(kernels: kernels, pool: Compute.standard.pool)
             return
         }
-        guard (1...1024).contains(threads) else {
-            throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
-        }
+        try WorkerPool.check(threads: threads)
         let pool = Compute.pools.withLock { pools in
             let pool = pools[threads] ?? WorkerPool(threads: threads)
             // One that the system gave fewer threads may get them the next time.

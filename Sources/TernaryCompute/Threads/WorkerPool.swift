@@ -24,6 +24,15 @@ package final class WorkerPool: Sendable {
     private let pieces: PieceCounters
     private let workers: [Worker]
 
+    /// Checks a number of threads that somebody asks for.
+    ///
+    /// - Throws: `BitNetError.invalidArgument` for one outside 1...1024.
+    package static func check(threads: Int) throws(BitNetError) {
+        guard (1...1024).contains(threads) else {
+            throw .invalidArgument(name: "threads", detail: "\(threads) is not in 1...1024")
+        }
+    }
+
     /// Starts `threads - 1` workers; fewer when the system refuses to start that many.
     package init(threads: Int, sharing: Sharing = .worthwhile) {
         self.sharing = sharing
