@@ -27,15 +27,24 @@ public struct FeedForward: Sendable {
         let upper = workspace.up(x.rows)
         let skipping = x.rows <= Skipping.mostTokens ? skipping : nil
         var (skippedRows, skippedColumns): (Int?, Int?)
+        let isWatched = workspace.probe != nil || workspace.counts != nil
+        // Where nobody looks in between, gates open while what they let through is in a cache.
+        let opensAtOnce = skipping == nil && gateBias == nil && !isWatched
+        let open: PartialResult = { tokens, rows in
+            for token in tokens {
+                compute.kernels.gated(activation, gated[token][rows], upper[token][rows])
+            }
+        }
         if let skipping {
             skippedRows = expand(
                 x, skipping, layer: layer, gated: gated, upper: upper, workspace: workspace,
                 compute: compute)
         } else {
-            compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
+            compute.apply(
+                (gate, gated), (up, upper), to: x, scratch: workspace.quantized,
+                then: opensAtOnce ? open : nil)
             gateBias?.add(to: gated)
         }
-        let isWatched = workspace.probe != nil || workspace.counts != nil
         if let silent, isWatched {
             silent.spread(gated, compute: compute)
             silent.spread(upper, compute: compute)
@@ -43,10 +52,10 @@ public struct FeedForward: Sendable {
         workspace.probe?(.gate, layer: layer, gated)
         workspace.probe?(.up, layer: layer, upper)
         workspace.counts?.countGates(gated, skipped: skippedRows, self, layer: layer)
-        compute.pool.parallel(
-            x.rows * gated.columns, granule: 64, work: x.rows * gated.columns * elementWork
-        ) { _, range in
-            compute.kernels.gated(activation, gated.storage[range], upper.storage[range])
+        if !opensAtOnce {
+            compute.pool.parallel(x.rows, work: x.rows * gated.columns * elementWork) { _, tokens in
+                open(tokens, 0..<gated.columns)
+            }
         }
         // The activation of nothing times nothing is nothing, so it can come before or after.
         if let silent, !isWatched { silent.spread(gated, compute: compute) }

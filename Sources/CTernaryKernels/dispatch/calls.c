@@ -24,24 +24,44 @@ static const tk_gemm_kernels *gemm_for(const tk_kernels *k, tk_layout layout, si
   return tk_gemm_of(k, layout);
 }
 
-void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
-             const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-             size_t y_stride, void *scratch) {
+static void gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+                 const int32_t *sums, const tk_scaling *scaling, size_t batch, size_t row_begin,
+                 size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
   const tk_layout layout = w->layout;
+  const tk_gemm_kernels *panels = gemm_for(k, layout, batch);
   if (batch <= tk_describe(layout).gemv_batch) {
     const tk_gemv_kernels *gemv = tk_gemv_of(k, layout);
     const size_t blocks = tk_block_count(layout, w->columns);
     for (size_t t = 0; t < batch; t++) {
       gemv->gemv(w, q + t * q_stride, sums[t], 0, blocks, row_begin, row_end, y + t * y_stride);
     }
-    return;
-  }
-  const tk_gemm_kernels *panels = gemm_for(k, layout, batch);
-  if (batch <= panels->small_batch) {
+  } else if (batch <= panels->small_batch) {
     tk_gemm_small_of(k, layout)->gemm(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride);
   } else {
-    tk_gemm_panels(panels, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+    tk_gemm_panels(panels, tk_activations_of(k), w, q, q_stride, sums, scaling, batch, row_begin,
+                   row_end, y, y_stride, scratch);
+    return;
   }
+  if (scaling) {
+    tk_scale_tokens(tk_activations_of(k), scaling, batch, row_end - row_begin, y, y_stride);
+  }
+}
+
+void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+             const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
+             size_t y_stride, void *scratch) {
+  gemm(k, w, q, q_stride, sums, NULL, batch, row_begin, row_end, y, y_stride, scratch);
+}
+
+void tk_gemm_scaled(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+                    const int32_t *sums, const tk_scaling *scaling, size_t batch, size_t row_begin,
+                    size_t row_end, float *y, size_t y_stride, void *scratch) {
+  gemm(k, w, q, q_stride, sums, scaling, batch, row_begin, row_end, (int32_t *)y, y_stride,
+       scratch);
+}
+
+size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w) {
+  return tk_gemm_panels_sweep(tk_gemm_of(k, w->layout));
 }
 
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w) {

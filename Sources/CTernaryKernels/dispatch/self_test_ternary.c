@@ -102,6 +102,32 @@ static bool same_gemv(const tk_gemv_kernels *k, const tk_gemv_kernels *scalar, c
   return true;
 }
 
+/// One batch by panels, and again to floats, against the sums that scalar found.
+static bool same_panels(const tk_kernels *k, const tk_kernels *scalar, const tk_matrix *w,
+                        const inputs *in, size_t batch, const int32_t *expected, void *scratch) {
+  const tk_gemm_kernels *panels = tk_gemm_of(k, w->layout);
+  const tk_activation_kernels *activations = tk_activations_of(k);
+  float scales[WIDE_TOKENS], beta[WIDE_ROWS];
+  for (size_t t = 0; t < batch; t++) {
+    scales[t] = 3.7f + (float)t;
+  }
+  for (size_t r = 0; r < w->rows; r++) {
+    beta[r] = 0.3f - (float)r;
+  }
+  const tk_scaling scaling = {scales, beta, batch % 2};
+  int32_t y[MOST_SUMS], scaled[MOST_SUMS];
+  const size_t size = batch * w->rows * sizeof *y;
+  tk_gemm_panels(panels, activations, w, in->q, in->stride, in->sums, NULL, batch, 0, w->rows, y,
+                 w->rows, scratch);
+  if (memcmp(y, expected, size) != 0) {
+    return false;
+  }
+  tk_gemm_panels(panels, activations, w, in->q, in->stride, in->sums, &scaling, batch, 0, w->rows,
+                 scaled, w->rows, scratch);
+  tk_scale_tokens(tk_activations_of(scalar), &scaling, batch, w->rows, y, w->rows);
+  return memcmp(scaled, y, size) == 0;
+}
+
 /// Small batches by both kernels, if they take them: which is faster is another matter.
 static bool same_gemm(const tk_kernels *k, const tk_kernels *scalar, const tk_matrix *w,
                       const inputs *in) {
@@ -124,12 +150,9 @@ static bool same_gemm(const tk_kernels *k, const tk_kernels *scalar, const tk_ma
         return false;
       }
     }
-    if (panels->multiply || panels->product) {
-      tk_gemm_panels(panels, w, in->q, in->stride, in->sums, batches[i], 0, w->rows, y, w->rows,
-                     scratch);
-      if (memcmp(y, expected, size) != 0) {
-        return false;
-      }
+    if ((panels->multiply || panels->product) &&
+        !same_panels(k, scalar, w, in, batches[i], expected, scratch)) {
+      return false;
     }
   }
   return true;

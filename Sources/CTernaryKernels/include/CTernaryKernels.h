@@ -160,6 +160,22 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
              size_t y_stride, void *scratch);
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w);
+/// Activation rows for which tk_gemm takes the codes of rows apart once. More of them are best
+/// split between threads, or done one after the other, in parts of so many.
+size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w);
+
+/// What makes numbers of the sums of several activation rows: tk_dequantize's scale of each, and
+/// its factors of the rows of the matrix from row_begin on.
+typedef struct tk_scaling {
+  const float *scales; ///< One for each activation row.
+  const float *beta;
+  size_t beta_stride; ///< 0 or 1.
+} tk_scaling;
+
+/// tk_gemm and tk_dequantize of every row in one; the sums need not pass through memory.
+void tk_gemm_scaled(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+                    const int32_t *sums, const tk_scaling *scaling, size_t batch, size_t row_begin,
+                    size_t row_end, float *y, size_t y_stride, void *scratch);
 
 // ---------------------------------------------------------------------------------------------
 // Products that skip zeros

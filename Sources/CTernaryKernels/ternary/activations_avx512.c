@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__)
 
-#include "ternary/ternary.h"
+#include "ternary/finish.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -91,7 +91,16 @@ static void dequantize(const int32_t *acc, size_t n, float scale, const float *b
                                    y + i);
 }
 
-const tk_activation_kernels tk_activations_avx512 = {quantize, dequantize};
+static void finish(const int32_t *out, size_t tile, const tk_tile_end *end, int32_t *y,
+                   size_t y_stride) {
+  if (tile == TK_MAX_PANEL_ROWS) {
+    tk_finish_tile(out, TK_MAX_PANEL_ROWS, end, y, y_stride);
+  } else {
+    tk_finish_tile(out, tile, end, y, y_stride);
+  }
+}
+
+const tk_activation_kernels tk_activations_avx512 = {quantize, dequantize, finish};
 
 #pragma clang attribute pop
 

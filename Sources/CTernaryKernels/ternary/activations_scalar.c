@@ -1,7 +1,7 @@
 // Activations to int8 and sums to float in plain C: the specification that every instruction set
 // equals bit for bit.
 
-#include "ternary/ternary.h"
+#include "ternary/finish.h"
 
 #include <string.h>
 
@@ -45,4 +45,13 @@ static void dequantize(const int32_t *acc, size_t n, float scale, const float *b
   }
 }
 
-const tk_activation_kernels tk_activations_scalar = {quantize, dequantize};
+static void finish(const int32_t *out, size_t tile, const tk_tile_end *end, int32_t *y,
+                   size_t y_stride) {
+  if (tile == TK_TILE_ROWS) {
+    tk_finish_tile(out, TK_TILE_ROWS, end, y, y_stride);
+  } else {
+    tk_finish_tile(out, tile, end, y, y_stride);
+  }
+}
+
+const tk_activation_kernels tk_activations_scalar = {quantize, dequantize, finish};

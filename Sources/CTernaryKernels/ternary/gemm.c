@@ -29,37 +29,8 @@ typedef struct panel {
   size_t columns; ///< Whole blocks, including padding.
   size_t rows;    ///< Rows to write, at least one.
   bool first;     ///< Whether y is still unwritten.
+  bool last;      ///< Whether no columns follow.
 } panel;
-
-/// Adds one tile's products to y, or starts y with them minus the sums of the activations. `tile`
-/// is a constant where this is inlined, and so is `rows` of a whole tile.
-static inline __attribute__((always_inline)) void add_rows(const int32_t *restrict out, size_t tile,
-                                                           const int32_t *restrict sums,
-                                                           size_t tokens, size_t rows, bool first,
-                                                           int32_t *restrict y, size_t y_stride) {
-  for (size_t t = 0; t < tokens; t++, out += tile, y += y_stride) {
-    if (first) {
-      for (size_t r = 0; r < rows; r++) {
-        y[r] = out[r] - sums[t];
-      }
-    } else {
-      for (size_t r = 0; r < rows; r++) {
-        y[r] += out[r];
-      }
-    }
-  }
-}
-
-static inline __attribute__((always_inline)) void add_tile(const int32_t *restrict out, size_t tile,
-                                                           const int32_t *restrict sums,
-                                                           size_t tokens, size_t rows, bool first,
-                                                           int32_t *restrict y, size_t y_stride) {
-  if (rows == tile) {
-    add_rows(out, tile, sums, tokens, tile, first, y, y_stride);
-  } else {
-    add_rows(out, tile, sums, tokens, rows, first, y, y_stride);
-  }
-}
 
 void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
   for (size_t r = 0; r < TK_TILE_ROWS; r++, codes += TK_PANEL_COLUMNS) {
@@ -75,18 +46,33 @@ void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
   }
 }
 
-/// `tile` is k->rows, a constant where this is inlined if that is TK_TILE_ROWS.
-static inline __attribute__((always_inline)) void
-sweep(const tk_gemm_kernels *k, size_t tile, const panel *p, const int8_t *q, size_t q_stride,
-      const int32_t *sums, size_t tokens, int32_t *y, size_t y_stride) {
+/// What a product does with its sums.
+typedef struct ending {
+  const tk_activation_kernels *activations;
+  const int32_t *sums;
+  const tk_scaling *scaling; ///< NULL where y stays int32.
+} ending;
+
+/// One panel with `tokens` tokens, those from `token` on; `row` is its first, of those of y.
+static void sweep(const tk_gemm_kernels *k, const panel *p, const ending *e, size_t row,
+                  size_t token, const int8_t *q, size_t q_stride, size_t tokens, int32_t *y,
+                  size_t y_stride) {
   int32_t out[TK_MAX_TOKENS * TK_MAX_PANEL_ROWS];
+  const tk_scaling *scaling = p->last ? e->scaling : NULL;
+  tk_tile_end end = {0};
   for (size_t t = 0; t < tokens; t += k->tokens) {
-    size_t group = tokens - t < k->tokens ? tokens - t : k->tokens;
-    for (size_t r = 0; r < p->rows; r += tile) {
-      size_t rows = p->rows - r < tile ? p->rows - r : tile;
-      k->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride, group,
-                  out);
-      add_tile(out, tile, sums + t, group, rows, p->first, y + t * y_stride + r, y_stride);
+    end.tokens = tokens - t < k->tokens ? tokens - t : k->tokens;
+    end.sums = p->first ? e->sums + token + t : NULL;
+    end.scales = scaling ? scaling->scales + token + t : NULL;
+    for (size_t r = 0; r < p->rows; r += k->rows) {
+      end.rows = p->rows - r < k->rows ? p->rows - r : k->rows;
+      if (scaling) {
+        end.beta = scaling->beta + (row + r) * scaling->beta_stride;
+        end.beta_stride = scaling->beta_stride;
+      }
+      k->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride,
+                  end.tokens, out);
+      e->activations->finish(out, k->rows, &end, y + t * y_stride + r, y_stride);
     }
   }
 }
@@ -106,13 +92,30 @@ static void unpack(const tk_gemm_kernels *k, const tk_matrix *w, size_t row, siz
   }
 }
 
-void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
-                    const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-                    size_t y_stride, void *scratch) {
+void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling *scaling,
+                     size_t tokens, size_t rows, int32_t *y, size_t y_stride) {
+  for (size_t t = 0; t < tokens; t++, y += y_stride) {
+    activations->dequantize(y, rows, scaling->scales[t], scaling->beta, scaling->beta_stride,
+                            (float *)y);
+  }
+}
+
+size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k) {
+  return k->product ? SIZE_MAX : extent_of(k).tokens;
+}
+
+void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activations,
+                    const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                    const tk_scaling *scaling, size_t batch, size_t row_begin, size_t row_end,
+                    int32_t *y, size_t y_stride, void *scratch) {
   if (k->product) {
     k->product(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+    if (scaling) {
+      tk_scale_tokens(activations, scaling, batch, row_end - row_begin, y, y_stride);
+    }
     return;
   }
+  const ending ending = {activations, sums, scaling};
   size_t width = tk_describe(w->layout).columns;
   size_t blocks = tk_block_count(w->layout, w->columns);
   extent extent = extent_of(k);
@@ -125,15 +128,11 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *
     for (size_t t = 0; t < batch; t += extent.tokens) {
       size_t tokens = batch - t < extent.tokens ? batch - t : extent.tokens;
       for (size_t r = row_begin; r < row_end; r += height) {
-        panel p = {scratch, count * width, row_end - r < height ? row_end - r : height, b == 0};
+        size_t rows = row_end - r < height ? row_end - r : height;
+        panel p = {scratch, count * width, rows, b == 0, b + count == blocks};
         unpack(k, w, r, p.rows, b, count, scratch);
-        const int8_t *x = q + t * q_stride + b * width;
-        int32_t *out = y + t * y_stride + r - row_begin;
-        if (k->rows == TK_TILE_ROWS) {
-          sweep(k, TK_TILE_ROWS, &p, x, q_stride, sums + t, tokens, out, y_stride);
-        } else {
-          sweep(k, k->rows, &p, x, q_stride, sums + t, tokens, out, y_stride);
-        }
+        sweep(k, &p, &ending, r - row_begin, t, q + t * q_stride + b * width, q_stride, tokens,
+              y + t * y_stride + r - row_begin, y_stride);
       }
     }
   }

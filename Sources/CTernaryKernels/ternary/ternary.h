@@ -12,11 +12,24 @@
 
 #include <string.h>
 
+/// What becomes of the sums of a few rows for a few tokens.
+typedef struct tk_tile_end {
+  size_t rows, tokens; ///< To write.
+  const int32_t *sums; ///< Of the tokens' activations; NULL where they were subtracted before.
+  const float *scales; ///< Of the tokens; NULL where more columns follow: y stays int32.
+  const float *beta;   ///< Of the rows, as of tk_dequantize.
+  size_t beta_stride;
+} tk_tile_end;
+
 /// What happens to activations around a product.
 typedef struct tk_activation_kernels {
   float (*quantize)(const float *x, size_t n, int8_t *q, int32_t *sum);
   void (*dequantize)(const int32_t *acc, size_t n, float scale, const float *beta,
                      size_t beta_stride, float *y);
+  /// Begins y with the sums out[t * tile + r] less those of the activations, or adds them to what
+  /// is there, and makes floats of the result if no columns follow.
+  void (*finish)(const int32_t *out, size_t tile, const tk_tile_end *end, int32_t *y,
+                 size_t y_stride);
 } tk_activation_kernels;
 
 extern const tk_activation_kernels tk_activations_scalar, tk_activations_avx2,
@@ -136,10 +149,16 @@ static inline float tk_activation_scale(uint32_t largest) {
 /// add and subtract.
 static inline int32_t tk_term(int8_t trit, int8_t q) { return trit > 0 ? q : trit < 0 ? -q : 0; }
 
-/// tk_gemm by panels, or by the kernels' own product.
-void tk_gemm_panels(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
-                    const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
-                    size_t y_stride, void *scratch);
+/// tk_gemm_scaled by panels, or tk_gemm where there is no `scaling`.
+void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activations,
+                    const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
+                    const tk_scaling *scaling, size_t batch, size_t row_begin, size_t row_end,
+                    int32_t *y, size_t y_stride, void *scratch);
+/// tk_dequantize of the sums of every token, where they lie.
+void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling *scaling,
+                     size_t tokens, size_t rows, int32_t *y, size_t y_stride);
+/// Activation rows that tk_gemm_panels sweeps with each panel; SIZE_MAX where that is all of them.
+size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k);
 /// `unpack` of L2, which is made for GEMV: its bytes are only taken apart.
 tk_gemm_unpack tk_gemm_unpack_l2;
 

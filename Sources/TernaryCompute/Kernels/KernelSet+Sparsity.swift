@@ -72,8 +72,10 @@ extension PackedTrits {
 
     /// Rows that one thread computes are multiples of this. Two blocks of a column are one cache
     /// line, which two threads should not both read.
-    func rowGranule(threads: Int) -> Int {
-        guard arrangement == .columns else { return KernelSet.tileRows }
+    func rowGranule(threads: Int, tokens: Int) -> Int {
+        guard arrangement == .columns else {
+            return tokens == 1 ? KernelSet.tileRows : KernelSet.panelRows
+        }
         let block = layout.blockColumns
         return rows >= 2 * block * threads ? 2 * block : block
     }
@@ -144,14 +146,17 @@ extension KernelSet {
         for index in 0..<count { y[index] &+= x[index] }
     }
 
-    /// Like `gemm`, for a matrix that is not in tiles: some rows at a time are put in tiles.
+    /// Like `gemm` with scales, for a matrix that is not in tiles: some rows at a time are put in
+    /// tiles.
     func gemmStrands(
         _ matrix: PackedTrits, rows: Range<Int>, q: BufferView<Int8>, qStride: Int,
-        sums: BufferView<Int32>, batch: Int, into y: BufferView<Int32>, yStride: Int,
-        scratch: BufferView<UInt8>
+        sums: BufferView<Int32>, scales: BufferView<Float>, beta: BufferView<Float>,
+        into y: BufferView<Float>, yStride: Int, scratch: BufferView<UInt8>
     ) {
+        let batch = sums.count
         precondition(
-            rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && sums.count >= batch
+            rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && scales.count == batch
+                && (beta.count == 1 || beta.count == rows.count)
                 && qStride >= matrix.columns + KernelSet.activationPadding
                 && q.count >= batch * qStride && y.count >= (batch - 1) * yStride + rows.count
                 && scratch.count >= gemmScratchSize(matrix))
@@ -168,9 +173,13 @@ extension KernelSet {
             var w = tk_matrix(
                 data: tiles.base, rows: end - begin, columns: matrix.columns,
                 layout: matrix.tiledLayout)
-            tk_gemm(
-                kernels, &w, q.base, qStride, sums.base, batch, 0, end - begin,
-                y.from(begin - rows.lowerBound).base, yStride, rest.base)
+            let first = begin - rows.lowerBound
+            var scaling = tk_scaling(
+                scales: scales.base, beta: beta.count == 1 ? beta.base : beta.from(first).base,
+                beta_stride: beta.count == 1 ? 0 : 1)
+            tk_gemm_scaled(
+                kernels, &w, q.base, qStride, sums.base, &scaling, batch, 0, end - begin,
+                y.from(first).base, yStride, rest.base)
         }
     }
 

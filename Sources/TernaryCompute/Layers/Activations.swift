@@ -16,6 +16,11 @@ package struct Activations: Sendable {
         storage[row * columns..<(row + 1) * columns]
     }
 
+    /// Everything from element `column` of a row on.
+    func from(_ row: Int, column: Int) -> BufferView<Float> {
+        storage.from(row * columns + column)
+    }
+
     /// Some of the rows.
     package subscript(rows: Range<Int>) -> Activations {
         Activations(
@@ -104,7 +109,8 @@ package final class QuantizedActivations: @unchecked Sendable {
 
     func noteDamage() { damage.store(true, ordering: .relaxed) }
 
-    var all: BufferView<Int8> { values.view }
+    /// Int8 values from this token on, `stride` apart.
+    func from(_ row: Int) -> BufferView<Int8> { values.view.from(row * stride) }
     package var scales: BufferView<Float> { scaleStorage.view }
     /// Sum of each token's int8 values.
     var sums: BufferView<Int32> { sumStorage.view }

@@ -37,6 +37,10 @@ package struct Compute: Sendable {
     private static let pools = Mutex<[Int: WorkerPool]>([:])
 }
 
+/// What is done with a part of a product, some rows for some tokens, as soon as it is there and still
+/// in a cache. The parts make up the whole; several threads call at the same time.
+package typealias PartialResult = (_ tokens: Range<Int>, _ rows: Range<Int>) -> Void
+
 /// One ternary product of a fused job: `output[t] = matrix * input[t]`.
 package struct TernaryProduct {
     let matrix: TernaryMatrix
@@ -85,20 +89,36 @@ extension Compute {
     }
 
     /// Up to three products of the same input in one job: every thread takes its share of the rows
-    /// of each matrix.
+    /// of each matrix, and of many tokens.
+    ///
+    /// - Parameter then: called for every part of `first` and of others that are as high.
     package func multiply(
         _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct? = nil,
-        _ third: TernaryProduct? = nil
+        _ third: TernaryProduct? = nil,
+        then: PartialResult? = nil
     ) {
         let rows = first.matrix.rows + (second?.matrix.rows ?? 0) + (third?.matrix.rows ?? 0)
-        // Panels of a GEMM want more rows than the tiles of a GEMV.
+        // Panels of a GEMM want more rows than the tiles of a GEMV, and as many tokens as it takes
+        // through a matrix at once: these are read again for every panel.
         let shares = max(pool.threads, rows / (input.rows == 1 ? 32 : 256))
-        pool.parallelInPieces(shares, work: rows * first.matrix.columns * input.rows) {
-            thread, part in
-            let share = TernaryProduct.Share(part: part, count: shares, threads: pool.threads)
-            first.compute(share, input, thread: thread, kernels: kernels)
-            second?.compute(share, input, thread: thread, kernels: kernels)
-            third?.compute(share, input, thread: thread, kernels: kernels)
+        let sweep = [first, second, third].reduce(1) { longest, product in
+            max(longest, product.map { kernels.gemmSweep($0.matrix.trits) } ?? 0)
+        }
+        let parts = (input.rows - 1) / sweep + 1
+        pool.parallelInPieces(
+            parts * shares, work: rows * first.matrix.columns * input.rows
+        ) { thread, piece in
+            let step = input.rows == 1 ? piece.count : 1
+            for unit in stride(from: piece.lowerBound, to: piece.upperBound, by: step) {
+                let (part, begin) = unit.quotientAndRemainder(dividingBy: shares)
+                let share = TernaryProduct.Share(
+                    part: begin..<begin + step, count: shares, threads: pool.threads,
+                    tokens: input.rows * part / parts..<input.rows * (part + 1) / parts)
+                first.compute(share, input, thread: thread, kernels: kernels)
+                second?.compute(share, input, thread: thread, kernels: kernels)
+                third?.compute(share, input, thread: thread, kernels: kernels)
+                then?(share.tokens, first.rows(of: share))
+            }
         }
     }
 
@@ -114,18 +134,28 @@ extension Compute {
 }
 
 extension TernaryProduct {
-    /// Shares `part` of `count` equal ones, which `threads` have between them.
+    /// Shares `part` of `count` equal ones of the rows, which `threads` have between them, for some
+    /// tokens.
     fileprivate struct Share {
         let part: Range<Int>
         let count: Int
         let threads: Int
+        let tokens: Range<Int>
+    }
+
+    fileprivate func rows(of share: Share) -> Range<Int> {
+        matrix.rows(
+            ofShares: share.part, of: share.count, threads: share.threads,
+            tokens: share.tokens.count)
     }
 
     fileprivate func compute(
         _ share: Share, _ input: QuantizedActivations, thread: Int, kernels: KernelSet
     ) {
-        let rows = matrix.rows(ofShares: share.part, of: share.count, threads: share.threads)
+        let rows = rows(of: share)
         guard !rows.isEmpty else { return }
-        matrix.multiply(input, rows: rows, into: output, thread: thread, kernels: kernels)
+        matrix.multiply(
+            input, tokens: share.tokens, rows: rows, into: output, thread: thread,
+            kernels: kernels)
     }
 }

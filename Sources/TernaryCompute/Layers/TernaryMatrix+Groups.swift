@@ -5,35 +5,34 @@ extension TernaryMatrix {
     /// Rows that are multiplied before they are scaled: their sums of a whole batch stay in cache.
     private static let step = 64
 
-    /// Rows `range` of the product with every token of `input`, group by group.
+    /// Rows `range` of the product with some tokens of `input`, group by group.
     func multiplyGroups(
-        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
-        thread: Int, kernels: KernelSet
+        _ input: QuantizedActivations, tokens: Range<Int>, rows range: Range<Int>,
+        into output: Activations, thread: Int, kernels: KernelSet
     ) {
-        let tokens = input.rows
-        for token in 0..<tokens { output[token][range].fill(0) }
+        for token in tokens { output[token][range].fill(0) }
         // Sums of one group: of the activations of each token, and of the products.
-        let count = tokens * (1 + TernaryMatrix.step)
+        let count = tokens.count * (1 + TernaryMatrix.step)
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: count) { scratch in
             guard let base = scratch.baseAddress else { return }
             let all = BufferView(base: base, count: count)
-            let (sums, acc) = (all[0..<tokens], all.from(tokens))
+            let (sums, acc) = (all[0..<tokens.count], all.from(tokens.count))
             for group in 0..<trits.groupCount {
                 // Padding trits are 0, but kernels add trit + 1: the sum covers padding too.
                 let window = trits.blockCount * layout.blockColumns
                 let start = group * trits.groupColumns
-                for token in 0..<tokens {
-                    sums[token] = Codec.sum(input[token][start..<start + window])
+                for (index, token) in tokens.enumerated() {
+                    sums[index] = Codec.sum(input[token][start..<start + window])
                 }
                 for begin in stride(
                     from: range.lowerBound, to: range.upperBound, by: TernaryMatrix.step)
                 {
                     let rows = begin..<min(begin + TernaryMatrix.step, range.upperBound)
                     multiply(
-                        input, group: group, rows: rows, sums: sums, into: acc, thread: thread,
-                        kernels: kernels)
+                        input, tokens: tokens, group: group, rows: rows, sums: sums, into: acc,
+                        thread: thread, kernels: kernels)
                     accumulate(
-                        acc, group: group, rows: rows, input: input, into: output,
+                        acc, group: group, rows: rows, input: input, tokens: tokens, into: output,
                         kernels: kernels)
                 }
             }
@@ -42,18 +41,18 @@ extension TernaryMatrix {
 
     /// The integer products of some rows of one group, `rows.count` from token to token.
     private func multiply(
-        _ input: QuantizedActivations, group: Int, rows: Range<Int>, sums: BufferView<Int32>,
-        into acc: BufferView<Int32>, thread: Int, kernels: KernelSet
+        _ input: QuantizedActivations, tokens: Range<Int>, group: Int, rows: Range<Int>,
+        sums: BufferView<Int32>, into acc: BufferView<Int32>, thread: Int, kernels: KernelSet
     ) {
-        let start = group * trits.groupColumns
-        if input.rows == 1 {
+        let q = input.from(tokens.lowerBound).from(group * trits.groupColumns)
+        if tokens.count == 1 {
             kernels.gemv(
-                trits, group: group, rows: rows, blocks: 0..<trits.blockCount,
-                q: input[0].from(start), sum: sums[0], into: acc[0..<rows.count])
+                trits, group: group, rows: rows, blocks: 0..<trits.blockCount, q: q, sum: sums[0],
+                into: acc[0..<rows.count])
         } else {
             kernels.gemm(
-                trits, group: group, rows: rows, q: input.all.from(start), qStride: input.stride,
-                sums: sums, batch: input.rows, into: acc, yStride: rows.count,
+                trits, group: group, rows: rows, q: q, qStride: input.stride, sums: sums,
+                batch: tokens.count, into: acc, yStride: rows.count,
                 scratch: input.gemmScratch(thread: thread))
         }
     }
@@ -61,12 +60,12 @@ extension TernaryMatrix {
     /// Scales the products of one group in place and adds them to the output.
     private func accumulate(
         _ acc: BufferView<Int32>, group: Int, rows: Range<Int>, input: QuantizedActivations,
-        into output: Activations, kernels: KernelSet
+        tokens: Range<Int>, into output: Activations, kernels: KernelSet
     ) {
         let offset = group * self.rows
         let beta = scales[offset + rows.lowerBound..<offset + rows.upperBound]
-        for token in 0..<input.rows {
-            let part = acc[token * rows.count..<(token + 1) * rows.count]
+        for (index, token) in tokens.enumerated() {
+            let part = acc[index * rows.count..<(index + 1) * rows.count]
             let scaled = part.reinterpreted(as: Float.self)
             kernels.dequantize(part, scale: input.scales[token], beta: beta, into: scaled)
             kernels.add(scaled, to: output[token][rows])

@@ -34,47 +34,48 @@ extension TernaryMatrix {
         return output.array
     }
 
-    /// The rows that are shares `part` of `count` equal ones, in whole tiles or blocks; `threads` have
-    /// them all between them.
-    func rows(ofShares part: Range<Int>, of count: Int, threads: Int) -> Range<Int> {
-        let granule = trits.rowGranule(threads: threads)
+    /// The rows that are shares `part` of `count` equal ones, in whole tiles, panels or blocks;
+    /// `threads` have them all between them, for so many tokens.
+    func rows(ofShares part: Range<Int>, of count: Int, threads: Int, tokens: Int) -> Range<Int> {
+        let granule = trits.rowGranule(threads: threads, tokens: tokens)
         let tiles = (rows + granule - 1) / granule
         let begin = min(tiles * part.lowerBound / count * granule, rows)
         let end = min(tiles * part.upperBound / count * granule, rows)
         return begin..<end
     }
 
-    /// Rows `range` of the product with every token of `input`. Sums are written where the results
-    /// go and scaled in place.
+    /// Rows `range` of the product with some tokens of `input`, 1 or more.
     func multiply(
-        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
-        thread: Int, kernels: KernelSet
+        _ input: QuantizedActivations, tokens: Range<Int>, rows range: Range<Int>,
+        into output: Activations, thread: Int, kernels: KernelSet
     ) {
         precondition(input.columns == columns && output.rows == input.rows)
         if trits.arrangement != .tiles {
             return multiplyStrands(
-                input, rows: range, into: output, thread: thread, kernels: kernels)
+                input, tokens: tokens, rows: range, into: output, thread: thread, kernels: kernels)
         }
         if trits.groupCount > 1 {
             return multiplyGroups(
-                input, rows: range, into: output, thread: thread, kernels: kernels)
+                input, tokens: tokens, rows: range, into: output, thread: thread, kernels: kernels)
         }
-        let target = output.storage.from(range.lowerBound).reinterpreted(as: Int32.self)
-        if input.rows == 1 {
+        if tokens.count == 1 {
+            let y = output[tokens.lowerBound]
             kernels.gemv(
-                trits, rows: range, blocks: 0..<trits.blockCount, q: input[0], sum: input.sums[0],
-                into: target[0..<range.count])
+                trits, rows: range, blocks: 0..<trits.blockCount, q: input[tokens.lowerBound],
+                sum: input.sums[tokens.lowerBound],
+                into: y[range].reinterpreted(as: Int32.self))
+            dequantize(y, rows: range, scale: input.scales[tokens.lowerBound], kernels: kernels)
         } else {
             kernels.gemm(
-                trits, rows: range, q: input.all, qStride: input.stride, sums: input.sums,
-                batch: input.rows, into: target, yStride: output.columns,
-                scratch: input.gemmScratch(thread: thread))
+                trits, rows: range, q: input.from(tokens.lowerBound), qStride: input.stride,
+                sums: input.sums[tokens], scales: input.scales[tokens], beta: factors(of: range),
+                into: output.from(tokens.lowerBound, column: range.lowerBound),
+                yStride: output.columns, scratch: input.gemmScratch(thread: thread))
         }
-        let beta = scales.count == 1 ? scales : scales[range]
-        for token in 0..<input.rows {
-            let y = output[token][range]
-            kernels.dequantize(
-                y.reinterpreted(as: Int32.self), scale: input.scales[token], beta: beta, into: y)
-        }
+    }
+
+    /// What sums of these rows are multiplied by: one factor for all, or one for each.
+    func factors(of rows: Range<Int>) -> BufferView<Float> {
+        scales.count == 1 ? scales : scales[rows]
     }
 }

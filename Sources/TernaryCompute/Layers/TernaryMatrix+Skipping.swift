@@ -13,26 +13,28 @@ extension TernaryMatrix {
 
     /// `multiply` for a matrix that is not in tiles.
     func multiplyStrands(
-        _ input: QuantizedActivations, rows range: Range<Int>, into output: Activations,
-        thread: Int, kernels: KernelSet
+        _ input: QuantizedActivations, tokens: Range<Int>, rows range: Range<Int>,
+        into output: Activations, thread: Int, kernels: KernelSet
     ) {
-        let target = output.storage.reinterpreted(as: Int32.self)
-        if input.rows == 1 && trits.arrangement == .columns {
+        guard tokens.count == 1 else {
+            return kernels.gemmStrands(
+                trits, rows: range, q: input.from(tokens.lowerBound), qStride: input.stride,
+                sums: input.sums[tokens], scales: input.scales[tokens], beta: factors(of: range),
+                into: output.from(tokens.lowerBound, column: range.lowerBound),
+                yStride: output.columns, scratch: input.gemmScratch(thread: thread))
+        }
+        let token = tokens.lowerBound
+        let target = output[token].reinterpreted(as: Int32.self)
+        if trits.arrangement == .columns {
             kernels.gemvColumns(
-                trits, list: nil, rows: range, q: input[0], sum: input.sums[0], into: target[range])
-        } else if input.rows == 1 {
-            kernels.gemvRows(
-                trits, list: nil, range: range, q: input[0], sum: input.sums[0],
-                into: target[0..<rows])
+                trits, list: nil, rows: range, q: input[token], sum: input.sums[token],
+                into: target[range])
         } else {
-            kernels.gemmStrands(
-                trits, rows: range, q: input.all, qStride: input.stride, sums: input.sums,
-                batch: input.rows, into: target.from(range.lowerBound), yStride: output.columns,
-                scratch: input.gemmScratch(thread: thread))
+            kernels.gemvRows(
+                trits, list: nil, range: range, q: input[token], sum: input.sums[token],
+                into: target[0..<rows])
         }
-        for token in 0..<input.rows {
-            dequantize(output[token], rows: range, scale: input.scales[token], kernels: kernels)
-        }
+        dequantize(output[token], rows: range, scale: input.scales[token], kernels: kernels)
     }
 
     /// Sums of the rows `list[range]` with one token of `input`, each to its place in `y`, whose
@@ -61,10 +63,9 @@ extension TernaryMatrix {
     package func dequantize(
         _ y: BufferView<Float>, rows range: Range<Int>, scale: Float, kernels: KernelSet
     ) {
-        let beta = scales.count == 1 ? scales : scales[range]
         let part = y[range]
         kernels.dequantize(
-            part.reinterpreted(as: Int32.self), scale: scale, beta: beta, into: part)
+            part.reinterpreted(as: Int32.self), scale: scale, beta: factors(of: range), into: part)
     }
 
     /// Whether no element of the product with one token of `input` can overflow to infinity,

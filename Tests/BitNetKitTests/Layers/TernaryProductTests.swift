@@ -1,0 +1,108 @@
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import TernaryCompute
+
+/// Products of more tokens than go through a matrix at once: threads have rows and tokens of them.
+@Suite("Products of many tokens")
+struct TernaryProductTests {
+    private static let (rows, columns, tokens) = (70, 160, 300)
+
+    /// The product with one set of weights and `x`, by several threads.
+    private func product(
+        _ matrix: TernaryMatrix, _ x: [Float], threads: Int, kernels: KernelSet = .best
+    ) throws -> [Float] {
+        let (rows, tokens) = (matrix.rows, x.count / matrix.columns)
+        let compute = Compute(
+            kernels: kernels, pool: WorkerPool(threads: threads, sharing: .every))
+        let output = try AlignedBuffer<Float>(count: tokens * rows, purpose: "test")
+        compute.multiply(
+            try quantized(x, for: matrix, compute),
+            TernaryProduct(
+                matrix, into: Activations(output.view, rows: tokens, columns: rows)))
+        return output.array
+    }
+
+    private func quantized(
+        _ x: [Float], for matrix: TernaryMatrix, _ compute: Compute
+    ) throws -> QuantizedActivations {
+        let tokens = x.count / matrix.columns
+        let input = try AlignedBuffer(x, purpose: "test")
+        defer { withExtendedLifetime(input) {} }
+        let quantized = try QuantizedActivations(
+            rows: tokens, columns: matrix.columns, threads: compute.pool.threads,
+            gemmScratch: compute.kernels.gemmScratchSize(matrix.trits))
+        compute.quantize(
+            Activations(input.view, rows: tokens, columns: matrix.columns), norm: nil,
+            into: quantized)
+        return quantized
+    }
+
+    private static let scales: [TernaryScale] = [
+        .perTensor(-0.3), .perRow((0..<rows).map { 0.51 - Float($0) / 64 }),
+        .perGroup(size: 80, (0..<rows * 2).map { 0.01 * Float($0 + 1) }),
+    ]
+
+    @Test(
+        "any number of threads, every kernel set and arrangement give the sums of the definition",
+        arguments: scales)
+    func sameBits(_ scale: TernaryScale) throws {
+        let (rows, columns, tokens) = (Self.rows, Self.columns, Self.tokens)
+        let plain = PlainTernary(rows: rows, columns: columns, scale: scale, seed: 6)
+        let x = randomFloats(tokens * columns, seed: 7)
+        let scalar = try product(
+            plain.matrix(.t2), x, threads: 1, kernels: KernelSet.named("scalar"))
+        let isRight = scalar == plain.multiply(x)
+        #expect(isRight)
+        let expected = scalar.map(\.bitPattern)
+        for layout in [TernaryLayout.t2, .t5] {
+            let tiles = try plain.matrix(layout)
+            for kernels in KernelSet.available {
+                let y = try product(tiles, x, threads: 3, kernels: kernels).map(\.bitPattern)
+                let isSame = y == expected
+                #expect(isSame, "\(layout), \(kernels.name)")
+            }
+            let pool = WorkerPool(threads: 1)
+            for matrix in [
+                tiles, try tiles.arranged(.rows, pool: pool),
+                try tiles.arranged(.columns, pool: pool),
+            ] {
+                for threads in [1, 2, 5] {
+                    let y = try product(matrix, x, threads: threads).map(\.bitPattern)
+                    let isSame = y == expected
+                    #expect(isSame, "\(layout), \(matrix.trits.arrangement), \(threads) threads")
+                }
+            }
+        }
+    }
+
+    @Test(
+        "every part of a product is reported once, when it is there", arguments: [1, 2, 5],
+        [1, 2, 300])
+    func parts(_ threads: Int, _ tokens: Int) throws {
+        let (rows, columns) = (Self.rows, Self.columns)
+        let matrix = try PlainTernary(rows: rows, columns: columns, scale: .perTensor(1), seed: 8)
+            .matrix(.t2)
+        let x = randomFloats(tokens * columns, seed: 9)
+        let compute = Compute(kernels: .best, pool: WorkerPool(threads: threads, sharing: .every))
+        let first = try AlignedBuffer<Float>(count: tokens * rows, purpose: "test")
+        let second = try AlignedBuffer<Float>(count: tokens * rows, purpose: "test")
+        first.view.fill(.nan)
+        second.view.fill(.nan)
+        let outputs = [first, second].map { Activations($0.view, rows: tokens, columns: rows) }
+        let seen = Mutex([Int](repeating: 0, count: tokens * rows))
+        compute.multiply(
+            try quantized(x, for: matrix, compute), TernaryProduct(matrix, into: outputs[0]),
+            TernaryProduct(matrix, into: outputs[1])
+        ) { tokens, part in
+            for token in tokens {
+                for row in part where outputs.allSatisfy({ !$0[token][row].isNaN }) {
+                    seen.withLock { $0[token * rows + row] += 1 }
+                }
+            }
+        }
+        #expect(seen.withLock { $0.allSatisfy { $0 == 1 } })
+        #expect(first.array == second.array)
+    }
+}
