@@ -23,6 +23,13 @@ static extent extent_of(const tk_gemm_kernels *k) {
                                       : (extent){TK_PANEL_COLUMNS, TK_PANEL_TOKENS};
 }
 
+/// Packed codes in memory: `count` tiles, `stride` bytes apart, of which `lines` cache lines count.
+typedef struct tiles {
+  const uint8_t *first;
+  size_t count, stride, lines;
+  size_t line; ///< Of the first tile, that comes next.
+} tiles;
+
 /// A range of columns of one panel: what the inner loops need to know.
 typedef struct panel {
   const uint8_t *codes;
@@ -30,6 +37,7 @@ typedef struct panel {
   size_t rows;    ///< Rows to write, at least one.
   bool first;     ///< Whether y is still unwritten.
   bool last;      ///< Whether no columns follow.
+  tiles next;     ///< Those of the next panel.
 } panel;
 
 void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
@@ -42,6 +50,18 @@ void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
       codes[4 * g + 1] = (uint8_t)(four >> 8);
       codes[4 * g + 2] = (uint8_t)(four >> 16);
       codes[4 * g + 3] = (uint8_t)(four >> 24);
+    }
+  }
+}
+
+/// Asks for the next `count` lines of some tiles, one tile after the other, and leaves what
+/// follows. Spread over the multiplications of one panel, the codes of the next come from memory
+/// while nobody waits for them.
+static void prefetch(tiles *next, size_t count) {
+  for (; count > 0 && next->count > 0; count--) {
+    __builtin_prefetch(next->first + next->line * 64, 0, 3);
+    if (++next->line == next->lines) {
+      *next = (tiles){next->first + next->stride, next->count - 1, next->stride, next->lines, 0};
     }
   }
 }
@@ -60,10 +80,14 @@ static void sweep(const tk_gemm_kernels *k, const panel *p, const ending *e, siz
   int32_t out[TK_MAX_TOKENS * TK_MAX_PANEL_ROWS];
   const tk_scaling *scaling = p->last ? e->scaling : NULL;
   tk_tile_end end = {0};
+  tiles next = p->next;
+  const size_t groups = (tokens + k->tokens - 1) / k->tokens;
+  const size_t step = (next.count * next.lines + groups - 1) / groups;
   for (size_t t = 0; t < tokens; t += k->tokens) {
     end.tokens = tokens - t < k->tokens ? tokens - t : k->tokens;
     end.sums = p->first ? e->sums + token + t : NULL;
     end.scales = scaling ? scaling->scales + token + t : NULL;
+    prefetch(&next, step);
     for (size_t r = 0; r < p->rows; r += k->rows) {
       end.rows = p->rows - r < k->rows ? p->rows - r : k->rows;
       if (scaling) {
@@ -90,6 +114,18 @@ static void unpack(const tk_gemm_kernels *k, const tk_matrix *w, size_t row, siz
   for (size_t i = 0; i < rows; i += TK_TILE_ROWS) {
     k->unpack(tk_row(w->layout, w, row + i) + offset, blocks, codes + i * TK_PANEL_COLUMNS);
   }
+}
+
+/// Up to `rows` rows from `row` on, of `blocks` blocks from `block` on; none of a layout without
+/// tiles.
+static tiles next_tiles(const tk_matrix *w, size_t row, size_t rows, size_t block, size_t blocks) {
+  if (row >= w->rows || w->layout == TK_LAYOUT_L2) {
+    return (tiles){0};
+  }
+  const size_t left = w->rows - row < rows ? w->rows - row : rows;
+  return (tiles){
+      tk_packed_row(w, row) + block * TK_TILE_BYTES, (left + TK_TILE_ROWS - 1) / TK_TILE_ROWS,
+      tk_block_count(w->layout, w->columns) * TK_TILE_BYTES, blocks * TK_TILE_BYTES / 64, 0};
 }
 
 void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling *scaling,
@@ -129,7 +165,8 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activ
       size_t tokens = batch - t < extent.tokens ? batch - t : extent.tokens;
       for (size_t r = row_begin; r < row_end; r += height) {
         size_t rows = row_end - r < height ? row_end - r : height;
-        panel p = {scratch, count * width, rows, b == 0, b + count == blocks};
+        panel p = {scratch, count * width,       rows,
+                   b == 0,  b + count == blocks, next_tiles(w, r + height, height, b, count)};
         unpack(k, w, r, p.rows, b, count, scratch);
         sweep(k, &p, &ending, r - row_begin, t, q + t * q_stride + b * width, q_stride, tokens,
               y + t * y_stride + r - row_begin, y_stride);
