@@ -24,44 +24,12 @@ public struct FeedForward: Sendable {
         _ x: Activations, layer: Int, workspace: Workspace, compute: Compute
     ) {
         let gated = workspace.gate(x.rows)
-        let upper = workspace.up(x.rows)
         let skipping = x.rows <= Skipping.mostTokens ? skipping : nil
-        var (skippedRows, skippedColumns): (Int?, Int?)
-        let isWatched = workspace.probe != nil || workspace.counts != nil
-        // Where nobody looks in between, gates open while what they let through is in a cache.
-        let opensAtOnce = skipping == nil && gateBias == nil && !isWatched
-        let open: PartialResult = { tokens, rows in
-            for token in tokens {
-                compute.kernels.gated(activation, gated[token][rows], upper[token][rows])
-            }
-        }
-        if let skipping {
-            skippedRows = expand(
-                x, skipping, layer: layer, gated: gated, upper: upper, workspace: workspace,
-                compute: compute)
-        } else {
-            compute.apply(
-                (gate, gated), (up, upper), to: x, scratch: workspace.quantized,
-                then: opensAtOnce ? open : nil)
-            gateBias?.add(to: gated)
-        }
-        if let silent, isWatched {
-            silent.spread(gated, compute: compute)
-            silent.spread(upper, compute: compute)
-        }
-        workspace.probe?(.gate, layer: layer, gated)
-        workspace.probe?(.up, layer: layer, upper)
-        workspace.counts?.countGates(gated, skipped: skippedRows, self, layer: layer)
-        if !opensAtOnce {
-            compute.pool.parallel(x.rows, work: x.rows * gated.columns * elementWork) { _, tokens in
-                open(tokens, 0..<gated.columns)
-            }
-        }
-        // The activation of nothing times nothing is nothing, so it can come before or after.
-        if let silent, !isWatched { silent.spread(gated, compute: compute) }
+        open(x, skipping, layer: layer, gated: gated, workspace: workspace, compute: compute)
         workspace.probe?(.gated, layer: layer, gated)
         compute.quantize(gated, norm: down.inputNorm, into: workspace.quantized)
         if let silent { workspace.quantized.gather(silent.others, pool: compute.pool) }
+        var skippedColumns: Int?
         if let skipping {
             skippedColumns = contract(skipping, workspace: workspace, compute: compute)
         } else {
@@ -75,6 +43,48 @@ public struct FeedForward: Sendable {
         workspace.probe?(
             .downInput, layer: layer, down.inputNorm == nil ? gated : workspace.quantized.normed)
         workspace.probe?(.down, layer: layer, workspace.projected(x.rows))
+    }
+
+    /// `gated = activation(gate(x)) * up(x)`. The activation of nothing times nothing is nothing, so
+    /// where nobody looks in between, silent neurons take their places behind it.
+    private func open(
+        _ x: Activations, _ skipping: Skipping?, layer: Int, gated: Activations,
+        workspace: Workspace, compute: Compute
+    ) {
+        let upper = workspace.up(x.rows)
+        func open(_ tokens: Range<Int>, _ rows: Range<Int>) {
+            for token in tokens {
+                compute.kernels.gated(activation, gated[token][rows], upper[token][rows])
+            }
+        }
+        let isWatched = workspace.probe != nil || workspace.counts != nil
+        if skipping == nil && gateBias == nil && !isWatched {
+            // Gates open while what they let through is in a cache.
+            compute.apply(
+                (gate, gated), (up, upper), to: x, scratch: workspace.quantized, then: open)
+            silent?.spread(gated, compute: compute)
+            return
+        }
+        var skipped: Int?
+        if let skipping {
+            skipped = expand(
+                x, skipping, layer: layer, gated: gated, upper: upper, workspace: workspace,
+                compute: compute)
+        } else {
+            compute.apply((gate, gated), (up, upper), to: x, scratch: workspace.quantized)
+            gateBias?.add(to: gated)
+        }
+        if let silent, isWatched {
+            silent.spread(gated, compute: compute)
+            silent.spread(upper, compute: compute)
+        }
+        workspace.probe?(.gate, layer: layer, gated)
+        workspace.probe?(.up, layer: layer, upper)
+        workspace.counts?.countGates(gated, skipped: skipped, self, layer: layer)
+        compute.pool.parallel(x.rows, work: x.rows * gated.columns * elementWork) {
+            open($1, 0..<gated.columns)
+        }
+        if let silent, !isWatched { silent.spread(gated, compute: compute) }
     }
 }
 

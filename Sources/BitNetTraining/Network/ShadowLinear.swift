@@ -106,16 +106,11 @@ final class ShadowLinear: @unchecked Sendable {
         compute.pool.parallelInPieces(tokens, granule: 64, work: tokens * rows * columns) {
             thread, range in
             let begin = range.lowerBound
-            compute.kernels.gemm(
+            compute.kernels.gemmScaled(
                 trits, rows: 0..<rows, q: input.values.view.from(begin * input.stride),
-                qStride: input.stride, sums: input.sums.view[range], batch: range.count,
-                into: y.storage.from(begin * rows).reinterpreted(as: Int32.self), yStride: rows,
-                scratch: threads.gemm(thread))
-            for token in range {
-                compute.kernels.dequantize(
-                    y[token].reinterpreted(as: Int32.self), scale: input.scales.view[token],
-                    beta: scales.view, into: y[token])
-            }
+                qStride: input.stride, sums: input.sums.view[range],
+                scales: input.scales.view[range], beta: scales.view,
+                into: y.storage.from(begin * rows), yStride: rows, scratch: threads.gemm(thread))
         }
     }
 

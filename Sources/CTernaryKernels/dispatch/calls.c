@@ -24,6 +24,7 @@ static const tk_gemm_kernels *gemm_for(const tk_kernels *k, tk_layout layout, si
   return tk_gemm_of(k, layout);
 }
 
+/// tk_gemm_scaled, or tk_gemm where there is no `scaling`.
 static void gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
                  const int32_t *sums, const tk_scaling *scaling, size_t batch, size_t row_begin,
                  size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
@@ -62,6 +63,13 @@ void tk_gemm_scaled(const tk_kernels *k, const tk_matrix *w, const int8_t *q, si
 
 size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w) {
   return tk_gemm_panels_sweep(tk_gemm_of(k, w->layout));
+}
+
+size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch) {
+  const tk_gemm_kernels *panels = gemm_for(k, w->layout, batch);
+  const bool takes_none =
+      batch <= tk_describe(w->layout).gemv_batch || batch <= panels->small_batch;
+  return takes_none ? TK_TILE_ROWS : tk_gemm_panels_rows(panels);
 }
 
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w) {

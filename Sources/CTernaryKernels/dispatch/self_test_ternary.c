@@ -61,6 +61,39 @@ static bool same_quantize(const tk_activation_kernels *k, const tk_activation_ke
          memcmp(q, expected_q, sizeof q) == 0 && memcmp(y, expected_y, sizeof y) == 0;
 }
 
+/// Ends of tiles of every height, whole and not: the first columns or more, the last or not.
+static bool same_finish(const tk_activation_kernels *k, const tk_activation_kernels *scalar) {
+  enum { FINISHED = 3, STEP = 40 };
+  static const size_t tiles[] = {TK_TILE_ROWS, TK_PANEL_ROWS, TK_MAX_PANEL_ROWS};
+  int32_t out[FINISHED * TK_MAX_PANEL_ROWS], sums[FINISHED] = {-7, 0, 12345};
+  const float scales[FINISHED] = {3.7f, 0.013f, 127};
+  float beta[TK_MAX_PANEL_ROWS];
+  uint32_t state = 3;
+  for (size_t i = 0; i < FINISHED * TK_MAX_PANEL_ROWS; i++) {
+    out[i] = (int32_t)(next(&state) << 13) - (1 << 28);
+    beta[i % TK_MAX_PANEL_ROWS] = (float)out[i] / 3;
+  }
+  for (size_t i = 0; i < 3 * 16; i++) {
+    const size_t tile = tiles[i / 16];
+    const tk_tile_end end = {.rows = tile - (i & 1),
+                             .tokens = FINISHED,
+                             .sums = i & 2 ? sums : NULL,
+                             .scales = i & 4 ? scales : NULL,
+                             .beta = beta,
+                             .beta_stride = i & 8 ? 1 : 0};
+    int32_t expected[FINISHED * STEP], y[FINISHED * STEP];
+    for (size_t j = 0; j < FINISHED * STEP; j++) {
+      expected[j] = y[j] = (int32_t)(next(&state) << 12);
+    }
+    scalar->finish(out, tile, &end, expected, STEP);
+    k->finish(out, tile, &end, y, STEP);
+    if (memcmp(y, expected, sizeof y) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// Token 0 and row 0 are the largest values there are, the rest is random. `in` has its shape.
 static tk_matrix fill(inputs *in, tk_layout layout) {
   if (tk_packed_size(layout, in->rows, in->columns) > PACKED) {
@@ -188,6 +221,9 @@ static const char *gemm_name(tk_layout layout) {
 }
 
 const char *tk_self_test_ternary(const tk_kernels *k, const tk_kernels *scalar) {
+  if (!same_finish(tk_activations_of(k), tk_activations_of(scalar))) {
+    return "ends of tiles";
+  }
   if (!same_quantize(tk_activations_of(k), tk_activations_of(scalar))) {
     return "quantize or dequantize";
   }

@@ -5,8 +5,8 @@
 // use one fixed order (see "Float order") and are bit-identical on every instruction set too.
 //
 // The library allocates nothing, starts no threads and does no I/O. The caller owns all memory and
-// splits work by row ranges. Unless said otherwise pointers must not alias, need no alignment
-// beyond their type, and must stay valid for the call only.
+// splits work by row ranges, and by tokens. Unless said otherwise pointers must not alias, need no
+// alignment beyond their type, and must stay valid for the call only.
 
 #ifndef C_TERNARY_KERNELS_H
 #define C_TERNARY_KERNELS_H
@@ -160,9 +160,12 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
              size_t y_stride, void *scratch);
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w);
-/// Activation rows for which tk_gemm takes the codes of rows apart once. More of them are best
-/// split between threads, or done one after the other, in parts of so many.
+/// How large batches are best split between threads, or done one after the other: in parts of up
+/// to so many activation rows, for which the codes of a panel are taken apart once.
 size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w);
+/// Rows of the panels that tk_gemm takes for so many activation rows, TK_TILE_ROWS where it takes
+/// none: a range that ends inside one costs as much as one that ends with it.
+size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch);
 
 /// What makes numbers of the sums of several activation rows: tk_dequantize's scale of each, and
 /// its factors of the rows of the matrix from row_begin on.
@@ -172,7 +175,8 @@ typedef struct tk_scaling {
   size_t beta_stride; ///< 0 or 1.
 } tk_scaling;
 
-/// tk_gemm and tk_dequantize of every row in one; the sums need not pass through memory.
+/// tk_gemm and tk_dequantize of every row in one; the sums need not pass through memory. Where they
+/// do, they are int32 in the memory of y.
 void tk_gemm_scaled(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
                     const int32_t *sums, const tk_scaling *scaling, size_t batch, size_t row_begin,
                     size_t row_end, float *y, size_t y_stride, void *scratch);

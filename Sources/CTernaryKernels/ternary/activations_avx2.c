@@ -111,11 +111,7 @@ static void dequantize(const int32_t *acc, size_t n, float scale, const float *b
 
 static void finish(const int32_t *out, size_t tile, const tk_tile_end *end, int32_t *y,
                    size_t y_stride) {
-  if (tile == TK_TILE_ROWS) {
-    tk_finish_tile(out, TK_TILE_ROWS, end, y, y_stride);
-  } else {
-    tk_finish_tile(out, tile, end, y, y_stride);
-  }
+  tk_finish_tile(out, tile, TK_TILE_ROWS, end, y, y_stride);
 }
 
 const tk_activation_kernels tk_activations_avx2 = {quantize, dequantize, finish};

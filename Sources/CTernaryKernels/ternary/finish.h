@@ -48,16 +48,28 @@ static inline __attribute__((always_inline)) void tk_finish_tokens(const int32_t
   }
 }
 
-/// `finish` of an instruction set whose tiles have `whole` rows.
-static inline __attribute__((always_inline)) void tk_finish_tile(const int32_t *out, size_t whole,
+static inline __attribute__((always_inline)) void tk_finish_whole(const int32_t *out, size_t tile,
+                                                                  const tk_tile_end *end,
+                                                                  int32_t *y, size_t y_stride) {
+  if (end->rows != tile) {
+    tk_finish_tokens(out, tile, end->rows, end->beta_stride, end, y, y_stride);
+  } else if (end->beta_stride == 0) {
+    tk_finish_tokens(out, tile, tile, 0, end, y, y_stride);
+  } else {
+    tk_finish_tokens(out, tile, tile, 1, end, y, y_stride);
+  }
+}
+
+/// `finish` of an instruction set whose tiles have `usual` rows, a constant, or those of the set
+/// below.
+static inline __attribute__((always_inline)) void tk_finish_tile(const int32_t *out, size_t tile,
+                                                                 size_t usual,
                                                                  const tk_tile_end *end, int32_t *y,
                                                                  size_t y_stride) {
-  if (end->rows != whole) {
-    tk_finish_tokens(out, whole, end->rows, end->beta_stride, end, y, y_stride);
-  } else if (end->beta_stride == 0) {
-    tk_finish_tokens(out, whole, whole, 0, end, y, y_stride);
+  if (tile == usual) {
+    tk_finish_whole(out, usual, end, y, y_stride);
   } else {
-    tk_finish_tokens(out, whole, whole, 1, end, y, y_stride);
+    tk_finish_whole(out, tile, end, y, y_stride);
   }
 }
 

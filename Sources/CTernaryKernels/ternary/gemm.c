@@ -8,6 +8,9 @@
 // Instruction sets with more registers take 32 rows for both steps, and wider ranges; their 80 KiB
 // of codes come from level 2, which is enough where each serves ten tokens.
 //
+// While one panel is multiplied the packed codes of the next are asked for. The end of a tile,
+// which subtracts, adds and scales its sums, is the activation kernels' (finish.h).
+//
 // The 16 KiB of codes and the few activation rows stay in level 1, the 128 activation rows in
 // level 2; unpacking costs a few instructions per 32 codes and is shared by up to 128 tokens.
 
@@ -60,8 +63,9 @@ void tk_gemm_unpack_l2(const uint8_t *tile, size_t blocks, uint8_t *codes) {
 static void prefetch(tiles *next, size_t count) {
   for (; count > 0 && next->count > 0; count--) {
     __builtin_prefetch(next->first + next->line * 64, 0, 3);
-    if (++next->line == next->lines) {
-      *next = (tiles){next->first + next->stride, next->count - 1, next->stride, next->lines, 0};
+    if (++next->line == next->lines && --next->count > 0) {
+      next->first += next->stride;
+      next->line = 0;
     }
   }
 }
@@ -87,13 +91,11 @@ static void sweep(const tk_gemm_kernels *k, const panel *p, const ending *e, siz
     end.tokens = tokens - t < k->tokens ? tokens - t : k->tokens;
     end.sums = p->first ? e->sums + token + t : NULL;
     end.scales = scaling ? scaling->scales + token + t : NULL;
+    end.beta_stride = scaling ? scaling->beta_stride : 0;
     prefetch(&next, step);
     for (size_t r = 0; r < p->rows; r += k->rows) {
       end.rows = p->rows - r < k->rows ? p->rows - r : k->rows;
-      if (scaling) {
-        end.beta = scaling->beta + (row + r) * scaling->beta_stride;
-        end.beta_stride = scaling->beta_stride;
-      }
+      end.beta = scaling ? scaling->beta + (row + r) * scaling->beta_stride : NULL;
       k->multiply(p->codes + r * TK_PANEL_COLUMNS, p->columns, q + t * q_stride, q_stride,
                   end.tokens, out);
       e->activations->finish(out, k->rows, &end, y + t * y_stride + r, y_stride);
@@ -117,9 +119,9 @@ static void unpack(const tk_gemm_kernels *k, const tk_matrix *w, size_t row, siz
 }
 
 /// Up to `rows` rows from `row` on, of `blocks` blocks from `block` on; none of a layout without
-/// tiles.
+/// tiles. They are most likely multiplied next, even where they are another call's.
 static tiles next_tiles(const tk_matrix *w, size_t row, size_t rows, size_t block, size_t blocks) {
-  if (row >= w->rows || w->layout == TK_LAYOUT_L2) {
+  if (row >= w->rows || tk_describe(w->layout).rows != TK_TILE_ROWS) {
     return (tiles){0};
   }
   const size_t left = w->rows - row < rows ? w->rows - row : rows;
@@ -140,6 +142,10 @@ size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k) {
   return k->product ? SIZE_MAX : extent_of(k).tokens;
 }
 
+size_t tk_gemm_panels_rows(const tk_gemm_kernels *k) {
+  return k->product ? TK_MAX_PANEL_ROWS : k->unpack_panel ? k->rows : TK_PANEL_ROWS;
+}
+
 void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activations,
                     const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                     const tk_scaling *scaling, size_t batch, size_t row_begin, size_t row_end,
@@ -158,7 +164,7 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activ
   size_t most = extent.columns / width;
   size_t ranges = (blocks + most - 1) / most;
   size_t step = ranges > 0 ? (blocks + ranges - 1) / ranges : 0; // ranges of about equal size
-  size_t height = k->unpack_panel ? k->rows : TK_PANEL_ROWS;
+  size_t height = tk_gemm_panels_rows(k);
   for (size_t b = 0; b < blocks; b += step) {
     size_t count = blocks - b < step ? blocks - b : step;
     for (size_t t = 0; t < batch; t += extent.tokens) {

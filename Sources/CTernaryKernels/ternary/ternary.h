@@ -159,6 +159,8 @@ void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling 
                      size_t tokens, size_t rows, int32_t *y, size_t y_stride);
 /// Activation rows that tk_gemm_panels sweeps with each panel; SIZE_MAX where that is all of them.
 size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k);
+/// Rows of a panel.
+size_t tk_gemm_panels_rows(const tk_gemm_kernels *k);
 /// `unpack` of L2, which is made for GEMV: its bytes are only taken apart.
 tk_gemm_unpack tk_gemm_unpack_l2;
 

@@ -69,16 +69,6 @@ extension PackedTrits {
             tk_unpack_columns(&w, range.lowerBound, range.upperBound, trits.base)
         }
     }
-
-    /// Rows that one thread computes are multiples of this. Two blocks of a column are one cache
-    /// line, which two threads should not both read.
-    func rowGranule(threads: Int, tokens: Int) -> Int {
-        guard arrangement == .columns else {
-            return tokens == 1 ? KernelSet.tileRows : KernelSet.panelRows
-        }
-        let block = layout.blockColumns
-        return rows >= 2 * block * threads ? 2 * block : block
-    }
 }
 
 // MARK: - Lists
@@ -154,12 +144,9 @@ extension KernelSet {
         into y: BufferView<Float>, yStride: Int, scratch: BufferView<UInt8>
     ) {
         let batch = sums.count
-        precondition(
-            rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && scales.count == batch
-                && (beta.count == 1 || beta.count == rows.count)
-                && qStride >= matrix.columns + KernelSet.activationPadding
-                && q.count >= batch * qStride && y.count >= (batch - 1) * yStride + rows.count
-                && scratch.count >= gemmScratchSize(matrix))
+        checkScaled(
+            matrix, rows: rows, q: q, qStride: qStride, batch: batch, scales: scales, beta: beta,
+            y: y, yStride: yStride, scratch: scratch)
         var strands = matrix.strands
         let tiles = scratch[0..<matrix.tileBytes]
         let rest = scratch.from(matrix.tileBytes)

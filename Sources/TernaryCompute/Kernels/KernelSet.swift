@@ -133,9 +133,6 @@ extension KernelSet {
     package static let activationPadding = Int(TK_ACTIVATION_PADDING)
     /// Rows that lie together in a packed matrix; row ranges are multiples of it.
     package static let tileRows = Int(TK_TILE_ROWS)
-    /// The most rows that `gemm` takes apart at once (TK_MAX_PANEL_ROWS in ternary.h): a range that
-    /// ends elsewhere costs as much as one that ends with them.
-    static let panelRows = 32
 
     /// Quantises one row of activations to int8: returns 127 / absmax, which is 0 or NaN where `x` is
     /// not finite, and the sum of the int8.
@@ -192,34 +189,55 @@ extension KernelSet {
             y.base, yStride, scratch.base)
     }
 
-    /// `gemm` of a whole matrix, not in groups, and `dequantize` of every row of results: token t is
+    /// `gemm` of a matrix that is not in groups and `dequantize` of every row of results: token t is
     /// divided by scales[t], and beta is one for all or one for each of `rows`.
-    func gemm(
+    package func gemmScaled(
         _ matrix: PackedTrits, rows: Range<Int>, q: BufferView<Int8>, qStride: Int,
         sums: BufferView<Int32>, scales: BufferView<Float>, beta: BufferView<Float>,
         into y: BufferView<Float>, yStride: Int, scratch: BufferView<UInt8>
     ) {
-        let (batch, window) = (sums.count, matrix.columns + KernelSet.activationPadding)
-        precondition(
-            rows.lowerBound >= 0 && rows.upperBound <= matrix.rows && scales.count == batch
-                && (beta.count == 1 || beta.count == rows.count)
-                && qStride >= window && q.count >= (batch - 1) * qStride + window
-                && y.count >= (batch - 1) * yStride + rows.count
-                && scratch.count >= gemmScratchSize(matrix))
+        checkScaled(
+            matrix, rows: rows, q: q, qStride: qStride, batch: sums.count, scales: scales,
+            beta: beta, y: y, yStride: yStride, scratch: scratch)
         var w = matrix.kernelMatrix
         var scaling = tk_scaling(
             scales: scales.base, beta: beta.base, beta_stride: beta.count == 1 ? 0 : 1)
         tk_gemm_scaled(
-            kernels, &w, q.base, qStride, sums.base, &scaling, batch, rows.lowerBound,
+            kernels, &w, q.base, qStride, sums.base, &scaling, sums.count, rows.lowerBound,
             rows.upperBound, y.base, yStride, scratch.base)
     }
 
-    /// Tokens that `gemm` takes through a matrix at once: more of them are best done in parts of so
-    /// many. `Int.max` where preparing the matrix again would take longer.
+    func checkScaled(
+        _ matrix: PackedTrits, rows: Range<Int>, q: BufferView<Int8>, qStride: Int, batch: Int,
+        scales: BufferView<Float>, beta: BufferView<Float>, y: BufferView<Float>, yStride: Int,
+        scratch: BufferView<UInt8>
+    ) {
+        let window = matrix.columns + KernelSet.activationPadding
+        precondition(
+            matrix.groupCount == 1 && rows.lowerBound >= 0 && rows.upperBound <= matrix.rows
+                && scales.count == batch && (beta.count == 1 || beta.count == rows.count)
+                && qStride >= window && q.count >= (batch - 1) * qStride + window
+                && yStride >= rows.count && y.count >= (batch - 1) * yStride + rows.count
+                && scratch.count >= gemmScratchSize(matrix))
+    }
+
+    /// The most tokens that are best taken through a matrix at once. `Int.max` where preparing it
+    /// again would take longer.
     func gemmSweep(_ matrix: PackedTrits) -> Int {
         guard matrix.arrangement != .columns else { return .max }
         var w = matrix.kernelMatrix
         return Int(clamping: tk_gemm_sweep(kernels, &w))
+    }
+
+    /// Rows that one thread computes for so many tokens are multiples of this.
+    func rowGranule(_ matrix: PackedTrits, threads: Int, tokens: Int) -> Int {
+        guard matrix.arrangement == .columns else {
+            var w = matrix.kernelMatrix
+            return tokens == 1 ? KernelSet.tileRows : tk_gemm_panel_rows(kernels, &w, tokens)
+        }
+        // Two blocks of a column are one cache line, which two threads should not both read.
+        let block = matrix.layout.blockColumns
+        return matrix.rows >= 2 * block * threads ? 2 * block : block
     }
 
     /// Bytes of scratch that `gemm` needs for each thread.

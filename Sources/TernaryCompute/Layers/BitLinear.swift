@@ -61,26 +61,40 @@ extension Compute {
 
     /// Applies two or three layers to one input. Unless they normalise it differently it is rounded
     /// once and multiplied in one job.
-    ///
-    /// - Parameter then: called for every part of the first result, and the second where it is as
-    ///   high.
     package func apply(
         _ first: (BitLinear, Activations), _ second: (BitLinear, Activations),
         _ third: (BitLinear, Activations)? = nil, to x: Activations,
-        scratch q: QuantizedActivations,
-        then: PartialResult? = nil
+        scratch q: QuantizedActivations
     ) {
         guard first.0.inputNorm == nil, second.0.inputNorm == nil, third?.0.inputNorm == nil else {
             apply(first.0, to: x, into: first.1, scratch: q)
             apply(second.0, to: x, into: second.1, scratch: q)
             if let third { apply(third.0, to: x, into: third.1, scratch: q) }
-            then?(0..<x.rows, 0..<first.0.weight.rows)
             return
         }
         quantize(x, norm: nil, into: q)
         multiply(
             q, TernaryProduct(first.0.weight, into: first.1),
             TernaryProduct(second.0.weight, into: second.1),
-            third.map { TernaryProduct($0.0.weight, into: $0.1) }, then: then)
+            third.map { TernaryProduct($0.0.weight, into: $0.1) })
+    }
+
+    /// Applies two layers, which are equally high and packed alike, to one input.
+    ///
+    /// - Parameter then: called for every part of both results.
+    package func apply(
+        _ first: (BitLinear, Activations), _ second: (BitLinear, Activations), to x: Activations,
+        scratch q: QuantizedActivations, then: PartialResult
+    ) {
+        guard first.0.inputNorm == nil, second.0.inputNorm == nil else {
+            apply(first, second, to: x, scratch: q)
+            let rows = first.0.weight.rows
+            pool.parallel(x.rows, work: x.rows * rows * elementWork) { then($1, 0..<rows) }
+            return
+        }
+        quantize(x, norm: nil, into: q)
+        multiply(
+            q, TernaryProduct(first.0.weight, into: first.1),
+            TernaryProduct(second.0.weight, into: second.1), then: then)
     }
 }

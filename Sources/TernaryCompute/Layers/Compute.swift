@@ -90,21 +90,44 @@ extension Compute {
 
     /// Up to three products of the same input in one job: every thread takes its share of the rows
     /// of each matrix, and of many tokens.
-    ///
-    /// - Parameter then: called for every part of `first` and of others that are as high.
     package func multiply(
         _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct? = nil,
-        _ third: TernaryProduct? = nil,
-        then: PartialResult? = nil
+        _ third: TernaryProduct? = nil
     ) {
-        let rows = first.matrix.rows + (second?.matrix.rows ?? 0) + (third?.matrix.rows ?? 0)
-        // Panels of a GEMM want more rows than the tiles of a GEMV, and as many tokens as it takes
-        // through a matrix at once: these are read again for every panel.
-        let shares = max(pool.threads, rows / (input.rows == 1 ? 32 : 256))
-        let sweep = [first, second, third].reduce(1) { longest, product in
-            max(longest, product.map { kernels.gemmSweep($0.matrix.trits) } ?? 0)
+        multiply(input, first, second, third, areAlike: false) { _, _ in }
+    }
+
+    /// Two products of matrices that are equally high and packed alike.
+    ///
+    /// - Parameter then: called for every part of both.
+    package func multiply(
+        _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct,
+        then: PartialResult
+    ) {
+        multiply(input, first, second, nil, areAlike: true, then: then)
+    }
+
+    private func multiply(
+        _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct?,
+        _ third: TernaryProduct?, areAlike: Bool, then: PartialResult
+    ) {
+        let heights = (
+            first.matrix.rows, second?.matrix.rows ?? 0, third?.matrix.rows ?? 0
+        )
+        let rows = heights.0 + heights.1 + heights.2
+        // A GEMV has a matrix in tiles. Panels of a GEMM want more rows, and as many tokens as it is
+        // best to take through a matrix at once: these are read again for every panel.
+        let shares = max(
+            pool.threads,
+            input.rows == 1 ? rows / 32 : max(heights.0, heights.1, heights.2) / 256)
+        var parts = 1
+        if input.rows > 1 {
+            let sweep = max(
+                kernels.gemmSweep(first.matrix.trits),
+                second.map { kernels.gemmSweep($0.matrix.trits) } ?? 0,
+                third.map { kernels.gemmSweep($0.matrix.trits) } ?? 0)
+            parts = (input.rows - 1) / sweep + 1
         }
-        let parts = (input.rows - 1) / sweep + 1
         pool.parallelInPieces(
             parts * shares, work: rows * first.matrix.columns * input.rows
         ) { thread, piece in
@@ -114,10 +137,11 @@ extension Compute {
                 let share = TernaryProduct.Share(
                     part: begin..<begin + step, count: shares, threads: pool.threads,
                     tokens: input.rows * part / parts..<input.rows * (part + 1) / parts)
-                first.compute(share, input, thread: thread, kernels: kernels)
-                second?.compute(share, input, thread: thread, kernels: kernels)
-                third?.compute(share, input, thread: thread, kernels: kernels)
-                then?(share.tokens, first.rows(of: share))
+                let rows = first.compute(share, input, thread: thread, kernels: kernels)
+                let others = second?.compute(share, input, thread: thread, kernels: kernels)
+                _ = third?.compute(share, input, thread: thread, kernels: kernels)
+                precondition(!areAlike || others == rows)
+                if !rows.isEmpty { then(share.tokens, rows) }
             }
         }
     }
@@ -143,19 +167,18 @@ extension TernaryProduct {
         let tokens: Range<Int>
     }
 
-    fileprivate func rows(of share: Share) -> Range<Int> {
-        matrix.rows(
-            ofShares: share.part, of: share.count, threads: share.threads,
-            tokens: share.tokens.count)
-    }
-
+    /// Returns which rows the share has.
     fileprivate func compute(
         _ share: Share, _ input: QuantizedActivations, thread: Int, kernels: KernelSet
-    ) {
-        let rows = rows(of: share)
-        guard !rows.isEmpty else { return }
-        matrix.multiply(
-            input, tokens: share.tokens, rows: rows, into: output, thread: thread,
-            kernels: kernels)
+    ) -> Range<Int> {
+        let rows = matrix.rows(
+            ofShares: share.part, of: share.count, threads: share.threads,
+            tokens: share.tokens.count, kernels: kernels)
+        if !rows.isEmpty && !share.tokens.isEmpty {
+            matrix.multiply(
+                input, tokens: share.tokens, rows: rows, into: output, thread: thread,
+                kernels: kernels)
+        }
+        return rows
     }
 }

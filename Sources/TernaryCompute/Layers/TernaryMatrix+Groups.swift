@@ -2,7 +2,7 @@
 // scaled in double and rounded once, then float32 additions in the order of the groups. That order
 // is the same for every kernel set, layout, batch size and number of threads.
 extension TernaryMatrix {
-    /// Rows that are multiplied before they are scaled: their sums of a whole batch stay in cache.
+    /// Rows that are multiplied before they are scaled: their sums for all tokens stay in cache.
     private static let step = 64
 
     /// Rows `range` of the product with some tokens of `input`, group by group.

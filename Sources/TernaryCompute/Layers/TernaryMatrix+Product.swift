@@ -8,7 +8,7 @@ extension TernaryMatrix {
     ///
     /// - Parameters:
     ///   - x: `[columns]`, or several inputs one after the other; finite.
-    ///   - threads: threads that share the rows, 1 to 1024; nil for one per usable core.
+    ///   - threads: threads that share the work, 1 to 1024; nil for one per usable core.
     ///   - kernels: the kernel set to use; every one gives the same bits.
     /// - Returns: `[rows]` for each input, one after the other.
     /// - Throws: `BitNetError.shapeMismatch` when x is not a whole number of inputs,
@@ -36,8 +36,10 @@ extension TernaryMatrix {
 
     /// The rows that are shares `part` of `count` equal ones, in whole tiles, panels or blocks;
     /// `threads` have them all between them, for so many tokens.
-    func rows(ofShares part: Range<Int>, of count: Int, threads: Int, tokens: Int) -> Range<Int> {
-        let granule = trits.rowGranule(threads: threads, tokens: tokens)
+    func rows(
+        ofShares part: Range<Int>, of count: Int, threads: Int, tokens: Int, kernels: KernelSet
+    ) -> Range<Int> {
+        let granule = kernels.rowGranule(trits, threads: threads, tokens: tokens)
         let tiles = (rows + granule - 1) / granule
         let begin = min(tiles * part.lowerBound / count * granule, rows)
         let end = min(tiles * part.upperBound / count * granule, rows)
@@ -49,7 +51,9 @@ extension TernaryMatrix {
         _ input: QuantizedActivations, tokens: Range<Int>, rows range: Range<Int>,
         into output: Activations, thread: Int, kernels: KernelSet
     ) {
-        precondition(input.columns == columns && output.rows == input.rows)
+        precondition(
+            input.columns == columns && output.rows == input.rows && output.columns >= rows
+                && !tokens.isEmpty && tokens.upperBound <= input.rows)
         if trits.arrangement != .tiles {
             return multiplyStrands(
                 input, tokens: tokens, rows: range, into: output, thread: thread, kernels: kernels)
@@ -66,7 +70,7 @@ extension TernaryMatrix {
                 into: y[range].reinterpreted(as: Int32.self))
             dequantize(y, rows: range, scale: input.scales[tokens.lowerBound], kernels: kernels)
         } else {
-            kernels.gemm(
+            kernels.gemmScaled(
                 trits, rows: range, q: input.from(tokens.lowerBound), qStride: input.stride,
                 sums: input.sums[tokens], scales: input.scales[tokens], beta: factors(of: range),
                 into: output.from(tokens.lowerBound, column: range.lowerBound),

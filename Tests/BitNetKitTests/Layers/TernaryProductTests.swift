@@ -105,4 +105,39 @@ struct TernaryProductTests {
         #expect(seen.withLock { $0.allSatisfy { $0 == 1 } })
         #expect(first.array == second.array)
     }
+
+    @Test("products of different heights and many columns share a job", arguments: [1, 2, 5])
+    func severalHeights(_ threads: Int) throws {
+        let (columns, tokens) = (2721, 300)
+        var random = SplitMix64(seed: 10)
+        let matrices = try [1100, 160, 36].map { rows in
+            let trits = (0..<rows * columns).map { _ in random.nextTrit() }
+            return try TernaryMatrix(
+                rows: rows, columns: columns, scale: .perTensor(0.1), layout: .t5
+            ) {
+                Trit(rawValue: trits[$0 * columns + $1]) ?? .zero
+            }
+        }
+        let x = randomFloats(tokens * columns, seed: 11)
+        let compute = Compute(kernels: .best, pool: WorkerPool(threads: threads, sharing: .every))
+        let outputs = try matrices.map {
+            try AlignedBuffer<Float>(count: tokens * $0.rows, purpose: "test")
+        }
+        let products = zip(matrices, outputs).map { matrix, output in
+            TernaryProduct(
+                matrix, into: Activations(output.view, rows: tokens, columns: matrix.rows))
+        }
+        compute.multiply(
+            try quantized(x, for: matrices[0], compute), products[0], products[1], products[2])
+        for (matrix, output) in zip(matrices, outputs) {
+            // Token by token, which goes another way.
+            for token in stride(from: 0, to: tokens, by: 13) {
+                let alone = try product(
+                    matrix, Array(x[token * columns..<(token + 1) * columns]), threads: 1)
+                let part = output.view[token * matrix.rows..<(token + 1) * matrix.rows].array
+                let isSame = part.map(\.bitPattern) == alone.map(\.bitPattern)
+                #expect(isSame, "\(matrix.rows) rows, token \(token)")
+            }
+        }
+    }
 }
