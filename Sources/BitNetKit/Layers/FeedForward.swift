@@ -52,7 +52,7 @@ public struct FeedForward: Sendable {
         workspace: Workspace, compute: Compute
     ) {
         let upper = workspace.up(x.rows)
-        func open(_ tokens: Range<Int>, _ rows: Range<Int>) {
+        func openPart(_ tokens: Range<Int>, _ rows: Range<Int>) {
             for token in tokens {
                 compute.kernels.gated(activation, gated[token][rows], upper[token][rows])
             }
@@ -61,7 +61,7 @@ public struct FeedForward: Sendable {
         if skipping == nil && gateBias == nil && !isWatched {
             // Gates open while what they let through is in a cache.
             compute.apply(
-                (gate, gated), (up, upper), to: x, scratch: workspace.quantized, then: open)
+                (gate, gated), (up, upper), to: x, scratch: workspace.quantized, then: openPart)
             silent?.spread(gated, compute: compute)
             return
         }
@@ -82,7 +82,7 @@ public struct FeedForward: Sendable {
         workspace.probe?(.up, layer: layer, upper)
         workspace.counts?.countGates(gated, skipped: skipped, self, layer: layer)
         compute.pool.parallel(x.rows, work: x.rows * gated.columns * elementWork) {
-            open($1, 0..<gated.columns)
+            openPart($1, 0..<gated.columns)
         }
         if let silent, !isWatched { silent.spread(gated, compute: compute) }
     }

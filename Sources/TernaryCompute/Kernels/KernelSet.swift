@@ -172,7 +172,7 @@ extension KernelSet {
 
     /// Sums of `rows` times `batch` rows of activations; row t of y starts at t * yStride. Of a
     /// matrix in groups one is multiplied, as in `gemv`.
-    package func gemm(
+    func gemm(
         _ matrix: PackedTrits, group: Int = 0, rows: Range<Int>, q: BufferView<Int8>, qStride: Int,
         sums: BufferView<Int32>, batch: Int, into y: BufferView<Int32>, yStride: Int,
         scratch: BufferView<UInt8>
@@ -232,8 +232,9 @@ extension KernelSet {
     /// Rows that one thread computes for so many tokens are multiples of this.
     func rowGranule(_ matrix: PackedTrits, threads: Int, tokens: Int) -> Int {
         guard matrix.arrangement == .columns else {
+            guard tokens > 1 else { return KernelSet.tileRows }
             var w = matrix.kernelMatrix
-            return tokens == 1 ? KernelSet.tileRows : tk_gemm_panel_rows(kernels, &w, tokens)
+            return tk_gemm_panel_rows(kernels, &w, tokens)
         }
         // Two blocks of a column are one cache line, which two threads should not both read.
         let block = matrix.layout.blockColumns

@@ -12,8 +12,7 @@ struct FeedForwardTests {
     ) throws -> [UInt32] {
         let context = try InferenceContext(transformer, contextLength: count, cache: .f16)
         if isWatched { context.probe { _, _, _ in } }
-        let vocabulary = transformer.configuration.vocabularySize
-        try context.forward((0..<count).map { ($0 * 31 + 5) % vocabulary })
+        try context.forward(transformer.configuration.fixedTokens(count))
         return context.withLogits { logits in
             (0..<logits.count).map { [logits] in logits[$0].bitPattern }
         }
