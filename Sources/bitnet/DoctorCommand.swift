@@ -13,7 +13,7 @@ struct DoctorCommand: ParsableCommand, QuietableCommand {
             With --json: isOptimized, processor, cores, hugePages, kernelSets (the one in use \
             first), rejectedKernelSets [{name, reason}], openBLAS, hasOpenBLAS, idleWatts or \
             energyUnavailable, and speeds [{limits {threads, bytesPerSecond, int8PerSecond}, \
-            dispatchSeconds, layouts [{layout, weightsPerSecond}]}].
+            dispatchSeconds, layouts [{layout, weightsPerSecond}], prefetchDistance}].
             """)
 
     @Flag(help: "Print one JSON object instead of lines.")

@@ -48,6 +48,7 @@ typedef struct problem {
 
 static problem make_problem(tk_head_type type, size_t rows, size_t columns, fill weights,
                             fill activations) {
+  vary_prefetch_distance();
   uint64_t state = rows * 1000003 + columns * 101 + (uint64_t)weights * 7 + (uint64_t)activations;
   problem p = {.w = allocate(rows * columns * sizeof *p.w),
                .x = allocate(columns * sizeof *p.x),

@@ -53,6 +53,14 @@ static inline bool is_new(const void *family, unsigned use) {
   return true;
 }
 
+/// Sets another distance at which kernels ask for weights ahead: none, the usual ones, and one far
+/// outside of all there is. No result may depend on it.
+static inline void vary_prefetch_distance(void) {
+  static const size_t distances[] = {0, 4096, 12288, (size_t)1 << 40};
+  static size_t calls;
+  tk_set_prefetch_distance(distances[calls++ % 4]);
+}
+
 /// Ends the program if a named set is unknown or cannot run here.
 static inline void check_wanted_sets(int count, char **names) {
   for (int i = 0; i < count; i++) {

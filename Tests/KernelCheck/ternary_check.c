@@ -56,6 +56,7 @@ typedef struct problem {
 static problem make_problem(tk_layout layout, size_t rows, size_t columns, size_t batch,
                             fill weights, fill activations) {
   const size_t block = tk_block_columns(layout), end = (columns + block - 1) / block * block;
+  vary_prefetch_distance();
   uint64_t state = rows * 1000003 + columns * 101 + batch;
   problem p = {.q_stride = columns + TK_ACTIVATION_PADDING + 13, .batch = batch};
   p.trits = allocate(rows * columns);

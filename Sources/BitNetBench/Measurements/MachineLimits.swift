@@ -38,17 +38,20 @@ public struct MachineLimits: Sendable, Hashable, Codable {
         pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
             memory.view[range].fill(1)
         }
-        var speeds: [Double] = []
+        // As far ahead as is best here: it is a limit.
+        var speeds = KernelSet.prefetchDistances.map { _ in [Double]() }
         for _ in 0..<repetitions {
-            let time = try seconds {
-                pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
-                    _ = KernelSet.read(memory.view[range])
+            for (index, distance) in KernelSet.prefetchDistances.enumerated() {
+                let time = try seconds {
+                    pool.parallel(memory.count, granule: 64, work: memory.count) { _, range in
+                        _ = KernelSet.read(memory.view[range], ahead: distance)
+                    }
                 }
+                speeds[index].append(Double(memory.count) / time)
             }
-            speeds.append(Double(memory.count) / time)
         }
         return MachineLimits(
-            threads: pool.threads, bytesPerSecond: Spread(speeds).median,
+            threads: pool.threads, bytesPerSecond: speeds.map { Spread($0).median }.max() ?? 0,
             int8PerSecond: try int8(kernels, pool, repetitions))
     }
 
@@ -100,6 +103,17 @@ public struct MachineLimits: Sendable, Hashable, Codable {
         return try LayoutChoice.measured(compute).weightsPerSecond
             .sorted { $0.value > $1.value }
             .map { LayoutSpeed(layout: $0.key, weightsPerSecond: $0.value) }
+    }
+
+    /// How many bytes ahead of those that it multiplies a GEMV best asks for weights, measured as
+    /// loading does.
+    ///
+    /// - Throws: `BitNetError.invalidArgument` unless there are 1 to 1024 threads, `.outOfMemory`.
+    public static func prefetchDistance(
+        kernels: KernelSet = .best, threads: Int
+    ) throws(BitNetError) -> Int {
+        let compute = Compute(kernels: kernels, pool: try .benchmark(threads: threads))
+        return try LayoutChoice.measured(compute).prefetchDistance
     }
 
     /// The most memory this process has used so far, in bytes.

@@ -15,6 +15,8 @@ public struct MachineSurvey: Sendable, Hashable, Codable {
         public let dispatchSeconds: Double
         /// How fast a large model's weights go by in each layout, the fastest first.
         public let layouts: [MachineLimits.LayoutSpeed]
+        /// How many bytes ahead of those that they multiply kernels best ask for weights.
+        public let prefetchDistance: Int
     }
 
     /// Whether the library was compiled with optimisation; figures of a debug build mean nothing.
@@ -58,7 +60,8 @@ public struct MachineSurvey: Sendable, Hashable, Codable {
                 Speeds(
                     limits: try MachineLimits.measure(threads: threads),
                     dispatchSeconds: try MachineLimits.dispatchSeconds(threads: threads),
-                    layouts: try MachineLimits.layoutSpeeds(threads: threads)))
+                    layouts: try MachineLimits.layoutSpeeds(threads: threads),
+                    prefetchDistance: try MachineLimits.prefetchDistance(threads: threads)))
         }
         return MachineSurvey(meter: meter, speeds: speeds)
     }
@@ -121,6 +124,7 @@ extension MachineSurvey: CustomStringConvertible {
                 let rate = String(format: "%.1f", layout.weightsPerSecond / 1e9)
                 lines.append("  \(layout.layout.rawValue) weights from memory: \(rate) G/s")
             }
+            lines.append("  weights are asked for \(speed.prefetchDistance >> 10) KiB ahead")
         }
         lines.append("advice: \(advice)")
         return lines.flatMap { $0.wrapped(to: 80, indent: 4) }.joined(separator: "\n")

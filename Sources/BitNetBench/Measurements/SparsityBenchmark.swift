@@ -113,7 +113,7 @@ private struct Run {
 
     init(_ model: Transformer, _ sparsity: Sparsity) throws(BitNetError) {
         var model = model
-        try model.skipZeros(sparsity)
+        try model.arrangeWeights(sparsity)
         tokens = model.configuration.fixedTokens(8)
         context = try InferenceContext(model, contextLength: tokens.count, cache: .f16)
         context.setLogitsNeeded(.top(1))

@@ -122,7 +122,7 @@ extension Transformer {
         seed: UInt64
     ) throws(BitNetError) {
         let configuration = try ModelConfiguration(shape, contextLength: 1 << 20)
-        let layout = try LayoutChoice.layout(
+        let layout = try LayoutChoice.adopt(
             forWeights: configuration.ternaryWeightCount, compute, asked: layout)
         var builder = Builder(
             configuration: configuration, layout: layout, compute: compute,
@@ -152,7 +152,7 @@ extension BitNetModel {
             compute: compute, seed: seed)
         if let zeroShares { transformer = try transformer.imposing(zeroShares) }
         try transformer.hold(lmHead: options.lmHead)
-        try transformer.skipZeros(options.sparsity)
+        try transformer.arrangeWeights(options.sparsity)
         return BitNetModel(transformer, tokenizer: .success(try .bytes()))
     }
 }

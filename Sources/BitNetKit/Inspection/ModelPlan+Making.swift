@@ -135,8 +135,8 @@ private struct WeightSizes {
             let bytes = layout.byteCount(
                 rows: shape[0], columns: shape[1], groupColumns: shape[1])
             ternary += bytes * c.layerCount
-            pages += paddingBytes(ofBuffer: bytes) * c.layerCount
         }
+        pages = paddingBytes(ofBuffer: ternary)
         let (rows, columns) = (c.vocabularySize, c.hiddenSize)
         embedding = files.embedding.byteCount(rows, columns)
         let stored = files.lmHead ?? files.embedding

@@ -72,18 +72,31 @@ extension TransformerBlock {
     }
 
     /// A ternary layer.
-    package subscript(part: LinearPart) -> BitLinear {
-        switch part {
-        case .query: attention.query
-        case .key: attention.key
-        case .value: attention.value
-        case .output: attention.output
-        case .gate: feedForward.gate
-        case .up: feedForward.up
-        case .down: feedForward.down
+    package internal(set) subscript(part: LinearPart) -> BitLinear {
+        get {
+            switch part {
+            case .query: attention.query
+            case .key: attention.key
+            case .value: attention.value
+            case .output: attention.output
+            case .gate: feedForward.gate
+            case .up: feedForward.up
+            case .down: feedForward.down
+            }
+        }
+        set {
+            switch part {
+            case .query: attention.query = newValue
+            case .key: attention.key = newValue
+            case .value: attention.value = newValue
+            case .output: attention.output = newValue
+            case .gate: feedForward.gate = newValue
+            case .up: feedForward.up = newValue
+            case .down: feedForward.down = newValue
+            }
         }
     }
 
-    /// The ternary layers, in the order of a checkpoint.
+    /// The ternary layers, in the order of the computation.
     var linearLayers: [BitLinear] { LinearPart.allCases.map { self[$0] } }
 }

@@ -73,7 +73,7 @@ private struct Parts {
         }
         let compute = try options.compute
         let weights = configuration.ternaryWeightCount
-        let layout = try LayoutChoice.layout(
+        let layout = try LayoutChoice.adopt(
             forWeights: weights, compute, asked: options.layout)
         var loader = ModelLoader(
             checkpoint, configuration, compute: compute, layout: layout, progress: progress)
@@ -88,7 +88,7 @@ private struct Parts {
         }
         var transformer = try loader.load()
         try transformer.hold(lmHead: options.lmHead)
-        try transformer.skipZeros(options.sparsity)
+        try transformer.arrangeWeights(options.sparsity)
         self.transformer = transformer
         self.tokenizer = tokenizer
         chatTemplate = try (try? tokenizer.get()).flatMap { tokenizer throws(BitNetError) in

@@ -4,7 +4,7 @@ extension Transformer {
     /// `automatic` runs a few tokens through the model as it is, and rearranges those matrices that
     /// have enough zeros: a model without them keeps the arrangement that is fastest for it. One
     /// matrix at a time is in memory twice.
-    package mutating func skipZeros(_ sparsity: Sparsity) throws(BitNetError) {
+    mutating func skipZeros(_ sparsity: Sparsity) throws(BitNetError) {
         guard configuration.activation == .squaredReLU else { return }
         switch sparsity {
         case .off: break

@@ -4,6 +4,7 @@
 #define TK_DENSE_H
 
 #include "CTernaryKernels.h"
+#include "limits/prefetch.h"
 
 /// tk_dense_gemv; scalar takes every type, and the others what tk_can_dense_gemv() says.
 typedef void tk_dense_gemv_function(tk_type type, const void *data, size_t columns, const float *x,

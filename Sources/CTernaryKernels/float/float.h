@@ -132,18 +132,4 @@ static inline uint16_t tk_float_to_half(float x) {
   return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
 }
 
-/// While `count` rows of `size` bytes a block are at `offset`: asks for as much of the next `count`
-/// rows, as they lie in memory. Dense GEMV takes so many rows of quantised blocks at a time:
-/// decoding them keeps the core busy for longer than its window reaches, and the streams that the
-/// hardware has learnt end with the rows. Q6_K came from memory at 1.7 times the rate, and its scan
-/// at 1.3 times that of asking for the same place in each of the next rows (AVX2).
-static inline __attribute__((always_inline)) void
-tk_prefetch_rows(const uint8_t *const rows[], size_t count, size_t offset, size_t size) {
-  const uintptr_t next = (uintptr_t)rows[0] + count * ((size_t)(rows[1] - rows[0]) + offset);
-  for (size_t i = 0; i < count * size; i += 64) {
-    // An address past the end is never read, but must not be a pointer.
-    __builtin_prefetch((const void *)(next + i));
-  }
-}
-
 #endif

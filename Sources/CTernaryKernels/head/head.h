@@ -30,6 +30,7 @@
 #define TK_HEAD_H
 
 #include "float/float.h"
+#include "limits/prefetch.h"
 
 /// The scan of one type of head.
 typedef struct tk_head_kernels {
@@ -58,8 +59,6 @@ enum {
   TK_HEAD_INT4_STEPS = 4,
   TK_HEAD_INT4_SCALES = TK_HEAD_INT4_STEPS * TK_HEAD_BLOCK, ///< Where a block's scales begin.
   TK_HEAD_INT4_BYTES = TK_HEAD_INT4_SCALES + 2 * TK_HEAD_TILE_ROWS,
-  /// 4 KiB ahead, as for the ternary kernels.
-  TK_HEAD_PREFETCH = 4096,
 };
 
 static inline size_t tk_head_blocks(size_t columns) {

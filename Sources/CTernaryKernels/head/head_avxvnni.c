@@ -23,14 +23,14 @@ static inline __m256i widen16(const uint8_t *p) {
 
 static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_begin,
                       size_t row_end, float *scores) {
-  const size_t blocks = tk_head_blocks(h->columns);
+  const size_t blocks = tk_head_blocks(h->columns), ahead = tk_bytes_ahead();
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_INT8_ROWS) {
     const uint8_t *p = tk_head_int8_tile(h, row);
     const int16_t *x = q;
     __m256i sum[2][TK_HEAD_INT8_ROWS] = {0}; // two to a row, for the latency of vpdpwssd
     for (size_t b = 0; b < blocks; b++, p += TK_HEAD_INT8_BYTES, x += TK_HEAD_BLOCK) {
-      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH, _MM_HINT_T0);
-      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 64, _MM_HINT_T0);
+      tk_prefetch(p, ahead);
+      tk_prefetch(p, ahead + 64);
       const __m256i part[2] = {tk_load(x), tk_load(x + 16)};
       for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
         for (size_t i = 0; i < 2; i++) {
@@ -70,7 +70,7 @@ static inline __m256i block_int4(const uint8_t *panel, const int8_t *x) {
 
 static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_begin,
                       size_t row_end, float *scores) {
-  const size_t blocks = tk_head_blocks(h->columns);
+  const size_t blocks = tk_head_blocks(h->columns), ahead = tk_bytes_ahead();
   const int32_t *sums = tk_head_sums(q, h->columns);
   for (size_t row = row_begin; row < row_end; row += TK_HEAD_TILE_ROWS) {
     const uint8_t *p = tk_head_int4_panel(h, row);
@@ -78,9 +78,9 @@ static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_b
     __m256 total = _mm256_setzero_ps();
     for (size_t b = 0; b < blocks; b++, p += TK_HEAD_INT4_BYTES, x += TK_HEAD_BLOCK) {
       // 144 bytes: every third block begins a line more, so three lines are asked for.
-      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH, _MM_HINT_T0);
-      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 64, _MM_HINT_T0);
-      _mm_prefetch((const char *)p + TK_HEAD_PREFETCH + 128, _MM_HINT_T0);
+      tk_prefetch(p, ahead);
+      tk_prefetch(p, ahead + 64);
+      tk_prefetch(p, ahead + 128);
       const __m256i sum = _mm256_sub_epi32(block_int4(p, x), _mm256_set1_epi32(sums[b]));
       const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + TK_HEAD_INT4_SCALES)));
       total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), d, total);

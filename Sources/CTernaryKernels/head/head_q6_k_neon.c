@@ -17,14 +17,14 @@ static inline int32x4_t dot16(int8x16_t a, int8x16_t b) {
 static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_begin,
                       size_t row_end, float *scores) {
   const tk_head_q6_k_state s = tk_head_q6_k_state_at((void *)(uintptr_t)q, h->columns);
+  const size_t ahead = tk_bytes_ahead();
   for (size_t row = row_begin; row < row_end; row++) {
     const uint8_t *block = tk_head_q6_k_row(h, row);
     float total = 0.0f;
     for (size_t c = 0; c < h->columns; c += TK_HEAD_Q6_K_COLUMNS, block += TK_HEAD_Q6_K_BYTES) {
-      __builtin_prefetch(block + TK_HEAD_PREFETCH);
-      __builtin_prefetch(block + TK_HEAD_PREFETCH + 64);
-      __builtin_prefetch(block + TK_HEAD_PREFETCH + 128);
-      __builtin_prefetch(block + TK_HEAD_PREFETCH + 192);
+      for (size_t line = 0; line < TK_HEAD_Q6_K_BYTES; line += 64) {
+        tk_prefetch(block, ahead + line);
+      }
       const int16_t *multipliers = s.multipliers + c / TK_HEAD_Q6_K_GROUP;
       int32x4_t sum = vdupq_n_s32(0);
       for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {

@@ -659,9 +659,15 @@ void tk_adamw_step(const tk_kernels *k, const tk_adamw *step, const float *gradi
 // Limits of the machine
 // ---------------------------------------------------------------------------------------------
 
-/// Reads `bytes` bytes (whole 64-byte lines) once, front to back, prefetching 4 KiB ahead, as the
-/// kernels read weights. Returns a sum of the words, so that nothing is optimised away.
-uint64_t tk_read(const void *data, size_t bytes);
+/// How many bytes behind the weights that they multiply kernels ask memory for more, where they
+/// read from front to back: 4096 until it is set. No result depends on it, speed does, and which
+/// distance is fastest depends on the machine. It is one figure for all threads of the process.
+size_t tk_prefetch_distance(void);
+void tk_set_prefetch_distance(size_t bytes);
+/// Reads `bytes` bytes (whole 64-byte lines) once, front to back, asking for those `ahead` bytes
+/// behind, as the kernels read weights. Returns a sum of the words, so that nothing is optimised
+/// away.
+uint64_t tk_read(const void *data, size_t bytes, size_t ahead);
 /// Multiplies and adds int8 on registers alone, `rounds` times a few hundred products (with AMX,
 /// 65536); returns how many. The time it takes gives the peak that GEMM is compared with.
 uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds);

@@ -1,15 +1,16 @@
 // What this machine can do at best: the yardsticks that benchmarks compare with.
 
 #include "limits/limits.h"
+#include "limits/prefetch.h"
 
 #include <string.h>
 
-uint64_t tk_read(const void *data, size_t bytes) {
-  enum { LINE = 64, PREFETCH_BYTES = 4096, LANES = 8 };
+uint64_t tk_read(const void *data, size_t bytes, size_t ahead) {
+  enum { LINE = 64, LANES = 8 };
   const uint8_t *p = data;
   uint64_t lanes[LANES] = {0};
   for (size_t i = 0; i + LINE <= bytes; i += LINE) {
-    __builtin_prefetch(p + i + PREFETCH_BYTES);
+    tk_prefetch(p + i, ahead);
     uint64_t words[LANES];
     memcpy(words, p + i, sizeof words);
     for (int l = 0; l < LANES; l++) {

@@ -40,7 +40,11 @@ enum {
   /// columns stay in level 1.
   TK_CHUNK_BLOCKS_512 = 16,
   TK_CHUNK_SUMS_512 = TK_CHUNK_BLOCKS_512 / 2 * 20, ///< Vectors: 20 for two blocks of T5.
-  TK_GROUP_BYTES_512 = 1 << 14, ///< Of a chunk in all columns of a group, while they fit a group.
+  /// Of a chunk in all columns of a group, while they fit a group. Columns are asked for two groups
+  /// ahead: with groups of 16 KiB asked for one ahead, an eighth of the columns came from memory at
+  /// 16 GB/s, with 8 KiB two ahead at 20, a third at 17 and 23 (T5, Zen 5).
+  TK_GROUP_BYTES_512 = 1 << 13,
+  TK_GROUPS_AHEAD_512 = 2,
   TK_GROUP_COLUMNS_512 = 128,
   /// Columns that sums of 32 bits can take: a byte is at most 0xAA = 170, so that one vpdpbusd adds
   /// at most 4 * 127 * 170 = 86360 to a lane, and 2^16 columns 2^14 * 86360 = 1414922240 < 2^31.
@@ -137,24 +141,25 @@ static inline tk_fields512 tk_t2_finish512(tk_fields512 s) {
   return s;
 }
 
-/// Columns that are computed together, and as many others to prefetch, in one chunk of rows.
+/// Columns that are computed together, and as many later ones to prefetch, in one chunk of rows.
 typedef struct tk_columns512 {
   size_t steps; ///< Of four columns each.
   const uint8_t *column[TK_GROUP_COLUMNS_512], *ahead[TK_GROUP_COLUMNS_512];
   int8_t values[TK_GROUP_COLUMNS_512];
 } tk_columns512;
 
-/// The columns at places first .. first + size - 1, from `block` on.
+/// The columns at places first .. first + size - 1, from `block` on; those to prefetch are
+/// `distance` places later.
 static inline void tk_fill_columns512(tk_columns512 *g, const tk_strands *w, size_t block,
                                       const int8_t *q, const int32_t *list, size_t first,
-                                      size_t size, size_t count) {
+                                      size_t size, size_t distance, size_t count) {
   size_t bytes = tk_strand_bytes(w);
   const uint8_t *data = w->data + block * TK_BLOCK_BYTES;
   g->steps = (size + 3) / 4;
   for (size_t i = 0; i < 4 * g->steps; i++) {
     // A step that is not full takes the last column again, times 0.
     size_t column = tk_strand_at(list, i < size ? first + i : first + size - 1);
-    size_t ahead = first + size + i < count ? first + size + i : count - 1;
+    size_t ahead = first + distance + i < count ? first + distance + i : count - 1;
     g->column[i] = data + column * bytes;
     g->ahead[i] = data + tk_strand_at(list, ahead) * bytes;
     g->values[i] = i < size ? q[column] : 0;
@@ -219,7 +224,7 @@ static inline void tk_sum_columns512(tk_decode512 *decode, size_t parts, const t
   for (; first < end; first += group) {
     tk_columns512 g;
     tk_fill_columns512(&g, w, block, q, list, first, end - first < group ? end - first : group,
-                       count);
+                       TK_GROUPS_AHEAD_512 * group, count);
     __m512i *s = sums;
     for (size_t b = 0; b < blocks; b += 2, s += 4 * parts) {
       size_t offset = b * TK_BLOCK_BYTES;

@@ -26,7 +26,6 @@ enum {
   TOKENS = 4,
   T2_BLOCKS_PER_FLUSH = 16,
   T5_BLOCKS_PER_FLUSH = 12,
-  PREFETCH_BYTES = 4096, ///< As for GEMV.
 };
 
 typedef struct row_codes {
@@ -54,9 +53,10 @@ static inline row_codes decode_t5(__m256i code, const tk_t5_tables *tables) {
 static inline __attribute__((always_inline)) void
 add_blocks(size_t fields, const uint8_t *p, const int8_t *q, size_t q_stride, size_t tokens,
            size_t blocks, const tk_t5_tables *tables, __m256i total[ROWS][TOKENS]) {
+  const size_t ahead = tk_bytes_ahead();
   __m256i acc[ROWS][TOKENS] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES) {
-    _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0); // two rows are one line
+    tk_prefetch(p, ahead); // two rows are one line
     row_codes codes[ROWS];
     for (size_t r = 0; r < ROWS; r++) {
       __m256i e = tk_load(p + r * TK_BLOCK_BYTES);

@@ -19,7 +19,6 @@
 enum {
   TOKENS = TK_SMALL_BATCH,
   CHAINS = 4,
-  PREFETCH_BYTES = 4096, ///< As for GEMV.
 };
 
 typedef struct row_codes {
@@ -49,9 +48,10 @@ static inline __attribute__((always_inline)) void multiply_row(size_t fields, co
                                                                __m256i total[TOKENS]) {
   const tk_t5_tables tables = tk_t5_load_tables();
   const size_t chains = tokens == 2 ? CHAINS : tokens <= 4 ? 2 : 1;
+  const size_t ahead = tk_bytes_ahead();
   __m256i acc[CHAINS][TOKENS] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES) {
-    _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
+    tk_prefetch(p, ahead);
     const row_codes codes = decode(fields, tk_load(p), &tables);
 #pragma clang loop unroll(full)
     for (size_t f = 0; f < fields; f++) {

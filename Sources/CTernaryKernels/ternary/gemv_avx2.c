@@ -16,11 +16,6 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-enum {
-  /// 4 KiB ahead was the best of 2, 4 and 8 KiB on Zen 4 with one and two threads.
-  PREFETCH_BYTES = 4096,
-};
-
 /// Writes up to four rows' results; the last tile may have rows that are only padding.
 static inline void store_rows(const __m256i total[TK_TILE_ROWS], int32_t sum, size_t rows,
                               int32_t *y) {
@@ -40,10 +35,10 @@ static inline void store_rows(const __m256i total[TK_TILE_ROWS], int32_t sum, si
 /// Up to TK_BLOCKS_PER_FLUSH blocks of one tile. Four rows share a block's activations.
 static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
                                __m256i total[TK_TILE_ROWS]) {
+  const size_t ahead = tk_bytes_ahead();
   tk_row_sums s[TK_TILE_ROWS] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T2_COLUMNS) {
-    _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
-    _mm_prefetch((const char *)p + PREFETCH_BYTES + 64, _MM_HINT_T0);
+    tk_prefetch_tile(p, ahead);
     const __m256i q[4] = {tk_load(x), tk_load(x + 32), tk_load(x + 64), tk_load(x + 96)};
     for (size_t r = 0; r < TK_TILE_ROWS; r++) {
       s[r] = tk_add_t2(s[r], tk_load(p + r * TK_BLOCK_BYTES), q);
@@ -58,12 +53,13 @@ static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
 /// The 1 KiB of codes is in level 1 after the first row.
 static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
                                const tk_t5_tables *tables, __m256i total[TK_TILE_ROWS]) {
+  const size_t ahead = tk_bytes_ahead();
   for (size_t r = 0; r < TK_TILE_ROWS; r++) {
     tk_row_sums s = {0};
     for (size_t b = 0; b < blocks; b++) {
       const uint8_t *code = p + b * TK_TILE_BYTES + r * TK_BLOCK_BYTES;
       if (r % 2 == 0) { // two rows to a cache line
-        _mm_prefetch((const char *)code + PREFETCH_BYTES, _MM_HINT_T0);
+        tk_prefetch(code, ahead);
       }
       s = tk_add_t5(s, tk_load(code), x + b * TK_T5_COLUMNS, tables);
     }

@@ -15,8 +15,6 @@
 enum {
   /// T5 takes a tile's rows one after another; 4 KiB of them stay in level 1 meanwhile.
   BLOCKS_PER_SWEEP = 32,
-  /// 4 KiB ahead was the best of 2, 4 and 8 KiB on Zen 4 with one and two threads.
-  PREFETCH_BYTES = 4096,
 };
 
 /// 32-bit sums of one row: of fields as they are, and 4 and 16 times too large.
@@ -74,9 +72,9 @@ static inline row_sums add_t5(row_sums s, __m256i code, const int8_t *x,
 /// `blocks` blocks of one tile. Four rows share a block's activations.
 static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
                                row_sums s[TK_TILE_ROWS]) {
+  const size_t ahead = tk_bytes_ahead();
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T2_COLUMNS) {
-    _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
-    _mm_prefetch((const char *)p + PREFETCH_BYTES + 64, _MM_HINT_T0);
+    tk_prefetch_tile(p, ahead);
     const __m256i q[4] = {tk_load(x), tk_load(x + 32), tk_load(x + 64), tk_load(x + 96)};
     for (size_t r = 0; r < TK_TILE_ROWS; r++) {
       s[r] = add_t2(s[r], tk_load(p + r * TK_BLOCK_BYTES), q);
@@ -87,12 +85,13 @@ static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
 /// The same for T5, row by row: tables and masks leave registers for the sums of one row.
 static inline void add_tile_t5(const uint8_t *p, const int8_t *x, size_t blocks,
                                const tk_t5_tables *tables, row_sums s[TK_TILE_ROWS]) {
+  const size_t ahead = tk_bytes_ahead();
   for (size_t r = 0; r < TK_TILE_ROWS; r++) {
     row_sums row = s[r];
     for (size_t b = 0; b < blocks; b++) {
       const uint8_t *code = p + b * TK_TILE_BYTES + r * TK_BLOCK_BYTES;
       if (r % 2 == 0) { // two rows to a cache line
-        _mm_prefetch((const char *)code + PREFETCH_BYTES, _MM_HINT_T0);
+        tk_prefetch(code, ahead);
       }
       row = add_t5(row, tk_load(code), x + b * TK_T5_COLUMNS, tables);
     }

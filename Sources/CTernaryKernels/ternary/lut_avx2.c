@@ -9,8 +9,6 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-enum { PREFETCH_BYTES = 4096 };
-
 static void build(const int8_t *q, size_t pairs, uint8_t *tables) {
   // Entry i is (i % 4 - 1) q[0] + (i / 4 - 1) q[1]; entries with a digit 3 are not used.
   const __m256i first = _mm256_setr_epi16(-1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0);
@@ -50,6 +48,7 @@ static inline __m256i add_half(__m256i total, __m256i sums, int half) {
 
 static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
                   int32_t sums[TK_L2_ROWS]) {
+  const size_t ahead = tk_bytes_ahead();
   const __m256i nibble = _mm256_set1_epi8(15);
   __m256i total[4] = {0};
   for (size_t b = 0; b < blocks; b += TK_LUT_BLOCKS) {
@@ -57,7 +56,7 @@ static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
     row_sums s = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (size_t g = 0; g < groups; g++, codes += TK_L2_ROWS, tables += 2 * TK_LUT_TABLE) {
       if (g % 2 == 0) {
-        _mm_prefetch((const char *)codes + PREFETCH_BYTES, _MM_HINT_T0);
+        tk_prefetch(codes, ahead);
       }
       const __m256i c = _mm256_load_si256((const __m256i *)codes);
       s = add_pair(s, _mm256_and_si256(c, nibble), tables);

@@ -13,8 +13,6 @@
                                                    "avx2,fma,f16c"))),                             \
                              apply_to = function)
 
-enum { PREFETCH_BYTES = 4096 };
-
 static void build(const int8_t *q, size_t pairs, uint8_t *tables) {
   // Entry i is (i % 4 - 1) q[0] + (i / 4 - 1) q[1]; entries with a digit 3 are not used.
   const __m256i first = _mm256_setr_epi16(-1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0);
@@ -33,13 +31,14 @@ static inline __m512i look_up(const uint8_t *table, __m512i index) {
 
 static void sweep(const uint8_t *codes, const uint8_t *tables, size_t blocks,
                   int32_t sums[TK_L2_ROWS]) {
+  const size_t ahead = tk_bytes_ahead();
   __m512i low = _mm512_setzero_si512(), high = low;
   for (size_t b = 0; b < blocks; b += TK_LUT_BLOCKS) {
     const size_t groups = (blocks - b < TK_LUT_BLOCKS ? 1 : TK_LUT_BLOCKS) * TK_LUT_GROUPS;
     __m512i first = _mm512_setzero_si512(), second = first;
     for (size_t g = 0; g < groups; g++, codes += TK_L2_ROWS, tables += 2 * TK_LUT_TABLE) {
       if (g % 2 == 0) {
-        _mm_prefetch((const char *)codes + PREFETCH_BYTES, _MM_HINT_T0);
+        tk_prefetch(codes, ahead);
       }
       const __m512i c = _mm512_cvtepu8_epi16(_mm256_load_si256((const __m256i *)codes));
       first = _mm512_add_epi16(first, look_up(tables, c));

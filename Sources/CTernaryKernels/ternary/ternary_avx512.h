@@ -17,8 +17,6 @@ enum {
   /// vpdpbusd adds at most 4 * 127 * 2 * 64 = 65024 to a lane, and 2^15 * 65024 = 2130706432 <
   /// 2^31. The sums of lower fields are smaller, two of them together too.
   TK_BLOCKS_PER_FLUSH_512 = 1 << 15,
-  /// 4 KiB ahead was the best of 2, 4 and 8 KiB on Zen 4 with one and two threads.
-  TK_PREFETCH_BYTES_512 = 4096,
 };
 
 /// 32-bit sums of two rows: of fields as they are, and 4, 16 and 64 times too large. T5 has more
@@ -60,11 +58,6 @@ static inline __m128i tk_reduce_pairs(__m512i first, __m512i second) {
 static inline void tk_store_rows512(__m128i all, size_t rows, int32_t *y) {
   __mmask8 present = (__mmask8)(rows >= TK_TILE_ROWS ? 0xF : (1u << rows) - 1);
   _mm_mask_storeu_epi32(y, present, all);
-}
-
-static inline void tk_prefetch_tile(const uint8_t *p) {
-  _mm_prefetch((const char *)p + TK_PREFETCH_BYTES_512, _MM_HINT_T0);
-  _mm_prefetch((const char *)p + TK_PREFETCH_BYTES_512 + 64, _MM_HINT_T0);
 }
 
 /// Four look-up tables, or halves of larger ones; what they hold is the decoder's business.

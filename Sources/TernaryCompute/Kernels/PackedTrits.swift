@@ -13,9 +13,11 @@ package struct PackedTrits: Sendable {
     let storage: AlignedBuffer<UInt8>
     package let arrangement: Arrangement
 
-    /// An all-zero matrix to pack into; `groupColumns` divides the columns.
+    /// An all-zero matrix to pack into, in `memory` or in some of its own; `groupColumns` divides the
+    /// columns.
     package init(
-        rows: Int, columns: Int, groupColumns: Int? = nil, layout: TernaryLayout
+        rows: Int, columns: Int, groupColumns: Int? = nil, layout: TernaryLayout,
+        in memory: AlignedBuffer<UInt8>? = nil
     ) throws(BitNetError) {
         guard rows > 0, columns > 0, columns <= Int(TK_MAX_COLUMNS) else {
             throw .invalidArgument(name: "shape", detail: "[\(rows), \(columns)] cannot be packed")
@@ -35,18 +37,28 @@ package struct PackedTrits: Sendable {
         self.layout = layout
         arrangement = .tiles
         let size = layout.byteCount(rows: rows, columns: columns, groupColumns: group)
-        storage = try AlignedBuffer(count: size, purpose: "packed weights")
+        storage = try Self.memory(size, given: memory)
     }
 
-    /// The same in memory of its own.
-    package init(copying other: PackedTrits) throws(BitNetError) {
+    /// The same in `memory`, or in some of its own.
+    package init(
+        copying other: PackedTrits, to memory: AlignedBuffer<UInt8>? = nil
+    ) throws(BitNetError) {
         rows = other.rows
         columns = other.columns
         groupColumns = other.groupColumns
         layout = other.layout
         arrangement = other.arrangement
-        storage = try AlignedBuffer(count: other.storage.count, purpose: "packed weights")
+        storage = try Self.memory(other.storage.count, given: memory)
         storage.view.copy(from: other.storage.view)
+    }
+
+    private static func memory(
+        _ size: Int, given: AlignedBuffer<UInt8>?
+    ) throws(BitNetError) -> AlignedBuffer<UInt8> {
+        guard let given else { return try AlignedBuffer(count: size, purpose: "packed weights") }
+        precondition(given.count == size)
+        return given
     }
 
     /// Groups of columns, 1 where all columns share a scale.

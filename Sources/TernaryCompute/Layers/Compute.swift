@@ -111,31 +111,30 @@ extension Compute {
         _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct?,
         _ third: TernaryProduct?, areAlike: Bool, then: PartialResult
     ) {
+        if input.rows == 1 {
+            multiplyOne(input, first, second, third)
+            if areAlike { then(0..<1, 0..<first.matrix.rows) }
+            return
+        }
         let heights = (
             first.matrix.rows, second?.matrix.rows ?? 0, third?.matrix.rows ?? 0
         )
         let rows = heights.0 + heights.1 + heights.2
-        // A GEMV has a matrix in tiles. Panels of a GEMM want more rows, and as many tokens as it is
-        // best to take through a matrix at once: these are read again for every panel.
-        let shares = max(
-            pool.threads,
-            input.rows == 1 ? rows / 32 : max(heights.0, heights.1, heights.2) / 256)
-        var parts = 1
-        if input.rows > 1 {
-            let sweep = max(
-                kernels.gemmSweep(first.matrix.trits),
-                second.map { kernels.gemmSweep($0.matrix.trits) } ?? 0,
-                third.map { kernels.gemmSweep($0.matrix.trits) } ?? 0)
-            parts = (input.rows - 1) / sweep + 1
-        }
+        // Panels of a GEMM want more rows than a GEMV, and as many tokens as it is best to take
+        // through a matrix at once: these are read again for every panel.
+        let shares = max(pool.threads, max(heights.0, heights.1, heights.2) / 256)
+        let sweep = max(
+            kernels.gemmSweep(first.matrix.trits),
+            second.map { kernels.gemmSweep($0.matrix.trits) } ?? 0,
+            third.map { kernels.gemmSweep($0.matrix.trits) } ?? 0)
+        let parts = (input.rows - 1) / sweep + 1
         pool.parallelInPieces(
             parts * shares, work: rows * first.matrix.columns * input.rows
         ) { thread, piece in
-            let step = input.rows == 1 ? piece.count : 1
-            for unit in stride(from: piece.lowerBound, to: piece.upperBound, by: step) {
+            for unit in piece {
                 let (part, begin) = unit.quotientAndRemainder(dividingBy: shares)
                 let share = TernaryProduct.Share(
-                    part: begin..<begin + step, count: shares, threads: pool.threads,
+                    part: begin..<begin + 1, count: shares, threads: pool.threads,
                     tokens: input.rows * part / parts..<input.rows * (part + 1) / parts)
                 let rows = first.compute(share, input, thread: thread, kernels: kernels)
                 let others = second?.compute(share, input, thread: thread, kernels: kernels)
@@ -143,6 +142,32 @@ extension Compute {
                 precondition(!areAlike || others == rows)
                 if !rows.isEmpty { then(share.tokens, rows) }
             }
+        }
+    }
+
+    /// The products of one token. What is shared is one long matrix: where the weights of the matrices
+    /// lie one behind the other, every thread reads a single stream of them.
+    private func multiplyOne(
+        _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct?,
+        _ third: TernaryProduct?
+    ) {
+        let ends = (
+            first.tiles, first.tiles + (second?.tiles ?? 0),
+            first.tiles + (second?.tiles ?? 0) + (third?.tiles ?? 0)
+        )
+        let rows = first.matrix.rows + (second?.matrix.rows ?? 0) + (third?.matrix.rows ?? 0)
+        pool.parallelInPieces(ends.2, work: rows * first.matrix.columns) { thread, piece in
+            func compute(_ product: TernaryProduct?, from start: Int) {
+                guard let product else { return }
+                let part = piece.clamped(to: start..<start + product.tiles)
+                let share = TernaryProduct.Share(
+                    part: part.lowerBound - start..<part.upperBound - start,
+                    count: product.tiles, threads: pool.threads, tokens: 0..<1)
+                _ = product.compute(share, input, thread: thread, kernels: kernels)
+            }
+            compute(first, from: 0)
+            compute(second, from: ends.0)
+            compute(third, from: ends.1)
         }
     }
 
@@ -158,6 +183,10 @@ extension Compute {
 }
 
 extension TernaryProduct {
+    /// Shares that a GEMV of the matrix can be cut into: of 32 rows, which are whole tiles in every
+    /// layout.
+    fileprivate var tiles: Int { (matrix.rows + 31) / 32 }
+
     /// Shares `part` of `count` equal ones of the rows, which `threads` have between them, for some
     /// tokens.
     fileprivate struct Share {

@@ -50,10 +50,12 @@ public struct TernaryMatrix: Sendable {
         }
     }
 
-    /// The same matrix with packed trits in memory of their own: what is measured as coming from
-    /// memory must not be in a cache.
-    package init(copying other: TernaryMatrix) throws(BitNetError) {
-        trits = try PackedTrits(copying: other.trits)
+    /// The same matrix with packed trits in `memory`, or in some of their own: what is measured as
+    /// coming from memory must not be in a cache.
+    package init(
+        copying other: TernaryMatrix, to memory: AlignedBuffer<UInt8>? = nil
+    ) throws(BitNetError) {
+        trits = try PackedTrits(copying: other.trits, to: memory)
         scale = other.scale
         betas = other.betas
     }

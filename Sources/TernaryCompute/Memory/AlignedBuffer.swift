@@ -12,6 +12,8 @@
 /// and the system is asked for huge pages: reading packed weights from them is 5-10% faster than
 /// from 4 KB pages, and untouched parts cost no memory.
 ///
+/// A part of a buffer is one, too, and keeps the whole alive.
+///
 /// A buffer that holds weights is written once while it is being filled and never again; one that
 /// holds scratch has a single owner. That discipline is what makes it `Sendable`.
 @usableFromInline package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
@@ -19,6 +21,8 @@
     @usableFromInline package let count: Int
     @usableFromInline let base: UnsafeMutableRawPointer
     private let mappedBytes: Int
+    /// The buffer that this one is a part of.
+    private let whole: AlignedBuffer?
 
     /// Allocates `count` zeroed elements; `purpose` is named in the error when there is no memory.
     package init(count: Int, purpose: String) throws(BitNetError) {
@@ -31,6 +35,7 @@
             throw .outOfMemory(bytes: bytes, purpose: purpose)
         }
         self.count = count
+        whole = nil
         if bytes >= hugePageBytes {
             (base, mappedBytes) = try mapHugePages(bytes: bytes, purpose: purpose)
         } else {
@@ -45,7 +50,18 @@
         AllocationFaults.noteBegin(of: bytes)
     }
 
+    /// A part of another buffer, which begins where vector loads may.
+    package init(_ range: Range<Int>, of whole: AlignedBuffer) {
+        let part = whole.view[range]
+        precondition(Int(bitPattern: part.base) % cacheLineBytes == 0)
+        count = range.count
+        base = UnsafeMutableRawPointer(part.base)
+        mappedBytes = 0
+        self.whole = whole
+    }
+
     deinit {
+        guard whole == nil else { return }
         AllocationFaults.noteEnd(of: max(count, 1) * MemoryLayout<Element>.stride)
         if mappedBytes > 0 { munmap(base, mappedBytes) } else { free(base) }
     }
@@ -74,6 +90,12 @@ extension AlignedBuffer {
 }
 
 private let cacheLineBytes = 64
+
+extension Int {
+    /// These bytes, or as many more as end a cache line, where a part of a buffer may begin.
+    package var paddedToCacheLine: Int { (self + cacheLineBytes - 1) & ~(cacheLineBytes - 1) }
+}
+
 private let hugePageBytes = 2 << 20
 
 /// Maps zeroed memory that starts on a 2 MB boundary.

@@ -20,13 +20,27 @@ struct LayoutChoiceTests {
         #expect(try LayoutChoice.measured(compute).weightsPerSecond == speeds)
     }
 
+    @Test("how far ahead weights are asked for is measured, whichever layout is asked for")
+    func distance() throws {
+        let compute = Compute(kernels: .best, pool: WorkerPool(threads: 2))
+        let distances = KernelSet.prefetchDistances
+        #expect(distances.contains(try LayoutChoice.measured(compute).prefetchDistance))
+        for layout in TernaryLayout.allCases {
+            #expect(
+                try LayoutChoice.adopt(forWeights: 1 << 40, compute, asked: layout) == layout)
+            #expect(distances.contains(KernelSet.prefetchDistance))
+        }
+        #expect(try LayoutChoice.adopt(forWeights: 1 << 10, compute, asked: nil) == .t2)
+    }
+
     @Test(
         "the larger speed decides, T5 where they are the same",
         arguments: [
             (1.0, 2.0, TernaryLayout.t5), (2.0, 1.0, .t2), (1.0, 1.0, .t5), (1.02, 1.0, .t2),
         ])
     func decision(t2: Double, t5: Double, best: TernaryLayout) {
-        #expect(LayoutChoice(weightsPerSecond: [.t2: t2, .t5: t5]).best == best)
+        #expect(
+            LayoutChoice(weightsPerSecond: [.t2: t2, .t5: t5], prefetchDistance: 1).best == best)
     }
 
     @Test("a model that fits the caches is packed as T2")
