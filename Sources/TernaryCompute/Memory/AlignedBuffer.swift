@@ -10,7 +10,8 @@
 ///
 /// Small buffers are aligned to 64 bytes. From `hugePageBytes` on they are mapped, aligned to 2 MB,
 /// and the system is asked for huge pages: reading packed weights from them is 5-10% faster than
-/// from 4 KB pages, and untouched parts cost no memory.
+/// from 4 KB pages, and untouched parts cost no memory. Those of `leastMappedBytes` and more are mapped,
+/// too, so that the system has them back as soon as they are gone.
 ///
 /// A part of a buffer is one, too, and keeps the whole alive.
 ///
@@ -38,6 +39,8 @@
         whole = nil
         if bytes >= hugePageBytes {
             (base, mappedBytes) = try mapHugePages(bytes: bytes, purpose: purpose)
+        } else if bytes >= leastMappedBytes {
+            (base, mappedBytes) = (try map(bytes: bytes, purpose: purpose), bytes)
         } else {
             mappedBytes = 0
             var pointer: UnsafeMutableRawPointer?
@@ -97,6 +100,15 @@ extension Int {
 }
 
 private let hugePageBytes = 2 << 20
+private let leastMappedBytes = 256 << 10
+
+/// Maps zeroed memory.
+private func map(bytes: Int, purpose: String) throws(BitNetError) -> UnsafeMutableRawPointer {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    guard let start = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED
+    else { throw .outOfMemory(bytes: bytes, purpose: purpose) }
+    return start
+}
 
 /// Maps zeroed memory that starts on a 2 MB boundary.
 private func mapHugePages(
@@ -104,10 +116,7 @@ private func mapHugePages(
 ) throws(BitNetError) -> (UnsafeMutableRawPointer, Int) {
     let length = (bytes + hugePageBytes - 1) & ~(hugePageBytes - 1)
     let reserved = length + hugePageBytes
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS
-    guard let start = mmap(nil, reserved, PROT_READ | PROT_WRITE, flags, -1, 0),
-        start != MAP_FAILED
-    else { throw .outOfMemory(bytes: bytes, purpose: purpose) }
+    let start = try map(bytes: reserved, purpose: purpose)
     let address = UInt(bitPattern: start)
     let head = Int((UInt(hugePageBytes) - address % UInt(hugePageBytes)) % UInt(hugePageBytes))
     let aligned = start + head
