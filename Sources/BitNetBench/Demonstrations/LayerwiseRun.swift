@@ -46,13 +46,17 @@ public struct LayerwiseRun: Sendable, Hashable, Codable {
         // The head is measured by itself.
         single.vocabularySize = 64
         let compute = try options.compute
+        let layout = try LayoutChoice.adopt(
+            forWeights: ModelConfiguration(shape, contextLength: 8).ternaryWeightCount, compute,
+            asked: options.layout)
         var (times, bytes) = ([Double](), 0)
         let wanted = min(max(count ?? shape.layerCount, 1), max(shape.layerCount, 1))
         for layer in 0..<wanted {
             if Task.isCancelled { throw .cancelled }
-            let model = try Transformer(
-                random: single, lmHead: lmHead, layout: options.layout, compute: compute,
+            var model = try Transformer(
+                random: single, lmHead: lmHead, layout: layout, compute: compute,
                 seed: UInt64(layer))
+            try model.arrangeWeights(.off)
             bytes = model.byteCount.ternary
             let context = try InferenceContext(model, contextLength: 8, cache: .f16)
             var best = Double.infinity

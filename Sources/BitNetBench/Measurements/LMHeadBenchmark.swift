@@ -89,6 +89,7 @@ public struct LMHeadBenchmark: Sendable {
             (1...min(LMHeadScan.largestTop, rows)).contains(top), "top",
             "\(top) is not in 1...\(min(LMHeadScan.largestTop, rows))")
         let compute = Compute(kernels: kernels, pool: try .benchmark(threads: threads))
+        try LayoutChoice.adoptDistance(compute)
         let matrix = try DenseMatrix(randomRows: rows, columns: columns, type: type, seed: 7)
         let scans = [
             try LMHeadScan(matrix, type: LMHeadScan.exactType(for: type), pool: compute.pool),

@@ -70,6 +70,7 @@ public struct MatmulBenchmark: Sendable {
         self.streamBytes = streamBytes
         pool = try .benchmark(threads: threads)
         limits = try MachineLimits.measure(threads: threads)
+        try LayoutChoice.adoptDistance(Compute(kernels: .best, pool: pool))
         self.repetitions = repetitions
         self.meter = meter ?? EnergyMeter()
     }

@@ -19,7 +19,7 @@ public struct ModelPlan: Sendable, Hashable, Codable {
         /// What is held beside the LM head to find its likeliest rows: bounds of the rows of a Q8_0,
         /// Q6_K or Q4_0 head, or the smaller copy that a two-stage head scans.
         public let scan: Int
-        /// What large matrices take beyond their bytes, since they are whole pages of 2 MB.
+        /// What ternary weights, embedding and LM head take beyond their bytes: whole pages of 2 MB.
         public let pages: Int
         /// Keys and values of the whole context.
         public let keyValues: Int

@@ -117,7 +117,7 @@ extension PlanReport: CustomStringConvertible {
             ("embedding", memory.embedding, isTied ? "which is the LM head too" : ""),
             ("LM head", memory.lmHead, ""),
             ("scan", memory.scan, scanNote),
-            ("pages", memory.pages, "large matrices are whole pages of 2 MB"),
+            ("pages", memory.pages, "weights are in whole pages of 2 MB"),
             (
                 "KV cache", memory.keyValues,
                 "\(plan.context.grouped) token\(plan.context == 1 ? "" : "s") as \(plan.cache)"

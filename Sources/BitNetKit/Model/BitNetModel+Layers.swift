@@ -9,8 +9,8 @@ extension BitNetModel {
     /// ```
     ///
     /// Names are those of checkpoints: `attention` has `query`, `key`, `value` and `output`,
-    /// `feedForward` has `gate`, `up` and `down`. Weights are shared, not copied. An index out of
-    /// range traps.
+    /// `feedForward` has `gate`, `up` and `down`. Weights are shared, not copied: a
+    /// layer that is kept keeps the weights of all. An index out of range traps.
     public var layers: [TransformerBlock] { transformer.blocks }
 
     /// The embedding, `[vocabulary, hidden]`: a token's row is what goes into the first layer.

@@ -2,7 +2,8 @@
 //
 // How much of what is on its way a core can wait for differs from machine to machine: 4 KiB were
 // best on a Zen 4 and a Xeon, 8 to 12 KiB read an eighth faster on a Zen 5. So it is no constant:
-// whoever loads a model measures it.
+// whoever loads a model measures it. Rows and columns that are picked from a list are no stream,
+// and have distances of their own (sparse.h).
 
 #ifndef TK_PREFETCH_H
 #define TK_PREFETCH_H
@@ -11,11 +12,11 @@
 
 #include <stdatomic.h>
 
-extern _Atomic size_t tk_distance;
+extern _Atomic size_t tk_prefetch_bytes;
 
-/// Bytes ahead. Loops take it once before they begin.
+/// Bytes ahead.
 static inline size_t tk_bytes_ahead(void) {
-  return atomic_load_explicit(&tk_distance, memory_order_relaxed);
+  return atomic_load_explicit(&tk_prefetch_bytes, memory_order_relaxed);
 }
 
 /// Asks for the cache line `distance` bytes after p, which may lie behind the end of what there is:

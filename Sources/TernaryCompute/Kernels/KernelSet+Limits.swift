@@ -11,7 +11,7 @@ extension KernelSet {
     }
 
     /// How many bytes ahead kernels ask for weights that they read from front to back. No result
-    /// depends on it; it is one figure for the process, since it belongs to the machine.
+    /// depends on it; it is one figure for the process (see `LayoutChoice.adoptDistance`).
     package static var prefetchDistance: Int {
         get { tk_prefetch_distance() }
         set { tk_set_prefetch_distance(newValue) }

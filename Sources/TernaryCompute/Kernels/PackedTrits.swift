@@ -40,9 +40,10 @@ package struct PackedTrits: Sendable {
         storage = try Self.memory(size, given: memory)
     }
 
-    /// The same in `memory`, or in some of its own.
+    /// The same in `memory`, or in some of its own, copied by the threads of `pool`.
     package init(
-        copying other: PackedTrits, to memory: AlignedBuffer<UInt8>? = nil
+        copying other: PackedTrits, to memory: AlignedBuffer<UInt8>? = nil,
+        pool: WorkerPool = Compute.standard.pool
     ) throws(BitNetError) {
         rows = other.rows
         columns = other.columns
@@ -50,7 +51,10 @@ package struct PackedTrits: Sendable {
         layout = other.layout
         arrangement = other.arrangement
         storage = try Self.memory(other.storage.count, given: memory)
-        storage.view.copy(from: other.storage.view)
+        let (target, source) = (storage.view, other.storage.view)
+        pool.parallel(target.count, granule: 4096, work: target.count) {
+            target[$1].copy(from: source[$1])
+        }
     }
 
     private static func memory(

@@ -88,8 +88,8 @@ extension Compute {
         }
     }
 
-    /// Up to three products of the same input in one job: every thread takes its share of the rows
-    /// of each matrix, and of many tokens.
+    /// Up to three products of the same input in one job: every thread takes its share of the rows,
+    /// and of many tokens.
     package func multiply(
         _ input: QuantizedActivations, _ first: TernaryProduct, _ second: TernaryProduct? = nil,
         _ third: TernaryProduct? = nil
@@ -113,7 +113,10 @@ extension Compute {
     ) {
         if input.rows == 1 {
             multiplyOne(input, first, second, third)
-            if areAlike { then(0..<1, 0..<first.matrix.rows) }
+            guard areAlike else { return }
+            let rows = first.matrix.rows
+            precondition(second?.matrix.rows == rows)
+            pool.parallel(rows, granule: 16, work: rows * elementWork) { then(0..<1, $1) }
             return
         }
         let heights = (

@@ -31,10 +31,16 @@ package struct LayoutChoice: Sendable {
     package static func adopt(
         forWeights weights: Int, _ compute: Compute, asked: TernaryLayout?
     ) throws(BitNetError) -> TernaryLayout {
-        if !fitsCaches(weights: weights) {
-            KernelSet.prefetchDistance = try measured(compute).prefetchDistance
-        }
+        if !fitsCaches(weights: weights) { try adoptDistance(compute) }
         return try layout(forWeights: weights, compute, asked: asked)
+    }
+
+    /// From now on kernels ask for weights as far ahead as is best with these kernels and threads; of
+    /// several models in a process, the one that was loaded last decides.
+    package static func adoptDistance(_ compute: Compute) throws(BitNetError) {
+        let distance = try measured(compute).prefetchDistance
+        // No measurement that is under way takes it back.
+        measuring.withLock { _ in KernelSet.prefetchDistance = distance }
     }
 
     /// Whether a model of `weights` lives in caches rather than in memory, as far as can be told
@@ -44,10 +50,12 @@ package struct LayoutChoice: Sendable {
     /// Takes its time only once.
     package static func measured(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
         let key = Key(kernels: compute.kernels.name, threads: compute.pool.threads)
-        if let known = cache.withLock({ $0[key] }) { return known }
-        let choice = try measure(compute)
-        cache.withLock { $0[key] = choice }
-        return choice
+        return try measuring.withLock { (known) throws(BitNetError) in
+            if let choice = known[key] { return choice }
+            let choice = try measure(compute)
+            known[key] = choice
+            return choice
+        }
     }
 
     private struct Key: Hashable {
@@ -55,10 +63,12 @@ package struct LayoutChoice: Sendable {
         let threads: Int
     }
 
-    private static let cache = Mutex<[Key: LayoutChoice]>([:])
+    /// What has been measured; one measurement at a time, since they would disturb each other.
+    private static let measuring = Mutex<[Key: LayoutChoice]>([:])
 
     private static let columns = 2560
-    /// 54 MB in T5 and 67 MB in T2: more than the last-level cache of a desktop processor.
+    /// 54 MB in T5 and 67 MB in T2, more than the last-level cache of a desktop processor; in three
+    /// places, so that 200 MB go by.
     private static let measuredWeights = columns * (105 << 10)
 
     private static func measure(_ compute: Compute) throws(BitNetError) -> LayoutChoice {
@@ -88,7 +98,7 @@ package struct LayoutChoice: Sendable {
     private static func fastestDistance(_ product: () -> Void) -> Int {
         let distances = KernelSet.prefetchDistances
         // Kernels that take so long do not wait for memory.
-        guard seconds(product) < 30e-3 else { return KernelSet.prefetchDistance }
+        guard seconds(product) < 30e-3 else { return distances[0] }
         let times = leastTimes(of: distances.indices) {
             KernelSet.prefetchDistance = distances[$0]
             product()
@@ -103,7 +113,10 @@ package struct LayoutChoice: Sendable {
     private static func leastTimes(of indices: Range<Int>, _ run: (Int) -> Void) -> [Double] {
         var times = indices.map { _ in Double.infinity }
         var (turns, turnsWithoutNews) = (0, 0)
-        while turns < mostTurns && turnsWithoutNews < settledTurns {
+        let start = ContinuousClock.now
+        while turns < mostTurns && turnsWithoutNews < settledTurns
+            && (turns < leastTurns || start.duration(to: .now) < mostTime)
+        {
             var isNews = false
             for index in indices {
                 let time = seconds { run(index) }
@@ -124,6 +137,9 @@ package struct LayoutChoice: Sendable {
     /// enough, and so many are never exceeded.
     private static let settledTurns = 8
     private static let mostTurns = 60
+    /// However slow the kernels are, nobody waits for much longer.
+    private static let mostTime = Duration.milliseconds(400)
+    private static let leastTurns = 3
 
     private static let purpose = "choosing a layout"
 

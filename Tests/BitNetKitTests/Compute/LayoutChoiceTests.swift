@@ -25,6 +25,8 @@ struct LayoutChoiceTests {
         let compute = Compute(kernels: .best, pool: WorkerPool(threads: 2))
         let distances = KernelSet.prefetchDistances
         #expect(distances.contains(try LayoutChoice.measured(compute).prefetchDistance))
+        // Other tests may load models meanwhile, but none that asks for weights where they are.
+        KernelSet.prefetchDistance = 0
         for layout in TernaryLayout.allCases {
             #expect(
                 try LayoutChoice.adopt(forWeights: 1 << 40, compute, asked: layout) == layout)

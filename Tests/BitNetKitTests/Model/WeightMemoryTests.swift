@@ -10,7 +10,7 @@ struct WeightMemoryTests {
         hiddenSize: 320, feedForwardSize: 701, layerCount: 3, headCount: 4, keyValueHeadCount: 2,
         vocabularySize: 256)
 
-    /// Bytes of these sizes are no multiple of a page, and those of strands none of a cache line.
+    /// Bytes of these sizes are no multiple of a page, and those of T2's strands none of a cache line.
     @Test(
         "a model's weights lie one behind the other, in the order in which they are read",
         arguments: [TernaryLayout.t2, .t5], Sparsity.allCases)
