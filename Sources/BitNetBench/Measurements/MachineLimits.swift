@@ -99,8 +99,7 @@ public struct MachineLimits: Sendable, Hashable, Codable {
     public static func layoutSpeeds(
         kernels: KernelSet = .best, threads: Int
     ) throws(BitNetError) -> [LayoutSpeed] {
-        let compute = Compute(kernels: kernels, pool: try .benchmark(threads: threads))
-        return try LayoutChoice.measured(compute).weightsPerSecond
+        try layoutChoice(kernels, threads).weightsPerSecond
             .sorted { $0.value > $1.value }
             .map { LayoutSpeed(layout: $0.key, weightsPerSecond: $0.value) }
     }
@@ -112,8 +111,14 @@ public struct MachineLimits: Sendable, Hashable, Codable {
     public static func prefetchDistance(
         kernels: KernelSet = .best, threads: Int
     ) throws(BitNetError) -> Int {
-        let compute = Compute(kernels: kernels, pool: try .benchmark(threads: threads))
-        return try LayoutChoice.measured(compute).prefetchDistance
+        try layoutChoice(kernels, threads).prefetchDistance
+    }
+
+    private static func layoutChoice(
+        _ kernels: KernelSet, _ threads: Int
+    ) throws(BitNetError) -> LayoutChoice {
+        try LayoutChoice.measured(
+            Compute(kernels: kernels, pool: .benchmark(threads: threads)))
     }
 
     /// The most memory this process has used so far, in bytes.

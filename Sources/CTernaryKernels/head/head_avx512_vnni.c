@@ -42,8 +42,7 @@ static void scan_int8(const tk_head *h, const void *q, float scale, size_t row_b
     const int16_t *x = q;
     __m512i sum[TK_HEAD_INT8_ROWS] = {0};
     for (size_t b = 0; b < blocks; b++, p += TK_HEAD_INT8_BYTES, x += TK_HEAD_BLOCK) {
-      tk_prefetch(p, ahead);
-      tk_prefetch(p, ahead + 64);
+      tk_prefetch_lines(p, ahead, TK_HEAD_INT8_BYTES);
       const __m512i values = _mm512_loadu_si512(x);
       for (size_t r = 0; r < TK_HEAD_INT8_ROWS; r++) {
         const __m512i w = _mm512_cvtepi8_epi16(load(p + r * TK_HEAD_BLOCK));
@@ -87,9 +86,7 @@ static void scan_int4(const tk_head *h, const void *q, float scale, size_t row_b
     __m256 total = _mm256_setzero_ps();
     for (size_t b = 0; b < blocks; b++, p += TK_HEAD_INT4_BYTES, x += TK_HEAD_BLOCK) {
       // 144 bytes: every third block begins a line more, so three lines are asked for.
-      tk_prefetch(p, ahead);
-      tk_prefetch(p, ahead + 64);
-      tk_prefetch(p, ahead + 128);
+      tk_prefetch_lines(p, ahead, 3 * 64);
       const __m256i sum = _mm256_sub_epi32(block_int4(p, x), _mm256_set1_epi32(sums[b]));
       const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + TK_HEAD_INT4_SCALES)));
       total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), d, total);

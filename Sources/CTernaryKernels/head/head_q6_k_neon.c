@@ -22,9 +22,7 @@ static void scan_q6_k(const tk_head *h, const void *q, float scale, size_t row_b
     const uint8_t *block = tk_head_q6_k_row(h, row);
     float total = 0.0f;
     for (size_t c = 0; c < h->columns; c += TK_HEAD_Q6_K_COLUMNS, block += TK_HEAD_Q6_K_BYTES) {
-      for (size_t line = 0; line < TK_HEAD_Q6_K_BYTES; line += 64) {
-        tk_prefetch(block, ahead + line);
-      }
+      tk_prefetch_lines(block, ahead, TK_HEAD_Q6_K_BYTES);
       const int16_t *multipliers = s.multipliers + c / TK_HEAD_Q6_K_GROUP;
       int32x4_t sum = vdupq_n_s32(0);
       for (size_t g = 0; g < TK_HEAD_Q6_K_GROUPS; g++) {

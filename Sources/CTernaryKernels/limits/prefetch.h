@@ -25,6 +25,14 @@ static inline __attribute__((always_inline)) void tk_prefetch(const void *p, siz
   __builtin_prefetch((const void *)((uintptr_t)p + distance));
 }
 
+/// The lines of `size` bytes, likewise.
+static inline __attribute__((always_inline)) void tk_prefetch_lines(const void *p, size_t distance,
+                                                                    size_t size) {
+  for (size_t i = 0; i < size; i += 64) {
+    tk_prefetch(p, distance + i);
+  }
+}
+
 /// While `count` rows of `size` bytes a block are at `offset`: asks for as much of the next `count`
 /// rows, as they lie in memory, or further ahead. Dense GEMV takes so many rows of quantised blocks
 /// at a time: decoding them keeps the core busy for longer than its window reaches, and the streams
@@ -34,9 +42,7 @@ static inline __attribute__((always_inline)) void
 tk_prefetch_rows(const uint8_t *const rows[], size_t count, size_t offset, size_t size) {
   const size_t group = count * (size_t)(rows[1] - rows[0]), ahead = tk_bytes_ahead();
   const size_t distance = count * offset + (group < ahead ? ahead : group);
-  for (size_t i = 0; i < count * size; i += 64) {
-    tk_prefetch(rows[0], distance + i);
-  }
+  tk_prefetch_lines(rows[0], distance, count * size);
 }
 
 #endif

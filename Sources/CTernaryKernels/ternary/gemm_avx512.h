@@ -43,7 +43,7 @@ static inline void tk_batch_tile512(tk_decode512 *decode, size_t fields, const t
   const size_t ahead = tk_bytes_ahead();
   __m512i first[TK_SMALL_BATCH] = {0}, second[TK_SMALL_BATCH] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += fields * TK_BLOCK_BYTES) {
-    tk_prefetch_tile(p, ahead);
+    tk_prefetch_lines(p, ahead, TK_TILE_BYTES);
     tk_fields512 u = decode(_mm512_loadu_si512(p), tables);
     tk_fields512 v = decode(_mm512_loadu_si512(p + 64), tables);
 #pragma clang loop unroll(full)

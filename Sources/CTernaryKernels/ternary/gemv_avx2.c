@@ -38,7 +38,7 @@ static inline void add_tile_t2(const uint8_t *p, const int8_t *x, size_t blocks,
   const size_t ahead = tk_bytes_ahead();
   tk_row_sums s[TK_TILE_ROWS] = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, x += TK_T2_COLUMNS) {
-    tk_prefetch_tile(p, ahead);
+    tk_prefetch_lines(p, ahead, TK_TILE_BYTES);
     const __m256i q[4] = {tk_load(x), tk_load(x + 32), tk_load(x + 64), tk_load(x + 96)};
     for (size_t r = 0; r < TK_TILE_ROWS; r++) {
       s[r] = tk_add_t2(s[r], tk_load(p + r * TK_BLOCK_BYTES), q);

@@ -18,7 +18,7 @@ static inline void tk_add_tile512(tk_add512 *add, size_t width, const tk_tables5
   const size_t ahead = tk_bytes_ahead();
   tk_pair_sums first = {0}, second = {0};
   for (size_t b = 0; b < blocks; b++, p += TK_TILE_BYTES, q += width) {
-    tk_prefetch_tile(p, ahead);
+    tk_prefetch_lines(p, ahead, TK_TILE_BYTES);
     first = add(first, _mm512_loadu_si512(p), q, tables);
     second = add(second, _mm512_loadu_si512(p + 64), q, tables);
   }

@@ -134,13 +134,6 @@ enum {
   TK_MAX_PANEL_BYTES = TK_MAX_PANEL_ROWS * TK_WIDE_PANEL_COLUMNS,
 };
 
-/// Asks for the block of a tile `distance` bytes after p: two cache lines.
-static inline __attribute__((always_inline)) void tk_prefetch_tile(const uint8_t *p,
-                                                                   size_t distance) {
-  tk_prefetch(p, distance);
-  tk_prefetch(p, distance + 64);
-}
-
 /// The bits of 1e-5f, the least that activations are divided by.
 enum { TK_LEAST_MAGNITUDE_BITS = 0x3727C5AC };
 

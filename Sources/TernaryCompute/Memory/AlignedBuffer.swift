@@ -11,8 +11,8 @@
 ///
 /// Small buffers are aligned to 64 bytes. From `hugePageBytes` on they are mapped, aligned to 2 MB,
 /// and the system is asked for huge pages: reading packed weights from them is 5-10% faster than
-/// from 4 KB pages, and untouched parts cost no memory. Those of `leastMappedBytes` and more are mapped,
-/// too, so that the system has them back as soon as they are gone.
+/// from 4 KB pages, and untouched parts cost no memory. Those of `leastMappedBytes` and more are
+/// mapped, too, so that the system has them back as soon as they are gone.
 ///
 /// A buffer that holds weights is written once while it is being filled and never again; one that
 /// holds scratch has a single owner. That discipline is what makes it `Sendable`.
