@@ -204,7 +204,7 @@ extension MatmulBenchmark {
         let first = try subject.matrix.packed(as: layout)
         var matrices = [first]
         for _ in 1..<max(copies(placement, bytes: first.byteCount), 1) {
-            matrices.append(try TernaryMatrix(copying: first))
+            matrices.append(try TernaryMatrix(copying: first, pool: pool))
         }
         return matrices
     }

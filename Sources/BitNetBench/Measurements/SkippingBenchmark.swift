@@ -128,8 +128,8 @@ extension SkippingBenchmark.Bench {
         var dense = [first]
         var arranged = [try first.arranged(arrangement, pool: owner.pool)]
         for _ in 1..<max(copies, 1) {
-            dense.append(try TernaryMatrix(copying: first))
-            arranged.append(try TernaryMatrix(copying: arranged[0]))
+            dense.append(try TernaryMatrix(copying: first, pool: owner.pool))
+            arranged.append(try TernaryMatrix(copying: arranged[0], pool: owner.pool))
         }
         self.dense = dense
         self.arranged = arranged

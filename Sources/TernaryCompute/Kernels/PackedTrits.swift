@@ -42,8 +42,7 @@ package struct PackedTrits: Sendable {
 
     /// The same in `memory`, or in some of its own, copied by the threads of `pool`.
     package init(
-        copying other: PackedTrits, to memory: AlignedBuffer<UInt8>? = nil,
-        pool: WorkerPool = Compute.standard.pool
+        copying other: PackedTrits, to memory: AlignedBuffer<UInt8>? = nil, pool: WorkerPool
     ) throws(BitNetError) {
         rows = other.rows
         columns = other.columns

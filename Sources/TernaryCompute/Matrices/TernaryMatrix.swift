@@ -53,8 +53,7 @@ public struct TernaryMatrix: Sendable {
     /// The same matrix with packed trits in `memory`, or in some of their own: what is measured as
     /// coming from memory must not be in a cache.
     package init(
-        copying other: TernaryMatrix, to memory: AlignedBuffer<UInt8>? = nil,
-        pool: WorkerPool = Compute.standard.pool
+        copying other: TernaryMatrix, to memory: AlignedBuffer<UInt8>? = nil, pool: WorkerPool
     ) throws(BitNetError) {
         trits = try PackedTrits(copying: other.trits, to: memory, pool: pool)
         scale = other.scale
