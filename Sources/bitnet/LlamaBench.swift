@@ -62,14 +62,17 @@ struct LlamaBench {
         return try results(of: try output(arguments + options))
     }
 
-    /// The array in what the program has printed: some versions say other things first.
+    /// The array in what the program has printed. Some versions say other things first, or warn in the
+    /// middle of it: every line of theirs begins as JSON does.
     private func results(of output: Data) throws(BitNetError) -> [Result] {
-        let lines = output.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        guard let first = lines.first(where: { $0.starts(with: "[".utf8) }) else {
-            throw failure("it has printed no array of JSON")
-        }
+        let lines = output.split(separator: UInt8(ascii: "\n"))
+            .drop { !$0.starts(with: "[".utf8) }
+            .filter { line in
+                line.first { $0 != UInt8(ascii: " ") }.map("[]{}\"".utf8.contains) ?? false
+            }
+        guard !lines.isEmpty else { throw failure("it has printed no array of JSON") }
         do {
-            return try JSONDecoder().decode([Result].self, from: Data(output[first.startIndex...]))
+            return try JSONDecoder().decode([Result].self, from: Data(lines.joined()))
         } catch {
             throw failure("it has printed no results of llama-bench: \(error)")
         }

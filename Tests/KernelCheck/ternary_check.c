@@ -257,6 +257,19 @@ static void check_large_gemm(const tk_kernels *k, tk_layout layout, bool fewer) 
   problem p = make_problem(layout, 13, 2561, 261, RANDOM, LARGEST);
   check_gemm_problem(k, &p, 0);
   free_problem(p);
+  if (fewer) {
+    return;
+  }
+  // Sums as large as they become, in every lane, and more rows and tokens than are taken at a time.
+  static const fill fills[] = {LARGEST, SMALLEST};
+  for (size_t f = 0; f < 2; f++) {
+    p = make_problem(layout, 256, 1281, 32, LARGEST, fills[f]);
+    check_gemm_problem(k, &p, 0);
+    free_problem(p);
+  }
+  p = make_problem(layout, 1280 + 41, 200, 289, RANDOM, RANDOM);
+  check_gemm_problem(k, &p, 0);
+  free_problem(p);
 }
 
 /// All 3^5 bytes of T5 in one row: each trit comes back alone through a one-hot activation row.

@@ -61,20 +61,20 @@ void tk_gemm_scaled(const tk_kernels *k, const tk_matrix *w, const int8_t *q, si
        scratch);
 }
 
-size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w) {
-  return tk_gemm_panels_sweep(tk_gemm_of(k, w->layout));
+size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w, size_t batch, size_t threads) {
+  return tk_gemm_panels_sweep(tk_gemm_of(k, w->layout), batch, threads);
 }
 
 size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch) {
   const tk_gemm_kernels *panels = gemm_for(k, w->layout, batch);
   const bool takes_none =
       batch <= tk_describe(w->layout).gemv_batch || batch <= panels->small_batch;
-  return takes_none ? TK_TILE_ROWS : tk_gemm_panels_rows(panels);
+  return takes_none ? TK_TILE_ROWS : tk_gemm_panels_rows(panels, w->rows, batch);
 }
 
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w) {
   const tk_gemm_kernels *panels = tk_gemm_of(k, w->layout);
-  const size_t size = panels->scratch_size ? panels->scratch_size(w) : 0;
+  const size_t size = panels->product ? panels->product->scratch_size(w) : 0;
   // Smaller batches may go to a set below, and need a panel of codes.
   return size > TK_MAX_PANEL_BYTES ? size : TK_MAX_PANEL_BYTES;
 }

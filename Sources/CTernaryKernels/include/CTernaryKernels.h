@@ -162,7 +162,7 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w);
 /// How large batches are best split between threads, or done one after the other: in parts of up
 /// to so many activation rows, for which the codes of a panel are taken apart once.
-size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w);
+size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w, size_t batch, size_t threads);
 /// Rows of the panels that tk_gemm takes for so many activation rows, TK_TILE_ROWS where it takes
 /// none: a range that ends inside one costs as much as one that ends with it.
 size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch);

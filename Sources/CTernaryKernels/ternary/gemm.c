@@ -138,24 +138,40 @@ void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling 
   }
 }
 
-size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k) {
-  return k->product ? SIZE_MAX : extent_of(k).tokens;
+static bool is_product_best(const tk_gemm_kernels *k, size_t rows, size_t batch) {
+  return k->product && rows >= k->product->least_rows && batch >= k->product->least_tokens;
 }
 
-size_t tk_gemm_panels_rows(const tk_gemm_kernels *k) {
-  return k->product ? TK_MAX_PANEL_ROWS : k->unpack_panel ? k->rows : TK_PANEL_ROWS;
+size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k, size_t batch, size_t threads) {
+  if (!k->product) {
+    return extent_of(k).tokens;
+  }
+  // What is made for some tokens serves all rows: threads share tokens, if these are enough.
+  const size_t most = k->product->tokens, each = (batch + threads - 1) / threads;
+  return each < k->product->least_tokens || each > most || most == SIZE_MAX ? most : each;
+}
+
+size_t tk_gemm_panels_rows(const tk_gemm_kernels *k, size_t rows, size_t batch) {
+  if (is_product_best(k, rows, batch)) {
+    return k->product->rows;
+  }
+  return k->unpack_panel ? k->rows : TK_PANEL_ROWS;
 }
 
 void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activations,
                     const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
                     const tk_scaling *scaling, size_t batch, size_t row_begin, size_t row_end,
                     int32_t *y, size_t y_stride, void *scratch) {
-  if (k->product) {
-    k->product(w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride, scratch);
+  size_t done = 0;
+  if (is_product_best(k, row_end - row_begin, batch)) {
+    done = k->product->multiply(k, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride,
+                                scratch);
     if (scaling) {
-      tk_scale_tokens(activations, scaling, batch, row_end - row_begin, y, y_stride);
+      tk_scale_tokens(activations, scaling, done, row_end - row_begin, y, y_stride);
     }
-    return;
+    if (done == batch) {
+      return;
+    }
   }
   const ending ending = {activations, sums, scaling};
   size_t width = tk_describe(w->layout).columns;
@@ -164,10 +180,10 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activ
   size_t most = extent.columns / width;
   size_t ranges = (blocks + most - 1) / most;
   size_t step = ranges > 0 ? (blocks + ranges - 1) / ranges : 0; // ranges of about equal size
-  size_t height = tk_gemm_panels_rows(k);
+  size_t height = k->unpack_panel ? k->rows : TK_PANEL_ROWS;
   for (size_t b = 0; b < blocks; b += step) {
     size_t count = blocks - b < step ? blocks - b : step;
-    for (size_t t = 0; t < batch; t += extent.tokens) {
+    for (size_t t = done; t < batch; t += extent.tokens) {
       size_t tokens = batch - t < extent.tokens ? batch - t : extent.tokens;
       for (size_t r = row_begin; r < row_end; r += height) {
         size_t rows = row_end - r < height ? row_end - r : height;

@@ -202,9 +202,12 @@ static void unpack(const tk_gemm_kernels *avx512, const tk_matrix *w, size_t row
   }
 }
 
-static void product(const tk_gemm_kernels *avx512, const tk_matrix *w, const int8_t *q,
-                    size_t q_stride, const int32_t *sums, size_t batch, size_t row_begin,
-                    size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
+static size_t product(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q,
+                      size_t q_stride, const int32_t *sums, size_t batch, size_t row_begin,
+                      size_t row_end, int32_t *y, size_t y_stride, void *scratch) {
+  (void)k; // has no panels of its own
+  const tk_gemm_kernels *avx512 =
+      w->layout == TK_LAYOUT_T2 ? &tk_gemm_t2_avx512_vnni : &tk_gemm_t5_avx512;
   const size_t width = tk_describe(w->layout).columns;
   const size_t blocks = tk_block_count(w->layout, w->columns), range = range_blocks(w);
   // One group of tokens reads codes once: from a level closer than that of 256 rows.
@@ -219,6 +222,7 @@ static void product(const tk_gemm_kernels *avx512, const tk_matrix *w, const int
     }
   }
   tk_tiles_release(&tiles);
+  return batch;
 }
 
 static size_t scratch_size(const tk_matrix *w) {
@@ -226,24 +230,15 @@ static size_t scratch_size(const tk_matrix *w) {
   return rows * steps_of(range_blocks(w) * tk_describe(w->layout).columns) * STEP_COLUMNS;
 }
 
-static void gemm_t2(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                    size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
-                    void *scratch) {
-  product(&tk_gemm_t2_avx512_vnni, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride,
-          scratch);
-}
+static const tk_gemm_product amx = {
+    .multiply = product,
+    .scratch_size = scratch_size,
+    .rows = PANEL_ROWS,
+    .tokens = SIZE_MAX,
+};
 
-static void gemm_t5(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                    size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
-                    void *scratch) {
-  product(&tk_gemm_t5_avx512, w, q, q_stride, sums, batch, row_begin, row_end, y, y_stride,
-          scratch);
-}
-
-const tk_gemm_kernels tk_gemm_t2_amx = {
-    .least_batch = LEAST_TOKENS, .product = gemm_t2, .scratch_size = scratch_size};
-const tk_gemm_kernels tk_gemm_t5_amx = {
-    .least_batch = LEAST_TOKENS, .product = gemm_t5, .scratch_size = scratch_size};
+const tk_gemm_kernels tk_gemm_t2_amx = {.least_batch = LEAST_TOKENS, .product = &amx};
+const tk_gemm_kernels tk_gemm_t5_amx = {.least_batch = LEAST_TOKENS, .product = &amx};
 
 #pragma clang attribute pop
 

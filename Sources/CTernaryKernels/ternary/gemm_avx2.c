@@ -109,6 +109,7 @@ const tk_gemm_kernels tk_gemm_t2_avx2 = {
     .rows = TK_TILE_ROWS,
     .unpack = tk_gemm_unpack_t2_avx2,
     .multiply = multiply,
+    .product = &tk_gemm_lut_avx2,
 };
 
 const tk_gemm_kernels tk_gemm_t5_avx2 = {
@@ -117,6 +118,7 @@ const tk_gemm_kernels tk_gemm_t5_avx2 = {
     .rows = TK_TILE_ROWS,
     .unpack = tk_gemm_unpack_t5_avx2,
     .multiply = multiply,
+    .product = &tk_gemm_lut_avx2,
 };
 
 const tk_gemm_kernels tk_gemm_l2_avx2 = {

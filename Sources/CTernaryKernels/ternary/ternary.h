@@ -73,11 +73,27 @@ typedef void tk_gemm_unpack(const uint8_t *tile, size_t blocks, uint8_t *codes);
 typedef void tk_gemm_multiply(const uint8_t *codes, size_t columns, const int8_t *q,
                               size_t q_stride, size_t tokens, int32_t *out);
 
+typedef struct tk_gemm_kernels tk_gemm_kernels;
+
+/// A GEMM that goes through a matrix in an order of its own.
+typedef struct tk_gemm_product {
+  /// tk_gemm for as many of the first activation rows as are returned, with `scratch_size` bytes of
+  /// scratch. `k` is whose product this is.
+  size_t (*multiply)(const tk_gemm_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_stride,
+                     const int32_t *sums, size_t batch, size_t row_begin, size_t row_end,
+                     int32_t *y, size_t y_stride, void *scratch);
+  size_t (*scratch_size)(const tk_matrix *w);
+  /// What it best takes at a time; SIZE_MAX where there is no limit.
+  size_t rows, tokens;
+  /// Fewer rows or activation rows are left to the panels.
+  size_t least_rows, least_tokens;
+} tk_gemm_product;
+
 /// GEMM of one layout by panels of unpacked codes; tk_gemm_panels() goes through them. Most
 /// instruction sets keep the codes of a row together and multiply one tile at a time; those with
-/// wider tiles set `unpack_panel` instead of `unpack`. One that goes through panels in an order of
-/// its own has a `product` and no other function.
-typedef struct tk_gemm_kernels {
+/// wider tiles set `unpack_panel` instead of `unpack`. One whose `product` takes every batch needs
+/// no functions for panels.
+struct tk_gemm_kernels {
   /// The fewest activation rows for which these kernels are meant: fewer go to the set below.
   size_t least_batch;
   /// The most activation rows for which tk_gemm_small_kernels are faster.
@@ -93,12 +109,8 @@ typedef struct tk_gemm_kernels {
   void (*unpack_panel)(const uint8_t *tile, size_t tile_stride, size_t tiles, size_t blocks,
                        uint8_t *codes);
   tk_gemm_multiply *multiply;
-  /// tk_gemm for any batch, with `scratch_size` bytes of scratch instead of TK_MAX_PANEL_BYTES.
-  void (*product)(const tk_matrix *w, const int8_t *q, size_t q_stride, const int32_t *sums,
-                  size_t batch, size_t row_begin, size_t row_end, int32_t *y, size_t y_stride,
-                  void *scratch);
-  size_t (*scratch_size)(const tk_matrix *w);
-} tk_gemm_kernels;
+  const tk_gemm_product *product; ///< Used before the panels, if there is one.
+};
 
 extern const tk_gemm_kernels tk_gemm_scalar;
 extern const tk_gemm_kernels tk_gemm_t2_avx2, tk_gemm_t5_avx2, tk_gemm_l2_avx2;
@@ -110,6 +122,7 @@ extern const tk_gemm_kernels tk_gemm_t2_neon, tk_gemm_t5_neon, tk_gemm_l2_neon;
 extern const tk_gemm_kernels tk_gemm_t2_neon_dotprod, tk_gemm_t5_neon_dotprod;
 extern const tk_gemm_kernels tk_gemm_l2_neon_dotprod;
 extern const tk_gemm_kernels tk_gemm_t2_neon_i8mm, tk_gemm_t5_neon_i8mm;
+extern const tk_gemm_product tk_gemm_lut_avx2;
 
 enum {
   // Fields of 32 columns in a block of a layout in tiles: T2 has 2 bits of each in a byte.
@@ -158,10 +171,10 @@ void tk_gemm_panels(const tk_gemm_kernels *k, const tk_activation_kernels *activ
 /// tk_dequantize of the sums of every token, where they lie.
 void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling *scaling,
                      size_t tokens, size_t rows, int32_t *y, size_t y_stride);
-/// Activation rows that tk_gemm_panels sweeps with each panel; SIZE_MAX where that is all of them.
-size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k);
-/// Rows of a panel.
-size_t tk_gemm_panels_rows(const tk_gemm_kernels *k);
+/// tk_gemm_sweep by panels.
+size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k, size_t batch, size_t threads);
+/// tk_gemm_panel_rows by panels.
+size_t tk_gemm_panels_rows(const tk_gemm_kernels *k, size_t rows, size_t batch);
 /// `unpack` of L2, which is made for GEMV: its bytes are only taken apart.
 tk_gemm_unpack tk_gemm_unpack_l2;
 

@@ -148,18 +148,18 @@ extension KernelSet {
             matrix, rows: rows, q: q, qStride: qStride, batch: batch, scales: scales, beta: beta,
             y: y, yStride: yStride, scratch: scratch)
         var strands = matrix.strands
-        let tiles = scratch[0..<matrix.tileBytes]
-        let rest = scratch.from(matrix.tileBytes)
-        for begin in stride(from: rows.lowerBound, to: rows.upperBound, by: matrix.tiledRows) {
-            let end = min(begin + matrix.tiledRows, rows.upperBound)
+        let height = tiledRows(matrix)
+        let tileBytes = matrix.tileBytes(rows: height)
+        let tiles = scratch[0..<tileBytes]
+        let rest = scratch.from(tileBytes)
+        for begin in stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
+            let end = min(begin + height, rows.upperBound)
             if matrix.arrangement == .rows {
                 tk_tile_rows(&strands, begin, end, tiles.base)
             } else {
                 tk_tile_columns(kernels, &strands, begin, end, tiles.base)
             }
-            var w = tk_matrix(
-                data: tiles.base, rows: end - begin, columns: matrix.columns,
-                layout: matrix.tiledLayout)
+            var w = matrix.tiled(rows: end - begin, at: tiles.base)
             let first = begin - rows.lowerBound
             var scaling = tk_scaling(
                 scales: scales.base, beta: beta.count == 1 ? beta.base : beta.from(first).base,
@@ -172,23 +172,34 @@ extension KernelSet {
 
     /// Bytes of scratch that `gemmStrands` needs for each thread.
     func gemmStrandsScratchSize(_ matrix: PackedTrits) -> Int {
-        var w = tk_matrix(
-            data: matrix.storage.view.base, rows: matrix.tiledRows, columns: matrix.columns,
-            layout: matrix.tiledLayout)
-        return matrix.tileBytes + tk_gemm_scratch_size(kernels, &w)
+        let height = tiledRows(matrix)
+        var w = matrix.tiled(rows: height)
+        return matrix.tileBytes(rows: height) + tk_gemm_scratch_size(kernels, &w)
+    }
+
+    /// Rows put in tiles at a time: 256 rows of a 2B model are 160 to 430 KB, which stay in a level
+    /// 2 cache, and enough that the activations are not read again too often. More where a set takes
+    /// more at a time.
+    func tiledRows(_ matrix: PackedTrits) -> Int {
+        var w = matrix.tiled(rows: matrix.rows)
+        let unit = matrix.arrangement == .rows ? TK_TILE_ROWS : matrix.layout.blockColumns
+        let wanted = min(tk_gemm_panel_rows(kernels, &w, .max), matrix.rows) / unit * unit
+        return max(wanted, matrix.arrangement == .rows ? 256 : 2 * unit)
     }
 }
 
 extension PackedTrits {
-    /// Rows put in tiles at a time: 256 rows of a 2B model are 160 to 430 KB, which stay in a level
-    /// 2 cache, and enough that the activations are not read again too often.
-    fileprivate var tiledRows: Int { arrangement == .rows ? 256 : 2 * layout.blockColumns }
+    /// So many rows in tiles at `data`.
+    fileprivate func tiled(rows: Int, at data: UnsafeMutablePointer<UInt8>? = nil) -> tk_matrix {
+        tk_matrix(
+            data: data ?? storage.view.base, rows: rows, columns: columns, layout: tiledLayout)
+    }
 
     fileprivate var tiledLayout: tk_layout {
         arrangement == .rows ? layout.kernelLayout : TK_LAYOUT_T2
     }
 
-    fileprivate var tileBytes: Int {
-        (tk_packed_size(tiledLayout, tiledRows, columns) + 63) / 64 * 64
+    fileprivate func tileBytes(rows: Int) -> Int {
+        (tk_packed_size(tiledLayout, rows, columns) + 63) / 64 * 64
     }
 }

@@ -221,12 +221,12 @@ extension KernelSet {
                 && scratch.count >= gemmScratchSize(matrix))
     }
 
-    /// The most tokens that are best taken through a matrix at once. `Int.max` where preparing it
-    /// again would take longer.
-    func gemmSweep(_ matrix: PackedTrits) -> Int {
+    /// The most of so many tokens that one of so many threads best takes through a matrix at once.
+    /// `Int.max` where preparing it again would take longer.
+    func gemmSweep(_ matrix: PackedTrits, tokens: Int, threads: Int) -> Int {
         guard matrix.arrangement != .columns else { return .max }
         var w = matrix.kernelMatrix
-        return Int(clamping: tk_gemm_sweep(kernels, &w))
+        return Int(clamping: tk_gemm_sweep(kernels, &w, tokens, threads))
     }
 
     /// Rows that one thread computes for so many tokens are multiples of this.
@@ -237,8 +237,10 @@ extension KernelSet {
             return tk_gemm_panel_rows(kernels, &w, tokens)
         }
         // Two blocks of a column are one cache line, which two threads should not both read.
-        let block = matrix.layout.blockColumns
-        return matrix.rows >= 2 * block * threads ? 2 * block : block
+        let block = matrix.layout.blockColumns, line = 2 * block
+        guard matrix.rows >= line * threads else { return block }
+        return tokens > 1
+            ? min(tiledRows(matrix), matrix.rows / threads / line * line) : line
     }
 
     /// Bytes of scratch that `gemm` needs for each thread.

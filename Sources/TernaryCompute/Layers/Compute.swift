@@ -126,11 +126,12 @@ extension Compute {
         // Panels of a GEMM want more rows than a GEMV, and as many tokens as it is best to take
         // through a matrix at once: these are read again for every panel.
         let shares = max(pool.threads, max(heights.0, heights.1, heights.2) / 256)
-        let sweep = max(
-            kernels.gemmSweep(first.matrix.trits),
-            second.map { kernels.gemmSweep($0.matrix.trits) } ?? 0,
-            third.map { kernels.gemmSweep($0.matrix.trits) } ?? 0)
-        let parts = (input.rows - 1) / sweep + 1
+        func sweep(_ product: TernaryProduct?) -> Int {
+            product.map {
+                kernels.gemmSweep($0.matrix.trits, tokens: input.rows, threads: pool.threads)
+            } ?? 0
+        }
+        let parts = (input.rows - 1) / max(sweep(first), sweep(second), sweep(third)) + 1
         pool.parallelInPieces(
             parts * shares, work: rows * first.matrix.columns * input.rows
         ) { thread, piece in

@@ -36,9 +36,11 @@ struct BenchCompareCommandTests {
         let comparisons: [Comparison]
     }
 
-    @Test("every test gets the other program's speed, whatever it prints first")
+    @Test("every test gets the other program's speed, whatever it prints first or warns in between")
     func speeds() throws {
-        let (run, asked) = try Self.compare("echo banner; echo '[\(Self.pp),'; echo '\(Self.tg)]'")
+        let (run, asked) = try Self.compare(
+            "echo banner; echo '['; echo 'WARNING: of 0 bytes'; echo '  \(Self.pp),'; echo; "
+                + "echo '\(Self.tg)]'")
         #expect(run.code == 0, "\(run.error)")
         let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
         let rows = try #require(report.comparisons.first).rows

@@ -78,6 +78,34 @@ struct TernaryProductTests {
     }
 
     @Test(
+        "as many rows and tokens as look-ups pay for, and some more",
+        arguments: [TernaryLayout.t2, .t5], [24, 45])
+    func manyRows(_ layout: TernaryLayout, _ tokens: Int) throws {
+        let (rows, columns) = (2700, 200)
+        let scale = TernaryScale.perRow((0..<rows).map { 0.51 - Float($0) / 64 })
+        let plain = PlainTernary(rows: rows, columns: columns, scale: scale, seed: 12)
+        let x = randomFloats(tokens * columns, seed: 13)
+        let tiles = try plain.matrix(layout)
+        let pool = WorkerPool(threads: 1)
+        let matrices = try [
+            tiles, tiles.arranged(.rows, pool: pool), tiles.arranged(.columns, pool: pool),
+        ]
+        let scalar = try KernelSet.named("scalar")
+        let expected = try product(tiles, x, threads: 1, kernels: scalar).map(\.bitPattern)
+        for kernels in KernelSet.available {
+            for matrix in matrices {
+                for threads in [1, 2, 3] {
+                    let y = try product(matrix, x, threads: threads, kernels: kernels)
+                    let isSame = y.map(\.bitPattern) == expected
+                    #expect(
+                        isSame,
+                        "\(kernels.name), \(matrix.trits.arrangement), \(threads) threads")
+                }
+            }
+        }
+    }
+
+    @Test(
         "every part of a product is reported once, when it is there", arguments: [1, 2, 5],
         [1, 2, 300])
     func parts(_ threads: Int, _ tokens: Int) throws {

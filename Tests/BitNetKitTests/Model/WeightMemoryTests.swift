@@ -36,7 +36,8 @@ struct WeightMemoryTests {
         do {
             let buffer = try AlignedBuffer<UInt8>(count: 3 * matrix.byteCount, purpose: "a test")
             let range = matrix.byteCount..<2 * matrix.byteCount
-            copy = try TernaryMatrix(copying: matrix, to: AlignedBuffer(range, of: buffer))
+            copy = try TernaryMatrix(
+                copying: matrix, to: AlignedBuffer(range, of: buffer), pool: WorkerPool(threads: 2))
             #expect(buffer.view[0..<matrix.byteCount].array.allSatisfy { $0 == 0 })
             #expect(buffer.view[2 * matrix.byteCount..<buffer.count].array.allSatisfy { $0 == 0 })
         }

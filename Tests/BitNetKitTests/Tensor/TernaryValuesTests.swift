@@ -96,7 +96,7 @@ struct TernaryValuesTests {
                 let plain = PlainTernary(rows: rows, columns: columns, scale: scale, seed: 3)
                 for layout in TernaryLayout.allCases {
                     let matrix = try plain.matrix(layout)
-                    var sources = [matrix, try TernaryMatrix(copying: matrix)]
+                    var sources = [matrix, try TernaryMatrix(copying: matrix, pool: pool)]
                     for arrangement in [Arrangement.rows, .columns] {
                         sources.append(try matrix.arranged(arrangement, pool: pool))
                     }
