@@ -18,7 +18,7 @@ public struct MachineLimits: Sendable, Hashable, Codable {
     public let threads: Int
     /// Bytes a second read from memory, front to back, in huge pages where the system has them.
     public let bytesPerSecond: Double
-    /// Int8 products a second on registers alone.
+    /// Int8 products a second on registers alone, by multiplication.
     public let int8PerSecond: Double
 
     /// Measures both, which takes a second or two.

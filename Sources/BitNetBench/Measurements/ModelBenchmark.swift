@@ -46,7 +46,8 @@ public struct ModelBenchmark: Sendable {
         public let bytesPerToken: Int
         /// Share of the memory bandwidth measured in this run.
         public let bandwidthShare: Double
-        /// Share of the int8 products a second measured in this run, ternary layers only.
+        /// Share of the int8 products a second measured in this run, ternary layers only. AVX2, which
+        /// looks up sums instead of multiplying, can come to more than 1.
         public let int8PeakShare: Double
         /// Energy of one token read or written, above what the machine takes at rest.
         public let energyPerToken: EnergyReading

@@ -669,7 +669,8 @@ void tk_set_prefetch_distance(size_t bytes);
 /// away.
 uint64_t tk_read(const void *data, size_t bytes, size_t ahead);
 /// Multiplies and adds int8 on registers alone, `rounds` times a few hundred products (with AMX,
-/// 65536); returns how many. The time it takes gives the peak that GEMM is compared with.
+/// 65536); returns how many. The time it takes gives the peak that GEMM is compared with; AVX2's
+/// GEMM, which adds sums that it looks up, can pass it.
 uint64_t tk_int8_peak(const tk_kernels *k, size_t rounds);
 
 // ---------------------------------------------------------------------------------------------

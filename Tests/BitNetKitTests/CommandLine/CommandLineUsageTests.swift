@@ -147,7 +147,16 @@ struct CommandLineUsageTests {
             #expect(run.code == 0 && run.output.hasPrefix("Once upon a time"), "\(script)")
             #expect(run.error.contains("no prompt given"))
         }
-        let slow = try shell("(sleep 1.5; echo 'My dog') | \"$0\" \(options)")
+        // Nothing is written before the program has said that it waits, however slow the machine is.
+        let folder = try TemporaryFolder()
+        let slow = try shell(
+            """
+            cd '\(folder.file("."))' && mkfifo input && { "$0" \(options) <input 2>error & }
+            exec 3>input
+            for _ in {1..600}; do ! grep -q waiting error || break; sleep 0.1; done
+            echo 'My dog' >&3; exec 3>&-
+            wait; cat error >&2
+            """)
         #expect(slow.output == expected && slow.error.hasPrefix("waiting for a prompt"))
     }
 
