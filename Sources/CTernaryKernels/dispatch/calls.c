@@ -65,11 +65,11 @@ size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w, size_t batch, size
   return tk_gemm_panels_sweep(tk_gemm_of(k, w->layout), batch, threads);
 }
 
-size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch) {
+size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch, size_t threads) {
   const tk_gemm_kernels *panels = gemm_for(k, w->layout, batch);
   const bool takes_none =
       batch <= tk_describe(w->layout).gemv_batch || batch <= panels->small_batch;
-  return takes_none ? TK_TILE_ROWS : tk_gemm_panels_rows(panels, w->rows, batch);
+  return takes_none ? TK_TILE_ROWS : tk_gemm_panels_rows(panels, w->rows, batch, threads);
 }
 
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w) {

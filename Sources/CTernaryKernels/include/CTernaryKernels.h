@@ -160,12 +160,13 @@ void tk_gemm(const tk_kernels *k, const tk_matrix *w, const int8_t *q, size_t q_
              const int32_t *sums, size_t batch, size_t row_begin, size_t row_end, int32_t *y,
              size_t y_stride, void *scratch);
 size_t tk_gemm_scratch_size(const tk_kernels *k, const tk_matrix *w);
-/// How large batches are best split between threads, or done one after the other: in parts of up
-/// to so many activation rows, for which the codes of a panel are taken apart once.
+/// How a batch is best split between threads, or done one part after the other: in parts of up to
+/// so many activation rows, for which the codes of a panel are taken apart once.
 size_t tk_gemm_sweep(const tk_kernels *k, const tk_matrix *w, size_t batch, size_t threads);
-/// Rows of the panels that tk_gemm takes for so many activation rows, TK_TILE_ROWS where it takes
-/// none: a range that ends inside one costs as much as one that ends with it.
-size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch);
+/// Rows that tk_gemm best takes at a time for so many activation rows, where so many threads share
+/// the rows; TK_TILE_ROWS where it does not matter. Of panels, a range that ends inside one costs
+/// as much as one that ends with it.
+size_t tk_gemm_panel_rows(const tk_kernels *k, const tk_matrix *w, size_t batch, size_t threads);
 
 /// What makes numbers of the sums of several activation rows: tk_dequantize's scale of each, and
 /// its factors of the rows of the matrix from row_begin on.

@@ -1,4 +1,5 @@
-// GEMM by panels, the part that all instruction sets share.
+// GEMM by panels, the part that all instruction sets share. A set that has a product of its own
+// uses it first: AMX for everything, AVX2 for as many rows and tokens as its look-ups pay for.
 //
 // For a range of columns (at most 2048) and of tokens (128), the codes of 8 rows at a time are
 // unpacked into `scratch` and serve all those tokens, a few at a time:
@@ -151,9 +152,13 @@ size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k, size_t batch, size_t threa
   return each < k->product->least_tokens || each > most || most == SIZE_MAX ? most : each;
 }
 
-size_t tk_gemm_panels_rows(const tk_gemm_kernels *k, size_t rows, size_t batch) {
+size_t tk_gemm_panels_rows(const tk_gemm_kernels *k, size_t rows, size_t batch, size_t threads) {
   if (is_product_best(k, rows, batch)) {
-    return k->product->rows;
+    // No more than a thread's share, but as many as pay.
+    const size_t share = (rows + threads * TK_MAX_PANEL_ROWS - 1) / (threads * TK_MAX_PANEL_ROWS);
+    const size_t each = share * TK_MAX_PANEL_ROWS;
+    const size_t wanted = each < k->product->least_rows ? k->product->least_rows : each;
+    return wanted < k->product->rows ? wanted : k->product->rows;
   }
   return k->unpack_panel ? k->rows : TK_PANEL_ROWS;
 }

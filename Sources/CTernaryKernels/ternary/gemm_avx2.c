@@ -1,4 +1,5 @@
-// Ternary GEMM with AVX2: tiles of 4 rows x 3 tokens over unpacked codes (gemm.c has the loops).
+// Ternary GEMM with AVX2: tiles of 4 rows x 3 tokens over unpacked codes (gemm.c has the loops),
+// for what is too small for the look-ups of gemm_lut_avx2.c.
 //
 //   acc[t][r] += vpmaddubsw(codes[r][c .. c + 31], q[t][c .. c + 31])      16-bit lanes
 //

@@ -30,8 +30,8 @@ enum {
   WINDOW = GROUP * WINDOW_GROUPS,
   RANGE = 512, ///< Columns whose indices are made at a time, 128 bytes of a row.
   /// Rows that share tables, and tokens that share indices. With so many, making tables takes 7% of
-  /// the time, indices 6%, adding to 32 bits 5%. The scratch is 0.9 MB; with 256 tokens it is 1.6,
-  /// and two threads on a busy host are 5 to 15% slower.
+  /// the time, adding to 32 bits 5%. The scratch is 0.9 MB; with 256 tokens it would be 1.6, and on
+  /// a busy host prompts took up to 15% longer.
   MOST_ROWS = 1280,
   MOST_TOKENS = 128,
   /// Fewer rows or tokens are left to the panels; so are these few of a number of tokens that is no

@@ -174,7 +174,7 @@ void tk_scale_tokens(const tk_activation_kernels *activations, const tk_scaling 
 /// tk_gemm_sweep by panels.
 size_t tk_gemm_panels_sweep(const tk_gemm_kernels *k, size_t batch, size_t threads);
 /// tk_gemm_panel_rows by panels.
-size_t tk_gemm_panels_rows(const tk_gemm_kernels *k, size_t rows, size_t batch);
+size_t tk_gemm_panels_rows(const tk_gemm_kernels *k, size_t rows, size_t batch, size_t threads);
 /// `unpack` of L2, which is made for GEMV: its bytes are only taken apart.
 tk_gemm_unpack tk_gemm_unpack_l2;
 

@@ -183,7 +183,7 @@ extension KernelSet {
     func tiledRows(_ matrix: PackedTrits) -> Int {
         var w = matrix.tiled(rows: matrix.rows)
         let unit = matrix.arrangement == .rows ? TK_TILE_ROWS : matrix.layout.blockColumns
-        let wanted = min(tk_gemm_panel_rows(kernels, &w, .max), matrix.rows) / unit * unit
+        let wanted = min(tk_gemm_panel_rows(kernels, &w, .max, 1), matrix.rows) / unit * unit
         return max(wanted, matrix.arrangement == .rows ? 256 : 2 * unit)
     }
 }

@@ -234,7 +234,7 @@ extension KernelSet {
         guard matrix.arrangement == .columns else {
             guard tokens > 1 else { return KernelSet.tileRows }
             var w = matrix.kernelMatrix
-            return tk_gemm_panel_rows(kernels, &w, tokens)
+            return tk_gemm_panel_rows(kernels, &w, tokens, threads)
         }
         // Two blocks of a column are one cache line, which two threads should not both read.
         let block = matrix.layout.blockColumns, line = 2 * block

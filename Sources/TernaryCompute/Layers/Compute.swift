@@ -138,7 +138,7 @@ extension Compute {
             for unit in piece {
                 let (part, begin) = unit.quotientAndRemainder(dividingBy: shares)
                 let share = TernaryProduct.Share(
-                    part: begin..<begin + 1, count: shares, threads: pool.threads,
+                    part: begin..<begin + 1, count: shares, threads: max(1, pool.threads / parts),
                     tokens: input.rows * part / parts..<input.rows * (part + 1) / parts)
                 let rows = first.compute(share, input, thread: thread, kernels: kernels)
                 let others = second?.compute(share, input, thread: thread, kernels: kernels)
