@@ -63,7 +63,7 @@ struct LlamaBench {
     }
 
     /// The array in what the program has printed. Some versions say other things first, or warn in the
-    /// middle of it: every line of theirs begins as JSON does.
+    /// middle of it: only lines that begin as those of `llama-bench`'s JSON do are read.
     private func results(of output: Data) throws(BitNetError) -> [Result] {
         let lines = output.split(separator: UInt8(ascii: "\n"))
             .drop { !$0.starts(with: "[".utf8) }
